@@ -8,6 +8,7 @@
 //! 6. [`client`]: every librdkafka setting that is not a default, with its reason;
 //! 7. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
 
+pub mod dead_letter;
 pub mod faults;
 pub mod handler;
 pub mod settings;
