@@ -1,0 +1,172 @@
+//! Every verb of `sandbox`, one line each; what it does is in `commands/<verb>.rs`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, logs, order, psql, reset,
+    restart, scale, scenario, status, test, topics, up, url, wait,
+};
+use crate::sandbox::{Sandbox, StackSettings};
+use crate::terminal;
+
+/// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sandbox",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Begin with:  ./sandbox demo\nEvery verb explains itself with an example:  ./sandbox up --help\nExit codes: 0 done, 1 what was asked for failed, 2 asked wrongly"
+)]
+pub struct Cli {
+    /// Where the stack lives.
+    #[command(flatten, next_help_heading = "Another stack beside the first")]
+    pub stack: StackSettings,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Build and start everything, or the services named, and wait until all is ready
+    Up(up::Up),
+    /// Stop everything: services first, broker and database last
+    Down(down::Down),
+    /// Show every process, setting, topic and group
+    Status(status::Status),
+    /// Print the address of a service, for curl
+    Url(url::Url),
+    /// Bring and build all that `up` needs, so that it works without a network
+    Fetch(fetch::Fetch),
+    /// Show the services' logs in order of time, or one order's journey
+    Logs(logs::Logs),
+    /// Start or stop instances of a service
+    Scale(scale::Scale),
+    /// Stop a service and start it again, with other settings if asked
+    Restart(restart::Restart),
+    /// End a process; it stays dead until `up`
+    Kill(kill::Kill),
+    /// Freeze a process and all its children
+    Pause(kill::Pause),
+    /// Let a frozen process go on
+    Continue(kill::Continue),
+    /// Empty topics, groups and databases, and start what ran
+    Reset(reset::Reset),
+    /// Say what is missing or wrong, and how to repair it
+    Doctor(doctor::Doctor),
+    /// Place an order, or show one
+    Order(order::Order),
+    /// Wait for a condition
+    Wait(wait::Wait),
+    /// Check a fact; fails if it is not so in time
+    Expect(expect::Expect),
+    /// Run a scenario as its README says
+    Scenario(scenario::Scenario),
+    /// List, show and replay dead letters
+    Dlq(dlq::Dlq),
+    /// Run one of Kafka's own command-line tools on the broker
+    Kafka(kafka::Kafka),
+    /// Open a database with psql
+    Psql(psql::Psql),
+    /// Pause and resume the consumers of a service
+    Consumer(consumer::Consumer),
+    /// Create the topics
+    Topics(topics::Topics),
+    /// Start everything and tell the four stories
+    Demo(demo::Demo),
+    /// Run the tests on a real broker and database
+    Test(test::Test),
+    /// Measure
+    Bench(bench::Bench),
+}
+
+/// Reads the command line. What is wrong with it is said in one line; help goes to standard output.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            terminal::say(error.render().to_string().trim_end());
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            terminal::note(error.render().to_string().trim_end());
+            ExitCode::from(2)
+        }
+        _ => {
+            terminal::note(one_line(&error.render().to_string()));
+            ExitCode::from(2)
+        }
+    })
+}
+
+/// clap explains in paragraphs: what is wrong (sometimes with a list, sometimes with a tip), the usage, where help is.
+fn one_line(text: &str) -> String {
+    let wrong = text.split("\nUsage:").next().unwrap_or(text);
+    let wrong = wrong
+        .split("\nFor more information")
+        .next()
+        .unwrap_or(wrong);
+    let words: Vec<&str> = wrong.split_whitespace().collect();
+    format!("{} (see --help)", words.join(" "))
+}
+
+/// Does it.
+pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
+    match verb {
+        Verb::Up(args) => up::run(args, sandbox).await,
+        Verb::Down(args) => down::run(args, sandbox).await,
+        Verb::Status(args) => status::run(args, sandbox).await,
+        Verb::Url(args) => url::run(args, sandbox).await,
+        Verb::Fetch(args) => fetch::run(args, sandbox).await,
+        Verb::Logs(args) => logs::run(args, sandbox).await,
+        Verb::Scale(args) => scale::run(args, sandbox).await,
+        Verb::Restart(args) => restart::run(args, sandbox).await,
+        Verb::Kill(args) => kill::kill(args, sandbox).await,
+        Verb::Pause(args) => kill::pause(args, sandbox).await,
+        Verb::Continue(args) => kill::resume(args, sandbox).await,
+        Verb::Reset(args) => reset::run(args, sandbox).await,
+        Verb::Doctor(args) => doctor::run(args, sandbox).await,
+        Verb::Order(args) => order::run(args, sandbox).await,
+        Verb::Wait(args) => wait::run(args, sandbox).await,
+        Verb::Expect(args) => expect::run(args, sandbox).await,
+        Verb::Scenario(args) => scenario::run(args, sandbox).await,
+        Verb::Dlq(args) => dlq::run(args, sandbox).await,
+        Verb::Kafka(args) => kafka::run(args, sandbox).await,
+        Verb::Psql(args) => psql::run(args, sandbox).await,
+        Verb::Consumer(args) => consumer::run(args, sandbox).await,
+        Verb::Topics(args) => topics::run(args, sandbox).await,
+        Verb::Demo(args) => demo::run(args, sandbox).await,
+        Verb::Test(args) => test::run(args, sandbox).await,
+        Verb::Bench(args) => bench::run(args, sandbox).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_verb_explains_itself_with_an_example() {
+        for verb in Cli::command().get_subcommands_mut() {
+            let help = verb.render_long_help().to_string();
+            assert!(help.contains("./sandbox"), "{}: {help}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_command_is_said_in_one_line() {
+        let error = Cli::try_parse_from(["sandbox", "url", "shop"]).unwrap_err();
+        let line = one_line(&error.render().to_string());
+        assert!(
+            !line.contains('\n') && line.contains("inventory-service"),
+            "{line}"
+        );
+    }
+}

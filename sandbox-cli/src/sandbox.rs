@@ -1,0 +1,201 @@
+//! One stack: its folder, its ports and its names. Two stacks run beside each other when these differ.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use messaging::KafkaSettings;
+use shared_events::{NamePrefix, Service};
+
+use crate::terminal::Usage;
+
+/// Most instances a service can have.
+pub const MAX_SLOTS: u32 = 9;
+
+/// Where a stack lives. The defaults are the ones of the README; a second stack overrides all of them.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StackSettings {
+    /// Folder for data, logs and process records [default: .sandbox in the checkout]
+    #[arg(long = "home", env = "SANDBOX_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+
+    /// What stands before the names of topics, groups and transactional ids
+    #[arg(long, env = "NAME_PREFIX", default_value = "")]
+    pub name_prefix: NamePrefix,
+
+    /// Address that services, broker and database listen on
+    #[arg(long, env = "BIND_ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub bind_addr: IpAddr,
+
+    /// Port of order-service; instance n ≥ 2 listens 9 + n above it
+    #[arg(long, env = "ORDER_PORT", default_value_t = 3000, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub order_port: u16,
+
+    /// Port of payment-service; instance n ≥ 2 listens 17 + n above it
+    #[arg(long, env = "PAYMENT_PORT", default_value_t = 3002, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub payment_port: u16,
+
+    /// Ports of inventory-service, first to last: one an instance
+    #[arg(long, env = "INVENTORY_PORTS", default_value = "8001-8009")]
+    pub inventory_ports: PortRange,
+
+    /// Port of the broker
+    #[arg(long, env = "KAFKA_PORT", default_value_t = 9092, value_parser = clap::value_parser!(u16).range(1..))]
+    pub kafka_port: u16,
+
+    /// Port of the database
+    #[arg(long, env = "POSTGRES_PORT", default_value_t = 5432, value_parser = clap::value_parser!(u16).range(1..))]
+    pub postgres_port: u16,
+}
+
+/// Ports in a row: `8001-8009`, or one: `8001`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+impl std::str::FromStr for PortRange {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "must be one port or first-last, as in 8001-8009";
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let first = first.trim().parse().map_err(|_| wrong)?;
+        let last = last.trim().parse().map_err(|_| wrong)?;
+        if first == 0 || last < first {
+            return Err(wrong);
+        }
+        Ok(Self { first, last })
+    }
+}
+
+/// A stack.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    checkout: PathBuf,
+    binaries: PathBuf,
+    home: PathBuf,
+    settings: StackSettings,
+}
+
+/// A running instance of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Which service.
+    pub service: Service,
+    /// Its number, counted from 1.
+    pub slot: u32,
+    /// Its process.
+    pub pid: i32,
+    /// Where it answers: `http://127.0.0.1:8001`, without a slash at the end.
+    pub url: String,
+}
+
+impl Sandbox {
+    /// The stack these settings describe. Nothing is started, and no folder made.
+    pub fn new(settings: StackSettings) -> Result<Self> {
+        let program = std::env::current_exe().context("cannot tell where this program is")?;
+        let here = std::env::current_dir().context("cannot tell the working directory")?;
+        let checkout = [program.as_path(), here.as_path()]
+            .into_iter()
+            .flat_map(Path::ancestors)
+            .find(|folder| folder.join("local-runtime/pom.xml").is_file())
+            .unwrap_or(&here)
+            .to_owned();
+        let home = match &settings.home {
+            Some(home) => here.join(home),
+            None => checkout.join(".sandbox"),
+        };
+        let binaries = program.parent().unwrap_or(&here).to_owned();
+        Ok(Self {
+            checkout,
+            binaries,
+            home,
+            settings,
+        })
+    }
+
+    /// The root of the repository.
+    pub fn checkout(&self) -> &Path {
+        &self.checkout
+    }
+
+    /// The folder of the stack: `SANDBOX_HOME`. May not exist yet.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Where the services' binaries are: beside this one.
+    pub fn binary(&self, service: Service) -> PathBuf {
+        self.binaries.join(service.name())
+    }
+
+    /// Where the stack lives, as given.
+    pub fn settings(&self) -> &StackSettings {
+        &self.settings
+    }
+
+    /// The broker, for clients on this host. No slot: a tool is no instance of a service.
+    pub fn kafka(&self) -> KafkaSettings {
+        KafkaSettings {
+            bootstrap_servers: SocketAddr::new(self.host(), self.settings.kafka_port).to_string(),
+            name_prefix: self.settings.name_prefix.clone(),
+            slot: None,
+        }
+    }
+
+    /// The port of an instance, or why there is none with this slot.
+    pub fn port(&self, service: Service, slot: u32) -> Result<u16> {
+        let limit = self.slots(service);
+        if slot == 0 || slot > limit {
+            return Err(Usage::error(format_args!(
+                "{service}.{slot}: {service} has slots 1 to {limit}"
+            )));
+        }
+        let offset = match (service, slot) {
+            (Service::Order | Service::Payment, 1) => 0,
+            (Service::Order, slot) => 9 + slot,
+            (Service::Payment, slot) => 17 + slot,
+            (Service::Inventory, slot) => slot - 1,
+        };
+        let first = match service {
+            Service::Order => self.settings.order_port,
+            Service::Payment => self.settings.payment_port,
+            Service::Inventory => self.settings.inventory_ports.first,
+        };
+        u16::try_from(u32::from(first) + offset).with_context(|| {
+            format!("{service}.{slot} has no port: {first} + {offset} is too high")
+        })
+    }
+
+    /// How many instances a service can have.
+    pub fn slots(&self, service: Service) -> u32 {
+        match service {
+            Service::Order | Service::Payment => MAX_SLOTS,
+            Service::Inventory => {
+                let PortRange { first, last } = self.settings.inventory_ports;
+                MAX_SLOTS.min(u32::from(last - first) + 1)
+            }
+        }
+    }
+
+    /// Where an instance answers, whether it runs or not: `http://127.0.0.1:3000`, without a slash at the end.
+    pub fn url(&self, service: Service, slot: u32) -> Result<String> {
+        let address = SocketAddr::new(self.host(), self.port(service, slot)?);
+        Ok(format!("http://{address}"))
+    }
+
+    /// The running instances of a service, by slot.
+    pub fn instances(&self, _service: Service) -> Result<Vec<Instance>> {
+        Ok(Vec::new())
+    }
+
+    /// The address at which this host reaches what listens on `BIND_ADDR`.
+    fn host(&self) -> IpAddr {
+        match self.settings.bind_addr {
+            any if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            one => one,
+        }
+    }
+}

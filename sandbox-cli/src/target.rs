@@ -1,0 +1,113 @@
+//! What a verb is aimed at: `inventory-service`, `inventory-service.2`, `kafka`, `postgres`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use shared_events::Service;
+
+/// All instances of a service, or one: `inventory-service` or `inventory-service.2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Which service.
+    pub service: Service,
+    /// Which of its instances, counted from 1; all without it.
+    pub slot: Option<u32>,
+}
+
+/// Any process of the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnyTarget {
+    /// The broker.
+    Kafka,
+    /// The database.
+    Postgres,
+    /// Instances of a service.
+    Service(Target),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, slot) = match text.split_once('.') {
+            None => (text, None),
+            Some((name, slot)) => (name, Some(slot)),
+        };
+        let service = name
+            .parse()
+            .map_err(|limit| format!("{name}: {limit}, optionally with .slot"))?;
+        let slot = slot.map(parse_slot).transpose()?;
+        Ok(Self { service, slot })
+    }
+}
+
+fn parse_slot(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(slot @ 1..=9) => Ok(slot),
+        _ => Err(format!(
+            "slot {text}: must be a whole number from 1 to 9, as in inventory-service.2"
+        )),
+    }
+}
+
+impl FromStr for AnyTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "kafka" => Ok(Self::Kafka),
+            "postgres" => Ok(Self::Postgres),
+            other if other.parse::<Target>().is_err() && !other.contains("-service") => {
+                Err(format!(
+                    "{other}: must be order-service, payment-service or inventory-service, optionally with .slot, or kafka or postgres"
+                ))
+            }
+            other => other.parse().map(Self::Service),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.slot {
+            None => write!(f, "{}", self.service),
+            Some(slot) => write!(f, "{}.{slot}", self.service),
+        }
+    }
+}
+
+impl fmt::Display for AnyTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kafka => f.write_str("kafka"),
+            Self::Postgres => f.write_str("postgres"),
+            Self::Service(target) => target.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_service_with_or_without_a_slot() {
+        let one: Target = "inventory-service.2".parse().unwrap();
+        assert_eq!((one.service, one.slot), (Service::Inventory, Some(2)));
+        assert_eq!(
+            "order-service".parse::<AnyTarget>().unwrap().to_string(),
+            "order-service"
+        );
+        assert_eq!("kafka".parse(), Ok(AnyTarget::Kafka));
+        for bad in [
+            "",
+            "inventory",
+            "inventory-service.",
+            "inventory-service.0",
+            "order-service.10",
+            "kafka.1",
+        ] {
+            assert!(bad.parse::<AnyTarget>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What is said to a person, and how: one line an error, colour and progress only where somebody watches.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// A command that was given wrongly: ends the program with 2 instead of 1. Says what is right.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+impl Usage {
+    /// The error, ready to be returned by a command.
+    pub fn error(message: impl Display) -> anyhow::Error {
+        Self(message.to_string()).into()
+    }
+}
+
+/// Writes one line to standard output. When its reader has gone (`sandbox logs | head`), there is nobody left to work for:
+/// the program ends, quietly.
+pub fn say(line: impl Display) {
+    if writeln!(io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Writes one line to standard error: progress and remarks, which a script that reads the output must not see.
+pub fn note(line: impl Display) {
+    // Nobody to tell is no reason to stop the work.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes an error with all its causes as one line to standard error.
+pub fn error(error: &anyhow::Error) {
+    let text = format!("{error:#}");
+    let line: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    note(format_args!(
+        "{} {}",
+        red("error:", io::stderr().is_terminal()),
+        line.join(" ")
+    ));
+}
+
+/// Whether a person sees standard output.
+pub fn is_watched() -> bool {
+    io::stdout().is_terminal()
+}
+
+fn red(text: &str, colour: bool) -> String {
+    if colour {
+        format!("\x1b[31m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}
