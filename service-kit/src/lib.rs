@@ -1,1 +1,20 @@
-//! Skeleton.
+//! What any service of the shop needs, and nothing about Kafka.
+//!
+//! In the order in which a service meets it: [`settings`] (one typed struct, wrong ones end in one line), [`telemetry`],
+//! [`shutdown`], [`server`] (every bound on connections, headers, bodies and time), behind it [`guard`] (no web page may reach
+//! a service through a browser), [`problem`] (what an error looks like to a client), [`readiness`] and [`admin`] (what a
+//! service says about itself).
+
+pub mod admin;
+pub mod guard;
+mod limits;
+pub mod problem;
+pub mod readiness;
+pub mod server;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use problem::Problem;
+pub use readiness::{Component, Readiness};
+pub use settings::{HttpSettings, LogFormat};

@@ -1,0 +1,160 @@
+//! What an error looks like to a client: a problem document (RFC 9457).
+
+use std::time::Duration;
+
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, http::Method, http::Uri};
+use serde::Serialize;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// An error as a client sees it: `type`, `title`, `status`, `detail`, and for wrong fields an `errors` list.
+///
+/// The type is always `about:blank`, which RFC 9457 gives the meaning "the status code says it all"; the title is the status
+/// code's own. A 5xx says what cannot be done now, never why: causes are for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
+}
+
+/// What is wrong with one field, header or parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Its name.
+    pub field: String,
+    /// What is wrong, naming the limit.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// A wrong field.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    /// A problem with this status.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// 400: the request cannot be read at all.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404: there is nothing here.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 415: the body is of another type than the one wanted.
+    pub fn unsupported_media_type(wanted: &str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("Content-Type must be {wanted}"),
+        )
+    }
+
+    /// 422: the request can be read, but these fields are wrong: all of them, not just the first.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let fields: Vec<_> = errors
+            .iter()
+            .map(|error| format!("{} {}", error.field, error.detail))
+            .collect();
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, fields.join("; "))
+        }
+    }
+
+    /// 503 with `Retry-After`: it cannot be done now. `detail` must not contain the cause.
+    pub fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    }
+
+    /// 500. The cause belongs in the log, where the caller wrote it.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "something went wrong here; the service's log says what",
+        )
+    }
+
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = Document {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        // Text and numbers only, so this cannot fail; an empty body would still carry the status.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = (self.status, [(CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// Lets a router answer unknown routes (404) and methods (405) with problem documents too.
+pub(crate) fn fallbacks(router: Router) -> Router {
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Problem::not_found(format!("no route {}", uri.path()))
+}
+
+/// axum adds `Allow`, the methods that would be.
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!(
+            "{} does not take {method}; see the header {ALLOW}",
+            uri.path()
+        ),
+    )
+}

@@ -1,0 +1,217 @@
+//! What a service waits for, by name.
+//!
+//! Each part of a service that needs something from outside owns a [`Component`] and says how it is. `GET /health/ready` shows
+//! them all, so that "not ready" always comes with its reason.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Whether a service can do its work, and if not, why not. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    service: &'static str,
+    components: Arc<Mutex<Vec<Entry>>>,
+}
+
+/// One thing a service needs. It is down until it says otherwise. Clones speak for the same one.
+#[derive(Debug, Clone)]
+pub struct Component {
+    name: &'static str,
+    place: usize,
+    readiness: Readiness,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: &'static str,
+    state: State,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Ready,
+    Degraded(String),
+    Down(String),
+}
+
+#[derive(Serialize)]
+struct Report {
+    service: &'static str,
+    status: &'static str,
+    components: Vec<ComponentReport>,
+}
+
+#[derive(Serialize)]
+struct ComponentReport {
+    name: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Readiness {
+    /// A service that needs nothing yet, and so is ready. Name what it needs before it listens.
+    pub fn new(service: &'static str) -> Self {
+        Self {
+            service,
+            components: Arc::default(),
+        }
+    }
+
+    /// Adds a thing that the service needs; down, with the reason `starting`, until it says otherwise.
+    pub fn component(&self, name: &'static str) -> Component {
+        let mut components = self.entries();
+        components.push(Entry {
+            name,
+            state: State::Down("starting".to_owned()),
+        });
+        Component {
+            name,
+            place: components.len() - 1,
+            readiness: self.clone(),
+        }
+    }
+
+    /// Whether no component is down.
+    pub fn is_ready(&self) -> bool {
+        self.entries()
+            .iter()
+            .all(|entry| !matches!(entry.state, State::Down(_)))
+    }
+
+    /// The answer to `GET /health/ready`: 200 with status `ready` or `degraded`, or 503 with status `not_ready`; in every case
+    /// with the components and their reasons.
+    pub(crate) fn answer(&self) -> Response {
+        let components: Vec<_> = self.entries().iter().map(ComponentReport::of).collect();
+        let any = |status| {
+            components
+                .iter()
+                .any(|component| component.status == status)
+        };
+        let (code, status) = match (any("down"), any("degraded")) {
+            (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+            (false, true) => (StatusCode::OK, "degraded"),
+            (false, false) => (StatusCode::OK, "ready"),
+        };
+        (
+            code,
+            Json(Report {
+                service: self.service,
+                status,
+                components,
+            }),
+        )
+            .into_response()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        // Every change is one assignment, so what a panicking thread left behind is whole.
+        self.components
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Component {
+    /// It works.
+    pub fn ready(&self) {
+        self.set(State::Ready);
+    }
+
+    /// It does not work, but the service does its work without it for now.
+    pub fn degraded(&self, reason: impl Into<String>) {
+        self.set(State::Degraded(reason.into()));
+    }
+
+    /// It does not work, and without it the service cannot do its work.
+    pub fn down(&self, reason: impl Into<String>) {
+        self.set(State::Down(reason.into()));
+    }
+
+    /// Every change is logged once, here: who reports the same again and again, as a loop of attempts does, fills no log.
+    fn set(&self, state: State) {
+        let mut entries = self.readiness.entries();
+        let Some(entry) = entries.get_mut(self.place) else {
+            return;
+        };
+        if entry.state == state {
+            return;
+        }
+        match &state {
+            State::Ready => tracing::info!(component = self.name, "ready"),
+            State::Degraded(reason) => tracing::warn!(component = self.name, reason, "degraded"),
+            State::Down(reason) => tracing::warn!(component = self.name, reason, "not ready"),
+        }
+        entry.state = state;
+    }
+}
+
+impl ComponentReport {
+    fn of(entry: &Entry) -> Self {
+        let (status, reason) = match &entry.state {
+            State::Ready => ("ready", None),
+            State::Degraded(reason) => ("degraded", Some(reason.clone())),
+            State::Down(reason) => ("down", Some(reason.clone())),
+        };
+        Self {
+            name: entry.name,
+            status,
+            reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn shown(readiness: &Readiness) -> (u16, serde_json::Value) {
+        let answer = readiness.answer();
+        let code = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 4096)
+            .await
+            .unwrap();
+        (code, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_service_is_not_ready_while_anything_it_needs_is_down_and_says_which() {
+        let readiness = Readiness::new("example");
+        let (database, kafka) = (
+            readiness.component("database"),
+            readiness.component("kafka"),
+        );
+        kafka.ready();
+        assert_eq!(
+            shown(&readiness).await,
+            (
+                503,
+                serde_json::json!({"service": "example", "status": "not_ready", "components": [
+                    {"name": "database", "status": "down", "reason": "starting"},
+                    {"name": "kafka", "status": "ready"},
+                ]})
+            )
+        );
+        assert!(!readiness.is_ready());
+        database.ready();
+        assert_eq!(shown(&readiness).await.1["status"], "ready");
+    }
+
+    #[tokio::test]
+    async fn a_degraded_service_is_ready_and_says_why_it_is_degraded() {
+        let readiness = Readiness::new("example");
+        readiness.component("database").ready();
+        readiness.component("kafka").degraded("no broker answers");
+        let (code, body) = shown(&readiness).await;
+        assert_eq!(
+            (code, &body["status"]),
+            (200, &serde_json::json!("degraded"))
+        );
+        assert_eq!(body["components"][1]["reason"], "no broker answers");
+        assert!(readiness.is_ready());
+    }
+}

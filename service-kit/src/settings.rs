@@ -1,0 +1,168 @@
+//! Settings: read once, checked before anything is bound. A wrong one ends the process with one line that says what to do.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Command, Parser, ValueEnum};
+
+/// The exit code of wrong settings and wrong usage.
+const USAGE: i32 = 2;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line a person can read.
+    Text,
+    /// One JSON object a line, for a log store.
+    Json,
+}
+
+/// What every HTTP service can be told, but for its port, whose default is the service's own.
+#[derive(Debug, Clone, Args)]
+pub struct HttpSettings {
+    /// Address to listen on. Other than a loopback address lets the whole network in
+    #[arg(long, env = "BIND_ADDR", default_value = "127.0.0.1")]
+    pub bind_addr: IpAddr,
+
+    /// How log lines are written
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Reads the settings from the command line and the environment. Wrong ones: one line on stderr, exit code 2. `--help` and
+/// `--version` print and exit with 0.
+pub fn parse<T: Parser>() -> T {
+    let mut command = T::command();
+    let parsed = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|mut matches| T::from_arg_matches_mut(&mut matches));
+    match parsed {
+        Ok(settings) => settings,
+        Err(error) if error.exit_code() == 0 => error.exit(),
+        Err(error) => usage_error(one_line(&command, &error)),
+    }
+}
+
+/// Ends the process because of a setting: one line on stderr, exit code 2. For the rules between settings, which a service
+/// checks after [`parse`].
+pub fn usage_error(message: impl Display) -> ! {
+    eprintln!("error: {message}");
+    std::process::exit(USAGE)
+}
+
+/// What is wrong, in one line that also names the environment variable; never with the value of a secret.
+fn one_line(command: &Command, error: &clap::Error) -> String {
+    let argument = invalid_argument(command, error);
+    let message = match argument {
+        // A value that --help hides is a secret: clap would print it.
+        Some(argument) if argument.is_hide_env_values_set() => {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            format!(
+                "invalid value for '{argument}': {}",
+                cause.unwrap_or_else(|| error.kind().to_string())
+            )
+        }
+        _ => first_paragraph(&error.render().to_string()),
+    };
+    match argument.and_then(|argument| argument.get_env()) {
+        Some(variable) => format!(
+            "{message} (environment variable {})",
+            variable.to_string_lossy()
+        ),
+        None => message,
+    }
+}
+
+/// clap's first lines, up to its hints on usage, as one.
+fn first_paragraph(rendered: &str) -> String {
+    let text = rendered.strip_prefix("error: ").unwrap_or(rendered);
+    let lines = text.lines().map(str::trim);
+    let paragraph = lines.take_while(|line| {
+        !line.starts_with("Usage:") && !line.starts_with("For more information")
+    });
+    paragraph
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The one argument that the error is about. clap names it as in `--help`: `--port <PORT>`.
+fn invalid_argument<'a>(command: &'a Command, error: &clap::Error) -> Option<&'a clap::Arg> {
+    let named = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(name) => name,
+        ContextValue::Strings(names) => names.first()?,
+        _ => return None,
+    };
+    match error.kind() {
+        ErrorKind::InvalidValue
+        | ErrorKind::ValueValidation
+        | ErrorKind::MissingRequiredArgument => command
+            .get_arguments()
+            .find(|argument| argument.to_string() == *named),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, FromArgMatches};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Example {
+        #[arg(long, env = "EXAMPLE_PORT", default_value_t = 1)]
+        port: u16,
+        #[arg(long, env = "EXAMPLE_URL", hide_env_values = true, value_parser = no_url)]
+        url: Option<String>,
+        #[arg(long, env = "EXAMPLE_TOKEN")]
+        token: String,
+        #[command(flatten)]
+        http: HttpSettings,
+    }
+
+    fn no_url(_: &str) -> Result<String, &'static str> {
+        Err("must be a URL like postgres://host/database")
+    }
+
+    fn message(arguments: &[&str]) -> String {
+        let mut command = Example::command();
+        let all = std::iter::once("example").chain(arguments.iter().copied());
+        let parsed = command
+            .try_get_matches_from_mut(all)
+            .and_then(|mut matches| Example::from_arg_matches_mut(&mut matches));
+        one_line(&command, &parsed.unwrap_err())
+    }
+
+    #[test]
+    fn a_wrong_setting_is_one_line_that_names_value_limit_and_variable() {
+        let line = message(&["--token=x", "--port=70000"]);
+        for part in ["70000", "--port", "0..=65535", "EXAMPLE_PORT"] {
+            assert!(line.contains(part) && !line.contains('\n'), "{line}");
+        }
+        let line = message(&["--token=x", "--log-format=xml"]);
+        for part in ["xml", "text, json", "LOG_FORMAT"] {
+            assert!(line.contains(part) && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_missing_setting_names_its_variable() {
+        let line = message(&[]);
+        assert!(
+            line.contains("--token") && line.contains("EXAMPLE_TOKEN"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_secret_is_not_printed() {
+        let line = message(&["--token=x", "--url=postgres://me:secret@host"]);
+        assert!(!line.contains("secret"), "{line}");
+        assert!(
+            line.contains("must be a URL") && line.contains("EXAMPLE_URL"),
+            "{line}"
+        );
+    }
+}
