@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -19,15 +19,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::guard::guard;
-use crate::limits::limit;
+use crate::limits::{Limits, limit};
 use crate::problem::fallbacks;
-
-/// Most connections at once. Further ones wait in the kernel until one ends, as an idle one does after [`HEADER_TIMEOUT`].
-const CONNECTIONS: usize = 1024;
-
-/// How long the headers of a request may take, counted from the connection or from the answer before: so it is also how long
-/// a connection may be idle.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most bytes hyper keeps per connection while it reads; headers beyond that are answered with 431.
 const READ_BUFFER: usize = 64 * 1024;
@@ -76,20 +69,20 @@ pub async fn serve(
     shutdown: CancellationToken,
     drain: Duration,
 ) {
-    serve_at_most(CONNECTIONS, listener, router, shutdown, drain).await;
+    serve_within(Limits::SERVICE, listener, router, shutdown, drain).await;
 }
 
-async fn serve_at_most(
-    connections: usize,
+async fn serve_within(
+    limits: Limits,
     listener: TcpListener,
     router: Router,
     shutdown: CancellationToken,
     drain: Duration,
 ) {
     let router = fallbacks(router)
-        .layer(from_fn(limit))
+        .layer(from_fn_with_state(limits, limit))
         .layer(from_fn(guard));
-    let free = Arc::new(Semaphore::new(connections));
+    let free = Arc::new(Semaphore::new(limits.connections));
     let mut open = JoinSet::new();
     while let Some(stream) = shutdown.run_until_cancelled(accept(&listener)).await {
         let permit = shutdown
@@ -98,7 +91,7 @@ async fn serve_at_most(
         let Some(Ok(permit)) = permit else {
             break;
         };
-        let connection = serve_connection(stream, router.clone(), shutdown.clone());
+        let connection = serve_connection(limits, stream, router.clone(), shutdown.clone());
         open.spawn(async move {
             connection.await;
             drop(permit);
@@ -138,13 +131,18 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn serve_connection(
+    limits: Limits,
+    stream: TcpStream,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps its delay");
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(limits.header_time)
         .max_buf_size(READ_BUFFER)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
@@ -160,3 +158,6 @@ async fn serve_connection(stream: TcpStream, router: Router, shutdown: Cancellat
         tracing::debug!(%error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests;
