@@ -6,8 +6,11 @@
 //! 4. [`outbox`]: how an event gets from a PostgreSQL transaction into Kafka;
 //! 5. [`dead_letter`]: where poison goes, and how it comes back;
 //! 6. [`client`]: every librdkafka setting that is not a default, with its reason;
-//! 7. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
+//! 7. [`database`]: a service's PostgreSQL, with the bounds that the member loop needs;
+//! 8. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
 
+pub mod cluster;
+pub mod database;
 pub mod dead_letter;
 pub mod faults;
 pub mod handler;

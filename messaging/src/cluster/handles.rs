@@ -1,0 +1,99 @@
+//! How the clients of tools and tests are made. None of them may disturb the services they look at.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the clients of tools and tests are made here and nowhere else"
+)]
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaResult;
+use rdkafka::producer::FutureProducer;
+
+use super::records::Isolation;
+use crate::KafkaSettings;
+
+/// Bytes a producer may send in one record: above every topic's limit, so that the topic's limit decides and not the client's.
+const MAX_RECORD_BYTES: &str = "2097152";
+
+fn base(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.bootstrap_servers)
+        .set("client.id", "sandbox")
+        // A name that resolves to ::1 first would cost a refused connection each time: the broker listens on IPv4.
+        .set("broker.address.family", "v4")
+        // A topic made a moment ago by another client is otherwise unknown here for five minutes.
+        .set("topic.metadata.refresh.interval.ms", "5000");
+    config
+}
+
+/// Creates, deletes and describes.
+pub(super) fn admin(settings: &KafkaSettings) -> KafkaResult<AdminClient<DefaultClientContext>> {
+    base(settings).create()
+}
+
+/// Asks for metadata, watermarks and groups, and for the committed offsets of the one group it is made for. It never polls:
+/// such a question to a consumer that also fetches waits behind its fetches.
+pub(super) fn observer(settings: &KafkaSettings, group: Option<&str>) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set("group.id", group.unwrap_or("sandbox-observer"))
+        .set("enable.auto.commit", "false")
+        // read_uncommitted: the high watermark as Kafka's own tool shows it, and no wait for transactions that are open.
+        .set("isolation.level", "read_uncommitted")
+        .create()
+}
+
+/// Reads one topic after the other, from where it is told, without a group: the group id is only there because librdkafka
+/// demands one.
+pub(super) fn reader(settings: &KafkaSettings, isolation: Isolation) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set("group.id", format!("sandbox-reader-{}", fastrand::u64(..)))
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", isolation.name())
+        .set("enable.partition.eof", "true")
+        // The end of a topic is told after the broker has waited this long for more: a tool does not want more.
+        .set("fetch.wait.max.ms", "10")
+        .set("fetch.message.max.bytes", MAX_RECORD_BYTES)
+        .create()
+}
+
+/// Publishes whatever it is given, once each.
+pub(super) fn publisher(settings: &KafkaSettings) -> KafkaResult<FutureProducer> {
+    producer(settings).create()
+}
+
+/// Publishes in transactions. Making it work fences every other producer of this transactional id.
+pub(crate) fn transactional(
+    settings: &KafkaSettings,
+    transactional_id: &str,
+) -> KafkaResult<FutureProducer> {
+    producer(settings)
+        .set("transactional.id", transactional_id)
+        .set("transaction.timeout.ms", "5000")
+        .create()
+}
+
+/// Asks for, and holds the metadata of, the group whose position is committed in transactions. `read_committed`, so that it
+/// waits for a predecessor's transaction to end instead of overlooking it.
+pub(crate) fn position(settings: &KafkaSettings, group: &str) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .create()
+}
+
+fn producer(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = base(settings);
+    config
+        .set("enable.idempotence", "true")
+        // The partition that Java's tools would choose for the key.
+        .set("partitioner", "murmur2_random")
+        .set("compression.type", "lz4")
+        .set("linger.ms", "0")
+        .set("message.max.bytes", MAX_RECORD_BYTES);
+    config
+}
