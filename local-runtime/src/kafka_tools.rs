@@ -1,0 +1,166 @@
+//! Kafka's own command-line tools.
+
+use crate::dist::Installation;
+use anyhow::{Result, bail};
+use std::ffi::OsString;
+use std::process::Command;
+
+/// What a tool wants to know of the broker when its caller did not say.
+#[derive(Clone, Copy)]
+enum Broker {
+    /// `--bootstrap-server host:port`
+    Bootstrap,
+    /// Nothing: it reads files, or takes the broker in some other way.
+    None,
+}
+
+/// Name, main class (as the distribution's scripts start them), and how it is told the broker.
+const TOOLS: [(&str, &str, Broker); 21] = [
+    (
+        "broker-api-versions",
+        "org.apache.kafka.tools.BrokerApiVersionsCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "cluster",
+        "org.apache.kafka.tools.ClusterTool",
+        Broker::None,
+    ),
+    ("configs", "kafka.admin.ConfigCommand", Broker::Bootstrap),
+    (
+        "console-consumer",
+        "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        Broker::Bootstrap,
+    ),
+    (
+        "console-producer",
+        "org.apache.kafka.tools.ConsoleProducer",
+        Broker::Bootstrap,
+    ),
+    (
+        "console-share-consumer",
+        "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
+        Broker::Bootstrap,
+    ),
+    (
+        "consumer-groups",
+        "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "consumer-perf-test",
+        "org.apache.kafka.tools.ConsumerPerformance",
+        Broker::Bootstrap,
+    ),
+    (
+        "delete-records",
+        "org.apache.kafka.tools.DeleteRecordsCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "dump-log",
+        "org.apache.kafka.tools.DumpLogSegments",
+        Broker::None,
+    ),
+    (
+        "features",
+        "org.apache.kafka.tools.FeatureCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "get-offsets",
+        "org.apache.kafka.tools.GetOffsetShell",
+        Broker::Bootstrap,
+    ),
+    (
+        "groups",
+        "org.apache.kafka.tools.GroupsCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "leader-election",
+        "org.apache.kafka.tools.LeaderElectionCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "log-dirs",
+        "org.apache.kafka.tools.LogDirsCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "metadata-quorum",
+        "org.apache.kafka.tools.MetadataQuorumCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "producer-perf-test",
+        "org.apache.kafka.tools.ProducerPerformance",
+        Broker::Bootstrap,
+    ),
+    (
+        "reassign-partitions",
+        "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "share-groups",
+        "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "topics",
+        "org.apache.kafka.tools.TopicCommand",
+        Broker::Bootstrap,
+    ),
+    (
+        "transactions",
+        "org.apache.kafka.tools.TransactionsCommand",
+        Broker::Bootstrap,
+    ),
+];
+
+/// The names that [`command`] knows, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(name, _, _)| *name)
+}
+
+/// The command that runs a tool, for the caller to execute. `--bootstrap-server` is added when the tool takes one and the
+/// arguments name none; `kafka-` before and `.sh` behind the name are allowed, as people copy them.
+///
+/// # Errors
+/// When there is no tool of that name; the message lists all.
+pub fn command(
+    installation: &Installation,
+    bootstrap: &str,
+    tool: &str,
+    arguments: &[OsString],
+) -> Result<Command> {
+    let plain = tool.strip_prefix("kafka-").unwrap_or(tool);
+    let plain = plain.strip_suffix(".sh").unwrap_or(plain);
+    let Some((_, class, broker)) = TOOLS.iter().find(|(name, _, _)| *name == plain) else {
+        bail!(
+            "no Kafka tool \"{tool}\": there are {}",
+            names().collect::<Vec<_>>().join(", ")
+        );
+    };
+    let mut command = Command::new("java");
+    command.args([
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-Dlog4j2.level=WARN",
+        "-cp",
+    ]);
+    command.arg(installation.kafka_libs.join("*")).arg(class);
+    let told = arguments.iter().any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument.starts_with("--bootstrap-server")
+            || argument.starts_with("--bootstrap-controller")
+            || argument == "--help"
+    });
+    if matches!(broker, Broker::Bootstrap) && !told {
+        command.args(["--bootstrap-server", bootstrap]);
+    }
+    command.args(arguments);
+    Ok(command)
+}

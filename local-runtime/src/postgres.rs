@@ -1,0 +1,316 @@
+//! One PostgreSQL server on its own data folder.
+//!
+//! As root it runs as `nobody`, because PostgreSQL refuses root; when `nobody` cannot reach the home (it lies under `/root`,
+//! say), the data goes to `/var/tmp/saga-sandbox-…` and is noted in the home, so that [`Home::remove_data`] finds it.
+
+use crate::dist::Installation;
+use crate::home::{Home, remove};
+use crate::kafka::reachable;
+use crate::process::{Processes, Program, Record, StopSignal, resolve};
+use crate::reach::{Unprivileged, within_reach};
+use crate::wait;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::time::{Instant, timeout};
+
+/// The name of its process in a home.
+pub const POSTGRES: &str = "postgres";
+/// The superuser and its password. Only this machine can connect, and the data is a toy's.
+const SUPERUSER: &str = "postgres";
+/// A fast shutdown writes a checkpoint; a stuck one is cut short.
+pub const POSTGRES_GRACE: Duration = Duration::from_secs(20);
+
+/// One server, not necessarily running.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    home: Home,
+    bin: PathBuf,
+    /// The address it listens on.
+    pub address: IpAddr,
+    /// The port it listens on.
+    pub port: u16,
+}
+
+impl Postgres {
+    /// The server of `home` on `address:port`.
+    #[must_use]
+    pub fn new(home: &Home, installation: &Installation, address: IpAddr, port: u16) -> Self {
+        Self {
+            home: home.clone(),
+            bin: installation.postgres_bin.clone(),
+            address,
+            port,
+        }
+    }
+
+    /// The URL of a database for a role whose password is its name, as [`Postgres::create_database`] makes them.
+    #[must_use]
+    pub fn url(&self, role: &str, database: &str) -> String {
+        format!(
+            "postgres://{role}:{role}@{}/{database}",
+            SocketAddr::new(reachable(self.address), self.port)
+        )
+    }
+
+    /// The URL of a database for the superuser.
+    #[must_use]
+    pub fn admin_url(&self, database: &str) -> String {
+        self.url(SUPERUSER, database)
+    }
+
+    /// Makes the data folder when it is new. Call while the server is stopped.
+    ///
+    /// # Errors
+    /// When a folder cannot be made or `initdb` refuses (its last line is in the message).
+    pub async fn prepare(&self) -> Result<()> {
+        let user = Unprivileged::instead_of_root()?;
+        let (folder, data) = (self.folder(user.as_ref())?, self.data(user.as_ref())?);
+        if data.join("PG_VERSION").is_file() {
+            return Ok(());
+        }
+        if let Some(user) = &user {
+            user.own(&folder)?;
+        }
+        // Made beside and renamed: an interrupted initdb leaves nothing that looks like a database.
+        let fresh = folder.join("cluster.new");
+        remove(&fresh)?;
+        let password = folder.join("password");
+        fs::write(&password, SUPERUSER)
+            .with_context(|| format!("cannot write {}", password.display()))?;
+        let mut line = user
+            .iter()
+            .flat_map(Unprivileged::prefix)
+            .collect::<Vec<_>>();
+        line.push(self.bin.join("initdb").into());
+        let mut words = line.into_iter();
+        let mut initdb = Command::new(words.next().unwrap_or_default());
+        initdb
+            .args(words)
+            .arg("--pgdata")
+            .arg(&fresh)
+            .arg(format!("--username={SUPERUSER}"))
+            .arg("--pwfile")
+            .arg(&password);
+        initdb.args([
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--locale=C.UTF-8",
+            "--no-instructions",
+        ]);
+        let output = initdb
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await;
+        let output =
+            output.with_context(|| format!("cannot run {}", self.bin.join("initdb").display()))?;
+        remove(&password)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "PostgreSQL's data folder could not be made: {}",
+                said.lines().last().unwrap_or("initdb gave no reason")
+            );
+        }
+        // Whom we listen to is decided by the address, not twice.
+        let access = fresh.join("pg_hba.conf");
+        fs::write(&access, "host all all all scram-sha-256\n")
+            .with_context(|| format!("cannot write {}", access.display()))?;
+        fs::rename(&fresh, &data).with_context(|| format!("cannot make {}", data.display()))
+    }
+
+    /// The server as a program for [`Processes::start`].
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn program(&self) -> Result<Program> {
+        let user = Unprivileged::instead_of_root()?;
+        let mut program = Program::new(POSTGRES, self.bin.join("postgres"));
+        program.arguments = vec!["-D".into(), self.data(user.as_ref())?.into()];
+        program.folder = Some(self.folder(user.as_ref())?);
+        let place = [
+            format!("listen_addresses={}", self.address),
+            format!("port={}", self.port),
+        ];
+        for setting in place.iter().map(String::as_str).chain(SETTINGS) {
+            program.arguments.extend(["-c".into(), setting.into()]);
+        }
+        program.user = user;
+        program.stop_signal = StopSignal::Interrupt;
+        program
+            .labels
+            .insert("port".to_owned(), self.port.to_string());
+        Ok(program)
+    }
+
+    /// Prepares and starts the server; it may take a moment more until [`Postgres::ready`].
+    ///
+    /// # Errors
+    /// As [`Postgres::prepare`] and [`Processes::start`].
+    pub async fn start(&self, processes: &Processes) -> Result<Record> {
+        self.prepare().await?;
+        processes.start(&self.program()?).await
+    }
+
+    /// Waits until the server takes connections.
+    ///
+    /// # Errors
+    /// When it ended meanwhile, or did not answer within the time; the message holds its last log line.
+    pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        while !self.answers().await {
+            let last = processes
+                .last_log_line(POSTGRES)
+                .unwrap_or_else(|| "its log is empty".to_owned());
+            if !processes.runs(POSTGRES)? {
+                bail!("PostgreSQL ended while it started: {last}");
+            }
+            if Instant::now() >= deadline {
+                bail!(
+                    "PostgreSQL does not answer on port {} after {} s: {last}",
+                    self.port,
+                    within.as_secs()
+                );
+            }
+            wait::turn().await;
+        }
+        Ok(())
+    }
+
+    /// True when the server takes connections now.
+    pub async fn answers(&self) -> bool {
+        matches!(
+            timeout(Duration::from_secs(1), self.ask()).await,
+            Ok(Ok(true))
+        )
+    }
+
+    /// Asks for a session: the server answers with a request for a password (`R`), or with an error (`E`) while it starts or
+    /// stops. The session is not begun.
+    async fn ask(&self) -> std::io::Result<bool> {
+        let names = format!("user\0{SUPERUSER}\0database\0postgres\0\0");
+        let length = u32::try_from(names.len() + 8).unwrap_or(u32::MAX);
+        let mut request = length.to_be_bytes().to_vec();
+        request.extend([0, 3, 0, 0]); // protocol 3.0
+        request.extend(names.as_bytes());
+        let mut stream =
+            TcpStream::connect(SocketAddr::new(reachable(self.address), self.port)).await?;
+        stream.write_all(&request).await?;
+        Ok(stream.read_u8().await? == b'R')
+    }
+
+    /// Makes a role whose password is its name, and a database it owns. What exists already stays as it is.
+    ///
+    /// # Errors
+    /// When `psql` is missing or the server refuses.
+    pub async fn create_database(&self, role: &str, database: &str) -> Result<()> {
+        let script = format!(
+            "SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', {role}, {role}) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {role}) \\gexec\n\
+             SELECT format('CREATE DATABASE %I OWNER %I', {database}, {role}) WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {database}) \\gexec\n",
+            role = quoted(role),
+            database = quoted(database),
+        );
+        self.sql("postgres", &script).await.map(drop)
+    }
+
+    /// Drops a database, throwing out whoever is connected. One that is not there is dropped already.
+    ///
+    /// # Errors
+    /// As [`Postgres::create_database`].
+    pub async fn drop_database(&self, database: &str) -> Result<()> {
+        let script = format!(
+            "SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', {}) \\gexec\n",
+            quoted(database)
+        );
+        self.sql("postgres", &script).await.map(drop)
+    }
+
+    /// Runs a script as the superuser with `psql` and returns what it printed: rows only, unaligned.
+    ///
+    /// # Errors
+    /// When `psql` is missing, the server cannot be reached, or a statement fails (the message is the server's).
+    pub async fn sql(&self, database: &str, script: &str) -> Result<String> {
+        psql(&self.admin_url(database), script).await
+    }
+
+    /// The folder that belongs to the server's user.
+    fn folder(&self, user: Option<&Unprivileged>) -> Result<PathBuf> {
+        within_reach(&self.home.outside_note(), &self.home.data(), user).and_then(|place| {
+            let folder = place.join("postgres");
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+            Ok(folder)
+        })
+    }
+
+    fn data(&self, user: Option<&Unprivileged>) -> Result<PathBuf> {
+        Ok(self.folder(user)?.join("cluster"))
+    }
+}
+
+/// Runs a script with `psql` on the database of a URL, whoever started that server. See [`Postgres::sql`].
+///
+/// # Errors
+/// As [`Postgres::sql`].
+pub async fn psql(url: &str, script: &str) -> Result<String> {
+    let mut command =
+        Command::new(resolve(Path::new("psql")).context("install the PostgreSQL client")?);
+    command
+        .args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+            "--file=-",
+        ])
+        .arg(url);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = command.spawn().context("cannot run psql")?;
+    if let Some(mut input) = child.stdin.take() {
+        // psql that could not connect has gone already: its own message is the better one.
+        if input.write_all(script.as_bytes()).await.is_ok() {
+            input.shutdown().await.context("cannot speak to psql")?;
+        }
+    }
+    let output = child
+        .wait_with_output()
+        .await
+        .context("cannot wait for psql")?;
+    if !output.status.success() {
+        bail!("psql: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned())
+}
+
+const SETTINGS: [&str; 7] = [
+    // No socket file: its path would be too long in some homes, and TCP is what the services use.
+    "unix_socket_directories=",
+    // Under the data folder instead of /dev/shm, so that a killed server leaves nothing outside of it.
+    "dynamic_shared_memory_type=mmap",
+    // Nine instances of each service with their pools, and the tests.
+    "max_connections=400",
+    "jit=off",
+    "log_checkpoints=off",
+    "timezone=UTC",
+    "log_line_prefix=%m [%p] ",
+];
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
