@@ -9,15 +9,26 @@
 //! 7. [`database`]: a service's PostgreSQL, with the bounds that the member loop needs;
 //! 8. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
 
+pub mod client;
 pub mod cluster;
+pub mod controls;
 pub mod database;
 pub mod dead_letter;
 pub mod faults;
 pub mod handler;
+pub mod member;
+mod metrics;
+pub mod outbox;
+pub mod replay;
 pub mod settings;
+mod settle;
 
+pub use client::Need;
+pub use controls::Controls;
 pub use faults::{CrashPoint, Faults, Protection};
 pub use handler::{Failure, Handler};
+pub use member::{Member, MemberError, MemberSettings, StartError};
+pub use outbox::{Publisher, Relay, RelaySettings, Waker};
 pub use settings::{
     ConsumerSettings, ConsumerTuning, DeliveryMode, FaultSettings, KafkaSettings, PoisonPolicy,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use shared_events::{NamePrefix, OutOfBounds, Topic};
+use shared_events::{NamePrefix, OutOfBounds};
 
 use crate::faults::{CrashAt, Faults, Protection};
 
@@ -159,9 +159,4 @@ impl ConsumerTuning {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
-}
-
-/// The topics of the shop under their names in this stack.
-pub(crate) fn topic_names(prefix: &NamePrefix, topics: &[Topic]) -> Vec<String> {
-    topics.iter().map(|topic| prefix.topic(*topic)).collect()
 }

@@ -60,9 +60,9 @@ pub(super) fn reader(settings: &KafkaSettings, isolation: Isolation) -> KafkaRes
         .create()
 }
 
-/// Publishes whatever it is given, once each.
+/// Publishes whatever it is given, once each. Uncompressed, so that a record meant to be just at a topic's limit is.
 pub(super) fn publisher(settings: &KafkaSettings) -> KafkaResult<FutureProducer> {
-    producer(settings).create()
+    producer(settings).set("compression.type", "none").create()
 }
 
 /// Publishes in transactions. Making it work fences every other producer of this transactional id.

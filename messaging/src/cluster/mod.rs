@@ -9,7 +9,7 @@
 
 pub mod broker;
 pub mod groups;
-mod handles;
+pub(crate) mod handles;
 pub mod lag;
 pub mod publish;
 pub mod records;

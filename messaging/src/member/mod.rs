@@ -1,0 +1,183 @@
+//! One member of a consumer group, on a thread of its own: collect, process, settle, and again.
+//!
+//! Parallelism comes from more members and from batches, not from tasks per record: so the order of a partition holds by
+//! itself, and the whole of what happens between two polls can be read from top to bottom in `turn`.
+//!
+//! There is **one failure path** for everything that is not poison: nothing is settled; each partition of the batch that is
+//! still ours is sought back to the batch's first offset; a short wait; the next poll. It keeps the member in its group for as
+//! long as an outage lasts. Nothing else rewinds a position: who only logs and goes on skips a batch for ever.
+
+pub(crate) mod assignment;
+pub(crate) mod batch;
+mod halt;
+mod plan;
+mod rewind;
+mod standing;
+mod turn;
+pub(crate) mod verdict;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use prometheus::Registry;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use service_kit::readiness::Readiness;
+use shared_events::Service;
+use tokio::sync::oneshot;
+
+use crate::client::{self, Connection, Need};
+use crate::controls::Controls;
+use crate::faults::Faults;
+use crate::handler::Handler;
+use crate::member::assignment::{Assignment, TopicNames};
+pub use crate::member::batch::ConsumerFatal;
+use crate::member::standing::Loop;
+use crate::metrics::MemberMetrics;
+use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};
+
+/// Everything a member is told at its start.
+#[derive(Debug, Clone)]
+pub struct MemberSettings {
+    /// Whose group, topics and dead letters.
+    pub service: Service,
+    /// Which broker.
+    pub kafka: KafkaSettings,
+    /// How to behave.
+    pub consumer: ConsumerSettings,
+    /// librdkafka settings changed by the environment.
+    pub tuning: ConsumerTuning,
+    /// What is broken on purpose.
+    pub faults: Faults,
+    /// What the service is without Kafka.
+    pub need: Need,
+}
+
+/// Why a member could not be started. Its settings are wrong: trying again would not help.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// librdkafka refuses a setting.
+    #[error("the Kafka settings are refused")]
+    Client(#[from] KafkaError),
+    /// A metric is registered twice.
+    #[error("the metrics of the consumer could not be registered")]
+    Metrics(#[from] prometheus::Error),
+    /// No thread can be had.
+    #[error("the consumer's thread could not be started")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a member ended that was not asked to. The process should end with it.
+#[derive(Debug, thiserror::Error)]
+pub enum MemberError {
+    /// The client cannot go on: a static member's place was taken, for one.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerFatal),
+    /// A batch failed and a partition could not be sought back: going on would skip the batch for ever.
+    #[error("a partition could not be sought back")]
+    Seek(#[source] KafkaError),
+    /// Another process uses this `SLOT`.
+    #[error("another process runs with the same SLOT: each keeps fencing the other")]
+    SlotTaken,
+    /// The thread panicked: a fault of this crate, since a handler's panic is caught.
+    #[error("the consumer's thread panicked")]
+    Panicked,
+}
+
+/// A running member of a consumer group.
+pub struct Member {
+    controls: Controls,
+    stop: Arc<AtomicBool>,
+    ended: oneshot::Receiver<()>,
+    thread: JoinHandle<Result<(), MemberError>>,
+}
+
+impl Member {
+    /// Starts a member. It joins its group as soon as the broker is there, in whatever order things start. Must be called inside
+    /// a Tokio runtime, on which the handler's effects then run.
+    pub fn start<H: Handler>(
+        settings: MemberSettings,
+        handler: H,
+        readiness: &Readiness,
+        registry: &Registry,
+    ) -> Result<Self, StartError> {
+        let instance_id = settings
+            .kafka
+            .slot
+            .map_or_else(|| "1".to_owned(), |slot| slot.to_string());
+        let controls = Controls::new(&instance_id);
+        let metrics = MemberMetrics::new(registry, &instance_id)?;
+        let connection = Connection::new(readiness.component("kafka"), settings.need);
+        let consumer = subscribe(&settings, connection.clone())?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (has_ended, ended) = oneshot::channel();
+        let component = readiness.component("consumer");
+        let member = Loop::new(
+            settings,
+            handler,
+            consumer,
+            connection,
+            controls.clone(),
+            Arc::clone(&stop),
+            metrics,
+            component,
+        );
+        let thread = std::thread::Builder::new()
+            .name("member".to_owned())
+            .spawn(move || {
+                let result = member.run();
+                // Nobody waiting is no fault.
+                let _ = has_ended.send(());
+                result
+            })?;
+        Ok(Self {
+            controls,
+            stop,
+            ended,
+            thread,
+        })
+    }
+
+    /// What a person may ask of this member.
+    pub fn controls(&self) -> Controls {
+        self.controls.clone()
+    }
+
+    /// A switch that makes the member settle its batch, leave its group and end.
+    pub fn stopper(&self) -> impl Fn() + Send + Sync + use<> {
+        let stop = Arc::clone(&self.stop);
+        move || stop.store(true, Ordering::Relaxed)
+    }
+
+    /// Waits until the member has ended: because it was asked to, or because it cannot go on.
+    pub async fn ended(self) -> Result<(), MemberError> {
+        // An error means that the thread ended without a word: it panicked, and `join` says so.
+        let _ = self.ended.await;
+        self.thread.join().unwrap_or(Err(MemberError::Panicked))
+    }
+}
+
+fn subscribe(
+    settings: &MemberSettings,
+    connection: Connection,
+) -> Result<BaseConsumer<Assignment>, KafkaError> {
+    let MemberSettings {
+        service,
+        kafka,
+        consumer,
+        tuning,
+        ..
+    } = settings;
+    let names = TopicNames::new(
+        service
+            .consumes()
+            .iter()
+            .map(|topic| (*topic, kafka.name_prefix.topic(*topic))),
+    );
+    let config = client::consumer_config(*service, kafka, consumer, tuning);
+    let consumer: BaseConsumer<Assignment> =
+        client::create(&config, Assignment::new(names.clone(), connection))?;
+    consumer.subscribe(&names.names())?;
+    Ok(consumer)
+}

@@ -1,0 +1,213 @@
+//! What a member is between its turns, and what it does besides them: heed wishes, say how it is, leave.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use service_kit::readiness::Component;
+use tokio::runtime::Handle;
+
+use crate::client::Connection;
+use crate::controls::Controls;
+use crate::handler::Handler;
+use crate::member::assignment::{Assignment, Partition};
+use crate::member::batch::{Offsets, positions};
+use crate::member::halt::Halt;
+use crate::member::{MemberError, MemberSettings};
+use crate::metrics::MemberMetrics;
+use crate::settle::{Settler, commit};
+
+/// How long the position must have been ahead of what was settled before it is committed by itself.
+const IDLE_COMMIT: Duration = Duration::from_secs(1);
+
+/// How long a leaving member waits for its partitions to be taken back.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// A member between its turns.
+pub(crate) struct Loop<H> {
+    pub(super) settings: MemberSettings,
+    pub(super) handler: H,
+    pub(super) group: String,
+    pub(super) consumer: Arc<BaseConsumer<Assignment>>,
+    pub(super) connection: Connection,
+    pub(super) settler: Settler,
+    pub(super) controls: Controls,
+    stop: Arc<AtomicBool>,
+    pub(super) runtime: Handle,
+    pub(super) metrics: MemberMetrics,
+    component: Component,
+    paused: BTreeSet<Partition>,
+    pub(super) halted: Option<Halt>,
+    resumes: u64,
+    pub(super) run_of_poison: u32,
+    pub(super) failures: usize,
+    /// A partition stands before a poison record, as `POISON_POLICY=block` wants it.
+    pub(super) blocked: bool,
+    /// Where the partitions of a batch began whose commit was not answered.
+    pub(super) unresolved: Option<Offsets>,
+    pub(super) settled: Offsets,
+    ahead_since: Option<Instant>,
+}
+
+impl<H: Handler> Loop<H> {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "called once, by Member::start, which takes what a service has to give"
+    )]
+    pub(crate) fn new(
+        settings: MemberSettings,
+        handler: H,
+        consumer: BaseConsumer<Assignment>,
+        connection: Connection,
+        controls: Controls,
+        stop: Arc<AtomicBool>,
+        metrics: MemberMetrics,
+        component: Component,
+    ) -> Self {
+        let MemberSettings {
+            service,
+            kafka,
+            consumer: how,
+            faults,
+            ..
+        } = &settings;
+        let runtime = Handle::current();
+        let settler = Settler::new(
+            *service,
+            kafka.clone(),
+            how.delivery,
+            faults.clone(),
+            connection.clone(),
+            runtime.clone(),
+        );
+        Self {
+            group: kafka.name_prefix.group(*service),
+            settler,
+            settings,
+            handler,
+            consumer: Arc::new(consumer),
+            connection,
+            controls,
+            stop,
+            runtime,
+            metrics,
+            component,
+            paused: BTreeSet::new(),
+            halted: None,
+            resumes: 0,
+            run_of_poison: 0,
+            failures: 0,
+            blocked: false,
+            unresolved: None,
+            settled: Offsets::new(),
+            ahead_since: None,
+        }
+    }
+
+    /// Turns until asked to stop, then leaves the group.
+    pub(crate) fn run(mut self) -> Result<(), MemberError> {
+        while !self.stop.load(Ordering::Relaxed) {
+            self.heed_wishes();
+            self.report();
+            self.turn()?;
+        }
+        self.leave();
+        Ok(())
+    }
+
+    /// Makes the client's pauses what is wished. Each turn anew, since a newly assigned partition is not paused by itself.
+    fn heed_wishes(&mut self) {
+        let resumes = self.controls.resumes();
+        if resumes != self.resumes {
+            self.resumes = resumes;
+            self.halted = None;
+            self.run_of_poison = 0;
+        }
+        let pause = self.halted.is_some() || self.controls.wants_pause();
+        self.metrics.paused.set(i64::from(pause));
+        let assigned = self.consumer.context().assigned();
+        self.paused.retain(|partition| assigned.contains(partition));
+        let wanted = if pause { assigned } else { BTreeSet::new() };
+        let names = self.consumer.context().names();
+        let list = |partitions: &mut dyn Iterator<Item = &Partition>| {
+            names.list(partitions.map(|partition| (*partition, Offset::Invalid)))
+        };
+        let to_pause = list(&mut wanted.difference(&self.paused));
+        let to_resume = list(&mut self.paused.difference(&wanted));
+        // A partition that is not ours any more refuses; the callback that says so comes with the next poll.
+        let paused = to_pause.count() == 0 || self.consumer.pause(&to_pause).is_ok();
+        let resumed = to_resume.count() == 0 || self.consumer.resume(&to_resume).is_ok();
+        if paused && resumed {
+            self.paused = wanted;
+        }
+    }
+
+    /// Says in readiness how the member is.
+    fn report(&self) {
+        let assignment = self.consumer.context();
+        let need = self.settings.need;
+        match &self.halted {
+            Some(halt) => self.component.down(halt.to_string()),
+            None if assignment.rebalances() == 0 => {
+                need.report(&self.component, "has not joined its group yet")
+            }
+            None if self.failures > 0 => {
+                need.report(&self.component, "the last batch failed and comes again")
+            }
+            None if self.blocked => need.report(
+                &self.component,
+                "blocked: a partition stands before a poison record",
+            ),
+            None if self.controls.wants_pause() => self.component.degraded("paused"),
+            None => self.component.ready(),
+        }
+    }
+
+    /// Nothing to do: gets ready to settle, and commits a position that is ahead of what was settled. Aborted transactions leave
+    /// such remains: nothing to read, yet lag for Kafka's own tool.
+    pub(super) fn idle(&mut self) {
+        let assignment = self.consumer.context();
+        if !assignment.assigned().is_empty() && self.settler.prepare().is_ok() {
+            self.failures = 0;
+        }
+        let mut ahead = positions(&self.consumer);
+        ahead.retain(|partition, position| {
+            self.settled
+                .get(partition)
+                .is_none_or(|settled| settled < position)
+        });
+        if ahead.is_empty() {
+            self.ahead_since = None;
+            return;
+        }
+        let since = *self.ahead_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < IDLE_COMMIT {
+            return;
+        }
+        let list = assignment.names().list(
+            ahead
+                .iter()
+                .map(|(partition, offset)| (*partition, Offset::Offset(*offset))),
+        );
+        match commit(&self.consumer, &list) {
+            Ok(()) => self.settled.extend(ahead),
+            // It is only about what a tool shows; the next idle second tries again.
+            Err(error) => tracing::debug!(%error, "position not committed"),
+        }
+        self.ahead_since = None;
+    }
+
+    /// Leaves the group in good order, so that the others take over at once and not after the session time-out.
+    fn leave(&self) {
+        self.consumer.unsubscribe();
+        let deadline = Instant::now() + LEAVE;
+        while !self.consumer.context().assigned().is_empty() && Instant::now() < deadline {
+            // Records that still come are nobody's: they were not settled.
+            let _ = self.consumer.poll(Duration::from_millis(50));
+        }
+        tracing::info!("left the group");
+    }
+}

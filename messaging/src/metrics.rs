@@ -1,0 +1,167 @@
+//! What a member counts. Labels are closed sets: never an id, an offset or a message.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prometheus::{
+    Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, exponential_buckets,
+};
+use shared_events::PoisonClass;
+
+use crate::member::assignment::{Partition, TopicNames};
+use crate::member::verdict::Skipped;
+
+/// Why a batch came again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailedIn {
+    /// The effect failed.
+    Effect,
+    /// Settling failed.
+    Settle,
+    /// The group moved on meanwhile.
+    Group,
+}
+
+/// The metrics of one member.
+pub(crate) struct MemberMetrics {
+    consumed: IntCounterVec,
+    consumer_id: String,
+    by_partition: BTreeMap<Partition, IntCounter>,
+    skipped: IntCounterVec,
+    dead_letters: IntCounterVec,
+    failed: IntCounterVec,
+    seconds: HistogramVec,
+    batch_records: Histogram,
+    pub(crate) paused: IntGauge,
+}
+
+impl MemberMetrics {
+    /// Registers them; every counter with a closed label set begins at 0, so that its first rise is a rise.
+    pub(crate) fn new(registry: &Registry, consumer_id: &str) -> Result<Self, Error> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            IntCounterVec::new(Opts::new(name, help), labels)
+        };
+        let consumed = counter(
+            "kafka_messages_consumed_total",
+            "Records of settled batches.",
+            &["topic", "consumer_id", "partition"],
+        )?;
+        let skipped = counter(
+            "kafka_records_skipped_total",
+            "Sound records passed over.",
+            &["reason"],
+        )?;
+        let dead_letters = counter("dead_letters_total", "Records set aside.", &["class"])?;
+        let failed = counter(
+            "consumer_batches_failed_total",
+            "Batches that came again.",
+            &["stage"],
+        )?;
+        // 0.5 ms to 4 s, doubling.
+        let buckets = exponential_buckets(0.000_5, 2.0, 14)?;
+        let seconds = HistogramVec::new(
+            HistogramOpts::new("consumer_batch_seconds", "Time a batch spent in a stage.")
+                .buckets(buckets),
+            &["stage"],
+        )?;
+        let records = HistogramOpts::new("consumer_batch_records", "Records of a batch.");
+        let batch_records =
+            Histogram::with_opts(records.buckets(exponential_buckets(1.0, 2.0, 14)?))?;
+        let paused = IntGauge::new(
+            "kafka_consumer_paused",
+            "1 while the member takes no records on purpose.",
+        )?;
+        for vector in [&consumed, &skipped, &dead_letters, &failed] {
+            registry.register(Box::new(vector.clone()))?;
+        }
+        registry.register(Box::new(seconds.clone()))?;
+        registry.register(Box::new(batch_records.clone()))?;
+        registry.register(Box::new(paused.clone()))?;
+        let metrics = Self {
+            consumed,
+            consumer_id: consumer_id.to_owned(),
+            by_partition: BTreeMap::new(),
+            skipped,
+            dead_letters,
+            failed,
+            seconds,
+            batch_records,
+            paused,
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    fn begin_at_zero(&self) {
+        for reason in [
+            Skipped::NotOurs,
+            Skipped::UnknownType,
+            Skipped::ReplayedForAnother,
+        ] {
+            self.skipped(reason, 0);
+        }
+        for class in PoisonClass::ALL {
+            self.dead_letters.with_label_values(&[class.name()]);
+        }
+        for stage in [FailedIn::Effect, FailedIn::Settle, FailedIn::Group] {
+            self.failed.with_label_values(&[stage.label()]);
+        }
+    }
+
+    /// Records of a partition that were settled.
+    pub(crate) fn consumed(&mut self, names: &TopicNames, partition: Partition, records: u64) {
+        let Self {
+            consumed,
+            consumer_id,
+            by_partition,
+            ..
+        } = self;
+        let counter = by_partition.entry(partition).or_insert_with(|| {
+            consumed.with_label_values(&[
+                names.name(partition.topic),
+                consumer_id,
+                &partition.number.to_string(),
+            ])
+        });
+        counter.inc_by(records);
+    }
+
+    pub(crate) fn skipped(&self, reason: Skipped, records: u64) {
+        let label = match reason {
+            Skipped::NotOurs => "not_ours",
+            Skipped::UnknownType => "unknown_type",
+            Skipped::ReplayedForAnother => "replayed_for_another",
+        };
+        self.skipped.with_label_values(&[label]).inc_by(records);
+    }
+
+    pub(crate) fn dead_letter(&self, class: PoisonClass) {
+        self.dead_letters.with_label_values(&[class.name()]).inc();
+    }
+
+    pub(crate) fn failed(&self, stage: FailedIn) {
+        self.failed.with_label_values(&[stage.label()]).inc();
+    }
+
+    /// How long the effect and the settling of a batch took, and how large it was.
+    pub(crate) fn settled(&self, records: usize, effect: Duration, settle: Duration) {
+        self.batch_records.observe(records as f64);
+        self.seconds
+            .with_label_values(&["effect"])
+            .observe(effect.as_secs_f64());
+        self.seconds
+            .with_label_values(&["settle"])
+            .observe(settle.as_secs_f64());
+    }
+}
+
+impl FailedIn {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Effect => "effect",
+            Self::Settle => "settle",
+            Self::Group => "group_moved",
+        }
+    }
+}
