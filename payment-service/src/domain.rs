@@ -1,0 +1,158 @@
+//! The rules of payment: which event answers which.
+//!
+//! Everything in an answer comes from the event it answers, also its time. So the same event is answered with the same bytes,
+//! by any instance, however often: that is all the memory this service needs.
+
+use rust_decimal::Decimal;
+use shared_events::{
+    Event, InventoryOutOfStock, OrderCreated, PaymentFailed, PaymentId, PaymentRefunded,
+    PaymentSucceeded,
+};
+
+/// The largest amount that is charged: 1000.00. A rule of the shop.
+pub const CARD_LIMIT: Decimal = Decimal::ONE_THOUSAND;
+
+/// Why an order above [`CARD_LIMIT`] is declined.
+pub const ABOVE_LIMIT: &str = "amount_above_limit";
+
+/// The event that answers this one, or `None` if it asks for none.
+pub fn answer(asked: Event) -> Option<Event> {
+    match asked {
+        Event::OrderCreated(order) => Some(charge(order)),
+        Event::InventoryOutOfStock(shortage) => Some(refund(shortage)),
+        Event::PaymentSucceeded(_)
+        | Event::PaymentFailed(_)
+        | Event::PaymentRefunded(_)
+        | Event::InventoryReserved(_) => None,
+    }
+}
+
+fn charge(order: OrderCreated) -> Event {
+    if order.amount.as_decimal() > CARD_LIMIT {
+        return Event::PaymentFailed(PaymentFailed {
+            order_id: order.order_id,
+            amount: order.amount,
+            reason: ABOVE_LIMIT.to_owned(),
+            occurred_at: order.occurred_at,
+        });
+    }
+    Event::PaymentSucceeded(PaymentSucceeded {
+        order_id: order.order_id,
+        payment_id: PaymentId::of(order.order_id),
+        product_id: order.product_id,
+        quantity: order.quantity,
+        amount: order.amount,
+        occurred_at: order.occurred_at,
+    })
+}
+
+/// The compensation. Payment and amount come from the event: it carries them so that nobody has to remember.
+fn refund(shortage: InventoryOutOfStock) -> Event {
+    Event::PaymentRefunded(PaymentRefunded {
+        order_id: shortage.order_id,
+        payment_id: shortage.payment_id,
+        amount: shortage.amount,
+        reason: shortage.reason,
+        occurred_at: shortage.occurred_at,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use shared_events::{Amount, InventoryReserved, OrderId, Quantity};
+
+    use super::*;
+
+    fn order(amount: &str) -> OrderCreated {
+        OrderCreated {
+            order_id: OrderId::now(),
+            customer_id: "cust_1".parse().unwrap(),
+            product_id: "prod_123".parse().unwrap(),
+            quantity: Quantity::new(2).unwrap(),
+            amount: amount.parse().unwrap(),
+            occurred_at: "2026-01-02T03:04:05.678901Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_amount_up_to_the_limit_is_charged_with_what_the_stock_needs_to_know() {
+        for amount in ["0.01", "999.99", "1000", "1000.00"] {
+            let order = order(amount);
+            let paid = PaymentSucceeded {
+                order_id: order.order_id,
+                payment_id: PaymentId::of(order.order_id),
+                product_id: order.product_id.clone(),
+                quantity: order.quantity,
+                amount: order.amount,
+                occurred_at: order.occurred_at,
+            };
+            assert_eq!(answer(order.into()), Some(paid.into()), "{amount}");
+        }
+    }
+
+    #[test]
+    fn an_amount_above_the_limit_is_declined() {
+        for amount in ["1000.01", "1500.00", "1000000"] {
+            let order = order(amount);
+            let declined = PaymentFailed {
+                order_id: order.order_id,
+                amount: order.amount,
+                reason: "amount_above_limit".to_owned(),
+                occurred_at: order.occurred_at,
+            };
+            assert_eq!(answer(order.into()), Some(declined.into()), "{amount}");
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_stock_is_refunded_for_the_reason_told() {
+        let order_id = OrderId::now();
+        let amount: Amount = "250.00".parse().unwrap();
+        let occurred_at: DateTime<Utc> = "2026-01-02T03:04:06Z".parse().unwrap();
+        let shortage = InventoryOutOfStock {
+            order_id,
+            payment_id: PaymentId::of(order_id),
+            product_id: "prod_123".parse().unwrap(),
+            quantity: Quantity::new(10).unwrap(),
+            amount,
+            reason: "out_of_stock".to_owned(),
+            occurred_at,
+        };
+        let refunded = PaymentRefunded {
+            order_id,
+            payment_id: PaymentId::of(order_id),
+            amount,
+            reason: "out_of_stock".to_owned(),
+            occurred_at,
+        };
+        assert_eq!(answer(shortage.into()), Some(refunded.into()));
+    }
+
+    #[test]
+    fn events_that_ask_for_no_money_are_not_answered() {
+        let reserved = InventoryReserved {
+            order_id: OrderId::now(),
+            product_id: "prod_123".parse().unwrap(),
+            quantity: Quantity::new(1).unwrap(),
+            occurred_at: "2026-01-02T03:04:06Z".parse().unwrap(),
+        };
+        assert_eq!(answer(reserved.into()), None);
+        let own_answer = answer(order("10.00").into()).unwrap();
+        assert_eq!(answer(own_answer), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn an_order_is_charged_in_full_or_declined_in_full(cents in 1i64..=100_000_000) {
+            let amount = Amount::new(Decimal::new(cents, 2)).unwrap();
+            let order = OrderCreated { amount, ..order("1.00") };
+            let answered = match answer(order.into()).unwrap() {
+                Event::PaymentSucceeded(paid) => (true, paid.amount),
+                Event::PaymentFailed(declined) => (false, declined.amount),
+                other => panic!("{other:?}"),
+            };
+            proptest::prop_assert_eq!(answered, (cents <= 100_000, amount));
+        }
+    }
+}
