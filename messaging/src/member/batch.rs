@@ -10,22 +10,24 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::faults::{Faults, Protection};
 use crate::member::assignment::{Assignment, Partition};
+use crate::member::verdict::Verdict;
 
 /// How long an empty poll waits. It is also how soon a wish (pause, stop) is seen.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 
-/// A record and where it is.
-pub(crate) struct Collected<'c> {
+/// A record, where it is, and what becomes of it.
+pub(crate) struct Collected<'c, W> {
     pub(crate) partition: Partition,
     pub(crate) message: BorrowedMessage<'c>,
+    pub(crate) verdict: Verdict<W>,
 }
 
 /// Offsets by partition.
 pub(crate) type Offsets = BTreeMap<Partition, i64>;
 
 /// Records that a member still owns, in the order of their partitions.
-pub(crate) struct Batch<'c> {
-    pub(crate) records: Vec<Collected<'c>>,
+pub(crate) struct Batch<'c, W> {
+    pub(crate) records: Vec<Collected<'c, W>>,
     /// Where each partition of the batch goes on after it.
     pub(crate) ends: Offsets,
     /// Somewhere behind the batch is a record set that the client cannot decode.
@@ -37,7 +39,7 @@ pub(crate) struct Batch<'c> {
 #[error("the Kafka consumer cannot go on")]
 pub struct ConsumerFatal(#[source] pub(crate) KafkaError);
 
-impl Batch<'_> {
+impl<W> Batch<'_, W> {
     /// Where each partition of the batch begins: what to seek back to when the batch fails.
     pub(crate) fn starts(&self) -> Offsets {
         let mut starts = Offsets::new();
@@ -50,17 +52,18 @@ impl Batch<'_> {
     }
 }
 
-/// Takes what is there, at most `most` records; waits only for the first one, never to fill up.
+/// Takes what is there, at most `most` records, and reads each; waits only for the first one, never to fill up.
 ///
 /// The rebalance callbacks run inside these polls, and the poll that ran one answers `None`, which ends the batch. Records of
 /// partitions that were revoked meanwhile are dropped, also when the partition came back: the broker fences a commit by member
 /// and generation, not by who owns the partition, so settling them would double their answers and move the partition's
 /// committed offset *back* under its new owner.
-pub(crate) fn collect<'c>(
+pub(crate) fn collect<'c, W>(
     consumer: &'c BaseConsumer<Assignment>,
     most: usize,
     faults: &Faults,
-) -> Result<Batch<'c>, ConsumerFatal> {
+    read: impl Fn(&BorrowedMessage<'c>) -> Verdict<W>,
+) -> Result<Batch<'c, W>, ConsumerFatal> {
     let assignment = consumer.context();
     let mut records = Vec::new();
     let mut undecodable = false;
@@ -74,7 +77,12 @@ pub(crate) fn collect<'c>(
                         topic,
                         number: message.partition(),
                     };
-                    records.push(Collected { partition, message });
+                    let verdict = read(&message);
+                    records.push(Collected {
+                        partition,
+                        message,
+                        verdict,
+                    });
                 }
             }
             Some(Err(error)) if is_fatal(consumer, &error) => return Err(ConsumerFatal(error)),
@@ -92,7 +100,7 @@ pub(crate) fn collect<'c>(
     }
     let revoked = assignment.take_revoked();
     if faults.keeps(Protection::DropRevoked) {
-        records.retain(|record: &Collected<'_>| !revoked.contains(&record.partition));
+        records.retain(|record: &Collected<'_, W>| !revoked.contains(&record.partition));
     }
     let ends = ends(consumer, &records);
     Ok(Batch {
@@ -104,7 +112,7 @@ pub(crate) fn collect<'c>(
 
 /// Where each partition of the batch goes on: the consumer's position, which lies behind the control records that `poll` has
 /// passed over, so that Kafka's own tool shows lag 0 at rest. Last offset + 1 would show 1 for ever after a transaction.
-fn ends(consumer: &BaseConsumer<Assignment>, records: &[Collected<'_>]) -> Offsets {
+fn ends<W>(consumer: &BaseConsumer<Assignment>, records: &[Collected<'_, W>]) -> Offsets {
     let mut ends = Offsets::new();
     for record in records {
         ends.insert(record.partition, record.message.offset() + 1);

@@ -11,6 +11,7 @@ pub(crate) mod assignment;
 pub(crate) mod batch;
 mod halt;
 mod plan;
+mod process;
 mod rewind;
 mod standing;
 mod turn;

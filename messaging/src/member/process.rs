@@ -1,0 +1,217 @@
+//! From a batch to its settlement.
+
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use rdkafka::Offset;
+use rdkafka::consumer::Consumer;
+use rdkafka::message::{Header, Message, OwnedHeaders};
+use shared_events::{Envelope, Poison};
+
+use crate::dead_letter::DeadLetterHeaders;
+use crate::faults::{CrashPoint, Protection};
+use crate::handler::{Failure, Handler};
+use crate::member::batch::{Batch, Collected, Offsets};
+use crate::member::plan::{Kind, Place, Plan, plan};
+use crate::member::standing::Loop;
+use crate::member::verdict::{Skipped, Verdict, apply, headers};
+use crate::settle::{DeadLetter, Settlement, Unsettled};
+
+/// Why a batch comes again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failed {
+    #[error("the effect of a batch failed")]
+    Effect(#[from] Failure),
+    #[error("a batch was not settled")]
+    Settle(#[from] Unsettled),
+}
+
+/// What was made of a batch that is settled.
+pub(super) struct Done {
+    pub(super) plan: Plan,
+    pub(super) records: usize,
+    pub(super) effect: Duration,
+    pub(super) settle: Duration,
+}
+
+impl<H: Handler> Loop<H> {
+    /// Has the effect of a batch, then settles it. An error leaves everything unsettled.
+    pub(super) fn process(&mut self, mut batch: Batch<'_, H::Work>) -> Result<Done, Failed> {
+        let started = Instant::now();
+        let (plan, events) = self.apply(&mut batch)?;
+        self.settings.faults.pass(CrashPoint::EffectCommitted);
+        let effect = started.elapsed();
+
+        let offsets = offsets(&batch, &plan);
+        batch.records.retain(|record| plan.keeps(&record.place()));
+        let letters = batch
+            .records
+            .iter()
+            .filter_map(|record| self.dead_letter(record))
+            .collect::<Vec<_>>();
+        let names = self.consumer.context().names();
+        let settlement = Settlement {
+            events: &events,
+            dead_letters: &letters,
+            offsets: names.list(
+                offsets
+                    .iter()
+                    .map(|(partition, offset)| (*partition, Offset::Offset(*offset))),
+            ),
+        };
+        self.settler.settle(&self.consumer, &settlement)?;
+
+        self.count(&batch);
+        self.settled.extend(offsets);
+        Ok(Done {
+            plan,
+            records: batch.records.len(),
+            effect,
+            settle: started.elapsed() - effect,
+        })
+    }
+
+    /// Has the effect of what is kept, and finds the poison that only the effect shows. What is kept depends on what is poison, so
+    /// it is then decided anew and applied once more: a handler allows that at any time, and it is simpler than telling apart
+    /// whose events were already made.
+    fn apply(&self, batch: &mut Batch<'_, H::Work>) -> Result<(Plan, Vec<Envelope>), Failure> {
+        loop {
+            let plan = self.plan(&batch.records);
+            let work = |record: &Collected<'_, H::Work>| {
+                plan.keeps(&record.place()) && matches!(record.verdict, Verdict::Work(_))
+            };
+            let indices: Vec<usize> = batch
+                .records
+                .iter()
+                .enumerate()
+                .filter(|(_, record)| work(record))
+                .map(|(index, _)| index)
+                .collect();
+            let works: Vec<&H::Work> = batch
+                .records
+                .iter()
+                .filter(|record| work(record))
+                .filter_map(Collected::work)
+                .collect();
+            let applied = self.runtime.block_on(apply(&self.handler, &works))?;
+            if applied.poison.is_empty() {
+                return Ok((plan, applied.events));
+            }
+            for (place, poison) in applied.poison {
+                let record = indices
+                    .get(place)
+                    .and_then(|index| batch.records.get_mut(*index));
+                if let Some(record) = record {
+                    record.verdict = Verdict::Poison(poison);
+                }
+            }
+        }
+    }
+
+    fn plan(&self, records: &[Collected<'_, H::Work>]) -> Plan {
+        let places: Vec<Place> = records.iter().map(Collected::place).collect();
+        let guarded = self.settings.faults.keeps(Protection::PoisonLimit);
+        let limit = if guarded {
+            self.settings.consumer.poison_limit
+        } else {
+            u32::MAX
+        };
+        plan(
+            &places,
+            self.settings.consumer.poison_policy,
+            self.run_of_poison,
+            limit,
+        )
+    }
+
+    /// The record as a dead letter, if it is poison.
+    fn dead_letter<'m>(&self, record: &'m Collected<'_, H::Work>) -> Option<DeadLetter<'m>> {
+        let poison = record.poison()?;
+        let message = &record.message;
+        let why = DeadLetterHeaders {
+            original_topic: message.topic().to_owned(),
+            original_partition: message.partition(),
+            original_offset: message.offset(),
+            original_timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            consumer_group: self.group.clone(),
+            error_class: poison.class,
+            error_message: poison.message.clone(),
+            failed_at: Utc::now(),
+            attempts: 1,
+        };
+        let mut all = OwnedHeaders::new();
+        for (key, value) in headers(message) {
+            all = all.insert(Header { key, value });
+        }
+        for (key, value) in why.to_pairs() {
+            all = all.insert(Header {
+                key,
+                value: Some(&value),
+            });
+        }
+        Some(DeadLetter {
+            key: message.key(),
+            value: message.payload(),
+            headers: all,
+        })
+    }
+
+    fn count(&mut self, settled: &Batch<'_, H::Work>) {
+        let names = self.consumer.context().names();
+        for record in &settled.records {
+            self.metrics.consumed(names, record.partition, 1);
+            match &record.verdict {
+                Verdict::Work(_) => {}
+                Verdict::NotForUs(reason) => self.metrics.skipped(*reason, 1),
+                Verdict::Poison(poison) => {
+                    let (partition, offset) = (record.partition, record.message.offset());
+                    tracing::warn!(topic = %partition.topic, partition = partition.number, offset, %poison, "set aside");
+                    self.metrics.dead_letter(poison.class);
+                }
+            }
+        }
+    }
+}
+
+impl<W> Collected<'_, W> {
+    fn place(&self) -> Place {
+        let kind = match self.verdict {
+            Verdict::Work(_)
+            | Verdict::NotForUs(Skipped::NotOurs | Skipped::ReplayedForAnother) => Kind::Good,
+            Verdict::NotForUs(Skipped::UnknownType) => Kind::Unknown,
+            Verdict::Poison(_) => Kind::Poison,
+        };
+        Place {
+            partition: self.partition,
+            offset: self.message.offset(),
+            kind,
+        }
+    }
+
+    fn work(&self) -> Option<&W> {
+        match &self.verdict {
+            Verdict::Work(work) => Some(work),
+            Verdict::NotForUs(_) | Verdict::Poison(_) => None,
+        }
+    }
+
+    fn poison(&self) -> Option<&Poison> {
+        match &self.verdict {
+            Verdict::Poison(poison) => Some(poison),
+            Verdict::Work(_) | Verdict::NotForUs(_) => None,
+        }
+    }
+}
+
+/// Where each partition of which something is settled goes on.
+fn offsets<W>(batch: &Batch<'_, W>, plan: &Plan) -> Offsets {
+    let starts = batch.starts();
+    let mut offsets = batch.ends.clone();
+    offsets.extend(
+        plan.left_out
+            .iter()
+            .map(|(partition, first)| (*partition, *first)),
+    );
+    offsets.retain(|partition, offset| starts.get(partition).is_some_and(|start| start < offset));
+    offsets
+}
