@@ -12,6 +12,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// The bounds of each session of a pool, under PostgreSQL's own names.
 const SESSION_BOUNDS: [(&str, &str); 3] = [
@@ -69,12 +70,24 @@ impl Database {
         &self.pool
     }
 
-    /// Brings the tables up to date as soon as the database is there, and from then on says how it is. Runs until it is
-    /// dropped; ends only with a migration that cannot run.
+    /// Brings the tables up to date as soon as the database is there, and from then on says how it is. Runs until `shutdown`,
+    /// and cancels it itself after a migration that cannot run, so that the rest of the service ends with it.
     ///
     /// Both happen on a connection of their own: a migration may take longer than the pool's bounds, and a busy pool is not
     /// an absent database.
-    pub async fn watch(&self, migrations: &Migrator, component: &Component) -> MigrationFailed {
+    pub async fn watch(
+        &self,
+        migrations: &Migrator,
+        component: Component,
+        shutdown: CancellationToken,
+    ) -> Result<(), MigrationFailed> {
+        let watched = shutdown.run_until_cancelled(self.sessions(migrations, &component));
+        let failed = watched.await;
+        shutdown.cancel();
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn sessions(&self, migrations: &Migrator, component: &Component) -> MigrationFailed {
         loop {
             match self.session(migrations, component).await {
                 SessionEnd::Away(reason) => component.down(reason),

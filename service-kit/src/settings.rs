@@ -30,6 +30,11 @@ pub struct HttpSettings {
     pub log_format: LogFormat,
 }
 
+/// Settings that are right each for itself, but not together. The text says which, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongSettings(pub String);
+
 /// Reads the settings from the command line and the environment. Wrong ones: one line on stderr, exit code 2. `--help` and
 /// `--version` print and exit with 0.
 pub fn parse<T: Parser>() -> T {

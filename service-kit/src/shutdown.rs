@@ -1,7 +1,11 @@
-//! When to stop.
+//! When to stop, and with which exit code.
+
+use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use crate::settings::{WrongSettings, usage_error};
 
 /// What a shell reports for a process ended by SIGINT.
 const INTERRUPTED: i32 = 130;
@@ -22,6 +26,19 @@ pub fn on_signal() -> CancellationToken {
         tokio::spawn(wait(terminate, interrupt, token.clone()));
     }
     token
+}
+
+/// How a service ends: 0 after a drain; 2 with one line on stderr because of its settings; 1 with the error and all its causes
+/// in one line of the log.
+pub fn exit_code(ended: anyhow::Result<()>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<WrongSettings>() => usage_error(error),
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn listen(kind: SignalKind) -> Option<Signal> {

@@ -17,16 +17,21 @@ mod standing;
 mod turn;
 pub(crate) mod verdict;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use prometheus::Registry;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use service_kit::readiness::Readiness;
+use service_kit::settings::WrongSettings;
 use shared_events::Service;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, Connection, Need};
 use crate::controls::Controls;
@@ -36,7 +41,7 @@ use crate::member::assignment::{Assignment, TopicNames};
 pub use crate::member::batch::ConsumerFatal;
 use crate::member::standing::Loop;
 use crate::metrics::MemberMetrics;
-use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};
+use crate::settings::{ConsumerSettings, ConsumerTuning, FaultSettings, KafkaSettings};
 
 /// Everything a member is told at its start.
 #[derive(Debug, Clone)]
@@ -53,6 +58,37 @@ pub struct MemberSettings {
     pub faults: Faults,
     /// What the service is without Kafka.
     pub need: Need,
+}
+
+impl MemberSettings {
+    /// The settings of a service's member, with those of the environment (`KAFKA_CONSUMER_*`). An error is a rule between them
+    /// that is broken.
+    pub fn new(
+        service: Service,
+        need: Need,
+        kafka: KafkaSettings,
+        consumer: ConsumerSettings,
+        faults: &FaultSettings,
+    ) -> Result<Self, WrongSettings> {
+        if consumer.static_membership && kafka.slot.is_none() {
+            let wrong = "STATIC_MEMBERSHIP needs SLOT: the name of the member is made of it";
+            return Err(WrongSettings(wrong.to_owned()));
+        }
+        // What is not Unicode is none of our names.
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Ok(Self {
+            service,
+            kafka,
+            consumer,
+            tuning: ConsumerTuning::from_variables(variables).map_err(WrongSettings)?,
+            faults: faults
+                .faults()
+                .map_err(|wrong| WrongSettings(wrong.to_string()))?,
+            need,
+        })
+    }
 }
 
 /// Why a member could not be started. Its settings are wrong: trying again would not help.
@@ -143,6 +179,30 @@ impl Member {
     /// What a person may ask of this member.
     pub fn controls(&self) -> Controls {
         self.controls.clone()
+    }
+
+    /// Runs until `shutdown`, then settles the batch under way and leaves the group. What takes longer than `drain` is given up:
+    /// the batch comes again, to whoever gets its partitions. A member that cannot go on cancels `shutdown` itself, so that the
+    /// rest of the service ends with it.
+    pub async fn run(
+        self,
+        shutdown: CancellationToken,
+        drain: Duration,
+    ) -> Result<(), MemberError> {
+        let stop = self.stopper();
+        let mut ended = pin!(self.ended());
+        let result = tokio::select! {
+            result = &mut ended => result,
+            () = shutdown.cancelled() => {
+                stop();
+                timeout(drain, ended).await.unwrap_or_else(|_| {
+                    tracing::warn!(drain.seconds = drain.as_secs_f64(), "the last batch is given up");
+                    Ok(())
+                })
+            }
+        };
+        shutdown.cancel();
+        result
     }
 
     /// A switch that makes the member settle its batch, leave its group and end.
