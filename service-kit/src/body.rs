@@ -11,12 +11,14 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -24,6 +26,12 @@ use crate::Problem;
 use crate::problem::FieldError;
 
 const JSON: &str = "application/json";
+
+/// How JavaScript and Python write what is no number.
+const NOT_NUMBERS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
+
+/// Most wrong fields named in one answer: a small request must not have a large one.
+const MOST_ERRORS: usize = 20;
 
 /// The fields of a JSON object that nobody has taken yet, and what was wrong with those taken.
 ///
@@ -35,24 +43,23 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The fields of this JSON object; 400 if it is none. Of two fields with one name the last counts.
+    /// The fields of this JSON object; 400 if it is none. A field given twice is a wrong field: two readers of such a body may
+    /// not agree which of the two counts.
     pub fn read(json: &[u8]) -> Result<Self, Problem> {
         if json.is_empty() {
-            return Err(Problem::bad_request(
-                "the body is empty; it must be a JSON object",
-            ));
+            return Err(empty());
         }
-        let given = serde_json::from_slice(json).map_err(|error| {
+        let read = serde_json::from_slice(json).or_else(|error| match quoted_not_numbers(json) {
+            Some(json) => serde_json::from_slice(&json),
+            None => Err(error),
+        });
+        read.map_err(|error| {
             Problem::bad_request(match error.classify() {
                 Category::Data => "the body must be a JSON object".to_owned(),
                 Category::Syntax | Category::Eof | Category::Io => {
                     format!("the body is not JSON: {error}")
                 }
             })
-        })?;
-        Ok(Self {
-            given,
-            errors: Vec::new(),
         })
     }
 
@@ -76,6 +83,7 @@ impl Fields {
         let Self { given, mut errors } = self;
         let unknown = given.into_keys();
         errors.extend(unknown.map(|name| FieldError::new(name, "is not a field of this request")));
+        errors.truncate(MOST_ERRORS);
         match made {
             Some(made) if errors.is_empty() => Ok(made),
             _ => Err(Problem::invalid(errors)),
@@ -87,14 +95,74 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(Problem::unsupported_media_type(JSON));
-        }
+        let is_json = is_json(request.headers());
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|_| Problem::bad_request("the body cannot be read"))?;
-        Self::read(&body)
+        match (body.is_empty(), is_json) {
+            // Whoever sent no body sent no type of it either, and should hear about the body.
+            (true, _) => Err(empty()),
+            (false, false) => Err(Problem::unsupported_media_type(JSON)),
+            (false, true) => Self::read(&body),
+        }
     }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+        let mut fields = Fields::default();
+        while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+            if fields.given.contains_key(&name) {
+                fields.errors.push(FieldError::new(name, "is given twice"));
+            } else {
+                fields.given.insert(name, value);
+            }
+        }
+        Ok(fields)
+    }
+}
+
+fn empty() -> Problem {
+    Problem::bad_request("the body is empty; it must be a JSON object")
+}
+
+/// The body with each bare `NaN` and `Infinity` in quotes; `None` if it has none. Some languages write them although JSON does
+/// not know them. So quoted, the field is there, of a wrong type, and the answer can name it and its limit.
+fn quoted_not_numbers(json: &[u8]) -> Option<Vec<u8>> {
+    let mut quoted = Vec::with_capacity(json.len() + 2);
+    let mut rest = json;
+    let (mut in_text, mut escaped) = (false, false);
+    while let Some((&byte, after)) = rest.split_first() {
+        let word = NOT_NUMBERS
+            .into_iter()
+            .find(|word| !in_text && rest.starts_with(word));
+        if let Some(word) = word {
+            quoted.push(b'"');
+            quoted.extend_from_slice(word);
+            quoted.push(b'"');
+            rest = rest.get(word.len()..).unwrap_or_default();
+            continue;
+        }
+        in_text ^= byte == b'"' && !escaped;
+        escaped = in_text && byte == b'\\' && !escaped;
+        quoted.push(byte);
+        rest = after;
+    }
+    (quoted.len() > json.len()).then_some(quoted)
 }
 
 /// Parameters of the media type (`; charset=utf-8`) do not matter: JSON is UTF-8.
@@ -161,6 +229,36 @@ mod tests {
             Fields::read(b"{\"a\": \"\xff\"}").unwrap_err().status(),
             400
         );
+    }
+
+    #[test]
+    fn a_field_given_twice_is_wrong() {
+        let text = format!(
+            "{:?}",
+            read(r#"{"count": 1, "count": 1, "name": "a"}"#).unwrap_err()
+        );
+        assert!(text.contains("is given twice"), "{text}");
+    }
+
+    #[test]
+    fn not_a_number_is_a_wrong_field_and_not_a_wrong_body() {
+        for value in ["NaN", "Infinity", "-Infinity", "1e400"] {
+            let body = format!(r#"{{"name": "NaN \\\" NaN", "count": {value}}}"#);
+            let problem = read(&body).unwrap_err();
+            assert_eq!(problem.status(), 422, "{body}: {problem:?}");
+            assert!(format!("{problem:?}").contains("count"), "{problem:?}");
+        }
+        assert_eq!(read(r#"{"count": NaNa}"#).unwrap_err().status(), 400);
+    }
+
+    #[test]
+    fn an_answer_names_no_more_than_twenty_wrong_fields() {
+        let many: Vec<_> = (0..1000).map(|n| format!(r#""field{n}": 1"#)).collect();
+        let text = format!(
+            "{:?}",
+            read(&format!("{{{}}}", many.join(","))).unwrap_err()
+        );
+        assert_eq!(text.matches("FieldError").count(), MOST_ERRORS, "{text}");
     }
 
     proptest::proptest! {
