@@ -174,3 +174,6 @@ impl Ledger {
         Outcome::Reserved
     }
 }
+
+#[cfg(test)]
+mod tests;

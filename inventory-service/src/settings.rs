@@ -1,0 +1,77 @@
+//! What inventory-service can be told.
+
+use std::str::FromStr;
+
+use clap::Parser;
+use messaging::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need, database};
+use service_kit::HttpSettings;
+use service_kit::settings::WrongSettings;
+use shared_events::{OutOfBounds, ProductId, Service};
+use sqlx::postgres::PgConnectOptions;
+
+/// Reserves stock for paid orders.
+#[derive(Clone, Parser)]
+#[command(name = "inventory-service", version)]
+pub struct Settings {
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, env = "PORT", default_value_t = 8001)]
+    pub port: u16,
+
+    /// The database of the stock
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        default_value = "postgres://inventory:inventory@127.0.0.1:5432/inventory_db",
+        value_parser = database::parse_url
+    )]
+    pub database_url: PgConnectOptions,
+
+    /// The product whose orders are set aside, on purpose; empty for none
+    #[arg(long, env = "POISON_PRODUCT", default_value = "prod_ignore")]
+    pub poison_product: PoisonProduct,
+
+    /// Where to listen and how to log
+    #[command(flatten)]
+    pub http: HttpSettings,
+
+    /// Which broker
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
+
+    /// How the member of the consumer group behaves
+    #[command(flatten)]
+    pub consumer: ConsumerSettings,
+
+    /// What is broken on purpose
+    #[command(flatten)]
+    pub faults: FaultSettings,
+}
+
+/// A product that fails on purpose, or none.
+#[derive(Debug, Clone)]
+pub struct PoisonProduct(pub Option<ProductId>);
+
+impl FromStr for PoisonProduct {
+    type Err = OutOfBounds;
+
+    fn from_str(text: &str) -> Result<Self, OutOfBounds> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        text.parse().map(|product| Self(Some(product)))
+    }
+}
+
+impl Settings {
+    /// Checks the rules between the settings. What comes out is what the member is told.
+    pub fn validate(&self) -> Result<MemberSettings, WrongSettings> {
+        MemberSettings::new(
+            Service::Inventory,
+            Need::Required,
+            self.kafka.clone(),
+            self.consumer.clone(),
+            &self.faults,
+        )
+    }
+}

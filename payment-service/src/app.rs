@@ -1,0 +1,59 @@
+//! The one list of what is wired.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use messaging::{Member, controls};
+use prometheus::Registry;
+use service_kit::{Readiness, admin, server};
+use shared_events::Service;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::Settings;
+use crate::handler::Payments;
+use crate::metrics::Metrics;
+
+/// A service that listens, and has not answered anybody yet.
+pub struct App {
+    member: Member,
+    listener: TcpListener,
+    router: Router,
+    drain: Duration,
+}
+
+impl App {
+    /// Checks the settings, listens, and starts the member. Needs no broker: the member joins its group when there is one.
+    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
+        let member = settings.validate()?;
+        let address = SocketAddr::new(settings.http.bind_addr, settings.port);
+        let listener = server::bind(address).await?;
+
+        let registry = Registry::new();
+        let readiness = Readiness::new(Service::Payment.name());
+        let payments = Payments::new(Metrics::new(&registry)?);
+        let member = Member::start(member, payments, &readiness, &registry)?;
+        let router = admin::router(readiness, registry).merge(controls::router(member.controls()));
+        Ok(Self {
+            member,
+            listener,
+            router,
+            drain: settings.consumer.drain_timeout,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `shutdown`, then drains. An error means that the member cannot go on.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let (member, ()) = tokio::join!(
+            self.member.run(shutdown.clone(), self.drain),
+            server::serve(self.listener, self.router, shutdown, self.drain),
+        );
+        Ok(member?)
+    }
+}
