@@ -3,6 +3,7 @@
 //! Each part of a service that needs something from outside owns a [`Component`] and says how it is. `GET /health/ready` shows
 //! them all, so that "not ready" always comes with its reason.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
@@ -113,6 +114,22 @@ impl Readiness {
         self.components
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Readiness {
+    /// All components in one line: `database ready; consumer down (has not joined its group yet)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, entry) in self.entries().iter().enumerate() {
+            let separator = if place == 0 { "" } else { "; " };
+            write!(f, "{separator}{} ", entry.name)?;
+            match &entry.state {
+                State::Ready => write!(f, "ready")?,
+                State::Degraded(reason) => write!(f, "degraded ({reason})")?,
+                State::Down(reason) => write!(f, "down ({reason})")?,
+            }
+        }
+        Ok(())
     }
 }
 
