@@ -11,7 +11,7 @@ use crate::commands::{
     restart, scale, scenario, status, test, topics, up, url, wait,
 };
 use crate::sandbox::{Sandbox, StackSettings};
-use crate::terminal;
+use crate::terminal::{self, Usage};
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair.
 #[derive(Debug, Parser)]
@@ -98,21 +98,23 @@ pub fn parse() -> Result<Cli, ExitCode> {
             ExitCode::from(2)
         }
         _ => {
-            terminal::note(one_line(&error.render().to_string()));
+            let wrong = one_line(&error);
+            terminal::error(&Usage::error(format_args!("{wrong} (see --help)")));
             ExitCode::from(2)
         }
     })
 }
 
-/// clap explains in paragraphs: what is wrong (sometimes with a list, sometimes with a tip), the usage, where help is.
-fn one_line(text: &str) -> String {
-    let wrong = text.split("\nUsage:").next().unwrap_or(text);
-    let wrong = wrong
-        .split("\nFor more information")
-        .next()
-        .unwrap_or(wrong);
-    let words: Vec<&str> = wrong.split_whitespace().collect();
-    format!("{} (see --help)", words.join(" "))
+/// clap explains in paragraphs: what is wrong (sometimes with a list, sometimes with a tip), the usage, where help is. The first
+/// is enough.
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error:").unwrap_or(&text);
+    let lines = text.lines().map(str::trim);
+    let wrong =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let wrong: Vec<&str> = wrong.filter(|line| !line.is_empty()).collect();
+    wrong.join(" ")
 }
 
 /// Does it.
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_command_is_said_in_one_line() {
         let error = Cli::try_parse_from(["sandbox", "url", "shop"]).unwrap_err();
-        let line = one_line(&error.render().to_string());
+        let line = one_line(&error);
         assert!(
             !line.contains('\n') && line.contains("inventory-service"),
             "{line}"

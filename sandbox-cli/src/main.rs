@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod sandbox;
+mod stack;
 mod target;
 mod terminal;
 

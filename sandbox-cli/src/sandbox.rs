@@ -4,9 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use local_runtime::database::Server;
+use local_runtime::dist::Sources;
 use messaging::KafkaSettings;
 use shared_events::{NamePrefix, Service};
 
+use crate::stack::interrupt::Interrupt;
+use crate::stack::{Known, Stack};
 use crate::terminal::Usage;
 
 /// Most instances a service can have.
@@ -46,6 +50,14 @@ pub struct StackSettings {
     /// Port of the database
     #[arg(long, env = "POSTGRES_PORT", default_value_t = 5432, value_parser = clap::value_parser!(u16).range(1..))]
     pub postgres_port: u16,
+
+    /// Another installation of Kafka: a folder that holds libs/*.jar
+    #[arg(long, env = "KAFKA_HOME", value_name = "DIR")]
+    pub kafka_home: Option<PathBuf>,
+
+    /// Another installation of PostgreSQL: the folder that holds initdb and postgres
+    #[arg(long, env = "PG_BIN", value_name = "DIR")]
+    pub pg_bin: Option<PathBuf>,
 }
 
 /// Ports in a row: `8001-8009`, or one: `8001`.
@@ -77,6 +89,41 @@ pub struct Sandbox {
     binaries: PathBuf,
     home: PathBuf,
     settings: StackSettings,
+    interrupt: Interrupt,
+}
+
+/// A database of a service, and the role that owns it. The role's password is its name: only this machine can connect, and the
+/// data is a toy's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Database {
+    /// Its name.
+    pub name: &'static str,
+    /// Who owns it.
+    pub role: &'static str,
+}
+
+impl Database {
+    /// All of them.
+    pub const ALL: [Self; 2] = [
+        Self {
+            name: "orders_db",
+            role: "orders",
+        },
+        Self {
+            name: "inventory_db",
+            role: "inventory",
+        },
+    ];
+
+    /// The one of a service; payment-service has none.
+    pub const fn of(service: Service) -> Option<Self> {
+        let [orders, inventory] = Self::ALL;
+        match service {
+            Service::Order => Some(orders),
+            Service::Payment => None,
+            Service::Inventory => Some(inventory),
+        }
+    }
 }
 
 /// A running instance of a service.
@@ -113,7 +160,13 @@ impl Sandbox {
             binaries,
             home,
             settings,
+            interrupt: Interrupt::default(),
         })
+    }
+
+    /// Ctrl-C of this program.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// The root of the repository.
@@ -129,6 +182,11 @@ impl Sandbox {
     /// Where the services' binaries are: beside this one.
     pub fn binary(&self, service: Service) -> PathBuf {
         self.binaries.join(service.name())
+    }
+
+    /// The folder of this program and of the services' binaries.
+    pub fn binaries(&self) -> &Path {
+        &self.binaries
     }
 
     /// Where the stack lives, as given.
@@ -182,13 +240,46 @@ impl Sandbox {
 
     /// Where an instance answers, whether it runs or not: `http://127.0.0.1:3000`, without a slash at the end.
     pub fn url(&self, service: Service, slot: u32) -> Result<String> {
-        let address = SocketAddr::new(self.host(), self.port(service, slot)?);
-        Ok(format!("http://{address}"))
+        Ok(self.http_url(self.port(service, slot)?))
     }
 
-    /// The running instances of a service, by slot.
-    pub fn instances(&self, _service: Service) -> Result<Vec<Instance>> {
-        Ok(Vec::new())
+    /// Where what listens on this port answers.
+    pub fn http_url(&self, port: u16) -> String {
+        format!("http://{}", SocketAddr::new(self.host(), port))
+    }
+
+    /// The database of a service, with user and password; `None` for payment-service, which has none.
+    pub fn database_url(&self, service: Service) -> Option<String> {
+        Database::of(service).map(|database| self.url_of(database))
+    }
+
+    /// A database, with user and password.
+    pub fn url_of(&self, database: Database) -> String {
+        self.server().url(database.role, database.name)
+    }
+
+    /// The database server, as its clients see it.
+    pub fn server(&self) -> Server {
+        Server(SocketAddr::new(self.host(), self.settings.postgres_port))
+    }
+
+    /// The running instances of a service, by slot; paused ones are among them.
+    pub fn instances(&self, service: Service) -> Result<Vec<Instance>> {
+        if !self.home.exists() {
+            return Ok(Vec::new());
+        }
+        let known = Stack::open(self)?.known(service)?;
+        let alive = known.into_iter().filter(Known::lives);
+        alive.map(|one| one.instance(self)).collect()
+    }
+
+    /// Where Kafka and PostgreSQL come from. One copy serves every stack of a checkout.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            dist: self.checkout.join(".sandbox/dist"),
+            kafka_home: self.settings.kafka_home.clone(),
+            pg_bin: self.settings.pg_bin.clone(),
+        }
     }
 
     /// The address at which this host reaches what listens on `BIND_ADDR`.

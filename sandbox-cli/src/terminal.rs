@@ -56,3 +56,60 @@ fn red(text: &str, colour: bool) -> String {
         text.to_owned()
     }
 }
+
+/// One line that says what is being waited for, on a terminal only; gone when the wait is over.
+#[derive(Debug)]
+pub struct Progress {
+    bar: indicatif::ProgressBar,
+}
+
+impl Progress {
+    /// Begins to show it.
+    pub fn new(what: &str) -> Self {
+        // indicatif draws nothing when standard error is no terminal.
+        let bar = indicatif::ProgressBar::new_spinner();
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        Self { bar }
+    }
+
+    /// Shows something else from now on.
+    pub fn say(&self, what: String) {
+        self.bar.set_message(what);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Rows under headings, with room between them and no lines: as wide as its content, so that nothing is cut in a pipe.
+#[derive(Debug)]
+pub struct Table {
+    table: comfy_table::Table,
+}
+
+impl Table {
+    /// An empty table with these headings.
+    pub fn new(headings: &[&str]) -> Self {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+        table.set_header(headings.iter().map(|heading| heading.to_uppercase()));
+        Self { table }
+    }
+
+    /// Adds a row.
+    pub fn row<T: Display>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.table
+            .add_row(cells.into_iter().map(|cell| cell.to_string()));
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.table.trim_fmt())
+    }
+}

@@ -1,15 +1,54 @@
-//! Not written yet.
+//! `sandbox kafka`: Kafka's own command-line tools.
 
-use anyhow::{Result, bail};
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+
+use anyhow::{Context, Result};
+use local_runtime::kafka_tools;
 
 use crate::sandbox::Sandbox;
+use crate::terminal::Usage;
 
-/// Not written yet.
+/// Which tool, with its own arguments.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox kafka")]
-pub struct Kafka {}
+#[command(
+    disable_help_flag = true,
+    after_help = "Examples:\n  ./sandbox kafka consumer-groups --describe --group inventory-service-group\n  ./sandbox kafka topics --list\n  ./sandbox kafka console-consumer --topic orders --from-beginning --timeout-ms 3000\n\nThe broker of this stack is filled in. Without a tool: the list of tools."
+)]
+pub struct Kafka {
+    /// Its name, as in kafka-<TOOL>.sh, then whatever it takes
+    #[arg(
+        value_name = "TOOL",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    words: Vec<OsString>,
+}
 
-/// Not written yet.
-pub async fn run(_args: Kafka, _sandbox: &Sandbox) -> Result<()> {
-    bail!("kafka: not written yet")
+/// Becomes the tool, so that its exit code, its output and Ctrl-C are its own.
+pub async fn run(args: Kafka, sandbox: &Sandbox) -> Result<()> {
+    let Some((tool, arguments)) = args.words.split_first() else {
+        let names: Vec<_> = kafka_tools::names().collect();
+        return Err(Usage::error(format_args!(
+            "which tool? There are {}",
+            names.join(", ")
+        )));
+    };
+    let tool = tool.to_string_lossy();
+    if !kafka_tools::names().any(|name| name == plain(&tool)) {
+        let names: Vec<_> = kafka_tools::names().collect();
+        return Err(Usage::error(format_args!(
+            "no Kafka tool {tool}: there are {}",
+            names.join(", ")
+        )));
+    }
+    let installation = sandbox.sources().installed()?;
+    let bootstrap = sandbox.kafka().bootstrap_servers;
+    let mut command = kafka_tools::command(&installation, &bootstrap, &tool, arguments)?;
+    Err(command.exec()).context("cannot run java: install a Java runtime, version 17 or later")
+}
+
+fn plain(tool: &str) -> &str {
+    let tool = tool.strip_prefix("kafka-").unwrap_or(tool);
+    tool.strip_suffix(".sh").unwrap_or(tool)
 }

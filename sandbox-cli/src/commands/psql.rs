@@ -1,15 +1,49 @@
-//! Not written yet.
+//! `sandbox psql`: SQL on a database of the stack.
 
-use anyhow::{Result, bail};
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
-use crate::sandbox::Sandbox;
+use anyhow::{Context, Result};
 
-/// Not written yet.
+use crate::sandbox::{Database, Sandbox};
+
+/// Which database, and what psql is told besides.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox psql")]
-pub struct Psql {}
+#[command(
+    after_help = "Examples:\n  ./sandbox psql orders_db\n  ./sandbox psql inventory_db -c 'SELECT * FROM products'"
+)]
+pub struct Psql {
+    /// orders_db or inventory_db
+    #[arg(value_name = "DB", value_parser = database)]
+    database: Database,
 
-/// Not written yet.
-pub async fn run(_args: Psql, _sandbox: &Sandbox) -> Result<()> {
-    bail!("psql: not written yet")
+    /// Whatever psql takes
+    #[arg(
+        value_name = "ARGUMENT",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    arguments: Vec<OsString>,
+}
+
+fn database(name: &str) -> Result<Database, String> {
+    let found = Database::ALL
+        .into_iter()
+        .find(|database| database.name == name);
+    found.ok_or_else(|| {
+        format!(
+            "must be {}",
+            Database::ALL.map(|database| database.name).join(" or ")
+        )
+    })
+}
+
+/// Becomes psql, so that its exit code, its output and Ctrl-C are its own.
+pub async fn run(args: Psql, sandbox: &Sandbox) -> Result<()> {
+    let error = Command::new("psql")
+        .arg(sandbox.url_of(args.database))
+        .args(args.arguments)
+        .exec();
+    Err(error).context("cannot run psql: install the PostgreSQL client (Debian: apt-get install postgresql-client)")
 }

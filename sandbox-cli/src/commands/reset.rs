@@ -1,15 +1,69 @@
-//! Not written yet.
+//! `sandbox reset`: as on the first day, with what ran running.
 
-use anyhow::{Result, bail};
+use std::time::Instant;
+
+use anyhow::Result;
+use local_runtime::process::State;
+use shared_events::Service;
 
 use crate::sandbox::Sandbox;
+use crate::stack::Stack;
+use crate::stack::memory::Memory;
+use crate::stack::start::Wanted;
+use crate::terminal::{Progress, say};
 
-/// Not written yet.
+/// Nothing to choose.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox reset")]
+#[command(
+    after_help = "Example:\n  ./sandbox reset\n\nOrders, stock, topics, groups and changed settings are gone afterwards; the services that ran run again."
+)]
 pub struct Reset {}
 
-/// Not written yet.
-pub async fn run(_args: Reset, _sandbox: &Sandbox) -> Result<()> {
-    bail!("reset: not written yet")
+/// Stops the services, empties broker and database, and starts the services that ran.
+pub async fn run(_: Reset, sandbox: &Sandbox) -> Result<()> {
+    let hold = sandbox.interrupt().hold()?;
+    let stack = Stack::open(sandbox)?;
+    let _lock = hold.or(stack.lock()).await?;
+    let begun = Instant::now();
+    let mut slots = Vec::new();
+    let mut ended = Vec::new();
+    for service in Service::ALL {
+        for one in stack.known(service)? {
+            match one.state {
+                State::Running | State::Paused => slots.push((service, one.slot)),
+                State::Ended(_) => ended.push(one.record.name),
+            }
+        }
+    }
+    stack.require_free_ports(&Wanted {
+        kafka: true,
+        postgres: true,
+        slots: Vec::new(),
+    })?;
+    {
+        let _progress = Progress::new("emptying topics, groups and databases");
+        stack.stop_instances(&slots).await?;
+        let (kafka, postgres) = tokio::join!(stack.bring_kafka(&hold), stack.bring_postgres(&hold));
+        kafka.and(postgres)?;
+        hold.or(async { tokio::try_join!(stack.empty_kafka(), stack.empty_postgres()).map(drop) })
+            .await?;
+    }
+    for name in ended {
+        stack.processes.forget(&name)?;
+    }
+    Memory::forget(stack.home().folder())?;
+    let wanted = Wanted {
+        slots,
+        ..Wanted::default()
+    };
+    let brought = stack.bring(&wanted, &hold).await?;
+    say(format_args!(
+        "empty again after {:.1} s; running: {}",
+        begun.elapsed().as_secs_f64(),
+        match brought.started.as_slice() {
+            [] => "broker and database".to_owned(),
+            names => names.join(", "),
+        }
+    ));
+    Ok(())
 }

@@ -1,15 +1,82 @@
-//! Not written yet.
+//! `sandbox restart`: a service stopped and started again, with other settings if asked.
 
 use anyhow::{Result, bail};
+use shared_events::Service;
 
 use crate::sandbox::Sandbox;
+use crate::stack::Stack;
+use crate::stack::settings::{self, Assignment};
+use crate::stack::start::Wanted;
+use crate::terminal::say;
 
-/// Not written yet.
+/// Which service, and what changes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox restart")]
-pub struct Restart {}
+#[command(
+    after_help = "Examples:\n  ./sandbox restart inventory-service --set POISON_PRODUCT=\n  ./sandbox restart payment-service --set DELIVERY=at-least-once --set KAFKA_CONSUMER_FETCH_MIN_BYTES=1000\n  ./sandbox restart payment-service --unset DELIVERY\n\nA setting is kept until --unset, reset or down. A name that is not a setting is answered with the list."
+)]
+pub struct Restart {
+    /// order-service, payment-service or inventory-service: all its instances
+    #[arg(value_name = "SERVICE")]
+    service: Service,
 
-/// Not written yet.
-pub async fn run(_args: Restart, _sandbox: &Sandbox) -> Result<()> {
-    bail!("restart: not written yet")
+    /// Set this setting from now on
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<Assignment>,
+
+    /// Go back to this setting's default
+    #[arg(long, value_name = "NAME")]
+    unset: Vec<String>,
+}
+
+/// Stops all instances at once and starts them again; waits until they are ready. Instances that had ended are started too.
+pub async fn run(args: Restart, sandbox: &Sandbox) -> Result<()> {
+    let service = args.service;
+    let names = args.set.iter().map(|one| &one.name).chain(&args.unset);
+    names
+        .map(|name| settings::known(service, name))
+        .collect::<Result<()>>()?;
+
+    let hold = sandbox.interrupt().hold()?;
+    let stack = Stack::open(sandbox)?;
+    let _lock = hold.or(stack.lock()).await?;
+    let slots: Vec<_> = stack
+        .known(service)?
+        .iter()
+        .map(|one| (service, one.slot))
+        .collect();
+    if slots.is_empty() {
+        bail!("{service} was not started: ./sandbox up {service}");
+    }
+    let mut memory = stack.memory()?;
+    let mut changed = memory.settings(service);
+    changed.retain(|name, _| !args.unset.contains(name));
+    changed.extend(args.set.into_iter().map(|one| (one.name, one.value)));
+    settings::check(&changed)?;
+
+    stack.stop_instances(&slots).await?;
+    memory.change(service, changed);
+    memory.save(stack.home().folder())?;
+    let wanted = Wanted {
+        slots,
+        ..Wanted::default()
+    };
+    let brought = stack.bring(&wanted, &hold).await?;
+    say(format_args!(
+        "restarted {}{}",
+        brought.started.join(", "),
+        with(&stack, service)?
+    ));
+    Ok(())
+}
+
+fn with(stack: &Stack<'_>, service: Service) -> Result<String> {
+    let changed = stack.memory()?.settings(service);
+    let changed: Vec<_> = changed
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    Ok(match changed.is_empty() {
+        true => String::new(),
+        false => format!(" with {}", changed.join(" ")),
+    })
 }

@@ -1,15 +1,148 @@
-//! Not written yet.
+//! `sandbox up`: everything that shall run, does, and is ready.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use local_runtime::kafka::KAFKA;
+use local_runtime::postgres::POSTGRES;
+use local_runtime::process::State;
+use shared_events::Service;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Database, Sandbox};
+use crate::stack::start::{Brought, Wanted};
+use crate::stack::{Stack, process_name, provision};
+use crate::target::{AnyTarget, Target};
+use crate::terminal::{Table, note, say};
 
-/// Not written yet.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox up")]
-pub struct Up {}
+/// What to start.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     what was killed is started again\n  ./sandbox up kafka\n\nWhat already runs is left alone, what is paused goes on."
+)]
+pub struct Up {
+    /// Only these: a service (with what it needs), one of its instances, kafka or postgres
+    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres")]
+    pub targets: Vec<AnyTarget>,
 
-/// Not written yet.
-pub async fn run(_args: Up, _sandbox: &Sandbox) -> Result<()> {
-    bail!("up: not written yet")
+    /// Use no network: everything must have been fetched before
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Brings it up and shows where everything is.
+pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
+    let hold = sandbox.interrupt().hold()?;
+    let stack = Stack::open(sandbox)?;
+    let _lock = hold.or(stack.lock()).await?;
+    let wanted = wanted(&stack, &args.targets)?;
+    // Checked before anything that takes time, and again before anything starts.
+    stack.require_free_ports(&wanted)?;
+    if !wanted.slots.is_empty() {
+        provision::build(sandbox, args.offline, &hold).await?;
+    }
+    provision::fetch(sandbox, args.offline, &hold).await?;
+    let brought = stack.bring(&wanted, &hold).await?;
+    tell(&brought);
+    show_addresses(&stack)
+}
+
+fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
+    if targets.is_empty() {
+        let mut slots = Vec::new();
+        for service in Service::ALL {
+            slots.extend(slots_of(
+                stack,
+                Target {
+                    service,
+                    slot: None,
+                },
+            )?);
+        }
+        return Ok(Wanted {
+            kafka: true,
+            postgres: true,
+            slots,
+        });
+    }
+    let mut wanted = Wanted {
+        kafka: targets.contains(&AnyTarget::Kafka),
+        postgres: targets.contains(&AnyTarget::Postgres),
+        slots: Vec::new(),
+    };
+    for target in targets {
+        if let AnyTarget::Service(target) = target {
+            wanted.slots.extend(slots_of(stack, *target)?);
+            wanted.kafka |= is_needed(stack, KAFKA)?;
+            wanted.postgres |= is_needed(stack, POSTGRES)?;
+        }
+    }
+    wanted.slots.sort();
+    wanted.slots.dedup();
+    Ok(wanted)
+}
+
+/// The instances a target means: those that were ever started, else the first.
+fn slots_of(stack: &Stack<'_>, target: Target) -> Result<Vec<(Service, u32)>> {
+    let Target { service, slot } = target;
+    if let Some(slot) = slot {
+        stack.sandbox.port(service, slot)?;
+        return Ok(vec![(service, slot)]);
+    }
+    let known: Vec<_> = stack
+        .known(service)?
+        .iter()
+        .map(|one| (service, one.slot))
+        .collect();
+    Ok(if known.is_empty() {
+        vec![(service, 1)]
+    } else {
+        known
+    })
+}
+
+/// A service needs broker and database; but what was killed or paused on purpose stays so until it is named.
+fn is_needed(stack: &Stack<'_>, name: &str) -> Result<bool> {
+    Ok(match stack.state(name)? {
+        None => true,
+        Some(State::Ended(_)) => !stack.memory()?.is_killed(name),
+        Some(State::Running | State::Paused) => false,
+    })
+}
+
+fn tell(brought: &Brought) {
+    for (what, names) in [
+        ("already running", &brought.ran),
+        ("continued", &brought.continued),
+        ("started", &brought.started),
+    ] {
+        if !names.is_empty() {
+            note(format_args!("{what}: {}", names.join(", ")));
+        }
+    }
+}
+
+fn show_addresses(stack: &Stack<'_>) -> Result<()> {
+    let sandbox = stack.sandbox;
+    let mut table = Table::new(&["what", "address"]);
+    for service in Service::ALL {
+        for instance in sandbox.instances(service)? {
+            table.row([process_name(service, instance.slot), instance.url]);
+        }
+    }
+    let running = stack.running()?;
+    if running.iter().any(|name| name == KAFKA) {
+        table.row(["Kafka".to_owned(), sandbox.kafka().bootstrap_servers]);
+    }
+    if running.iter().any(|name| name == POSTGRES) {
+        for database in Database::ALL {
+            table.row([
+                format!("PostgreSQL {}", database.name),
+                sandbox.url_of(database),
+            ]);
+        }
+    }
+    say(table);
+    let order = sandbox.url(Service::Order, 1)?;
+    say(format_args!(
+        "\nTry next:\n  curl -X POST {order}/orders -H \"Content-Type: application/json\" \\\n    -d '{{\"customerId\": \"cust_happy_path\", \"productId\": \"prod_123\", \"quantity\": 2, \"amount\": 250.50}}'\n  ./sandbox demo      the four stories of an order\n  ./sandbox status    what runs, and how far behind it is"
+    ));
+    Ok(())
 }

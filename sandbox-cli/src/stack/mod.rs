@@ -1,0 +1,219 @@
+//! The processes of a stack: started, watched and stopped.
+//!
+//! Read in this order: [`Stack`] (what runs, and who may change it), [`settings`] (what a service is started with),
+//! [`services`] and [`backends`] (one process started or stopped), [`start`] (a whole stack brought up, or brought back), [`ready`]
+//! (what a service says about itself), [`memory`] (what is kept between two commands), [`journal`] (the logs as one).
+
+pub mod backends;
+pub mod interrupt;
+pub mod journal;
+pub mod memory;
+pub mod provision;
+pub mod ready;
+pub mod services;
+pub mod settings;
+pub mod start;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use local_runtime::home::{Home, HomeLock};
+use local_runtime::kafka::KAFKA;
+use local_runtime::postgres::POSTGRES;
+use local_runtime::process::{Processes, Record, State};
+use shared_events::Service;
+use tokio::time::{Instant, sleep};
+
+use crate::sandbox::{Instance, Sandbox};
+use crate::target::AnyTarget;
+use crate::terminal::note;
+use memory::Memory;
+
+/// How long a command waits for another one that changes the same stack.
+const LOCK_LIMIT: Duration = Duration::from_secs(60);
+
+/// The processes of one stack.
+#[derive(Debug)]
+pub struct Stack<'a> {
+    /// Where it is.
+    pub sandbox: &'a Sandbox,
+    /// Records and signals.
+    pub processes: Processes,
+    /// Asks services how they are.
+    pub http: reqwest::Client,
+    home: Home,
+}
+
+impl<'a> Stack<'a> {
+    /// The stack of this sandbox. Makes its folder if there is none; starts nothing.
+    pub fn open(sandbox: &'a Sandbox) -> Result<Self> {
+        let home = Home::at(sandbox.home())?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .context("cannot make an HTTP client")?;
+        Ok(Self {
+            sandbox,
+            processes: Processes::of(&home),
+            http,
+            home,
+        })
+    }
+
+    /// The folder of the stack.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The right to change which processes run, until it is dropped. Two commands at once would each see half of what the
+    /// other does. Waits for the other one.
+    pub async fn lock(&self) -> Result<HomeLock> {
+        let deadline = Instant::now() + LOCK_LIMIT;
+        let mut told = false;
+        loop {
+            if let Some(lock) = self.home.try_lock()? {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                bail!(
+                    "another sandbox command has been changing this stack for {} s: wait for it or end it, then try again",
+                    LOCK_LIMIT.as_secs()
+                );
+            }
+            if !told {
+                note("waiting for another sandbox command that changes this stack");
+                told = true;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What is remembered beside the processes.
+    pub fn memory(&self) -> Result<Memory> {
+        Memory::load(self.home.folder())
+    }
+
+    /// The instances of a service that were ever started since the last `down`, by slot, running or not.
+    pub fn known(&self, service: Service) -> Result<Vec<Known>> {
+        let mut known = Vec::new();
+        for record in self.processes.records()? {
+            let Some(slot) = slot_of(&record.name, service) else {
+                continue;
+            };
+            let state = self.processes.state(&record)?;
+            known.push(Known {
+                service,
+                slot,
+                record,
+                state,
+            });
+        }
+        known.sort_by_key(|one| one.slot);
+        Ok(known)
+    }
+
+    /// The names of the processes that a target means: of a service without slot, all its known instances.
+    pub fn names(&self, target: AnyTarget) -> Result<Vec<String>> {
+        Ok(match target {
+            AnyTarget::Kafka => vec![KAFKA.to_owned()],
+            AnyTarget::Postgres => vec![POSTGRES.to_owned()],
+            AnyTarget::Service(target) => match target.slot {
+                Some(slot) => vec![process_name(target.service, slot)],
+                None => {
+                    let known = self.known(target.service)?;
+                    known.into_iter().map(|one| one.record.name).collect()
+                }
+            },
+        })
+    }
+
+    /// What became of the process of this name; `None` if it was never started.
+    pub fn state(&self, name: &str) -> Result<Option<State>> {
+        match self.processes.record(name)? {
+            Some(record) => self.processes.state(&record).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The names of all processes that run, paused ones included.
+    pub fn running(&self) -> Result<Vec<String>> {
+        let records = self.processes.records()?;
+        let alive = records.into_iter().filter(|record| record.process.lives());
+        Ok(alive.map(|record| record.name).collect())
+    }
+}
+
+/// An instance of a service that was started, whatever became of it.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Which service.
+    pub service: Service,
+    /// Its number, counted from 1.
+    pub slot: u32,
+    /// Its process.
+    pub record: Record,
+    /// What became of it.
+    pub state: State,
+}
+
+impl Known {
+    /// Whether the process lives, paused or not.
+    pub fn lives(&self) -> bool {
+        !matches!(self.state, State::Ended(_))
+    }
+
+    /// The port it was started with: the settings of the command that looks may be others.
+    pub fn port(&self) -> Option<u16> {
+        self.record.labels.get(services::PORT_LABEL)?.parse().ok()
+    }
+
+    /// As others see it.
+    pub fn instance(&self, sandbox: &Sandbox) -> Result<Instance> {
+        let port = match self.port() {
+            Some(port) => port,
+            None => sandbox.port(self.service, self.slot)?,
+        };
+        Ok(Instance {
+            service: self.service,
+            slot: self.slot,
+            pid: self.record.process.pid,
+            url: sandbox.http_url(port),
+        })
+    }
+}
+
+/// The name of an instance's process: `inventory-service.2`.
+pub fn process_name(service: Service, slot: u32) -> String {
+    format!("{service}.{slot}")
+}
+
+fn slot_of(name: &str, service: Service) -> Option<u32> {
+    name.strip_prefix(service.name())?
+        .strip_prefix('.')?
+        .parse()
+        .ok()
+}
+
+/// How a process ended, in words.
+pub fn ending(code: Option<i32>) -> String {
+    match code {
+        None => "ended, nobody saw how".to_owned(),
+        Some(137) => "killed by SIGKILL".to_owned(),
+        Some(code) if code > 128 => format!("ended by signal {}", code - 128),
+        Some(code) => format!("ended with exit code {code}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_name_belongs_to_exactly_one_service_and_slot() {
+        let name = process_name(Service::Inventory, 2);
+        assert_eq!(slot_of(&name, Service::Inventory), Some(2));
+        assert_eq!(slot_of(&name, Service::Order), None);
+        assert_eq!(slot_of("inventory-service", Service::Inventory), None);
+        assert_eq!(slot_of("kafka", Service::Order), None);
+    }
+}
