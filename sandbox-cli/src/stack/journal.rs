@@ -41,6 +41,11 @@ impl Journal {
         }
     }
 
+    /// Whose it is.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The finished lines written since the last call. A file that is not there has none; one that became shorter was begun
     /// anew, and is read from its beginning.
     pub fn read(&mut self) -> Result<Vec<Line>> {
@@ -95,21 +100,15 @@ pub fn in_order_of_time(mut lines: Vec<Line>) -> Vec<Line> {
     lines
 }
 
-/// The time at the beginning of a line: a service's (RFC 3339, in text or JSON), PostgreSQL's (`2026-01-31 12:00:00.123 UTC`)
-/// or Kafka's (`[2026-01-31 12:00:00,123]`, in UTC as the local runtime starts it).
+/// The time at the beginning of a line: RFC 3339, in text or JSON (services, Kafka), or PostgreSQL's (`2026-01-31 12:00:00.123 UTC`).
 pub fn time_of(line: &str) -> Option<DateTime<Utc>> {
-    let line = line
-        .strip_prefix("{\"timestamp\":\"")
-        .or_else(|| line.strip_prefix('['))
-        .unwrap_or(line);
-    let end = line.find(['"', ']']).unwrap_or(line.len());
-    let stamp = line.get(..end)?;
-    let first = stamp.split(' ').next()?;
+    let line = line.strip_prefix("{\"timestamp\":\"").unwrap_or(line);
+    let first = line.split([' ', '"']).next()?;
     if let Ok(time) = DateTime::parse_from_rfc3339(first) {
         return Some(time.to_utc());
     }
-    let both: String = stamp.chars().take(23).collect();
-    NaiveDateTime::parse_from_str(&both.replace(',', "."), "%Y-%m-%d %H:%M:%S%.3f")
+    let both: String = line.chars().take(23).collect();
+    NaiveDateTime::parse_from_str(&both, "%Y-%m-%d %H:%M:%S%.3f")
         .ok()
         .map(|time| time.and_utc())
 }
@@ -126,7 +125,7 @@ mod tests {
             "2026-01-31T12:00:00.123000Z  INFO order_service: listening",
             "{\"timestamp\":\"2026-01-31T12:00:00.123000Z\",\"level\":\"INFO\"}",
             "2026-01-31 12:00:00.123 UTC [42] LOG:  starting",
-            "[2026-01-31 12:00:00,123] INFO started (kafka.server.KafkaRaftServer)",
+            "2026-01-31T12:00:00.123000Z  WARN KafkaRaftServer: slow",
         ] {
             let time = time_of(line).unwrap();
             assert_eq!(time.to_rfc3339(), "2026-01-31T12:00:00.123+00:00", "{line}");

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod memory;
 pub mod provision;
 pub mod ready;
+pub mod report;
 pub mod services;
 pub mod settings;
 pub mod start;

@@ -1,0 +1,197 @@
+//! What runs, and what is in the broker, as `status` shows it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use futures::future::join_all;
+use local_runtime::kafka::KAFKA;
+use local_runtime::postgres::POSTGRES;
+use local_runtime::process::{Record, State};
+use serde::Serialize;
+use shared_events::{Service, Topic};
+
+use super::services::PORT_LABEL;
+use super::{Stack, ending, ready};
+
+/// One process, as a row of `status`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessRow {
+    /// `inventory-service.2`, `kafka`, `postgres`.
+    pub name: String,
+    /// `running`, `paused` or `ended`.
+    pub state: &'static str,
+    /// While it lives.
+    pub pid: Option<i32>,
+    /// Where it answers.
+    pub address: Option<String>,
+    /// `ready`, `degraded`, `not_ready` or `silent`, of what runs.
+    pub readiness: Option<&'static str>,
+    /// Why it is not simply ready.
+    pub reason: Option<String>,
+    /// Seconds since it was started.
+    pub uptime_s: Option<u64>,
+    /// Resident memory of the process and its children.
+    pub rss_bytes: Option<u64>,
+    /// How often it was started since the last `down`.
+    pub starts: u32,
+    /// How it ended, if it did.
+    pub ending: Option<String>,
+    /// The last line of its log, if it ended.
+    pub last_log_line: Option<String>,
+}
+
+impl ProcessRow {
+    /// State, readiness and reason in a few words.
+    pub fn summary(&self) -> String {
+        let what = match (self.state, &self.ending, self.readiness) {
+            ("ended", Some(ending), _) => return ending.clone(),
+            ("paused", ..) => return "paused".to_owned(),
+            (_, _, Some("not_ready")) => "not ready",
+            (_, _, Some(word)) => word,
+            (state, ..) => state,
+        };
+        match &self.reason {
+            Some(reason) => format!("{what} ({reason})"),
+            None => what.to_owned(),
+        }
+    }
+}
+
+/// A row for every process that was started since the last `down`: broker, database, then the services.
+pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
+    let mut records = Vec::new();
+    for name in [KAFKA, POSTGRES] {
+        records.extend(stack.processes.record(name)?);
+    }
+    for service in Service::ALL {
+        records.extend(stack.known(service)?.into_iter().map(|one| one.record));
+    }
+    let rows = records.iter().map(|record| row(stack, record));
+    join_all(rows).await.into_iter().collect()
+}
+
+async fn row(stack: &Stack<'_>, record: &Record) -> Result<ProcessRow> {
+    let state = stack.processes.state(record)?;
+    let lives = !matches!(state, State::Ended(_));
+    let port: Option<u16> = record.labels.get(PORT_LABEL).and_then(|port| port.parse().ok());
+    let url = port.map(|port| stack.sandbox.http_url(port));
+    let is_service = record.name != KAFKA && record.name != POSTGRES;
+    let answer = match (&url, state) {
+        (Some(url), State::Running) if is_service => Some(ready::ask(&stack.http, url).await),
+        (Some(_), State::Running) => Some(backend_answer(stack, &record.name).await?),
+        _ => None,
+    };
+    let address = url.map(|url| match is_service {
+        true => url,
+        false => url.trim_start_matches("http://").to_owned(),
+    });
+    Ok(ProcessRow {
+        name: record.name.clone(),
+        state: match state {
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Ended(_) => "ended",
+        },
+        pid: lives.then_some(record.process.pid),
+        address,
+        readiness: answer.as_ref().map(ready::Answer::word),
+        reason: answer.as_ref().and_then(|answer| answer.reason().map(str::to_owned)),
+        uptime_s: lives.then(|| uptime(record)),
+        rss_bytes: record.process.usage().map(|usage| usage.resident_bytes),
+        starts: record.starts,
+        ending: match state {
+            State::Ended(code) => Some(ending(code)),
+            State::Running | State::Paused => None,
+        },
+        last_log_line: match lives {
+            true => None,
+            false => stack.processes.last_log_line(&record.name),
+        },
+    })
+}
+
+async fn backend_answer(stack: &Stack<'_>, name: &str) -> Result<ready::Answer> {
+    let answers = match name {
+        KAFKA => stack.backends()?.kafka.answers().await,
+        _ => stack.sandbox.server().answers().await,
+    };
+    Ok(match answers {
+        true => ready::Answer::Ready,
+        false => ready::Answer::Silent("does not answer".to_owned()),
+    })
+}
+
+fn uptime(record: &Record) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    now.saturating_sub(record.started_at_ms) / 1000
+}
+
+/// Topics and groups.
+#[derive(Debug, Clone, Serialize)]
+pub struct Brokerage {
+    /// The topics of the shop.
+    pub topics: Vec<TopicRow>,
+    /// The groups of its services.
+    pub groups: Vec<GroupRow>,
+}
+
+/// One topic.
+#[derive(Debug, Clone, Serialize)]
+pub struct TopicRow {
+    /// Its name on the broker.
+    pub name: String,
+    /// The offset that the next record of each partition will get; empty if there is no such topic.
+    pub ends: Vec<i64>,
+}
+
+/// One group.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRow {
+    /// Its name on the broker.
+    pub name: String,
+    /// Kafka's word for it.
+    pub state: String,
+    /// How many members.
+    pub members: usize,
+    /// High watermark minus committed offset, summed over the partitions where both are known.
+    pub lag: i64,
+    /// The same a partition, `-` where it is not known.
+    pub lag_text: String,
+}
+
+/// Asks the broker. Joins no group, so nobody is disturbed.
+pub async fn brokerage(stack: &Stack<'_>) -> Result<Brokerage> {
+    let cluster = stack.cluster()?;
+    let mut topics = Vec::new();
+    for topic in Topic::ALL {
+        let name = cluster.prefix().topic(topic);
+        let ends = cluster.end_offsets(&name).await?.into_values().collect();
+        topics.push(TopicRow { name, ends });
+    }
+    let mut groups = Vec::new();
+    for service in Service::ALL {
+        let name = cluster.prefix().group(service);
+        let consumed: Vec<_> = service.consumes().iter().map(|topic| cluster.prefix().topic(*topic)).collect();
+        let group = cluster.group(&name).await?;
+        let lag = cluster.lag(&name, &consumed).await?;
+        groups.push(GroupRow {
+            members: group.members.len(),
+            state: group.state,
+            lag: lag.known(),
+            lag_text: lag_text(&lag.partitions, lag.known()),
+            name,
+        });
+    }
+    Ok(Brokerage { topics, groups })
+}
+
+fn lag_text(partitions: &[messaging::cluster::lag::PartitionLag], known: i64) -> String {
+    let each: Vec<String> = partitions
+        .iter()
+        .map(|one| one.lag().map_or_else(|_| "-".to_owned(), |lag| lag.to_string()))
+        .collect();
+    format!("{known} ({})", each.join(" "))
+}
