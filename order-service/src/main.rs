@@ -1,2 +1,19 @@
-//! Skeleton.
-fn main() {}
+//! The process.
+
+use std::process::ExitCode;
+
+use order_service::{App, Settings};
+use service_kit::{settings, shutdown, telemetry};
+use shared_events::Service;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let settings: Settings = settings::parse();
+    telemetry::init(Service::Order.name(), settings.http.log_format);
+    shutdown::exit_code(run(settings).await)
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let app = App::build(settings).await?;
+    app.run(shutdown::on_signal()).await
+}

@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use axum::body::Bytes;
@@ -126,10 +127,12 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
         let mut fields = Fields::default();
         while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-            if fields.given.contains_key(&name) {
-                fields.errors.push(FieldError::new(name, "is given twice"));
-            } else {
-                fields.given.insert(name, value);
+            match fields.given.entry(name) {
+                Entry::Vacant(field) => drop(field.insert(value)),
+                Entry::Occupied(field) => {
+                    let twice = FieldError::new(field.key().as_str(), "is given twice");
+                    fields.errors.push(twice);
+                }
             }
         }
         Ok(fields)

@@ -1,0 +1,131 @@
+//! What order-service counts. Labels are closed sets.
+
+use prometheus::{
+    Error, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    exponential_buckets,
+};
+
+use crate::domain::Status;
+
+/// The metrics of the shop's door and of its orders. Clones are the same ones.
+#[derive(Clone)]
+pub struct Metrics {
+    requests: IntCounterVec,
+    pub(crate) accept_seconds: Histogram,
+    pub(crate) accept_batch: Histogram,
+    orders: IntGaugeVec,
+    pub(crate) orders_waiting: IntGauge,
+    pub(crate) orders_impossible: IntGauge,
+    pub(crate) outbox_rows: IntGauge,
+    pub(crate) outbox_age: IntGauge,
+}
+
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
+        /// How a request for an order ended. A closed set: it becomes a label.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Outcome {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Outcome {
+            const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)* }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// A new order.
+    Accepted = "accepted",
+    /// The first answer again.
+    Repeated = "repeated",
+    /// A key used for two requests.
+    KeyReused = "key_reused",
+    /// Wrong fields, or no body to speak of.
+    Invalid = "invalid",
+    /// Too many were waiting.
+    QueueFull = "queue_full",
+    /// Too much was waiting to be told.
+    OutboxFull = "outbox_full",
+    /// The database was away.
+    Unavailable = "unavailable",
+}
+
+impl Metrics {
+    /// Registers the metrics, all at 0. Fails if the registry has them already.
+    pub fn new(registry: &Registry) -> Result<Self, Error> {
+        let gauge = |name: &str, help: &str| IntGauge::new(name, help);
+        // 0.5 ms to 4 s, doubling.
+        let seconds = HistogramOpts::new(
+            "order_accept_seconds",
+            "Duration of the transaction that accepts a batch of orders.",
+        )
+        .buckets(exponential_buckets(0.000_5, 2.0, 14)?);
+        let batch = HistogramOpts::new("order_accept_batch_requests", "Requests of a batch.")
+            .buckets(exponential_buckets(1.0, 2.0, 10)?);
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                Opts::new("order_requests_total", "Requests for an order, by outcome."),
+                &["outcome"],
+            )?,
+            accept_seconds: Histogram::with_opts(seconds)?,
+            accept_batch: Histogram::with_opts(batch)?,
+            orders: IntGaugeVec::new(
+                Opts::new("orders", "Orders by status, at most a second old."),
+                &["status"],
+            )?,
+            orders_waiting: gauge(
+                "orders_waiting_over_60s",
+                "Orders whose saga has not ended and told nothing for a minute.",
+            )?,
+            orders_impossible: gauge(
+                "orders_impossible",
+                "Orders with facts that no saga can tell together.",
+            )?,
+            outbox_rows: gauge(
+                "outbox_rows",
+                "Events not published yet; counted up to OUTBOX_LIMIT.",
+            )?,
+            outbox_age: gauge(
+                "outbox_oldest_seconds",
+                "Age of the oldest event not published yet; 0 if there is none.",
+            )?,
+        };
+        metrics.register(registry)?;
+        for outcome in Outcome::ALL {
+            metrics.requests.with_label_values(&[outcome.label()]);
+        }
+        for status in Status::ALL {
+            metrics.orders(status, 0);
+        }
+        Ok(metrics)
+    }
+
+    fn register(&self, registry: &Registry) -> Result<(), Error> {
+        registry.register(Box::new(self.requests.clone()))?;
+        registry.register(Box::new(self.accept_seconds.clone()))?;
+        registry.register(Box::new(self.accept_batch.clone()))?;
+        registry.register(Box::new(self.orders.clone()))?;
+        for gauge in [
+            &self.orders_waiting,
+            &self.orders_impossible,
+            &self.outbox_rows,
+            &self.outbox_age,
+        ] {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn request(&self, outcome: Outcome) {
+        self.requests.with_label_values(&[outcome.label()]).inc();
+    }
+
+    pub(crate) fn orders(&self, status: Status, count: i64) {
+        self.orders.with_label_values(&[status.name()]).set(count);
+    }
+}

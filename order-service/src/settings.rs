@@ -1,0 +1,65 @@
+//! What order-service can be told.
+
+use clap::Parser;
+use messaging::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need, database};
+use service_kit::HttpSettings;
+use service_kit::settings::WrongSettings;
+use shared_events::Service;
+use sqlx::postgres::PgConnectOptions;
+
+/// Takes orders, and shows how each one's saga went.
+#[derive(Clone, Parser)]
+#[command(name = "order-service", version)]
+pub struct Settings {
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, env = "PORT", default_value_t = 3000)]
+    pub port: u16,
+
+    /// The database of the orders
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        default_value = "postgres://orders:orders@127.0.0.1:5432/orders_db",
+        value_parser = database::parse_url
+    )]
+    pub database_url: PgConnectOptions,
+
+    /// Most accepted orders that wait to be told; more are refused with 503 until Kafka is back
+    #[arg(long, env = "OUTBOX_LIMIT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub outbox_limit: u32,
+
+    /// Most requests that wait to be accepted; more are refused with 503
+    #[arg(long, env = "HTTP_QUEUE", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub http_queue: u32,
+
+    /// Where to listen and how to log
+    #[command(flatten)]
+    pub http: HttpSettings,
+
+    /// Which broker
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
+
+    /// How the member of the consumer group behaves
+    #[command(flatten)]
+    pub consumer: ConsumerSettings,
+
+    /// What is broken on purpose
+    #[command(flatten)]
+    pub faults: FaultSettings,
+}
+
+impl Settings {
+    /// Checks the rules between the settings. What comes out is what the member is told. Without Kafka orders are still taken,
+    /// so it is not needed for being ready.
+    pub fn validate(&self) -> Result<MemberSettings, WrongSettings> {
+        MemberSettings::new(
+            Service::Order,
+            Need::Optional,
+            self.kafka.clone(),
+            self.consumer.clone(),
+            &self.faults,
+        )
+    }
+}

@@ -1,0 +1,171 @@
+//! The orders in PostgreSQL.
+//!
+//! There is one statement that writes an order, whoever tells of it: [`add`]. It adds facts and never takes one away, so it may
+//! run twice, in any order, and from several instances at once.
+
+use shared_events::{Amount, CorrelationId, CustomerId, OrderId, PaymentId, ProductId, Quantity};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder, Row};
+use uuid::Uuid;
+
+use crate::domain::{Facts, Order, Status};
+
+/// A fact's line in `WHERE` is what makes a repetition free: it then writes no new version of the row.
+const ADD: &str = "
+INSERT INTO orders (order_id, customer_id, product_id, quantity, amount, correlation_id, payment_id, failure_reason,
+                    created_at, paid_at, payment_failed_at, reserved_at, out_of_stock_at, refunded_at)
+SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::int[], $5::numeric[], $6::text[], $7::uuid[], $8::text[],
+                     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
+                     $14::timestamptz[])
+ON CONFLICT (order_id) DO UPDATE SET
+    customer_id       = COALESCE(orders.customer_id, excluded.customer_id),
+    product_id        = COALESCE(orders.product_id, excluded.product_id),
+    quantity          = COALESCE(orders.quantity, excluded.quantity),
+    amount            = COALESCE(orders.amount, excluded.amount),
+    correlation_id    = COALESCE(orders.correlation_id, excluded.correlation_id),
+    payment_id        = COALESCE(orders.payment_id, excluded.payment_id),
+    failure_reason    = COALESCE(orders.failure_reason, excluded.failure_reason),
+    created_at        = COALESCE(orders.created_at, excluded.created_at),
+    paid_at           = COALESCE(orders.paid_at, excluded.paid_at),
+    payment_failed_at = COALESCE(orders.payment_failed_at, excluded.payment_failed_at),
+    reserved_at       = COALESCE(orders.reserved_at, excluded.reserved_at),
+    out_of_stock_at   = COALESCE(orders.out_of_stock_at, excluded.out_of_stock_at),
+    refunded_at       = COALESCE(orders.refunded_at, excluded.refunded_at)
+WHERE (excluded.created_at IS NOT NULL AND orders.created_at IS NULL)
+   OR (excluded.paid_at IS NOT NULL AND orders.paid_at IS NULL)
+   OR (excluded.payment_failed_at IS NOT NULL AND orders.payment_failed_at IS NULL)
+   OR (excluded.reserved_at IS NOT NULL AND orders.reserved_at IS NULL)
+   OR (excluded.out_of_stock_at IS NOT NULL AND orders.out_of_stock_at IS NULL)
+   OR (excluded.refunded_at IS NOT NULL AND orders.refunded_at IS NULL)";
+
+/// Adds what is told of these orders to what is known of them. Each order at most once, and sorted by id: two instances that
+/// write the same orders then wait for one another in one direction only.
+pub async fn add(executor: impl PgExecutor<'_>, orders: &[Order]) -> Result<(), sqlx::Error> {
+    fn column<'a, T>(orders: &'a [Order], field: impl Fn(&'a Order) -> T) -> Vec<T> {
+        orders.iter().map(field).collect()
+    }
+    sqlx::query(ADD)
+        .bind(column(orders, |order| order.order_id.as_uuid()))
+        .bind(column(orders, |order| {
+            order.customer_id.as_ref().map(CustomerId::as_str)
+        }))
+        .bind(column(orders, |order| {
+            order.product_id.as_ref().map(ProductId::as_str)
+        }))
+        .bind(column(orders, |order| order.quantity.map(Quantity::as_i32)))
+        .bind(column(orders, |order| order.amount.map(Amount::as_decimal)))
+        .bind(column(orders, |order| {
+            order.correlation_id.as_ref().map(CorrelationId::as_str)
+        }))
+        .bind(column(orders, |order| {
+            order.payment_id.map(PaymentId::as_uuid)
+        }))
+        .bind(column(orders, |order| order.failure_reason.as_deref()))
+        .bind(column(orders, |order| order.facts.created))
+        .bind(column(orders, |order| order.facts.paid))
+        .bind(column(orders, |order| order.facts.payment_failed))
+        .bind(column(orders, |order| order.facts.reserved))
+        .bind(column(orders, |order| order.facts.out_of_stock))
+        .bind(column(orders, |order| order.facts.refunded))
+        .execute(executor)
+        .await?;
+    Ok(())
+}
+
+/// One order, if anything is known of it.
+pub async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Order>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM orders WHERE order_id = $1")
+        .bind(order.as_uuid())
+        .fetch_optional(pool)
+        .await
+}
+
+/// Which orders to list.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Only those that stand here.
+    pub status: Option<Status>,
+    /// Only those of this customer.
+    pub customer: Option<CustomerId>,
+    /// Only those older than this one, which ended the page before.
+    pub after: Option<OrderId>,
+    /// Most orders of a page.
+    pub limit: i64,
+}
+
+/// A page of orders, the newest first: their ids begin with the time.
+pub async fn list(pool: &PgPool, listing: &Listing) -> Result<Vec<Order>, sqlx::Error> {
+    let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM orders WHERE true");
+    if let Some(status) = listing.status {
+        query.push(" AND status = ").push_bind(status.name());
+    }
+    if let Some(customer) = &listing.customer {
+        query
+            .push(" AND customer_id = ")
+            .push_bind(customer.as_str());
+    }
+    if let Some(after) = listing.after {
+        query.push(" AND order_id < ").push_bind(after.as_uuid());
+    }
+    query
+        .push(" ORDER BY order_id DESC LIMIT ")
+        .push_bind(listing.limit);
+    query.build_query_as().fetch_all(pool).await
+}
+
+impl FromRow<'_, PgRow> for Order {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let text = |column| row.try_get::<Option<String>, _>(column);
+        let quantity = row
+            .try_get::<Option<i32>, _>("quantity")?
+            .map(u32::try_from)
+            .transpose();
+        Ok(Self {
+            order_id: OrderId::from(row.try_get::<Uuid, _>("order_id")?),
+            facts: facts(row)?,
+            customer_id: text("customer_id")?
+                .map(CustomerId::new)
+                .transpose()
+                .map_err(decode)?,
+            product_id: text("product_id")?
+                .map(ProductId::new)
+                .transpose()
+                .map_err(decode)?,
+            quantity: quantity
+                .map_err(decode)?
+                .map(Quantity::new)
+                .transpose()
+                .map_err(decode)?,
+            amount: row
+                .try_get::<Option<_>, _>("amount")?
+                .map(Amount::new)
+                .transpose()
+                .map_err(decode)?,
+            correlation_id: text("correlation_id")?
+                .map(CorrelationId::new)
+                .transpose()
+                .map_err(decode)?,
+            payment_id: row
+                .try_get::<Option<Uuid>, _>("payment_id")?
+                .map(PaymentId::from),
+            failure_reason: text("failure_reason")?,
+        })
+    }
+}
+
+/// The facts of a row with the columns of the table.
+pub(crate) fn facts(row: &PgRow) -> Result<Facts, sqlx::Error> {
+    Ok(Facts {
+        created: row.try_get("created_at")?,
+        paid: row.try_get("paid_at")?,
+        payment_failed: row.try_get("payment_failed_at")?,
+        reserved: row.try_get("reserved_at")?,
+        out_of_stock: row.try_get("out_of_stock_at")?,
+        refunded: row.try_get("refunded_at")?,
+    })
+}
+
+/// A row that this service cannot have written.
+pub(crate) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}

@@ -1,0 +1,159 @@
+//! What has to be looked after beside the requests: counting, and forgetting old keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{PgPool, Row};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::acceptance::OutboxRoom;
+use crate::domain::Status;
+use crate::metrics::Metrics;
+
+/// How often the outbox is counted.
+const OUTBOX_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often old keys are looked for.
+const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Most keys deleted by one statement, so that none takes long.
+const PURGE_ROWS: u64 = 10_000;
+
+/// A count of all orders reads the whole table. So it is made only when somebody asks for the metrics, at most once a second,
+/// and the larger the table, the less often: at most this share of the time is spent on it.
+const CENSUS_SHARE: u32 = 20;
+
+/// Counts the outbox every second: for the metrics, and for the limit. Runs until dropped. While the database is away, the last
+/// count stands; readiness tells of the absence.
+pub async fn watch_outbox(pool: &PgPool, limit: u32, room: &OutboxRoom, metrics: &Metrics) {
+    let mut ticks = interval(OUTBOX_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = count_outbox(pool, limit, room, metrics).await {
+            tracing::debug!(%error, "the outbox could not be counted");
+        }
+    }
+}
+
+/// Counts the outbox once. Not beyond the limit: further rows change nothing.
+pub async fn count_outbox(
+    pool: &PgPool,
+    limit: u32,
+    room: &OutboxRoom,
+    metrics: &Metrics,
+) -> Result<(), sqlx::Error> {
+    let (rows, age): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT $1) AS counted),
+                COALESCE((SELECT extract(epoch FROM now() - created_at)::bigint FROM outbox ORDER BY id LIMIT 1), 0)",
+    )
+    .bind(i64::from(limit))
+    .fetch_one(pool)
+    .await?;
+    room.counted(rows);
+    metrics.outbox_rows.set(rows);
+    metrics.outbox_age.set(age);
+    Ok(())
+}
+
+/// Forgets keys older than 24 hours, every minute. Runs until dropped.
+pub async fn purge_keys(pool: &PgPool) {
+    let mut ticks = interval(PURGE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match forget_old_keys(pool).await {
+            Ok(0) => {}
+            Ok(keys) => tracing::debug!(keys, "old idempotency keys forgotten"),
+            Err(error) => tracing::debug!(%error, "old idempotency keys could not be forgotten"),
+        }
+    }
+}
+
+/// Forgets all keys older than 24 hours, and says how many those were.
+pub async fn forget_old_keys(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let mut forgotten = 0;
+    loop {
+        let rows = sqlx::query(
+            "DELETE FROM idempotency_keys WHERE key IN
+             (SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours' LIMIT $1)",
+        )
+        .bind(PURGE_ROWS as i64)
+        .execute(pool)
+        .await?
+        .rows_affected();
+        forgotten += rows;
+        if rows < PURGE_ROWS {
+            return Ok(forgotten);
+        }
+    }
+}
+
+/// The counts of all orders by status. Clones share the last one.
+#[derive(Clone)]
+pub struct Census {
+    pool: PgPool,
+    metrics: Metrics,
+    not_before: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Census {
+    /// A census nobody has made yet.
+    pub fn new(pool: PgPool, metrics: Metrics) -> Self {
+        Self {
+            pool,
+            metrics,
+            not_before: Arc::default(),
+        }
+    }
+
+    /// Brings the gauges up to date, if they are older than a second. While the database is away, the last count stands;
+    /// readiness tells of the absence.
+    pub async fn refresh(&self) {
+        // Whoever comes meanwhile waits for the same count.
+        let mut not_before = self.not_before.lock().await;
+        let began = Instant::now();
+        if not_before.is_some_and(|not_before| began < not_before) {
+            return;
+        }
+        if let Err(error) = self.count().await {
+            tracing::debug!(%error, "the orders could not be counted");
+        }
+        *not_before =
+            Some(Instant::now() + (began.elapsed() * CENSUS_SHARE).max(Duration::from_secs(1)));
+    }
+
+    /// Grouped by facts and not by status: there are at most 64 groups, and what they mean is said in one place.
+    async fn count(&self) -> Result<(), sqlx::Error> {
+        let groups = sqlx::query(
+            "SELECT min(created_at) AS created_at, min(paid_at) AS paid_at, min(payment_failed_at) AS payment_failed_at,
+                    min(reserved_at) AS reserved_at, min(out_of_stock_at) AS out_of_stock_at, min(refunded_at) AS refunded_at,
+                    count(*) AS orders,
+                    count(*) FILTER (WHERE GREATEST(created_at, paid_at, payment_failed_at, reserved_at, out_of_stock_at,
+                                                    refunded_at) < now() - interval '60 seconds') AS old
+             FROM orders
+             GROUP BY created_at IS NULL, paid_at IS NULL, payment_failed_at IS NULL,
+                      reserved_at IS NULL, out_of_stock_at IS NULL, refunded_at IS NULL",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut by_status = Status::ALL.map(|status| (status, 0_i64));
+        let (mut waiting, mut impossible) = (0, 0);
+        for group in groups {
+            let facts = crate::store::facts(&group)?;
+            let (orders, old): (i64, i64) = (group.try_get("orders")?, group.try_get("old")?);
+            for (status, count) in &mut by_status {
+                *count += if *status == facts.status() { orders } else { 0 };
+            }
+            waiting += if facts.status().is_end() { 0 } else { old };
+            impossible += if facts.impossible() { orders } else { 0 };
+        }
+        for (status, count) in by_status {
+            self.metrics.orders(status, count);
+        }
+        self.metrics.orders_waiting.set(waiting);
+        self.metrics.orders_impossible.set(impossible);
+        Ok(())
+    }
+}
