@@ -1,5 +1,6 @@
 //! From a batch to its settlement.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -14,7 +15,7 @@ use crate::handler::{Failure, Handler};
 use crate::member::batch::{Batch, Collected, Offsets};
 use crate::member::plan::{Kind, Place, Plan, plan};
 use crate::member::standing::Loop;
-use crate::member::verdict::{Skipped, Verdict, apply, headers};
+use crate::member::verdict::{Skipped, Verdict, apply};
 use crate::settle::{DeadLetter, Settlement, Unsettled};
 
 /// Why a batch comes again.
@@ -139,10 +140,10 @@ impl<H: Handler> Loop<H> {
             failed_at: Utc::now(),
             attempts: 1,
         };
-        let mut all = OwnedHeaders::new();
-        for (key, value) in headers(message) {
-            all = all.insert(Header { key, value });
-        }
+        // Copied as they are, unread: a name that is not UTF-8 may be the very reason.
+        let mut all = message
+            .headers()
+            .map_or_else(OwnedHeaders::new, |headers| headers.detach());
         for (key, value) in why.to_pairs() {
             all = all.insert(Header {
                 key,
@@ -157,9 +158,9 @@ impl<H: Handler> Loop<H> {
     }
 
     fn count(&mut self, settled: &Batch<'_, H::Work>) {
-        let names = self.consumer.context().names();
+        let mut by_partition = BTreeMap::new();
         for record in &settled.records {
-            self.metrics.consumed(names, record.partition, 1);
+            *by_partition.entry(record.partition).or_insert(0) += 1;
             match &record.verdict {
                 Verdict::Work(_) => {}
                 Verdict::NotForUs(reason) => self.metrics.skipped(*reason, 1),
@@ -169,6 +170,10 @@ impl<H: Handler> Loop<H> {
                     self.metrics.dead_letter(poison.class);
                 }
             }
+        }
+        let names = self.consumer.context().names();
+        for (partition, records) in by_partition {
+            self.metrics.consumed(names, partition, records);
         }
     }
 }

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use shared_events::{Decoded, Envelope, Poison, PoisonClass};
 
-use crate::dead_letter::is_for_another_group;
+use crate::dead_letter::{Header, is_for_another_group};
 use crate::handler::{Failure, Handler};
 
 /// What becomes of one record.
@@ -31,15 +31,20 @@ pub(crate) enum Skipped {
     ReplayedForAnother,
 }
 
-/// The record's headers, as the decoders of events and dead letters take them.
-pub(crate) fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<(&'m str, Option<&'m [u8]>)> {
+/// The record's headers, as the decoders of events and dead letters take them. rdkafka panics on a name that is not UTF-8, and
+/// has no other way to look at it.
+fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Result<Vec<Header<'m>>, Poison> {
     let Some(headers) = message.headers() else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    headers
-        .iter()
-        .map(|header| (header.key, header.value))
-        .collect()
+    let pairs = || {
+        headers
+            .iter()
+            .map(|header| (header.key, header.value))
+            .collect()
+    };
+    catch_unwind(AssertUnwindSafe(pairs))
+        .map_err(|_| Poison::new(PoisonClass::BadHeader, "the name of a header is not UTF-8"))
 }
 
 /// The record's own time; now for a record without one, which only clients older than Kafka 0.10 write.
@@ -56,7 +61,10 @@ pub(crate) fn read<H: Handler>(
     group: &str,
     message: &BorrowedMessage<'_>,
 ) -> Verdict<H::Work> {
-    let headers = headers(message);
+    let headers = match headers(message) {
+        Ok(headers) => headers,
+        Err(poison) => return Verdict::Poison(poison),
+    };
     if is_for_another_group(headers.iter().copied(), group) {
         return Verdict::NotForUs(Skipped::ReplayedForAnother);
     }

@@ -1,0 +1,201 @@
+//! What a member promises while its group changes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod rig;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use messaging::{ConsumerTuning, Faults, MemberSettings, Protection};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rig::{DEADLINE, Rig, Watched, orders, start};
+use shared_events::{Envelope, Topic};
+use test_stack::eventually;
+
+const PARTITIONS: i32 = 6;
+const ORDERS: usize = 6_000;
+
+/// Publishes in record sets of a few records: a consumer that fetches little at a time then polls without a pause for as long
+/// as it is slow.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the service's producers make large record sets"
+)]
+async fn publish_in_small_sets(rig: &Rig, orders: &[Envelope]) {
+    let producer: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", &rig.kafka.bootstrap_servers)
+        .set("batch.num.messages", "5")
+        .set("linger.ms", "0")
+        .create()
+        .unwrap();
+    let topic = rig.kafka.name_prefix.topic(Topic::Orders);
+    let mut sent = Vec::new();
+    for order in orders {
+        let mut headers = rdkafka::message::OwnedHeaders::new();
+        for (key, value) in order.header_pairs() {
+            headers = headers.insert(rdkafka::message::Header {
+                key,
+                value: Some(&value),
+            });
+        }
+        let (key, value) = (order.key(), order.value().unwrap());
+        let record = FutureRecord::to(&topic)
+            .key(&key)
+            .payload(&value)
+            .headers(headers);
+        sent.push(
+            producer
+                .send_result(record)
+                .map_err(|(error, _)| error)
+                .unwrap(),
+        );
+    }
+    for delivery in sent {
+        delivery.await.unwrap().unwrap();
+    }
+}
+
+/// Settings that make a collect last long, so that the group changes in the middle of it.
+fn slow_and_small(rig: &Rig, faults: Faults) -> MemberSettings {
+    let tuning = [
+        ("KAFKA_CONSUMER_QUEUED_MIN_MESSAGES", "50"),
+        ("KAFKA_CONSUMER_MAX_PARTITION_FETCH_BYTES", "300"),
+    ];
+    let tuning = tuning.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut settings = rig.settings();
+    settings.consumer.batch_max = 2_000;
+    MemberSettings {
+        tuning: ConsumerTuning::from_variables(tuning).unwrap(),
+        faults,
+        ..settings
+    }
+}
+
+/// What went wrong while a second member joined in the middle of a collect.
+#[derive(Debug, Default)]
+struct Damage {
+    told_twice: usize,
+    never_told: usize,
+    went_back: usize,
+}
+
+async fn scale_up_during_collect(test: &str, protection_off: Option<Protection>) -> Damage {
+    let rig = Arc::new(Rig::new(test, PARTITIONS).await);
+    let orders = orders(ORDERS);
+    publish_in_small_sets(&rig, &orders).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let watch = tokio::spawn(watch_commits(Arc::clone(&rig), Arc::clone(&stop)));
+
+    let service = Watched::default();
+    service.read_pause_us.store(200, Ordering::Relaxed);
+    let settings = slow_and_small(&rig, Faults::new(protection_off, None));
+    let first = start(settings.clone(), service.clone());
+    eventually(
+        DEADLINE,
+        "the first member has settled something",
+        async || match rig.answers().await.len() {
+            0 => Err("no answer yet"),
+            _ => Ok(()),
+        },
+    )
+    .await;
+    let second = start(settings, service);
+    rig.at_rest().await;
+    first.stop().await;
+    second.stop().await;
+
+    stop.store(true, Ordering::Relaxed);
+    let answers = rig.answers().await;
+    Damage {
+        told_twice: answers.values().filter(|times| **times > 1).count(),
+        never_told: orders.len() - answers.len(),
+        went_back: watch.await.unwrap(),
+    }
+}
+
+/// How often a committed offset was lower than it had been.
+async fn watch_commits(rig: Arc<Rig>, stop: Arc<AtomicBool>) -> usize {
+    let mut highest: BTreeMap<(String, i32), i64> = BTreeMap::new();
+    let mut went_back = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for partition in rig.lag().await.partitions {
+            let Some(committed) = partition.committed else {
+                continue;
+            };
+            let seen = highest
+                .entry((partition.topic, partition.partition))
+                .or_insert(committed);
+            went_back += usize::from(committed < *seen);
+            *seen = committed.max(*seen);
+        }
+    }
+    went_back
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_joins_during_a_collect_costs_no_answer_and_doubles_none() {
+    let damage = scale_up_during_collect("scale", None).await;
+    assert_eq!(
+        (damage.told_twice, damage.never_told, damage.went_back),
+        (0, 0, 0),
+        "{damage:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_dropping_what_was_revoked_answers_are_doubled_or_offsets_go_back() {
+    let damage = scale_up_during_collect("scale_off", Some(Protection::DropRevoked)).await;
+    assert!(damage.told_twice + damage.went_back > 0, "{damage:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_come_and_go_while_orders_flow_and_each_order_is_answered_once() {
+    let rig = Rig::new("come_and_go", 3).await;
+    let service = Watched::default();
+    service.read_pause_us.store(100, Ordering::Relaxed);
+    let mut members = vec![start(rig.settings(), service.clone())];
+    let mut published = 0;
+    for turn in 0..6 {
+        rig.publish_orders(&orders(2_000)).await;
+        published += 2_000;
+        if turn % 3 < 2 {
+            members.push(start(rig.settings(), service.clone()));
+            members.last().unwrap().ready().await;
+        } else {
+            members.remove(0).stop().await;
+        }
+    }
+    rig.at_rest().await;
+    for member in members {
+        member.stop().await;
+    }
+    let answers = rig.answers().await;
+    assert_eq!(
+        (answers.len(), answers.values().max()),
+        (published, Some(&1))
+    );
+    assert!(rig.lag().await.is_at_rest());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_more_than_there_are_partitions_is_idle_and_ready() {
+    let rig = Rig::new("idle", 1).await;
+    let mut settings = rig.settings();
+    // payment-service reads two topics of one partition each, so three members are one too many.
+    settings.consumer.poison_limit = 50;
+    let members: Vec<_> = (0..3)
+        .map(|_| start(settings.clone(), Watched::default()))
+        .collect();
+    for member in &members {
+        member.ready().await;
+    }
+    for member in members {
+        member.stop().await;
+    }
+}

@@ -1,0 +1,88 @@
+//! What other clients leave in a topic: aborted transactions, codecs, damage.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "other clients than ours are the subject"
+)]
+
+mod rig;
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rig::{Rig, Watched, orders, start};
+use shared_events::{Envelope, Topic};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+fn client(rig: &Rig, settings: &[(&str, &str)]) -> FutureProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &rig.kafka.bootstrap_servers);
+    for (name, value) in settings {
+        config.set(*name, *value);
+    }
+    config.create().unwrap()
+}
+
+async fn send(rig: &Rig, producer: &FutureProducer, orders: &[Envelope]) {
+    let topic = rig.kafka.name_prefix.topic(Topic::Orders);
+    for order in orders {
+        let mut headers = OwnedHeaders::new();
+        for (key, value) in order.header_pairs() {
+            headers = headers.insert(Header {
+                key,
+                value: Some(&value),
+            });
+        }
+        let (key, value) = (order.key(), order.value().unwrap());
+        let record = FutureRecord::to(&topic)
+            .key(&key)
+            .payload(&value)
+            .headers(headers);
+        producer.send(record, TIMEOUT).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_of_an_aborted_transaction_are_not_answered_and_leave_no_lag() {
+    let rig = Rig::new("aborted", 1).await;
+    let id = rig.kafka.name_prefix.name("test");
+    let producer = client(&rig, &[("transactional.id", &id)]);
+    producer.init_transactions(TIMEOUT).unwrap();
+    let member = start(rig.settings(), Watched::default());
+    for abort in [false, true] {
+        producer.begin_transaction().unwrap();
+        send(&rig, &producer, &orders(5)).await;
+        if abort {
+            producer.abort_transaction(TIMEOUT).unwrap();
+        } else {
+            producer.commit_transaction(TIMEOUT).unwrap();
+        }
+    }
+    // At rest means: committed offset = high watermark, also behind the aborted records and their marker.
+    rig.at_rest().await;
+    member.stop().await;
+    assert_eq!(rig.answers().await.len(), 5);
+    assert!(rig.lag().await.is_at_rest(), "{}", rig.lag().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_packed_by_any_codec_are_answered() {
+    let rig = Rig::new("codecs", 1).await;
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let producer = client(&rig, &[("compression.type", codec), ("linger.ms", "5")]);
+        send(&rig, &producer, &orders(3)).await;
+    }
+    let member = start(rig.settings(), Watched::default());
+    rig.at_rest().await;
+    member.stop().await;
+    let answers = rig.answers().await;
+    assert_eq!((answers.len(), answers.values().max()), (15, Some(&1)));
+    assert!(rig.records(Topic::PaymentsDlq).await.is_empty());
+}
