@@ -170,8 +170,11 @@ impl Kafka {
         Ok(answer.ends_with(&[0, 0, 0, 7, 0, 0]))
     }
 
-    fn common_arguments(&self) -> [String; 5] {
+    fn common_arguments(&self) -> [String; 7] {
         [
+            // Nothing in /tmp: neither the JVM's statistics file nor unpacked native libraries, which a killed one leaves there.
+            "-XX:-UsePerfData".to_owned(),
+            format!("-Djava.io.tmpdir={}", self.home.config().display()),
             "-Djava.awt.headless=true".to_owned(),
             format!(
                 "-Dlog4j2.configurationFile={}",

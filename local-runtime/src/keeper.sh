@@ -13,9 +13,12 @@ if [ -n "$remove" ]; then
   (
     read -r _ <&3
     kill -KILL "$program" 2>/dev/null
-    # Whoever still writes there is dying too: a second look finds nothing left.
+    # What had to be put elsewhere is noted in the folder, one a line, without spaces.
+    elsewhere=$(cat "$remove/outside" 2>/dev/null)
+    # Whoever still writes there is dying too: a later look finds nothing left.
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-      rm -rf "$remove" 2>/dev/null && break
+      # shellcheck disable=SC2086
+      rm -rf "$remove" $elsewhere && break
       sleep 0.2
     done
     kill -KILL 0

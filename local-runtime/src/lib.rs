@@ -6,7 +6,7 @@
 //! * [`process`]: starts any program so that it outlives the caller (or dies with it), and finds it again later;
 //! * [`tree`]: who a process is, its descendants, and signals that cannot hit a stranger;
 //! * [`dist`]: brings the jars and the PostgreSQL archive;
-//! * [`kafka`], [`postgres`]: one node of each;
+//! * [`kafka`], [`postgres`]: one node of each; [`database`]: the server as its clients see it;
 //! * [`backends`]: both together, as the sandbox and the tests start them;
 //! * [`kafka_tools`]: Kafka's own command-line tools; [`ports`]: free ports, and who holds a taken one.
 //!
@@ -14,6 +14,7 @@
 //! person: their outermost message is one line that says what to do.
 
 pub mod backends;
+pub mod database;
 pub mod dist;
 pub mod home;
 pub mod kafka;

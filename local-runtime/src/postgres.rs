@@ -3,27 +3,24 @@
 //! As root it runs as `nobody`, because PostgreSQL refuses root; when `nobody` cannot reach the home (it lies under `/root`,
 //! say), the data goes to `/var/tmp/saga-sandbox-…` and is noted in the home, so that [`Home::remove_data`] finds it.
 
+use crate::database::{SUPERUSER, Server};
 use crate::dist::Installation;
 use crate::home::{Home, remove};
 use crate::kafka::reachable;
-use crate::process::{Processes, Program, Record, StopSignal, resolve};
+use crate::process::{Processes, Program, Record, StopSignal};
 use crate::reach::{Unprivileged, within_reach};
 use crate::wait;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// The name of its process in a home.
 pub const POSTGRES: &str = "postgres";
-/// The superuser and its password. Only this machine can connect, and the data is a toy's.
-const SUPERUSER: &str = "postgres";
 /// A fast shutdown writes a checkpoint; a stuck one is cut short.
 pub const POSTGRES_GRACE: Duration = Duration::from_secs(20);
 
@@ -50,19 +47,10 @@ impl Postgres {
         }
     }
 
-    /// The URL of a database for a role whose password is its name, as [`Postgres::create_database`] makes them.
+    /// The server as its clients on this machine see it.
     #[must_use]
-    pub fn url(&self, role: &str, database: &str) -> String {
-        format!(
-            "postgres://{role}:{role}@{}/{database}",
-            SocketAddr::new(reachable(self.address), self.port)
-        )
-    }
-
-    /// The URL of a database for the superuser.
-    #[must_use]
-    pub fn admin_url(&self, database: &str) -> String {
-        self.url(SUPERUSER, database)
+    pub fn server(&self) -> Server {
+        Server(SocketAddr::new(reachable(self.address), self.port))
     }
 
     /// Makes the data folder when it is new. Call while the server is stopped.
@@ -167,7 +155,7 @@ impl Postgres {
     /// When it ended meanwhile, or did not answer within the time; the message holds its last log line.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
         let deadline = Instant::now() + within;
-        while !self.answers().await {
+        while !self.server().answers().await {
             let last = processes
                 .last_log_line(POSTGRES)
                 .unwrap_or_else(|| "its log is empty".to_owned());
@@ -186,62 +174,6 @@ impl Postgres {
         Ok(())
     }
 
-    /// True when the server takes connections now.
-    pub async fn answers(&self) -> bool {
-        matches!(
-            timeout(Duration::from_secs(1), self.ask()).await,
-            Ok(Ok(true))
-        )
-    }
-
-    /// Asks for a session: the server answers with a request for a password (`R`), or with an error (`E`) while it starts or
-    /// stops. The session is not begun.
-    async fn ask(&self) -> std::io::Result<bool> {
-        let names = format!("user\0{SUPERUSER}\0database\0postgres\0\0");
-        let length = u32::try_from(names.len() + 8).unwrap_or(u32::MAX);
-        let mut request = length.to_be_bytes().to_vec();
-        request.extend([0, 3, 0, 0]); // protocol 3.0
-        request.extend(names.as_bytes());
-        let mut stream =
-            TcpStream::connect(SocketAddr::new(reachable(self.address), self.port)).await?;
-        stream.write_all(&request).await?;
-        Ok(stream.read_u8().await? == b'R')
-    }
-
-    /// Makes a role whose password is its name, and a database it owns. What exists already stays as it is.
-    ///
-    /// # Errors
-    /// When `psql` is missing or the server refuses.
-    pub async fn create_database(&self, role: &str, database: &str) -> Result<()> {
-        let script = format!(
-            "SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', {role}, {role}) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {role}) \\gexec\n\
-             SELECT format('CREATE DATABASE %I OWNER %I', {database}, {role}) WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {database}) \\gexec\n",
-            role = quoted(role),
-            database = quoted(database),
-        );
-        self.sql("postgres", &script).await.map(drop)
-    }
-
-    /// Drops a database, throwing out whoever is connected. One that is not there is dropped already.
-    ///
-    /// # Errors
-    /// As [`Postgres::create_database`].
-    pub async fn drop_database(&self, database: &str) -> Result<()> {
-        let script = format!(
-            "SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', {}) \\gexec\n",
-            quoted(database)
-        );
-        self.sql("postgres", &script).await.map(drop)
-    }
-
-    /// Runs a script as the superuser with `psql` and returns what it printed: rows only, unaligned.
-    ///
-    /// # Errors
-    /// When `psql` is missing, the server cannot be reached, or a statement fails (the message is the server's).
-    pub async fn sql(&self, database: &str, script: &str) -> Result<String> {
-        psql(&self.admin_url(database), script).await
-    }
-
     /// The folder that belongs to the server's user.
     fn folder(&self, user: Option<&Unprivileged>) -> Result<PathBuf> {
         within_reach(&self.home.outside_note(), &self.home.data(), user).and_then(|place| {
@@ -257,47 +189,6 @@ impl Postgres {
     }
 }
 
-/// Runs a script with `psql` on the database of a URL, whoever started that server. See [`Postgres::sql`].
-///
-/// # Errors
-/// As [`Postgres::sql`].
-pub async fn psql(url: &str, script: &str) -> Result<String> {
-    let mut command =
-        Command::new(resolve(Path::new("psql")).context("install the PostgreSQL client")?);
-    command
-        .args([
-            "--no-psqlrc",
-            "--quiet",
-            "--tuples-only",
-            "--no-align",
-            "--set=ON_ERROR_STOP=1",
-            "--file=-",
-        ])
-        .arg(url);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = command.spawn().context("cannot run psql")?;
-    if let Some(mut input) = child.stdin.take() {
-        // psql that could not connect has gone already: its own message is the better one.
-        if input.write_all(script.as_bytes()).await.is_ok() {
-            input.shutdown().await.context("cannot speak to psql")?;
-        }
-    }
-    let output = child
-        .wait_with_output()
-        .await
-        .context("cannot wait for psql")?;
-    if !output.status.success() {
-        bail!("psql: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .trim_end()
-        .to_owned())
-}
-
 const SETTINGS: [&str; 7] = [
     // No socket file: its path would be too long in some homes, and TCP is what the services use.
     "unix_socket_directories=",
@@ -310,7 +201,3 @@ const SETTINGS: [&str; 7] = [
     "timezone=UTC",
     "log_line_prefix=%m [%p] ",
 ];
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}

@@ -424,7 +424,7 @@ impl Processes {
     }
 }
 
-/// The executable's path, so that a missing one is an error of the caller's and not a line in a log.
+/// The executable's path, so that a missing one is the caller's error and not a line in a log.
 pub(crate) fn resolve(executable: &Path) -> Result<PathBuf> {
     if executable.components().count() > 1 {
         if !executable.is_file() {

@@ -1,0 +1,126 @@
+//! A PostgreSQL server as its clients see it, whoever started it: URLs, databases, SQL.
+
+use crate::process::resolve;
+use anyhow::{Context, Result, bail};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// The superuser and its password: only this machine can connect, and the data is a toy's.
+pub(crate) const SUPERUSER: &str = "postgres";
+
+/// A server at an address, whose superuser is `postgres` with the password `postgres`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server(pub SocketAddr);
+
+impl Server {
+    /// The URL of a database for a role whose password is its name, as [`Server::create_database`] makes them.
+    #[must_use]
+    pub fn url(self, role: &str, database: &str) -> String {
+        format!("postgres://{role}:{role}@{}/{database}", self.0)
+    }
+
+    /// The URL of a database for the superuser.
+    #[must_use]
+    pub fn admin_url(self, database: &str) -> String {
+        self.url(SUPERUSER, database)
+    }
+
+    /// True when the server takes connections now.
+    pub async fn answers(self) -> bool {
+        matches!(
+            timeout(Duration::from_secs(1), self.ask()).await,
+            Ok(Ok(true))
+        )
+    }
+
+    /// Asks for a session: the server answers with a request for a password (`R`), or with an error (`E`) while it starts or
+    /// stops. The session is not begun.
+    async fn ask(self) -> std::io::Result<bool> {
+        let names = format!("user\0{SUPERUSER}\0database\0postgres\0\0");
+        let length = u32::try_from(names.len() + 8).unwrap_or(u32::MAX);
+        let mut request = length.to_be_bytes().to_vec();
+        request.extend([0, 3, 0, 0]); // protocol 3.0
+        request.extend(names.as_bytes());
+        let mut stream = TcpStream::connect(self.0).await?;
+        stream.write_all(&request).await?;
+        Ok(stream.read_u8().await? == b'R')
+    }
+
+    /// Makes a role whose password is its name, and a database it owns. What exists already stays as it is.
+    ///
+    /// # Errors
+    /// When `psql` is missing or the server refuses.
+    pub async fn create_database(self, role: &str, database: &str) -> Result<()> {
+        let (role, database) = (quoted(role), quoted(database));
+        let script = format!(
+            "SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', {role}, {role})
+                WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {role}) \\gexec
+             SELECT format('CREATE DATABASE %I OWNER %I', {database}, {role})
+                WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {database}) \\gexec\n"
+        );
+        self.sql("postgres", &script).await.map(drop)
+    }
+
+    /// Drops a database, throwing out whoever is connected. One that is not there is dropped already.
+    ///
+    /// # Errors
+    /// As [`Server::create_database`].
+    pub async fn drop_database(self, database: &str) -> Result<()> {
+        let database = quoted(database);
+        let script = format!(
+            "SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', {database}) \\gexec\n"
+        );
+        self.sql("postgres", &script).await.map(drop)
+    }
+
+    /// Runs a script as the superuser with `psql` and returns what it printed: rows only, unaligned.
+    ///
+    /// # Errors
+    /// When `psql` is missing, the server cannot be reached, or a statement fails (the message is the server's).
+    pub async fn sql(self, database: &str, script: &str) -> Result<String> {
+        let program = resolve(Path::new("psql")).context("the PostgreSQL client is missing")?;
+        let mut command = Command::new(program);
+        command.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+            "--file=-",
+        ]);
+        command
+            .arg(self.admin_url(database))
+            .env("PGOPTIONS", "--client-min-messages=warning");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().context("cannot run psql")?;
+        if let Some(mut input) = child.stdin.take() {
+            // Fails when psql could not connect and has gone already: then its own message is the better one.
+            let _written = input.write_all(script.as_bytes()).await;
+        }
+        let output = child
+            .wait_with_output()
+            .await
+            .context("cannot wait for psql")?;
+        if !output.status.success() {
+            bail!("psql: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned())
+    }
+}
+
+/// A string literal of SQL. Backslashes mean themselves in it (`standard_conforming_strings`).
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
