@@ -5,7 +5,11 @@
 
 mod cli;
 mod commands;
+mod conditions;
+mod letter;
+mod observer;
 mod sandbox;
+mod shop;
 mod stack;
 mod target;
 mod terminal;

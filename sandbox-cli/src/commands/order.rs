@@ -1,15 +1,125 @@
-//! Not written yet.
+//! `sandbox order`: what curl does, for scripts: places an order and prints its id.
 
-use anyhow::{Result, bail};
+use std::time::Duration;
 
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity};
+
+use crate::conditions::order::OrderIs;
+use crate::conditions::until;
 use crate::sandbox::Sandbox;
+use crate::shop::{NewOrder, Shop};
+use crate::terminal::say;
 
-/// Not written yet.
+/// An order to place, or one to show.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox order")]
-pub struct Order {}
+#[command(
+    after_help = "Examples:\n  ID=$(./sandbox order --product prod_123 --quantity 2 --amount 250.50)\n  ./sandbox order --customer cust_big_spender --amount 1500.00 --wait\n  ./sandbox order $ID"
+)]
+pub struct Order {
+    /// Show this order instead of placing one
+    #[arg(conflicts_with_all = ["customer", "product", "quantity", "amount", "key", "wait"])]
+    pub id: Option<OrderId>,
 
-/// Not written yet.
-pub async fn run(_args: Order, _sandbox: &Sandbox) -> Result<()> {
-    bail!("order: not written yet")
+    /// Who orders
+    #[arg(long, default_value = "cust_happy_path")]
+    pub customer: CustomerId,
+
+    /// What
+    #[arg(long, default_value = "prod_123")]
+    pub product: ProductId,
+
+    /// How many pieces
+    #[arg(long, default_value = "2", value_parser = quantity)]
+    pub quantity: Quantity,
+
+    /// What all of them cost; above 1000.00 the card is declined
+    #[arg(long, default_value = "250.50")]
+    pub amount: Amount,
+
+    /// The Idempotency-Key: the same order with the same key is one order
+    #[arg(long)]
+    pub key: Option<String>,
+
+    /// Wait until the saga has ended, and print how
+    #[arg(long)]
+    pub wait: bool,
+
+    /// How long to wait, at most
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration, requires = "wait")]
+    pub within: Duration,
+
+    /// Print the shop's own answer
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn quantity(text: &str) -> Result<Quantity, String> {
+    let pieces = text.parse().map_err(|_| Quantity::LIMIT.to_string())?;
+    Quantity::new(pieces).map_err(|limit| limit.to_string())
+}
+
+/// Places it, or shows it.
+pub async fn run(args: Order, sandbox: &Sandbox) -> Result<()> {
+    let shop = Shop::new(sandbox)?;
+    if let Some(id) = args.id {
+        return show(&shop, id, args.json).await;
+    }
+    let order = NewOrder {
+        customer_id: args.customer,
+        product_id: args.product,
+        quantity: args.quantity,
+        amount: args.amount,
+    };
+    let placed = shop.place(&order, args.key.as_deref()).await?;
+    match (args.wait, args.json) {
+        (false, false) => say(placed.order_id),
+        (false, true) => say(serde_json::to_string(&placed)?),
+        (true, json) => {
+            let seen = ended(&shop, placed.order_id, args.within).await;
+            let seen = seen.with_context(|| format!("order {} did not end", placed.order_id))?;
+            if json {
+                say(order_json(&shop, placed.order_id).await?);
+            } else {
+                say(seen);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn ended(shop: &Shop<'_>, id: OrderId, within: Duration) -> Result<String> {
+    let end = OrderIs {
+        id,
+        status: Vec::new(),
+        reason: None,
+        facts: Vec::new(),
+        waiting_for: None,
+    };
+    until(within, async || {
+        Ok(end.check(shop.order(id).await?.as_ref()))
+    })
+    .await
+}
+
+async fn show(shop: &Shop<'_>, id: OrderId, json: bool) -> Result<()> {
+    if json {
+        say(order_json(shop, id).await?);
+        return Ok(());
+    }
+    let Some(order) = shop.order(id).await? else {
+        bail!("order-service knows no order {id}");
+    };
+    say(&order);
+    for fact in &order.facts {
+        let at = fact.at.format("%Y-%m-%d %H:%M:%S%.3f");
+        say(format_args!("  {at}  {}  {}", fact.event, fact.event_id));
+    }
+    Ok(())
+}
+
+async fn order_json(shop: &Shop<'_>, id: OrderId) -> Result<Value> {
+    let order = shop.order_json(id).await?;
+    order.with_context(|| format!("order-service knows no order {id}"))
 }

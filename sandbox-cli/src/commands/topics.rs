@@ -1,15 +1,51 @@
-//! Not written yet.
+//! `sandbox topics`: the topics of the shop, made by the table in `shared-events`.
 
 use anyhow::{Result, bail};
+use messaging::cluster::Cluster;
+use messaging::cluster::topics::Created;
+use shared_events::Topic;
 
 use crate::sandbox::Sandbox;
+use crate::terminal::{note, say};
 
-/// Not written yet.
+/// What to do with the topics.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox topics")]
-pub struct Topics {}
+#[command(after_help = "Example:  ./sandbox topics create")]
+pub struct Topics {
+    /// What.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
 
-/// Not written yet.
-pub async fn run(_args: Topics, _sandbox: &Sandbox) -> Result<()> {
-    bail!("topics: not written yet")
+/// What can be done with them.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Make those that are missing; those that are there are compared, and left as they are
+    #[command(after_help = "Example:  ./sandbox topics create")]
+    Create,
+}
+
+/// Does it.
+pub async fn run(args: Topics, sandbox: &Sandbox) -> Result<()> {
+    let Verb::Create = args.verb;
+    let cluster = Cluster::new(&sandbox.kafka())?;
+    let mut differing = 0;
+    for (topic, outcome) in cluster.create_topics(&Topic::ALL, None).await? {
+        let name = cluster.prefix().topic(topic);
+        match outcome {
+            Created::Created => say(format_args!("{name} created")),
+            Created::Exists => say(format_args!("{name} exists")),
+            Created::Differs(differences) => {
+                differing += 1;
+                say(format_args!("{name} exists, but differs"));
+                for difference in differences {
+                    note(format_args!("  {difference}"));
+                }
+            }
+        }
+    }
+    if differing > 0 {
+        bail!("{differing} topics are not as the shop expects: ./sandbox reset makes them anew");
+    }
+    Ok(())
 }

@@ -1,15 +1,59 @@
-//! Not written yet.
+//! `sandbox wait`: nothing goes on until a condition holds.
 
-use anyhow::{Result, bail};
+use std::time::Duration;
 
+use anyhow::Result;
+
+use crate::conditions::lag::LagIs;
+use crate::conditions::letters::Letters;
+use crate::conditions::members::MembersAre;
+use crate::conditions::order::OrderIs;
+use crate::conditions::ready::AreReady;
+use crate::conditions::until;
+use crate::observer::Observer;
 use crate::sandbox::Sandbox;
+use crate::terminal::say;
 
-/// Not written yet.
+/// What to wait for, and how long.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox wait")]
-pub struct Wait {}
+#[command(
+    after_help = "Examples:\n  ./sandbox wait order $ID --status CONFIRMED\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n\nPrints what was seen; when the time is over, what was seen last, and exits with 1."
+)]
+pub struct Wait {
+    /// How long, at most
+    #[arg(long, global = true, default_value = "30s", value_parser = humantime::parse_duration)]
+    pub within: Duration,
 
-/// Not written yet.
-pub async fn run(_args: Wait, _sandbox: &Sandbox) -> Result<()> {
-    bail!("wait: not written yet")
+    /// What for.
+    #[command(subcommand)]
+    pub condition: Condition,
+}
+
+/// What can be waited for.
+#[derive(Debug, clap::Subcommand)]
+pub enum Condition {
+    /// An order has come so far
+    Order(OrderIs),
+    /// Groups are so far behind
+    Lag(LagIs),
+    /// Services can do their work
+    Ready(AreReady),
+    /// A service's group has so many members
+    Members(MembersAre),
+    /// Dead letters are there
+    Dlq(Letters),
+}
+
+/// Waits.
+pub async fn run(args: Wait, sandbox: &Sandbox) -> Result<()> {
+    let observer = Observer::new(sandbox)?;
+    let look = async || match &args.condition {
+        Condition::Order(wanted) => observer.order(wanted).await,
+        Condition::Lag(wanted) => observer.lag(wanted).await,
+        Condition::Ready(wanted) => observer.ready(wanted).await,
+        Condition::Members(wanted) => observer.members(wanted).await,
+        Condition::Dlq(wanted) => observer.letters(wanted).await,
+    };
+    say(until(args.within, look).await?);
+    Ok(())
 }

@@ -1,0 +1,181 @@
+//! Sees what conditions are about: the shop over HTTP, the cluster without joining anything, the processes of the stack.
+
+use anyhow::Result;
+use futures::future::join_all;
+use messaging::cluster::Cluster;
+use messaging::cluster::records::{Isolation, Query, Start};
+use messaging::replay;
+use procfs::process::Process;
+use shared_events::{Decoded, OrderId, Service, Topic};
+
+use crate::conditions::Seen;
+use crate::conditions::lag::LagIs;
+use crate::conditions::letters::Letters;
+use crate::conditions::members::MembersAre;
+use crate::conditions::order::OrderIs;
+use crate::conditions::ready::AreReady;
+use crate::conditions::settings::{Settings, SettingsAre};
+use crate::conditions::stock::StockIs;
+use crate::conditions::told::{Records, Told};
+use crate::sandbox::{Instance, Sandbox};
+use crate::shop::Shop;
+use crate::stack::{Stack, process_name, ready};
+use crate::target::Target;
+
+/// The topics that events are told on.
+pub const EVENT_TOPICS: [Topic; 3] = [Topic::Orders, Topic::Payments, Topic::Inventory];
+
+/// How much older than its id, by the clock of whoever made it, a record of an order may be.
+const CLOCK_SLACK_MS: i64 = 60_000;
+
+/// Looks at one stack.
+pub struct Observer<'a> {
+    sandbox: &'a Sandbox,
+    shop: Shop<'a>,
+    cluster: Cluster,
+    http: reqwest::Client,
+}
+
+impl<'a> Observer<'a> {
+    /// Nothing is asked yet.
+    pub fn new(sandbox: &'a Sandbox) -> Result<Self> {
+        Ok(Self {
+            sandbox,
+            shop: Shop::new(sandbox)?,
+            cluster: Cluster::new(&sandbox.kafka())?,
+            http: reqwest::Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// See [`OrderIs`].
+    pub async fn order(&self, wanted: &OrderIs) -> Result<Seen> {
+        let order = self.shop.order(wanted.id).await?;
+        Ok(wanted.check(order.as_ref()))
+    }
+
+    /// See [`StockIs`].
+    pub async fn stock(&self, wanted: &StockIs) -> Result<Seen> {
+        Ok(wanted.check(self.shop.stock(&wanted.product).await?))
+    }
+
+    /// See [`Told`].
+    pub async fn told(&self, wanted: &Told) -> Result<Seen> {
+        let topics = EVENT_TOPICS.map(|topic| self.cluster.prefix().topic(topic));
+        let mut told = Records::default();
+        for record in self.cluster.read_all(&topics, &about(wanted.id)).await? {
+            if let Ok(Decoded::Event(envelope)) = record.decode() {
+                told.count(envelope.event.event_type());
+            }
+        }
+        Ok(wanted.check(&told))
+    }
+
+    /// See [`LagIs`].
+    pub async fn lag(&self, wanted: &LagIs) -> Result<Seen> {
+        let mut lags = Vec::new();
+        for service in wanted.services() {
+            let prefix = self.cluster.prefix();
+            let topics: Vec<String> = service
+                .consumes()
+                .iter()
+                .map(|t| prefix.topic(*t))
+                .collect();
+            lags.push(self.cluster.lag(&prefix.group(service), &topics).await?);
+        }
+        Ok(wanted.check(&lags))
+    }
+
+    /// See [`MembersAre`].
+    pub async fn members(&self, wanted: &MembersAre) -> Result<Seen> {
+        let name = self.cluster.prefix().group(wanted.service);
+        Ok(wanted.check(&self.cluster.group(&name).await?))
+    }
+
+    /// See [`Letters`].
+    pub async fn letters(&self, wanted: &Letters) -> Result<Seen> {
+        Ok(wanted.check(&replay::letters(&self.cluster, wanted.topic).await?))
+    }
+
+    /// See [`AreReady`].
+    pub async fn ready(&self, wanted: &AreReady) -> Result<Seen> {
+        let all = Service::ALL.map(|service| Target {
+            service,
+            slot: None,
+        });
+        let targets = if wanted.targets.is_empty() {
+            &all[..]
+        } else {
+            &wanted.targets
+        };
+        let mut questions = Vec::new();
+        for target in targets {
+            for (name, url) in self.addresses(*target)? {
+                questions.push(async move { (name, ready::ask(&self.http, &url).await) });
+            }
+        }
+        Ok(wanted.check(&join_all(questions).await))
+    }
+
+    /// Of a service of which nothing runs, the first instance: so that it is seen not to answer.
+    fn addresses(&self, target: Target) -> Result<Vec<(String, String)>> {
+        let running = instances(self.sandbox, target)?;
+        if running.is_empty() {
+            let slot = target.slot.unwrap_or(1);
+            let url = self.sandbox.url(target.service, slot)?;
+            return Ok(vec![(process_name(target.service, slot), url)]);
+        }
+        let address = |one: Instance| (process_name(one.service, one.slot), one.url);
+        Ok(running.into_iter().map(address).collect())
+    }
+
+    /// See [`SettingsAre`].
+    pub async fn settings(&self, wanted: &SettingsAre) -> Result<Seen> {
+        let changed = Stack::open(self.sandbox)?
+            .memory()?
+            .settings(wanted.service);
+        let mut started_with = Vec::new();
+        for instance in self.sandbox.instances(wanted.service)? {
+            let name = process_name(instance.service, instance.slot);
+            started_with.push((name, environment(&instance)?));
+        }
+        Ok(wanted.check(&changed, &started_with))
+    }
+}
+
+/// The running instances that a target means.
+pub fn instances(sandbox: &Sandbox, target: Target) -> Result<Vec<Instance>> {
+    let mut running = sandbox.instances(target.service)?;
+    running.retain(|instance| target.slot.is_none_or(|slot| slot == instance.slot));
+    Ok(running)
+}
+
+/// The committed records of one order. An id made by the shop holds its time (UUIDv7), so older records need not be read.
+pub fn about(order: OrderId) -> Query {
+    let made = order
+        .as_uuid()
+        .get_timestamp()
+        .filter(|_| order.as_uuid().get_version_num() == 7);
+    let start = match made.map(|made| made.to_unix()) {
+        Some((seconds, _)) => {
+            let made_ms = i64::try_from(seconds)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(1000);
+            Start::Time((made_ms - CLOCK_SLACK_MS).max(0))
+        }
+        None => Start::Beginning,
+    };
+    Query {
+        start,
+        isolation: Isolation::ReadCommitted,
+        key: Some(order.to_string().into_bytes()),
+    }
+}
+
+fn environment(instance: &Instance) -> Result<Settings> {
+    let variables = Process::new(instance.pid)?.environ()?;
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    Ok(variables
+        .into_iter()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect())
+}

@@ -1,0 +1,292 @@
+//! The shop as its customers see it: over HTTP, with answers that have types.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use chrono::{DateTime, Utc};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity, Service};
+
+use crate::sandbox::{Instance, Sandbox};
+
+/// How long the shop may think about one request.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a customer orders.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewOrder {
+    /// Who orders.
+    pub customer_id: CustomerId,
+    /// What.
+    pub product_id: ProductId,
+    /// How many pieces.
+    pub quantity: Quantity,
+    /// What all of them cost.
+    pub amount: Amount,
+}
+
+/// The answer to an order that was taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placed {
+    /// The order.
+    pub order_id: OrderId,
+    /// What the request is called in every event and log line.
+    pub correlation_id: String,
+    /// Where the order stands.
+    pub status: Status,
+}
+
+/// Where an order stands, in the shop's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "UPPERCASE")]
+#[value(rename_all = "UPPER")]
+pub enum Status {
+    /// Accepted, not paid.
+    Pending,
+    /// Paid, not reserved.
+    Paid,
+    /// Out of stock, money not back.
+    Refunding,
+    /// Paid and reserved.
+    Confirmed,
+    /// Out of stock, money back.
+    Cancelled,
+    /// Declined.
+    Failed,
+}
+
+impl Status {
+    /// Whether nothing more will happen.
+    pub fn is_end(self) -> bool {
+        match self {
+            Self::Confirmed | Self::Cancelled | Self::Failed => true,
+            Self::Pending | Self::Paid | Self::Refunding => false,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "PENDING",
+            Self::Paid => "PAID",
+            Self::Refunding => "REFUNDING",
+            Self::Confirmed => "CONFIRMED",
+            Self::Cancelled => "CANCELLED",
+            Self::Failed => "FAILED",
+        })
+    }
+}
+
+/// An order as order-service tells it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderView {
+    /// The order.
+    pub order_id: OrderId,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it failed or was cancelled.
+    pub failure_reason: Option<String>,
+    /// What happened, in the order of the story.
+    pub facts: Vec<Fact>,
+    /// The events of which one has to come next; none at an end.
+    pub waiting_for: Option<Vec<String>>,
+    /// Since when.
+    pub waiting_since: Option<DateTime<Utc>>,
+}
+
+/// One thing that happened to an order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fact {
+    /// The event that told it.
+    pub event: String,
+    /// When it was told first.
+    pub at: DateTime<Utc>,
+    /// That event's id.
+    pub event_id: String,
+}
+
+impl fmt::Display for OrderView {
+    /// One line: the status, why, and what it waits for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "order {} is {}", self.order_id, self.status)?;
+        if let Some(reason) = &self.failure_reason {
+            write!(f, " ({reason})")?;
+        }
+        let Some(events) = &self.waiting_for else {
+            return Ok(());
+        };
+        write!(f, ", waiting for {}", events.join(" or "))?;
+        match self.waiting_since {
+            Some(since) => write!(f, " since {}", since.format("%H:%M:%S")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Product {
+    quantity: u64,
+}
+
+/// What a member says after it was paused or resumed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Controlled {
+    /// `paused` or `running`.
+    pub status: String,
+    /// Which instance.
+    pub instance_id: String,
+}
+
+/// RFC 9457, as far as a person wants to read it.
+#[derive(Deserialize)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+    #[serde(default)]
+    errors: Vec<FieldError>,
+}
+
+#[derive(Deserialize)]
+struct FieldError {
+    field: String,
+    detail: String,
+}
+
+/// The shop of one stack.
+#[derive(Debug, Clone)]
+pub struct Shop<'a> {
+    sandbox: &'a Sandbox,
+    http: reqwest::Client,
+}
+
+impl<'a> Shop<'a> {
+    /// The shop of this stack, whether it runs or not.
+    pub fn new(sandbox: &'a Sandbox) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .context("cannot make an HTTP client")?;
+        Ok(Self { sandbox, http })
+    }
+
+    /// Where a service takes requests: its first running instance, or where that would be.
+    pub fn url(&self, service: Service) -> Result<String> {
+        let first = self.sandbox.instances(service)?.into_iter().next();
+        first.map_or_else(|| self.sandbox.url(service, 1), |instance| Ok(instance.url))
+    }
+
+    /// Orders. With an idempotency key, the same order twice is one order.
+    pub async fn place(&self, order: &NewOrder, key: Option<&str>) -> Result<Placed> {
+        let mut request = self
+            .http
+            .post(format!("{}/orders", self.url(Service::Order)?))
+            .json(order);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        read(Service::Order, send(Service::Order, request).await?).await
+    }
+
+    /// The order, if the shop knows it.
+    pub async fn order(&self, id: OrderId) -> Result<Option<OrderView>> {
+        self.find(Service::Order, &format!("orders/{id}")).await
+    }
+
+    /// The same as the shop's own JSON.
+    pub async fn order_json(&self, id: OrderId) -> Result<Option<serde_json::Value>> {
+        self.find(Service::Order, &format!("orders/{id}")).await
+    }
+
+    /// How many pieces of a product are there, if the stock knows it.
+    pub async fn stock(&self, product: &ProductId) -> Result<Option<u64>> {
+        let path = format!("products/{product}");
+        let product: Option<Product> = self.find(Service::Inventory, &path).await?;
+        Ok(product.map(|product| product.quantity))
+    }
+
+    /// Asks one member to stop taking records, or to go on.
+    pub async fn control(&self, instance: &Instance, verb: &str) -> Result<Controlled> {
+        let request = self.http.post(format!("{}/{verb}", instance.url));
+        read(instance.service, send(instance.service, request).await?).await
+    }
+
+    async fn find<T: DeserializeOwned>(&self, service: Service, path: &str) -> Result<Option<T>> {
+        let request = self.http.get(format!("{}/{path}", self.url(service)?));
+        let response = send(service, request).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        read(service, response).await.map(Some)
+    }
+}
+
+async fn send(service: Service, request: RequestBuilder) -> Result<Response> {
+    request.send().await.map_err(|error| {
+        let url = error.url().map(ToString::to_string).unwrap_or_default();
+        if error.is_timeout() {
+            anyhow!("{service} did not answer within {PATIENCE:?} at {url}: is it paused? ./sandbox status tells")
+        } else {
+            anyhow!("{service} cannot be reached at {url}: ./sandbox up starts it")
+        }
+    })
+}
+
+async fn read<T: DeserializeOwned>(service: Service, response: Response) -> Result<T> {
+    let status = response.status();
+    let body = response
+        .bytes()
+        .await
+        .with_context(|| format!("the answer of {service} broke off"))?;
+    if !status.is_success() {
+        bail!("{service} refused: {}", refusal(status, &body));
+    }
+    serde_json::from_slice(&body)
+        .with_context(|| format!("{service} answered something this program does not understand"))
+}
+
+/// What a problem document says, in one line; the bare status of an answer that is none.
+fn refusal(status: StatusCode, body: &[u8]) -> String {
+    let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
+        return status.to_string();
+    };
+    let fields: Vec<String> = problem
+        .errors
+        .iter()
+        .map(|error| format!("{} {}", error.field, error.detail))
+        .collect();
+    let said = [problem.detail.or(problem.title), Some(fields.join("; "))];
+    let said: Vec<String> = said
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect();
+    format!("{} {}", status.as_u16(), said.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_fields_and_their_limits() {
+        let body = br#"{"title":"Unprocessable Content","status":422,"detail":"the order is not valid",
+            "errors":[{"field":"quantity","detail":"must be a whole number"},{"field":"amount","detail":"is missing"}]}"#;
+        assert_eq!(
+            refusal(StatusCode::UNPROCESSABLE_ENTITY, body),
+            "422 the order is not valid: quantity must be a whole number; amount is missing"
+        );
+        assert_eq!(
+            refusal(StatusCode::BAD_GATEWAY, b"<html>"),
+            "502 Bad Gateway"
+        );
+    }
+}
