@@ -110,6 +110,15 @@ impl Table {
 
 impl Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.table.trim_fmt())
+        // The style without borders still begins each line with the padding of its first cell.
+        let lines: Vec<String> = self
+            .table
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect();
+        let lines = lines
+            .iter()
+            .map(|line| line.strip_prefix(' ').unwrap_or(line));
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }

@@ -66,8 +66,17 @@ fn read(journals: &mut [Journal]) -> Result<Vec<Line>> {
 
 /// Adds the log files that are there and not read yet.
 fn open_new(stack: &Stack<'_>, targets: &[AnyTarget], journals: &mut Vec<Journal>) -> Result<()> {
-    let services = Service::ALL.map(|service| AnyTarget::Service(Target { service, slot: None }));
-    let targets = if targets.is_empty() { &services } else { targets };
+    let services = Service::ALL.map(|service| {
+        AnyTarget::Service(Target {
+            service,
+            slot: None,
+        })
+    });
+    let targets = if targets.is_empty() {
+        &services
+    } else {
+        targets
+    };
     for target in targets {
         for name in logged(stack, *target) {
             if journals.iter().all(|journal| journal.name() != name) {
@@ -82,7 +91,10 @@ fn open_new(stack: &Stack<'_>, targets: &[AnyTarget], journals: &mut Vec<Journal
 /// The processes a target means that have a log, also when they were forgotten by a `down` or a `scale`.
 fn logged(stack: &Stack<'_>, target: AnyTarget) -> Vec<String> {
     let mut names = match target {
-        AnyTarget::Service(Target { service, slot: None }) => {
+        AnyTarget::Service(Target {
+            service,
+            slot: None,
+        }) => {
             let slots = 1..=stack.sandbox.slots(service);
             slots.map(|slot| process_name(service, slot)).collect()
         }
@@ -96,7 +108,9 @@ fn show(line: &Line) {
     const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
     let Line { name, text, .. } = line;
     if terminal::is_watched() {
-        let number = name.bytes().fold(0, |sum: usize, byte| sum + usize::from(byte));
+        let number = name
+            .bytes()
+            .fold(0, |sum: usize, byte| sum + usize::from(byte));
         let colour = COLOURS.get(number % COLOURS.len()).copied().unwrap_or(36);
         say(format_args!("\x1b[{colour}m{name:<19}\x1b[0m {text}"));
     } else {

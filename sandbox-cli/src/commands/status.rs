@@ -35,7 +35,9 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
     let changed = changed(&stack)?;
     let kafka_runs = stack.away()?.iter().all(|name| *name != "kafka");
     let brokerage = match kafka_runs {
-        true => brokerage(&stack).await.map_err(|error| format!("{error:#}")),
+        true => brokerage(&stack)
+            .await
+            .map_err(|error| format!("{error:#}")),
         false => Err("kafka does not run".to_owned()),
     };
     if args.json {
@@ -58,7 +60,12 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
     show_processes(&processes);
     if !changed.is_empty() {
         say("\nSettings changed (kept until --unset, reset or down):");
-        for Changed { service, name, value } in &changed {
+        for Changed {
+            service,
+            name,
+            value,
+        } in &changed
+        {
             say(format_args!("  {service} {name}={value}"));
         }
     }
@@ -74,22 +81,32 @@ fn changed(stack: &Stack<'_>) -> Result<Vec<Changed>> {
     let mut changed = Vec::new();
     for service in shared_events::Service::ALL {
         for (name, value) in memory.settings(service) {
-            changed.push(Changed { service: service.name(), name, value });
+            changed.push(Changed {
+                service: service.name(),
+                name,
+                value,
+            });
         }
     }
     Ok(changed)
 }
 
 fn show_processes(processes: &[ProcessRow]) {
-    let mut table = Table::new(&["process", "pid", "address", "state", "uptime", "memory", "starts"]);
+    let mut table = Table::new(&[
+        "process", "pid", "address", "state", "uptime", "memory", "starts",
+    ]);
     for row in processes {
         table.row([
             row.name.clone(),
-            row.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            row.pid
+                .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
             row.address.clone().unwrap_or_else(|| "-".to_owned()),
             row.summary(),
             row.uptime_s.map_or_else(|| "-".to_owned(), shown_uptime),
-            row.rss_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6)),
+            row.rss_bytes.map_or_else(
+                || "-".to_owned(),
+                |bytes| format!("{:.0} MB", bytes as f64 / 1e6),
+            ),
             row.starts.to_string(),
         ]);
     }
@@ -109,7 +126,11 @@ fn show_brokerage(found: &Brokerage) {
     let mut table = Table::new(&["topic", "partitions", "records up to"]);
     for topic in &found.topics {
         let ends: Vec<String> = topic.ends.iter().map(ToString::to_string).collect();
-        table.row([topic.name.clone(), topic.ends.len().to_string(), ends.join(" ")]);
+        table.row([
+            topic.name.clone(),
+            topic.ends.len().to_string(),
+            ends.join(" "),
+        ]);
     }
     say(format_args!("\n{table}"));
     let mut table = Table::new(&["group", "state", "members", "lag"]);

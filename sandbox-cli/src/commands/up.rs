@@ -140,7 +140,10 @@ fn show_addresses(stack: &Stack<'_>) -> Result<()> {
         }
     }
     say(table);
-    let order = sandbox.url(Service::Order, 1)?;
+    let Some(order) = sandbox.instances(Service::Order)?.into_iter().next() else {
+        return Ok(());
+    };
+    let order = order.url;
     say(format_args!(
         "\nTry next:\n  curl -X POST {order}/orders -H \"Content-Type: application/json\" \\\n    -d '{{\"customerId\": \"cust_happy_path\", \"productId\": \"prod_123\", \"quantity\": 2, \"amount\": 250.50}}'\n  ./sandbox demo      the four stories of an order\n  ./sandbox status    what runs, and how far behind it is"
     ));

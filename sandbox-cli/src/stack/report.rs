@@ -74,7 +74,10 @@ pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
 async fn row(stack: &Stack<'_>, record: &Record) -> Result<ProcessRow> {
     let state = stack.processes.state(record)?;
     let lives = !matches!(state, State::Ended(_));
-    let port: Option<u16> = record.labels.get(PORT_LABEL).and_then(|port| port.parse().ok());
+    let port: Option<u16> = record
+        .labels
+        .get(PORT_LABEL)
+        .and_then(|port| port.parse().ok());
     let url = port.map(|port| stack.sandbox.http_url(port));
     let is_service = record.name != KAFKA && record.name != POSTGRES;
     let answer = match (&url, state) {
@@ -96,7 +99,9 @@ async fn row(stack: &Stack<'_>, record: &Record) -> Result<ProcessRow> {
         pid: lives.then_some(record.process.pid),
         address,
         readiness: answer.as_ref().map(ready::Answer::word),
-        reason: answer.as_ref().and_then(|answer| answer.reason().map(str::to_owned)),
+        reason: answer
+            .as_ref()
+            .and_then(|answer| answer.reason().map(str::to_owned)),
         uptime_s: lives.then(|| uptime(record)),
         rss_bytes: record.process.usage().map(|usage| usage.resident_bytes),
         starts: record.starts,
@@ -123,7 +128,9 @@ async fn backend_answer(stack: &Stack<'_>, name: &str) -> Result<ready::Answer> 
 }
 
 fn uptime(record: &Record) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     now.saturating_sub(record.started_at_ms) / 1000
 }
@@ -174,7 +181,11 @@ pub async fn brokerage(stack: &Stack<'_>) -> Result<Brokerage> {
     let mut groups = Vec::new();
     for service in Service::ALL {
         let name = cluster.prefix().group(service);
-        let consumed: Vec<_> = service.consumes().iter().map(|topic| cluster.prefix().topic(*topic)).collect();
+        let consumed: Vec<_> = service
+            .consumes()
+            .iter()
+            .map(|topic| cluster.prefix().topic(*topic))
+            .collect();
         let group = cluster.group(&name).await?;
         let lag = cluster.lag(&name, &consumed).await?;
         groups.push(GroupRow {
@@ -191,7 +202,10 @@ pub async fn brokerage(stack: &Stack<'_>) -> Result<Brokerage> {
 fn lag_text(partitions: &[messaging::cluster::lag::PartitionLag], known: i64) -> String {
     let each: Vec<String> = partitions
         .iter()
-        .map(|one| one.lag().map_or_else(|_| "-".to_owned(), |lag| lag.to_string()))
+        .map(|one| {
+            one.lag()
+                .map_or_else(|_| "-".to_owned(), |lag| lag.to_string())
+        })
         .collect();
     format!("{known} ({})", each.join(" "))
 }
