@@ -121,7 +121,10 @@ async fn lag_is_a_number_only_where_something_was_committed() {
     cluster.publish(&records).await.unwrap();
     commit(&cluster, &group, &topic, 0, 1);
 
-    let lag = cluster.lag(&group, &[topic.clone()]).await.unwrap();
+    let lag = cluster
+        .lag(&group, std::slice::from_ref(&topic))
+        .await
+        .unwrap();
     let lags: Vec<_> = lag
         .partitions
         .iter()
@@ -141,7 +144,7 @@ async fn lag_is_a_number_only_where_something_was_committed() {
     commit(&cluster, &group, &topic, 1, 2);
     assert!(
         cluster
-            .lag(&group, &[topic.clone()])
+            .lag(&group, std::slice::from_ref(&topic))
             .await
             .unwrap()
             .is_at_rest()
@@ -170,7 +173,10 @@ async fn who_looks_at_a_group_is_no_member_of_it() {
         "the member owns all partitions",
         async || {
             let _ = member.poll(Duration::from_millis(50));
-            cluster.lag(&group, &[topic.clone()]).await.unwrap();
+            cluster
+                .lag(&group, std::slice::from_ref(&topic))
+                .await
+                .unwrap();
             let seen = cluster.group(&group).await.unwrap();
             let owned: Vec<i32> = seen
                 .members
