@@ -110,7 +110,8 @@ impl Database {
             Ok(Err(error)) => return SessionEnd::Away(error.to_string()),
             Err(_) => return SessionEnd::no_answer(),
         };
-        if let Err(error) = migrations.run(&mut connection).await {
+        // Not `run`: its generic bound makes futures around it that no one can spawn ("Acquire is not general enough").
+        if let Err(error) = migrations.run_direct(None, &mut connection, false).await {
             return SessionEnd::of_migration(error);
         }
         loop {
