@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs one program in a session of its own and writes down how it ended.
 # Arguments: LOG EXIT_FILE FOLDER_TO_REMOVE PROGRAM [ARGUMENT]...
 #   FOLDER_TO_REMOVE: "" for a program that outlives its starter. Else standard input is a pipe whose other end the starter

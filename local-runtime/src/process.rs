@@ -424,6 +424,22 @@ impl Processes {
     }
 }
 
+impl Drop for Processes {
+    /// The keepers remove a guarded home, unless the last of them ended before.
+    fn drop(&mut self) {
+        if self.guards.is_some()
+            && !self
+                .records()
+                .is_ok_and(|all| all.iter().any(|one| one.process.lives()))
+        {
+            let _best_effort = self
+                .home
+                .remove_data()
+                .and_then(|()| remove(self.home.folder()));
+        }
+    }
+}
+
 /// The executable's path, so that a missing one is the caller's error and not a line in a log.
 pub(crate) fn resolve(executable: &Path) -> Result<PathBuf> {
     if executable.components().count() > 1 {

@@ -107,13 +107,11 @@ async fn watch(mut cargo: Command, hold: &Hold) -> Result<(Tally, ExitStatus)> {
     let mut cargo = cargo
         .spawn()
         .context("cannot run cargo: install Rust from https://rustup.rs")?;
+    let pid = cargo.id().and_then(|pid| i32::try_from(pid).ok());
+    let identity = pid.map(Identity::of).transpose()?.flatten();
     let outcome = hold.or(follow(&mut cargo)).await;
-    if outcome.is_err()
-        && let Some(pid) = cargo.id().and_then(|pid| i32::try_from(pid).ok())
-    {
-        if let Some(cargo) = Identity::of(pid)? {
-            signal_tree(&cargo, Signal::KILL)?;
-        }
+    if let (Err(_), Some(cargo)) = (&outcome, identity) {
+        signal_tree(&cargo, Signal::KILL)?;
     }
     outcome
 }
