@@ -9,6 +9,7 @@ mod conditions;
 mod letter;
 mod observer;
 mod sandbox;
+mod scenario;
 mod shop;
 mod stack;
 mod target;

@@ -82,6 +82,12 @@ impl std::str::FromStr for PortRange {
     }
 }
 
+impl std::fmt::Display for PortRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
 /// A stack.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
