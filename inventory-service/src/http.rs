@@ -1,10 +1,11 @@
 //! Looking at the stock, and restocking. For people: no service asks another.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -42,8 +43,10 @@ struct Page {
 
 async fn list(
     State(pool): State<PgPool>,
-    Query(parameters): Query<BTreeMap<String, String>>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
+    let Query(parameters) =
+        query.map_err(|_| Problem::bad_request("the query of the URL cannot be read"))?;
     let after = after(parameters)?;
     let products = products::list(&pool, after.as_ref(), PAGE)
         .await
@@ -58,9 +61,8 @@ async fn list(
 
 async fn show(
     State(pool): State<PgPool>,
-    Path(product_id): Path<String>,
+    Named(product_id): Named,
 ) -> Result<Json<Product>, Problem> {
-    let product_id = valid("productId", product_id)?;
     match products::find(&pool, &product_id).await.map_err(away)? {
         Some(product) => Ok(Json(product)),
         None => Err(Problem::not_found(format!("no product {product_id}"))),
@@ -69,10 +71,9 @@ async fn show(
 
 async fn restock(
     State(pool): State<PgPool>,
-    Path(product_id): Path<String>,
+    Named(product_id): Named,
     mut fields: Fields,
 ) -> Result<(StatusCode, Json<Product>), Problem> {
-    let product_id = valid("productId", product_id)?;
     let quantity: Option<StockLevel> = fields.take("quantity");
     let quantity = fields.finish(quantity)?;
     let status = match products::stock(&pool, &product_id, quantity)
@@ -91,13 +92,30 @@ async fn restock(
     ))
 }
 
-fn after(mut parameters: BTreeMap<String, String>) -> Result<Option<ProductId>, Problem> {
-    let after = parameters.remove("after");
-    if let Some((unknown, _)) = parameters.pop_first() {
-        let error = FieldError::new(unknown, "is not a parameter of this request");
-        return Err(Problem::invalid(vec![error]));
+/// The product that the path names.
+struct Named(ProductId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What is not UTF-8 is no id either.
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        let name = name.map_or_else(|_| String::new(), |Path(name)| name);
+        valid("productId", name).map(Self)
     }
-    after.map(|after| valid("after", after)).transpose()
+}
+
+fn after(parameters: Vec<(String, String)>) -> Result<Option<ProductId>, Problem> {
+    let mut after = None;
+    for (name, value) in parameters {
+        if name != "after" || after.is_some() {
+            let detail = "is not a parameter of this request, which has after, once";
+            return Err(Problem::invalid(vec![FieldError::new(name, detail)]));
+        }
+        after = Some(valid("after", value)?);
+    }
+    Ok(after)
 }
 
 fn valid(field: &str, product_id: String) -> Result<ProductId, Problem> {

@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 
 /// Longest time for one batch. PostgreSQL's own time-outs do not count while its processes are frozen, and a member that is
 /// away from its loop for 60 s loses its place in the group.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
+const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 
 const OPERATION: &str = "reserving stock";
 
@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Decides about the paid orders, each order once, and returns the decision about each payment in the order given. See the
-    /// module for what makes it so. Bounded at 20 s.
+    /// module for what makes it so. Bounded at 15 s.
     pub async fn decide(&self, payments: &[&PaymentSucceeded]) -> Result<Vec<Decision>, Failure> {
         let timer = self.metrics.batch_seconds.start_timer();
         let (decisions, ledger) = match timeout(BATCH_TIMEOUT, self.transaction(payments)).await {

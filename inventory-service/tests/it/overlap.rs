@@ -1,0 +1,151 @@
+//! Two owners of the same orders: a member that lost its partitions while it works, and the one that got them.
+
+use std::time::{Duration, Instant};
+
+use inventory_service::domain::Outcome::{Reserved, UnknownProduct};
+use messaging::Failure;
+use shared_events::PaymentSucceeded;
+use sqlx::{PgConnection, PgPool};
+use test_stack::eventually;
+
+use crate::support::{chain, outcomes, owner, paid, stock};
+
+/// What the earlier owner writes about an order, in a transaction that the test holds open.
+async fn write_decision(earlier: &mut PgConnection, paid: &PaymentSucceeded, outcome: &str) {
+    sqlx::query("INSERT INTO decisions VALUES ($1, $2, $3, $4, $5, $6, '2026-01-01T00:00:00Z')")
+        .bind(paid.order_id.as_uuid())
+        .bind(paid.payment_id.as_uuid())
+        .bind(paid.product_id.as_str())
+        .bind(paid.quantity.as_i32())
+        .bind(paid.amount.as_decimal())
+        .bind(outcome)
+        .execute(earlier)
+        .await
+        .unwrap();
+}
+
+async fn until_somebody_waits_for_a_lock(pool: &PgPool) {
+    let waiting = async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        if waiting == 1 {
+            Ok(())
+        } else {
+            Err(format!("{waiting} wait"))
+        }
+    };
+    eventually(Duration::from_secs(3), "the second owner waits", waiting).await;
+}
+
+#[tokio::test]
+async fn the_owner_that_waited_for_the_lock_finds_what_the_earlier_one_decided() {
+    let second = stock("waited").await;
+    let first = owner(&second.url, None);
+    let order = paid("prod_123", 4);
+
+    let mut earlier = first.pool.begin().await.unwrap();
+    sqlx::query("UPDATE products SET quantity = quantity - 4 WHERE product_id = 'prod_123'")
+        .execute(&mut *earlier)
+        .await
+        .unwrap();
+    write_decision(&mut earlier, &order, "reserved").await;
+
+    let batch = [order];
+    let (decisions, ()) = tokio::join!(second.decide(&batch), async {
+        until_somebody_waits_for_a_lock(&first.pool).await;
+        earlier.commit().await.unwrap();
+    });
+    assert_eq!(outcomes(&decisions.unwrap()), [Reserved]);
+    assert_eq!(second.left("prod_123").await, 5);
+}
+
+#[tokio::test]
+async fn the_owner_that_was_too_late_for_an_unknown_product_takes_nothing_and_starts_again() {
+    let second = stock("too_late").await;
+    let first = owner(&second.url, None);
+    // An unknown product has no row to lock: both look the order up before either has written it.
+    let (unknown, known) = (paid("prod_x", 1), paid("prod_123", 4));
+
+    let mut earlier = first.pool.begin().await.unwrap();
+    write_decision(&mut earlier, &unknown, "unknown_product").await;
+
+    let batch = [known, unknown];
+    let (lost, ()) = tokio::join!(second.decide(&batch), async {
+        until_somebody_waits_for_a_lock(&first.pool).await;
+        earlier.commit().await.unwrap();
+    });
+    let lost = lost.unwrap_err();
+    assert!(matches!(lost, Failure::Retryable { .. }), "{lost:?}");
+    assert!(chain(&lost).contains("decisions_pkey"), "{}", chain(&lost));
+    assert_eq!(second.left("prod_123").await, 9);
+
+    let decisions = second.decide(&batch).await.unwrap();
+    assert_eq!(outcomes(&decisions), [Reserved, UnknownProduct]);
+    assert_eq!(
+        decisions[1].decided_at.to_rfc3339(),
+        "2026-01-01T00:00:00+00:00"
+    );
+    assert_eq!(second.left("prod_123").await, 5);
+}
+
+#[tokio::test]
+async fn two_owners_that_overlap_all_the_time_take_stock_once() {
+    let one = stock("overlap").await;
+    let two = owner(&one.url, None);
+    one.put("prod_a", 1_000_000).await;
+    one.put("prod_b", 1_000_000).await;
+    for _ in 0..30 {
+        let orders: Vec<_> = (0..60)
+            .map(|n| paid(["prod_a", "prod_b", "prod_x"][n % 3], 1))
+            .collect();
+        // The second owner got some partitions only, and reads them in another order.
+        let backwards: Vec<_> = orders.iter().rev().take(45).cloned().collect();
+        let (forth, back) =
+            tokio::join!(one.decide_at_last(&orders), two.decide_at_last(&backwards));
+        for (ours, theirs) in forth.iter().rev().zip(&back) {
+            assert_eq!(ours, theirs);
+        }
+    }
+    let taken = 2_000_000 - one.left("prod_a").await - one.left("prod_b").await;
+    assert_eq!(taken, 30 * 40);
+}
+
+#[tokio::test]
+async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
+    let second = stock("frozen").await;
+    let first = owner(&second.url, None);
+    let mut frozen = first.pool.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM products WHERE product_id = 'prod_123' FOR NO KEY UPDATE")
+        .execute(&mut *frozen)
+        .await
+        .unwrap();
+
+    let started = Instant::now();
+    let batch = [paid("prod_123", 2)];
+    // Its first wait ends by lock_timeout, so that the member polls in between; then PostgreSQL ends the frozen session.
+    let first_try = second.decide(&batch).await.unwrap_err();
+    assert!(
+        matches!(first_try, Failure::Retryable { .. }),
+        "{first_try:?}"
+    );
+    assert!(
+        chain(&first_try).contains("lock timeout"),
+        "{}",
+        chain(&first_try)
+    );
+    second.decide_at_last(&batch).await;
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(second.left("prod_123").await, 7);
+
+    let awake = frozen.commit().await;
+    assert!(awake.is_err(), "the frozen owner still had its transaction");
+}
