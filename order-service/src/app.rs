@@ -24,7 +24,7 @@ use crate::acceptance::{self, Acceptor, OutboxRoom, Telling};
 use crate::handler::OrderFacts;
 use crate::http::{self, Shop};
 use crate::metrics::Metrics;
-use crate::upkeep::{self, Census};
+use crate::upkeep::{self, Census, OutboxCount};
 
 /// The tables, built into the binary.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -46,16 +46,9 @@ pub struct App {
     database: Database,
     readers: Database,
     tables: Component,
-    counting: Counting,
+    outbox: OutboxCount,
     shutdown: CancellationToken,
     drain: Duration,
-}
-
-/// What counting the outbox takes.
-struct Counting {
-    limit: u32,
-    room: Arc<OutboxRoom>,
-    metrics: Metrics,
 }
 
 impl App {
@@ -104,7 +97,8 @@ impl App {
         let router = http::router(shop)
             .merge(admin)
             .merge(controls::router(member.controls()));
-        let counting = Counting {
+        let outbox = OutboxCount {
+            pool: readers.pool().clone(),
             limit: settings.outbox_limit,
             room,
             metrics,
@@ -119,7 +113,7 @@ impl App {
             database,
             readers,
             tables,
-            counting,
+            outbox,
             shutdown,
             drain,
         })
@@ -142,15 +136,10 @@ impl App {
             database,
             readers,
             tables,
-            counting,
+            outbox,
             drain,
             ..
         } = self;
-        let Counting {
-            limit,
-            room,
-            metrics,
-        } = counting;
         let streams = self.shutdown;
         let (tables, member, ..) = tokio::join!(
             database.watch(&MIGRATIONS, tables, shutdown.clone()),
@@ -158,13 +147,8 @@ impl App {
             // It ends with the last request, whose end serve() waits for.
             acceptor.run(),
             server::serve(listener, router, shutdown.clone(), drain),
-            shutdown.run_until_cancelled(upkeep::watch_outbox(
-                readers.pool(),
-                limit,
-                &room,
-                &metrics
-            )),
-            shutdown.run_until_cancelled(upkeep::purge_keys(readers.pool())),
+            shutdown.run_until_cancelled(outbox.run()),
+            shutdown.run_until_cancelled(upkeep::purge_keys(readers.pool().clone())),
             async {
                 shutdown.cancelled().await;
                 streams.cancel();

@@ -24,46 +24,54 @@ const PURGE_ROWS: u64 = 10_000;
 /// and the larger the table, the less often: at most this share of the time is spent on it.
 const CENSUS_SHARE: u32 = 20;
 
-/// Counts the outbox every second: for the metrics, and for the limit. Runs until dropped. While the database is away, the last
-/// count stands; readiness tells of the absence.
-pub async fn watch_outbox(pool: &PgPool, limit: u32, room: &OutboxRoom, metrics: &Metrics) {
-    let mut ticks = interval(OUTBOX_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = count_outbox(pool, limit, room, metrics).await {
-            tracing::debug!(%error, "the outbox could not be counted");
+/// The count of the outbox: for the metrics, and for the limit.
+pub struct OutboxCount {
+    /// Where it is counted.
+    pub pool: PgPool,
+    /// Up to where: further rows change nothing.
+    pub limit: u32,
+    /// Who is told how much room is left.
+    pub room: Arc<OutboxRoom>,
+    /// Where it is shown.
+    pub metrics: Metrics,
+}
+
+impl OutboxCount {
+    /// Counts every second. Runs until dropped. While the database is away, the last count stands; readiness tells of the
+    /// absence.
+    pub async fn run(self) {
+        let mut ticks = interval(OUTBOX_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.count().await {
+                tracing::debug!(%error, "the outbox could not be counted");
+            }
         }
+    }
+
+    async fn count(&self) -> Result<(), sqlx::Error> {
+        let (rows, age): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT $1) AS counted),
+                    COALESCE((SELECT extract(epoch FROM now() - created_at)::bigint FROM outbox ORDER BY id LIMIT 1), 0)",
+        )
+        .bind(i64::from(self.limit))
+        .fetch_one(&self.pool)
+        .await?;
+        self.room.counted(rows);
+        self.metrics.outbox_rows.set(rows);
+        self.metrics.outbox_age.set(age);
+        Ok(())
     }
 }
 
-/// Counts the outbox once. Not beyond the limit: further rows change nothing.
-pub async fn count_outbox(
-    pool: &PgPool,
-    limit: u32,
-    room: &OutboxRoom,
-    metrics: &Metrics,
-) -> Result<(), sqlx::Error> {
-    let (rows, age): (i64, i64) = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT $1) AS counted),
-                COALESCE((SELECT extract(epoch FROM now() - created_at)::bigint FROM outbox ORDER BY id LIMIT 1), 0)",
-    )
-    .bind(i64::from(limit))
-    .fetch_one(pool)
-    .await?;
-    room.counted(rows);
-    metrics.outbox_rows.set(rows);
-    metrics.outbox_age.set(age);
-    Ok(())
-}
-
 /// Forgets keys older than 24 hours, every minute. Runs until dropped.
-pub async fn purge_keys(pool: &PgPool) {
+pub async fn purge_keys(pool: PgPool) {
     let mut ticks = interval(PURGE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match forget_old_keys(pool).await {
+        match forget_old_keys(&pool).await {
             Ok(0) => {}
             Ok(keys) => tracing::debug!(keys, "old idempotency keys forgotten"),
             Err(error) => tracing::debug!(%error, "old idempotency keys could not be forgotten"),

@@ -1,0 +1,137 @@
+//! More than can be taken is refused, early and with a word.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+use sqlx::{Connection, PgConnection};
+use test_stack::eventually;
+
+use crate::support::{DEADLINE, answer, count, database, order, without_kafka};
+
+#[tokio::test]
+async fn more_requests_than_the_queue_holds_are_refused_at_once() {
+    let (url, pool) = database("queue").await;
+    let shop = without_kafka(&url, &["--http-queue=2"]).await;
+    let mut blocker = PgConnection::connect(&url).await.unwrap();
+    let mut blocking = blocker.begin().await.unwrap();
+    sqlx::query("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *blocking)
+        .await
+        .unwrap();
+    let first = answer(shop.order(order().to_string()));
+    let others = async {
+        eventually(DEADLINE, "the first order waits for the table", async || {
+            let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass";
+            let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&pool).await.unwrap();
+            if waiting > 0 { Ok(()) } else { Err("nobody waits") }
+        })
+        .await;
+        // Two fit. The others are answered while the table is still locked: else this would never end.
+        let mut requests: Vec<_> = (0..6)
+            .map(|_| Box::pin(answer(shop.order(order().to_string()))))
+            .collect();
+        let mut refused = Vec::new();
+        while refused.len() < 4 {
+            let (answer, _, rest) = futures::future::select_all(requests).await;
+            refused.push(answer);
+            requests = rest;
+        }
+        blocking.rollback().await.unwrap();
+        (refused, join_all(requests).await)
+    };
+    let (first, (refused, taken)) = tokio::join!(first, others);
+    for refused in refused {
+        refused.is_problem(503, &["too many orders are waiting"]);
+    }
+    for taken in std::iter::once(&first).chain(&taken) {
+        assert_eq!(taken.status, 202, "{taken:?}");
+    }
+    assert_eq!(count(&pool, "SELECT count(*) FROM orders").await, 3);
+    assert_eq!(
+        shop.metric("order_requests_total{outcome=\"queue_full\"}")
+            .await,
+        4.0
+    );
+}
+
+#[tokio::test]
+async fn a_full_outbox_refuses_orders_until_there_is_room_again() {
+    let (url, pool) = database("outbox_limit").await;
+    let shop = without_kafka(&url, &["--outbox-limit=3"]).await;
+    for _ in 0..3 {
+        assert_eq!(shop.post(&order()).await.status, 202);
+    }
+    shop.post(&order())
+        .await
+        .is_problem(503, &["waiting for Kafka"]);
+    eventually(DEADLINE, "the outbox is counted", async || {
+        match shop.metric("outbox_rows").await {
+            3.0 => Ok(()),
+            rows => Err(rows),
+        }
+    })
+    .await;
+    shop.post(&order())
+        .await
+        .is_problem(503, &["waiting for Kafka"]);
+    assert_eq!(count(&pool, "SELECT count(*) FROM orders").await, 3);
+    sqlx::query("DELETE FROM outbox")
+        .execute(&pool)
+        .await
+        .unwrap();
+    eventually(DEADLINE, "orders are taken again", async || {
+        match shop.post(&order()).await.status {
+            202 => Ok(()),
+            status => Err(status),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_beyond_the_256th_is_refused() {
+    let (url, _pool) = database("streams").await;
+    let shop = without_kafka(&url, &[]).await;
+    let id = shop.post(&order()).await.id();
+    let path = format!("/orders/{id}/events");
+    let open = join_all((0..256).map(|_| shop.open(&path))).await;
+    assert!(open.iter().all(|stream| stream.status() == 200));
+    shop.get(&path).await.is_problem(503, &["streams"]);
+    // Orders are still taken meanwhile.
+    assert_eq!(
+        shop.post(&json!({"customerId": "c", "productId": "p", "quantity": 1, "amount": 1}))
+            .await
+            .status,
+        202
+    );
+    drop(open);
+    eventually(
+        DEADLINE,
+        "a stream can be opened again",
+        async || match shop.open(&path).await.status().as_u16() {
+            200 => Ok(()),
+            status => Err(status),
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_that_waits_too_long_is_given_up_and_said_so() {
+    let (url, pool) = database("locked").await;
+    let shop = without_kafka(&url, &[]).await;
+    let mut blocker = PgConnection::connect(&url).await.unwrap();
+    let mut blocking = blocker.begin().await.unwrap();
+    sqlx::query("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *blocking)
+        .await
+        .unwrap();
+    let refused = tokio::time::timeout(Duration::from_secs(20), shop.post(&order()))
+        .await
+        .expect("an answer");
+    refused.is_problem(503, &["cannot be accepted now"]);
+    blocking.rollback().await.unwrap();
+    assert_eq!(count(&pool, "SELECT count(*) FROM orders").await, 0);
+    assert_eq!(shop.post(&order()).await.status, 202);
+}

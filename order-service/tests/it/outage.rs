@@ -1,0 +1,131 @@
+//! The database is away, or not the one that was expected.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::PgPool;
+use test_stack::{eventually, exclusive, shared};
+
+use crate::support::{DEADLINE, NO_KAFKA, answer, count, order, settings, start};
+
+fn reason(ready: &Value, component: &str) -> String {
+    let components = ready["components"].as_array().unwrap();
+    let found = components.iter().find(|shown| shown["name"] == component);
+    found
+        .unwrap_or_else(|| panic!("no {component} in {ready}"))
+        .to_string()
+}
+
+#[tokio::test]
+async fn a_service_starts_without_its_database_and_gets_over_every_absence_of_it() {
+    let stack = exclusive().await;
+    let url = stack.database("outage").await;
+    stack.stop_postgres().await;
+    let shop = start(settings(&url, NO_KAFKA, &[])).await;
+    let keyed = |key: &str| {
+        shop.order(order().to_string())
+            .header("Idempotency-Key", key)
+    };
+    answer(keyed("1"))
+        .await
+        .is_problem(503, &["cannot be accepted now"]);
+    shop.get("/orders")
+        .await
+        .is_problem(503, &["cannot be read now"]);
+    let ready = shop.get("/health/ready").await;
+    assert_eq!(
+        (ready.status, &ready.body["status"]),
+        (503, &"not_ready".into())
+    );
+    assert!(
+        reason(&ready.body, "database").contains("down"),
+        "{}",
+        ready.body
+    );
+    assert_eq!(shop.get("/health/live").await.status, 200);
+
+    stack.start_postgres().await;
+    let ready = shop.ready().await;
+    assert_eq!(
+        ready["status"], "degraded",
+        "without Kafka orders are taken all the same: {ready}"
+    );
+    let first = answer(keyed("1")).await;
+    assert_eq!(
+        (first.status, first.header("idempotent-replayed")),
+        (202, "")
+    );
+
+    stack.kill_postgres().await;
+    answer(keyed("2")).await.is_problem(503, &[]);
+    eventually(DEADLINE, "the service is not ready", async || {
+        match shop.get("/health/ready").await.status {
+            503 => Ok(()),
+            status => Err(status),
+        }
+    })
+    .await;
+    stack.start_postgres().await;
+    shop.ready().await;
+    let again = answer(keyed("1")).await;
+    assert_eq!(
+        (again.id(), again.header("idempotent-replayed")),
+        (first.id(), "true")
+    );
+    eventually(DEADLINE, "orders are taken again", async || {
+        match answer(keyed("2")).await.status {
+            202 => Ok(()),
+            status => Err(status),
+        }
+    })
+    .await;
+
+    stack.pause_postgres();
+    answer(keyed("3")).await.is_problem(503, &[]);
+    stack.continue_postgres();
+    shop.ready().await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    // All of an order or nothing of it, whatever came in between.
+    for whole in [
+        "SELECT count(*) FROM orders WHERE order_id::text NOT IN (SELECT key FROM outbox)",
+        "SELECT count(*) FROM outbox WHERE key NOT IN (SELECT order_id::text FROM orders)",
+        "SELECT count(*) FROM idempotency_keys WHERE order_id NOT IN (SELECT order_id FROM orders)",
+    ] {
+        assert_eq!(count(&pool, whole).await, 0, "{whole}");
+    }
+    shop.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_of_another_version_ends_the_service_with_a_reason() {
+    let stack = shared().await;
+    let url = stack.database("other_version").await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    order_service::app::MIGRATIONS.run(&pool).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (999, 'newer', true, '', 0)";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    let shop = start(settings(&url, NO_KAFKA, &[])).await;
+    let error = tokio::time::timeout(Duration::from_secs(30), shop.ended())
+        .await
+        .unwrap()
+        .unwrap_err();
+    let line = format!("{error:#}");
+    assert!(
+        line.contains("another version") && line.contains("999") && !line.contains('\n'),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn a_taken_port_ends_the_service_with_a_reason() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = settings("postgres://nobody@127.0.0.1:1/none", NO_KAFKA, &[]);
+    settings.port = taken.local_addr().unwrap().port();
+    let port = settings.port;
+    let error = order_service::App::build(settings)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains(&format!("port {port} is taken")), "{error}");
+}
