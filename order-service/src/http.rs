@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::routing::get;
 use service_kit::Problem;
 use shared_events::OrderId;
@@ -57,10 +59,25 @@ pub fn router(shop: Shop) -> Router {
         .with_state(shop)
 }
 
-/// What is no order's id names no order.
-fn order_id(text: &str) -> Result<OrderId, Problem> {
-    text.parse()
-        .map_err(|limit| Problem::not_found(format!("no such order: an order's id {limit}")))
+/// The order that a path names.
+struct Named(OrderId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    /// What is no order's id names no order.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let limit = OrderId::LIMIT;
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let id = path.ok().and_then(|Path(id)| id.parse().ok());
+        id.map(Self)
+            .ok_or_else(|| Problem::not_found(format!("no such order: an order's id {limit}")))
+    }
+}
+
+/// An order of which nothing is known.
+fn unknown(order: OrderId) -> Problem {
+    Problem::not_found(format!("no order {order}"))
 }
 
 /// An error of the database, logged here since its answer does not tell it.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::parameters::{Parameters, Within};
 use super::view::FactView;
-use super::{RETRY_AFTER, Shop, Streams, order_id, unavailable};
+use super::{Named, RETRY_AFTER, Shop, Streams, unavailable, unknown};
 use crate::domain::Order;
 use crate::store;
 
@@ -32,11 +32,10 @@ const MOST_SECONDS: u32 = 300;
 /// One event for each fact, those known already and then those that come; until the saga ends, or an event `timeout`.
 pub(super) async fn stream(
     State(shop): State<Shop>,
-    Path(id): Path<String>,
+    Named(id): Named,
     mut parameters: Parameters,
     streams: Streams,
 ) -> Result<Response, Problem> {
-    let id = order_id(&id)?;
     let seconds = parameters
         .take::<Within<1, MOST_SECONDS>>("timeout_s")
         .map_or(SECONDS, |Within(seconds)| seconds);
@@ -46,7 +45,7 @@ pub(super) async fn stream(
         .try_acquire_owned()
         .map_err(|_| Problem::unavailable("too many streams are open", RETRY_AFTER))?;
     let order = store::find(&shop.pool, id).await.map_err(unavailable)?;
-    let order = order.ok_or_else(|| Problem::not_found(format!("no order {id}")))?;
+    let order = order.ok_or_else(|| unknown(id))?;
     let watch = Watch {
         id,
         pool: shop.pool,
