@@ -39,8 +39,16 @@ impl Backends {
     /// Starts both at the same time and waits until both answer.
     ///
     /// # Errors
-    /// When one of them cannot be started, ends, or does not answer within [`START_LIMIT`]. The other may then run: stop it.
+    /// When a port is taken (then nothing is started), when one of them cannot be started, ends, or does not answer within [`START_LIMIT`]. The other may then run: stop it.
     pub async fn start(&self, processes: &Processes) -> Result<()> {
+        // Else the one who holds the port could answer in our stead.
+        ports::require_free("Kafka", self.kafka.address, self.kafka.port, "KAFKA_PORT")?;
+        ports::require_free(
+            "PostgreSQL",
+            self.postgres.address,
+            self.postgres.port,
+            "POSTGRES_PORT",
+        )?;
         let kafka = async {
             self.kafka.start(processes).await?;
             self.kafka.ready(processes, START_LIMIT).await

@@ -13,7 +13,8 @@ if [ -n "$remove" ]; then
   exec 3<&0
   (
     read -r _ <&3
-    kill -KILL "$program" 2>/dev/null
+    # The keeper first: it would take the program's end for an end like any other, and end this.
+    kill -KILL "$$" "$program"
     # What had to be put elsewhere is noted in the folder, one a line, without spaces.
     elsewhere=$(cat "$remove/outside" 2>/dev/null)
     # Whoever still writes there is dying too: a later look finds nothing left.

@@ -3,68 +3,33 @@
 //! A program runs in a session of its own, under a small shell (`keeper.sh`) that writes down its exit code. So it outlives
 //! the command that started it, no terminal's Ctrl-C reaches it, and `status` can say how it ended.
 
+mod ending;
+mod program;
+
 pub use crate::record::{Record, StopSignal};
+pub use ending::Stopped;
+pub use program::Program;
+pub(crate) use program::resolve;
 
 use crate::home::{Home, remove};
 pub use crate::reach::Unprivileged;
-use crate::tree::{Activity, Identity, Signal, signal_tree};
-use crate::{record, wait};
+use crate::record;
+use crate::tree::{Activity, Identity};
 use anyhow::{Context, Result, bail};
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 const KEEPER: &str = include_str!("keeper.sh");
-/// What a killed process tree gets to disappear from the process table.
-const REAPING: Duration = Duration::from_secs(5);
 /// A log that has grown beyond this is moved to `<name>.log.1` before its program starts again.
 const LOG_LIMIT: u64 = 32 * 1024 * 1024;
-
-/// A program to start.
-#[derive(Clone, Debug)]
-pub struct Program {
-    /// Its name in this home: of letters, digits, `-`, `_` and `.`. File names of record and log come from it.
-    pub name: String,
-    /// The executable: a path, or a name looked up in `PATH`.
-    pub executable: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-    /// Variables set on top of the caller's environment.
-    pub environment: Vec<(String, OsString)>,
-    /// Working folder; the caller's when `None`.
-    pub folder: Option<PathBuf>,
-    /// Runs as this user instead of the caller (only root can).
-    pub user: Option<Unprivileged>,
-    /// What asks it to stop.
-    pub stop_signal: StopSignal,
-    /// The caller's own notes, kept in the record.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl Program {
-    /// A program without arguments, in the caller's folder, stopped by `SIGTERM`. Change the fields for anything else.
-    #[must_use]
-    pub fn new(name: impl Into<String>, executable: impl Into<PathBuf>) -> Self {
-        Self {
-            name: name.into(),
-            executable: executable.into(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-            folder: None,
-            user: None,
-            stop_signal: StopSignal::Terminate,
-            labels: BTreeMap::new(),
-        }
-    }
-}
 
 /// What became of a recorded process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,17 +40,6 @@ pub enum State {
     Paused,
     /// It ended, with this exit code (128 + n for signal n, as shells count); `None` when nobody was left to see it.
     Ended(Option<i32>),
-}
-
-/// How a process came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopped {
-    /// It did not run.
-    NotRunning,
-    /// It ended when asked to.
-    InTime,
-    /// It did not end in time and was killed.
-    Killed,
 }
 
 /// The processes of one home.
@@ -292,96 +246,6 @@ impl Processes {
             .ok()
     }
 
-    /// Asks a process to end and waits up to `grace`, then kills it with all its descendants. A paused one is continued first,
-    /// since it could not hear the request. The record stays, so that its exit code can be shown.
-    ///
-    /// # Errors
-    /// When the record cannot be read, a signal is refused, or the process outlives even `SIGKILL`.
-    pub async fn stop(&self, name: &str, grace: Duration) -> Result<Stopped> {
-        let Some(record) = self.record(name)?.filter(|record| record.process.lives()) else {
-            return Ok(Stopped::NotRunning);
-        };
-        let mut family = record.process.descendants()?;
-        record.process.signal(record.stop_signal.into())?;
-        signal_tree(&record.process, Signal::CONT)?;
-        let stopped = if wait::until(grace, || !record.process.lives()).await {
-            Stopped::InTime
-        } else {
-            Stopped::Killed
-        };
-        if stopped == Stopped::Killed {
-            family.extend(record.process.descendants()?);
-            signal_tree(&record.process, Signal::KILL)?;
-        }
-        family.push(record.process.clone());
-        self.gone(&record, family).await?;
-        Ok(stopped)
-    }
-
-    /// `kill -9`: a process and all its descendants, at once. `Ok(false)`: it did not run.
-    ///
-    /// # Errors
-    /// As [`Processes::stop`].
-    pub async fn kill(&self, name: &str) -> Result<bool> {
-        let Some(record) = self.record(name)?.filter(|record| record.process.lives()) else {
-            return Ok(false);
-        };
-        let mut family = record.process.descendants()?;
-        family.push(record.process.clone());
-        signal_tree(&record.process, Signal::KILL)?;
-        self.gone(&record, family).await?;
-        Ok(true)
-    }
-
-    /// Waits until nobody of the family is left, the keeper included: then the exit code is on disk.
-    async fn gone(&self, record: &Record, family: Vec<Identity>) -> Result<()> {
-        if !wait::until(REAPING, || family.iter().all(|process| !process.lives())).await {
-            // A descendant may outlive its parent's good end; it has no record of its own.
-            for process in &family {
-                process.signal(Signal::KILL)?;
-            }
-            if !wait::until(REAPING, || family.iter().all(|process| !process.lives())).await {
-                bail!(
-                    "{} (process {}) does not end, not even by SIGKILL",
-                    record.name,
-                    record.process.pid
-                );
-            }
-        }
-        wait::until(REAPING, || !record.keeper.lives()).await;
-        if let Some(guards) = &self.guards {
-            guards
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&record.name);
-        }
-        Ok(())
-    }
-
-    /// Stops a process and all its descendants in their tracks (`SIGSTOP`). `Ok(false)`: it did not run.
-    ///
-    /// # Errors
-    /// When the record cannot be read or a signal is refused.
-    pub fn pause(&self, name: &str) -> Result<bool> {
-        self.signal(name, Signal::STOP)
-    }
-
-    /// Lets a paused process and all its descendants go on (`SIGCONT`). `Ok(false)`: it did not run.
-    ///
-    /// # Errors
-    /// As [`Processes::pause`].
-    pub fn resume(&self, name: &str) -> Result<bool> {
-        self.signal(name, Signal::CONT)
-    }
-
-    fn signal(&self, name: &str, signal: Signal) -> Result<bool> {
-        let Some(record) = self.record(name)?.filter(|record| record.process.lives()) else {
-            return Ok(false);
-        };
-        signal_tree(&record.process, signal)?;
-        Ok(true)
-    }
-
     /// Forgets a name whose process has ended: record, exit code and the count of starts. The log stays.
     ///
     /// # Errors
@@ -438,22 +302,6 @@ impl Drop for Processes {
                 .and_then(|()| remove(self.home.folder()));
         }
     }
-}
-
-/// The executable's path, so that a missing one is the caller's error and not a line in a log.
-pub(crate) fn resolve(executable: &Path) -> Result<PathBuf> {
-    if executable.components().count() > 1 {
-        if !executable.is_file() {
-            bail!("{} is not there", executable.display());
-        }
-        return std::path::absolute(executable)
-            .with_context(|| format!("cannot find {}", executable.display()));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join(executable))
-        .find(|file| file.is_file());
-    found.with_context(|| format!("{} is not installed", executable.display()))
 }
 
 fn now_ms() -> u64 {
