@@ -6,6 +6,7 @@ use inventory_service::app::MIGRATIONS;
 use messaging::Failure;
 use test_stack::{OwnStack, exclusive};
 
+use crate::overlap::until_somebody_waits_for_a_lock;
 use crate::support::{Stock, owner, paid};
 
 async fn stock_of_its_own(stack: &OwnStack) -> Stock {
@@ -43,13 +44,21 @@ async fn a_killed_database_lets_batches_come_again_until_it_is_back() {
 async fn a_frozen_database_does_not_hold_a_batch_for_ever() {
     let stack = exclusive().await;
     let stock = stock_of_its_own(&stack).await;
+    let first = owner(&stock.url, None);
     let batch = [paid("prod_123", 2)];
-    // With a session open: the longest wait is that for an answer.
-    assert_eq!(stock.left("prod_123").await, 9);
 
-    stack.pause_postgres();
+    // Frozen in the middle of a transaction, where no time-out of PostgreSQL's own counts.
+    let mut lock = first.pool.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM products FOR NO KEY UPDATE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
     let started = Instant::now();
-    let given_up = stock.decide(&batch).await.unwrap_err();
+    let (given_up, ()) = tokio::join!(stock.decide(&batch), async {
+        until_somebody_waits_for_a_lock(&first.pool).await;
+        stack.pause_postgres();
+    });
+    let given_up = given_up.unwrap_err();
     assert!(
         matches!(given_up, Failure::Retryable { .. }),
         "{given_up:?}"
@@ -62,6 +71,7 @@ async fn a_frozen_database_does_not_hold_a_batch_for_ever() {
     );
     stack.continue_postgres();
 
+    drop(lock);
     stock.decide_at_last(&batch).await;
     assert_eq!(stock.left("prod_123").await, 7);
 }

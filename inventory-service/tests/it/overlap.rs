@@ -24,7 +24,7 @@ async fn write_decision(earlier: &mut PgConnection, paid: &PaymentSucceeded, out
         .unwrap();
 }
 
-async fn until_somebody_waits_for_a_lock(pool: &PgPool) {
+pub async fn until_somebody_waits_for_a_lock(pool: &PgPool) {
     let waiting = async || {
         let waiting: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity

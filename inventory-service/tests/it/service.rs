@@ -17,6 +17,7 @@ use shared_events::{
 use sqlx::{Connection, PgConnection};
 use test_stack::{eventually, exclusive, shared};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{chain, owner, paid};
@@ -333,7 +334,8 @@ async fn tables_of_another_version_end_it_with_a_line_that_says_what_to_do() {
         .unwrap();
 
     let mut service = run(settings).await;
-    let ended = service.ended.join_next().await.unwrap().unwrap();
+    let ended = timeout(PATIENCE, service.ended.join_next());
+    let ended = ended.await.unwrap().unwrap().unwrap();
     let line = chain(ended.unwrap_err().as_ref());
     assert!(
         line.contains("./sandbox reset") && line.contains("migration 1"),

@@ -1,0 +1,197 @@
+//! payment-service on a real Kafka.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected has failed"
+)]
+
+use std::time::Duration;
+
+use clap::Parser;
+use messaging::cluster::Cluster;
+use messaging::cluster::publish::RawRecord;
+use messaging::cluster::records::{Query, Record};
+use payment_service::{App, Settings};
+use shared_events::{
+    CorrelationId, Decoded, Envelope, Event, EventId, EventType, InventoryOutOfStock,
+    InventoryReserved, OrderCreated, OrderId, PaymentId, Quantity, Service, Topic, TraceParent,
+};
+use test_stack::{eventually, shared};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The service with topics and a group of its own.
+struct Running {
+    cluster: Cluster,
+    shutdown: CancellationToken,
+    ended: JoinSet<anyhow::Result<()>>,
+}
+
+async fn settings(test: &str) -> Settings {
+    let stack = shared().await;
+    let settings = Settings::try_parse_from([
+        "payment-service",
+        "--port=0",
+        &format!("--bootstrap-servers={}", stack.bootstrap()),
+        &format!("--name-prefix={}", stack.unique_prefix(test)),
+    ]);
+    let settings = settings.unwrap();
+    let cluster = Cluster::new(&settings.kafka).unwrap();
+    cluster.create_topics(&Topic::ALL, None).await.unwrap();
+    settings
+}
+
+async fn run(settings: &Settings) -> Running {
+    let app = App::build(settings.clone()).await.unwrap();
+    let shutdown = CancellationToken::new();
+    let mut ended = JoinSet::new();
+    ended.spawn(app.run(shutdown.clone()));
+    Running {
+        cluster: Cluster::new(&settings.kafka).unwrap(),
+        shutdown,
+        ended,
+    }
+}
+
+impl Running {
+    async fn tell(&self, events: &[Envelope]) {
+        let records: Vec<_> = events
+            .iter()
+            .map(|event| RawRecord::event(event).unwrap())
+            .collect();
+        self.cluster.publish(&records).await.unwrap();
+    }
+
+    /// Waits for this many answers, and until there is nothing left to read.
+    async fn answers(&self, count: usize) -> Vec<Record> {
+        let prefix = self.cluster.prefix();
+        let payments = prefix.topic(Topic::Payments);
+        let consumed = [prefix.topic(Topic::Orders), prefix.topic(Topic::Inventory)];
+        let group = prefix.group(Service::Payment);
+        eventually(PATIENCE, "all is answered", async || {
+            let records = self
+                .cluster
+                .read(&payments, &Query::default())
+                .await
+                .unwrap();
+            let lag = self.cluster.lag(&group, &consumed).await.unwrap();
+            if records.len() == count && lag.is_at_rest() {
+                Ok(records)
+            } else {
+                Err(format!("{} records, lag {lag}", records.len()))
+            }
+        })
+        .await
+    }
+
+    async fn stop(mut self) {
+        self.shutdown.cancel();
+        self.ended.join_next().await.unwrap().unwrap().unwrap();
+    }
+}
+
+fn order(amount: &str) -> OrderCreated {
+    OrderCreated {
+        order_id: OrderId::now(),
+        customer_id: "cust_1".parse().unwrap(),
+        product_id: "prod_123".parse().unwrap(),
+        quantity: Quantity::new(2).unwrap(),
+        amount: amount.parse().unwrap(),
+        occurred_at: "2026-01-02T03:04:05.678901234Z".parse().unwrap(),
+    }
+}
+
+fn shortage(order: &OrderCreated) -> InventoryOutOfStock {
+    InventoryOutOfStock {
+        order_id: order.order_id,
+        payment_id: PaymentId::of(order.order_id),
+        product_id: order.product_id.clone(),
+        quantity: order.quantity,
+        amount: order.amount,
+        reason: "out_of_stock".to_owned(),
+        occurred_at: order.occurred_at,
+    }
+}
+
+fn in_saga(event: impl Into<Event>) -> Envelope {
+    Envelope::first(event, CorrelationId::random(), TraceParent::random())
+}
+
+fn answer_to(asked: &Envelope, records: &[Record]) -> Envelope {
+    let key = asked.key().into_bytes();
+    let record = records
+        .iter()
+        .find(|record| record.key.as_ref() == Some(&key));
+    match record.unwrap().decode().unwrap() {
+        Decoded::Event(envelope) => *envelope,
+        Decoded::UnknownType(name) => panic!("{name}"),
+    }
+}
+
+#[tokio::test]
+async fn orders_and_shortages_are_answered_in_their_sagas_and_nothing_else_is() {
+    let service = run(&settings("payment_answers").await).await;
+    let reserved = order("5.00");
+    let reserved = InventoryReserved {
+        order_id: reserved.order_id,
+        product_id: reserved.product_id,
+        quantity: reserved.quantity,
+        occurred_at: reserved.occurred_at,
+    };
+    let asked = [
+        (in_saga(order("250.50")), EventType::PaymentSucceeded),
+        (in_saga(order("1500.00")), EventType::PaymentFailed),
+        (
+            in_saga(shortage(&order("250.00"))),
+            EventType::PaymentRefunded,
+        ),
+    ];
+    let mut told: Vec<_> = asked.iter().map(|(event, _)| event.clone()).collect();
+    told.push(in_saga(reserved));
+    service.tell(&told).await;
+
+    let answers = service.answers(asked.len()).await;
+    for (asked, expected) in &asked {
+        let answer = answer_to(asked, &answers);
+        assert_eq!(answer.event.event_type(), *expected);
+        assert_eq!(
+            answer.headers.event_id,
+            EventId::of(asked.event.order_id(), *expected)
+        );
+        assert_eq!(answer.headers.correlation_id, asked.headers.correlation_id);
+        assert_eq!(
+            answer.headers.causation_id,
+            asked.headers.event_id.as_uuid()
+        );
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_told_again_is_answered_with_the_same_bytes_also_by_another_process() {
+    let settings = settings("payment_again").await;
+    let service = run(&settings).await;
+    let order = in_saga(order("250.50"));
+    service.tell(&[order.clone(), order.clone()]).await;
+    service.answers(2).await;
+    service.stop().await;
+
+    let service = run(&settings).await;
+    service.tell(&[order]).await;
+    let answers = service.answers(3).await;
+    for answer in &answers {
+        let bytes = |record: &Record| {
+            (
+                record.key.clone(),
+                record.headers.clone(),
+                record.value.clone(),
+            )
+        };
+        assert_eq!(bytes(answer), bytes(&answers[0]));
+    }
+    service.stop().await;
+}
