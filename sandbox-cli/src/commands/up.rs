@@ -1,5 +1,7 @@
 //! `sandbox up`: everything that shall run, does, and is ready.
 
+use std::time::Instant;
+
 use anyhow::Result;
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
@@ -25,6 +27,10 @@ pub struct Up {
     /// Use no network: everything must have been fetched before
     #[arg(long)]
     pub offline: bool,
+
+    /// Start the binaries that are there, built or not since the last change
+    #[arg(long)]
+    pub no_build: bool,
 }
 
 /// Brings it up and shows where everything is.
@@ -35,12 +41,17 @@ pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
     let wanted = wanted(&stack, &args.targets)?;
     // Checked before anything that takes time, and again before anything starts.
     stack.require_free_ports(&wanted)?;
-    if !wanted.slots.is_empty() {
+    if !wanted.slots.is_empty() && !args.no_build {
         provision::build(sandbox, args.offline, &hold).await?;
     }
     provision::fetch(sandbox, args.offline, &hold).await?;
+    let begun = Instant::now();
     let brought = stack.bring(&wanted, &hold).await?;
     tell(&brought);
+    note(format_args!(
+        "ready after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    ));
     show_addresses(&stack)
 }
 

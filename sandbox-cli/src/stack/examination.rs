@@ -71,15 +71,21 @@ fn tool(name: &str, flag: &str, fix: &str) -> Finding {
     // java says its version on standard error.
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    let first = said
-        .lines()
-        .next()
-        .unwrap_or("says nothing about its version")
-        .to_owned();
+    let first = said.lines().next().map(without_colour);
+    let first = first.unwrap_or_else(|| "says nothing about its version".to_owned());
     if name == "java" && java_version(&first).is_some_and(|version| version < JAVA_AT_LEAST) {
         return Finding::bad(name, format!("{first} is too old"), fix);
     }
     Finding::good(name, first)
+}
+
+/// Maven colours its version also where nobody sees it.
+fn without_colour(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.split_once('m').map_or("", |(_, rest)| rest)
+    })
 }
 
 /// `openjdk version "17.0.9" …` → 17; before Java 9 it was `"1.8.0"`.
@@ -311,6 +317,15 @@ mod tests {
         ] {
             assert_eq!(java_version(line), version, "{line}");
         }
+    }
+
+    #[test]
+    fn colours_are_taken_out_of_a_version() {
+        assert_eq!(
+            without_colour("\u{1b}[1mApache Maven 3.8.7\u{1b}[m"),
+            "Apache Maven 3.8.7"
+        );
+        assert_eq!(without_colour("plain"), "plain");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Stack<'_> {
         let binary = self.sandbox.binary(service);
         if !binary.is_file() {
             bail!(
-                "{} is not there: build it with `cargo build --release -p {service}`",
+                "{} is not there: build it with `cargo build --release --workspace --bins`",
                 binary.display()
             );
         }

@@ -1,0 +1,155 @@
+//! What a command answers that asks for something that cannot be. Nothing has to run for it.
+
+use std::net::TcpListener;
+
+use crate::rig::Rig;
+
+#[test]
+fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
+    let rig = Rig::new();
+    for wrong in [
+        &["frobnicate"][..],
+        &["up", "shop"],
+        &["url", "inventory-service.0"],
+        &["url", "inventory-service.10"],
+        &["scale", "inventory-service"],
+        &["scale", "inventory-service=10"],
+        &["scale", "shop=2"],
+        &["kill", "everything"],
+        &["restart", "payment-service", "--set", "BATCH_MAX"],
+        &[
+            "restart",
+            "payment-service",
+            "--set",
+            "POISON_PRODUCT=prod_1",
+        ],
+        &[
+            "restart",
+            "payment-service",
+            "--set",
+            "KAFKA_CONSUMER_GROUP_ID=mine",
+        ],
+        &["restart", "payment-service", "--unset", "NO_SUCH_SETTING"],
+        &["logs", "shop"],
+        &["psql", "shop_db"],
+        &["kafka", "no-such-tool"],
+        &["wait", "sunshine"],
+        &["expect", "sunshine"],
+    ] {
+        let ran = rig.run(wrong);
+        assert_eq!(ran.code, 2, "{wrong:?}: {}", ran.errors);
+        assert!(
+            ran.errors.starts_with("error: "),
+            "{wrong:?}: {}",
+            ran.errors
+        );
+        assert_eq!(ran.errors.lines().count(), 1, "{wrong:?}: {}", ran.errors);
+    }
+}
+
+#[test]
+fn a_setting_that_is_none_is_answered_with_those_there_are() {
+    let ran = Rig::new().run(&["restart", "inventory-service", "--set", "POISON_PRODUKT="]);
+    for name in [
+        "POISON_PRODUKT",
+        "POISON_PRODUCT",
+        "BATCH_MAX",
+        "KAFKA_CONSUMER_FETCH_MIN_BYTES",
+    ] {
+        assert!(ran.errors.contains(name), "{name}: {}", ran.errors);
+    }
+}
+
+#[test]
+fn a_wrong_place_for_the_stack_is_named() {
+    let rig = Rig::new();
+    for (name, value) in [
+        ("KAFKA_PORT", "0"),
+        ("INVENTORY_PORTS", "9-8"),
+        ("NAME_PREFIX", "ä"),
+        ("BIND_ADDR", "here"),
+    ] {
+        let output = rig.command(&["status"]).env(name, value).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {errors}");
+        assert!(
+            errors.contains(&name.to_lowercase().replace('_', "-")),
+            "{name}: {errors}"
+        );
+    }
+}
+
+#[test]
+fn each_instance_has_its_own_address() {
+    let rig = Rig::new();
+    let (order, payment) = (rig.port("ORDER_PORT"), rig.port("PAYMENT_PORT"));
+    let inventory: u16 = rig
+        .variable("INVENTORY_PORTS")
+        .split_once('-')
+        .unwrap()
+        .0
+        .parse()
+        .unwrap();
+    for (target, port) in [
+        ("order-service", order),
+        ("order-service.1", order),
+        ("order-service.2", order + 11),
+        ("payment-service.2", payment + 19),
+        ("inventory-service", inventory),
+        ("inventory-service.9", inventory + 8),
+    ] {
+        assert_eq!(
+            rig.good(&["url", target]),
+            format!("http://127.0.0.1:{port}\n"),
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn taken_ports_are_named_with_their_holder_before_anything_starts() {
+    let rig = Rig::new();
+    let taken = [rig.port("POSTGRES_PORT"), rig.port("ORDER_PORT")];
+    let _held = taken.map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap());
+    let holder = format!("process {}", std::process::id());
+    for command in ["up", "doctor"] {
+        let ran = rig.run(&[command]);
+        let said = ran.output + &ran.errors;
+        assert_eq!(ran.code, 1, "{said}");
+        for port in taken {
+            let line = said
+                .lines()
+                .find(|line| line.contains(&format!("port {port} ")));
+            assert!(
+                line.unwrap_or_default().contains(&holder),
+                "{command}: {said}"
+            );
+        }
+        assert!(
+            said.contains("POSTGRES_PORT") && said.contains("ORDER_PORT"),
+            "{said}"
+        );
+    }
+    assert_eq!(rig.alive(), [""; 0]);
+}
+
+#[test]
+fn what_does_not_run_cannot_be_killed_paused_or_restarted_and_the_way_out_is_said() {
+    let rig = Rig::new();
+    for command in [
+        &["kill", "-9", "kafka"][..],
+        &["pause", "inventory-service"],
+        &["continue", "postgres"],
+        &["restart", "order-service"],
+        &["scale", "order-service=2"],
+    ] {
+        let ran = rig.run(command);
+        assert_eq!(ran.code, 1, "{command:?}: {}", ran.errors);
+        assert!(
+            ran.errors.contains("./sandbox up"),
+            "{command:?}: {}",
+            ran.errors
+        );
+    }
+    assert_eq!(rig.good(&["down"]), "nothing runs\n");
+}

@@ -1,0 +1,86 @@
+//! Processes killed and paused, as scenarios do it.
+
+use crate::rig::{Rig, children, kernel_state, until};
+
+#[test]
+fn what_is_killed_stays_dead_until_it_is_asked_for() {
+    let rig = Rig::shared();
+    rig.good(&["kill", "-9", "payment-service.1"]);
+    let dead = rig.process("payment-service.1").unwrap();
+    assert_eq!(
+        (&dead["state"], &dead["ending"]),
+        (&"ended".into(), &"killed by SIGKILL".into()),
+        "{dead}"
+    );
+    assert!(dead["lastLogLine"].is_string(), "{dead}");
+
+    rig.good(&["up", "--no-build", "order-service"]);
+    rig.good(&["scale", "payment-service=1"]);
+    assert_eq!(rig.pid("payment-service.1"), None);
+
+    rig.good(&["up", "--no-build", "payment-service"]);
+    let alive = rig.process("payment-service.1").unwrap();
+    assert_eq!(
+        (&alive["readiness"], &alive["starts"]),
+        (
+            &"ready".into(),
+            &(dead["starts"].as_u64().unwrap() + 1).into()
+        )
+    );
+}
+
+#[test]
+fn a_service_asked_to_end_drains_and_says_goodbye() {
+    let rig = Rig::shared();
+    rig.good(&["kill", "inventory-service"]);
+    let ended = rig.process("inventory-service.1").unwrap();
+    assert_eq!(ended["ending"], "ended with exit code 0", "{ended}");
+}
+
+#[test]
+fn a_dead_broker_stays_dead_while_services_come_and_go() {
+    let rig = Rig::shared();
+    rig.good(&["kill", "-9", "kafka"]);
+    let ran = rig.run(&["restart", "payment-service"]);
+    assert_eq!(ran.code, 0, "{}", ran.errors);
+    assert!(ran.errors.contains("./sandbox up kafka"), "{}", ran.errors);
+    assert_eq!(rig.pid("kafka"), None);
+    let row = rig.process("payment-service.1").unwrap();
+    assert_eq!(row["readiness"], "not_ready", "{row}");
+    assert!(row["reason"].as_str().unwrap().contains("kafka"), "{row}");
+    assert_eq!(rig.run(&["doctor"]).code, 1);
+
+    rig.good(&["up", "kafka"]);
+    until("payment-service comes back by itself", || {
+        let row = rig.process("payment-service.1").unwrap();
+        if row["readiness"] == "ready" {
+            Ok(())
+        } else {
+            Err(row.to_string())
+        }
+    });
+    assert_eq!(rig.process("payment-service.1").unwrap()["pid"], row["pid"]);
+}
+
+#[test]
+fn pause_freezes_a_process_with_all_its_children_and_continue_lets_them_go_on() {
+    let rig = Rig::shared();
+    let pid = rig.pid("postgres").unwrap();
+    rig.good(&["pause", "postgres"]);
+    let family: Vec<i64> = std::iter::once(pid).chain(children(pid)).collect();
+    assert!(family.len() > 3, "PostgreSQL has children: {family:?}");
+    for pid in &family {
+        until("every process is stopped", || match kernel_state(*pid) {
+            Some('T') | None => Ok(()),
+            other => Err(format!("process {pid} is {other:?}")),
+        });
+    }
+    assert_eq!(rig.process("postgres").unwrap()["state"], "paused");
+
+    rig.good(&["continue", "postgres"]);
+    assert_eq!(rig.process("postgres").unwrap()["state"], "running");
+    assert_eq!(
+        rig.good(&["psql", "orders_db", "-tAc", "SELECT 1"]).trim(),
+        "1"
+    );
+}

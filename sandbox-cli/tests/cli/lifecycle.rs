@@ -1,0 +1,209 @@
+//! A stack brought up, scaled, emptied and taken down.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use crate::rig::{Rig, interrupt, kernel_state, until};
+
+const ALL: [&str; 5] = [
+    "kafka",
+    "postgres",
+    "order-service.1",
+    "payment-service.1",
+    "inventory-service.1",
+];
+
+#[test]
+fn up_a_second_time_says_what_runs_and_starts_only_what_does_not() {
+    let rig = Rig::shared();
+    let before = ALL.map(|name| rig.pid(name).unwrap());
+    rig.good(&["kill", "-9", "payment-service"]);
+
+    let ran = rig.run(&["up", "--no-build"]);
+    assert_eq!(ran.code, 0, "{}", ran.errors);
+    let line = |what: &str| {
+        ran.errors
+            .lines()
+            .find(|line| line.starts_with(what))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(line("started:"), "started: payment-service.1");
+    assert_eq!(
+        line("already running:"),
+        "already running: kafka, postgres, order-service.1, inventory-service.1"
+    );
+
+    for (name, pid) in ALL.into_iter().zip(before) {
+        let row = rig.process(name).unwrap();
+        assert_eq!(row["pid"] == pid, name != "payment-service.1", "{row}");
+        assert_eq!(row["readiness"], "ready", "{row}");
+        assert!(
+            ran.output.contains(row["address"].as_str().unwrap()) || name == "postgres",
+            "{}",
+            ran.output
+        );
+    }
+}
+
+#[test]
+fn scaling_starts_instances_with_ports_of_their_own_and_stops_the_highest() {
+    let rig = Rig::shared();
+    let first = rig.pid("inventory-service.1");
+    rig.good(&["scale", "inventory-service=3"]);
+    for slot in 1..=3 {
+        let row = rig.process(&format!("inventory-service.{slot}")).unwrap();
+        let url = rig.good(&["url", &format!("inventory-service.{slot}")]);
+        assert_eq!(row["readiness"], "ready", "{row}");
+        assert_eq!(row["address"], url.trim(), "{row}");
+    }
+    rig.good(&["scale", "inventory-service=2"]);
+    assert_eq!(rig.pid("inventory-service.1"), first);
+    assert!(rig.pid("inventory-service.2").is_some());
+    assert_eq!(rig.process("inventory-service.3"), None);
+}
+
+#[test]
+fn reset_empties_everything_and_starts_what_ran() {
+    let rig = Rig::shared();
+    rig.good(&["scale", "inventory-service=2"]);
+    rig.good(&["restart", "payment-service", "--set", "BATCH_MAX=7"]);
+    rig.good(&["order", "--wait"]);
+    let orders = || rig.good(&["psql", "orders_db", "-tAc", "SELECT count(*) FROM orders"]);
+    assert_ne!(orders().trim(), "0");
+
+    rig.good(&["reset"]);
+    assert_eq!(orders().trim(), "0");
+    let status = rig.status();
+    for topic in status["kafka"]["topics"].as_array().unwrap() {
+        assert_eq!(topic["ends"], serde_json::json!([0, 0, 0]), "{topic}");
+    }
+    assert_eq!(status["settings"], serde_json::json!([]));
+    assert_eq!(
+        rig.alive(),
+        [
+            "kafka",
+            "postgres",
+            "order-service.1",
+            "payment-service.1",
+            "inventory-service.1",
+            "inventory-service.2"
+        ]
+    );
+    // The groups are new too: a committed offset of the old topic would hide the first records of the new one.
+    rig.good(&["order", "--wait"]);
+}
+
+#[test]
+fn an_interrupted_up_leaves_nothing_running_and_neither_does_down() {
+    let rig = Rig::new();
+    let mut up = rig
+        .command(&["up", "--no-build"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = until("broker and services are being started", || {
+        let alive = rig.alive();
+        let begun = ["kafka", "order-service.1"]
+            .iter()
+            .all(|name| alive.iter().any(|one| one == name));
+        if begun {
+            Ok(pids(&rig))
+        } else {
+            Err(format!("{alive:?}"))
+        }
+    });
+    interrupt(&up);
+    assert_eq!(up.wait().unwrap().code(), Some(1));
+    assert_gone(&rig, &started);
+
+    rig.good(&["up", "--no-build"]);
+    let running = pids(&rig);
+    assert_eq!(running.len(), ALL.len());
+    rig.good(&["down", "--reset"]);
+    assert!(
+        !rig.home().exists(),
+        "{} is still there",
+        rig.home().display()
+    );
+    assert_gone(&rig, &running);
+}
+
+fn pids(rig: &Rig) -> Vec<i64> {
+    rig.alive()
+        .iter()
+        .filter_map(|name| rig.pid(name))
+        .collect()
+}
+
+fn assert_gone(rig: &Rig, pids: &[i64]) {
+    for pid in pids {
+        let state = kernel_state(*pid);
+        assert!(
+            matches!(state, None | Some('Z')),
+            "process {pid} lives: {state:?}"
+        );
+    }
+    assert_eq!(rig.alive(), [""; 0]);
+    for name in ["KAFKA_PORT", "POSTGRES_PORT", "ORDER_PORT", "PAYMENT_PORT"] {
+        TcpListener::bind(("127.0.0.1", rig.port(name))).unwrap();
+    }
+}
+
+#[test]
+fn the_logs_of_all_services_are_one_in_order_of_time() {
+    let rig = Rig::shared();
+    let logs = rig.good(&["logs"]);
+    let mut names = std::collections::BTreeSet::new();
+    let mut last = String::new();
+    for line in logs.lines() {
+        let (name, text) = line.split_once(' ').unwrap();
+        names.insert(name);
+        // Same length and zone everywhere, so their order as text is their order in time.
+        let time = text.split_whitespace().next().unwrap().to_owned();
+        if time.starts_with("20") {
+            assert!(time >= last, "{line} comes after {last}");
+            last = time;
+        }
+    }
+    for name in [
+        "order-service.1",
+        "payment-service.1",
+        "inventory-service.1",
+    ] {
+        assert!(names.contains(name), "{names:?}");
+    }
+    assert!(!names.contains("kafka"), "{names:?}");
+    assert_eq!(
+        rig.good(&["logs", "order-service", "--tail", "3"])
+            .lines()
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn kafka_and_psql_speak_to_the_broker_and_the_databases_of_the_stack() {
+    let rig = Rig::shared();
+    let groups = rig.good(&[
+        "kafka",
+        "kafka-consumer-groups.sh",
+        "--describe",
+        "--group",
+        "inventory-service-group",
+    ]);
+    assert!(groups.contains("payments"), "{groups}");
+    let database = rig.good(&[
+        "psql",
+        "inventory_db",
+        "-tAc",
+        "SELECT current_database(), current_user",
+    ]);
+    assert_eq!(database.trim(), "inventory_db|inventory");
+    assert_ne!(
+        rig.run(&["psql", "inventory_db", "-c", "SELECT nonsense"])
+            .code,
+        0
+    );
+}

@@ -1,0 +1,15 @@
+//! The command line, on real stacks of its own beside whatever else runs on this machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that cannot go on has failed, and says where"
+)]
+
+mod answers;
+mod failures;
+mod lifecycle;
+mod rig;
+mod settings;

@@ -1,0 +1,174 @@
+//! `sandbox scenario` as a person or a script runs it: exit codes, what is said, and that it always restores.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helper functions of tests fail by panicking"
+)]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn sandbox(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    sandbox(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A folder with a scenario whose steps may name the folder as `DIR`.
+fn scenario(readme: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let readme = readme.replace("DIR", &folder.path().display().to_string());
+    std::fs::write(folder.path().join("README.md"), readme).unwrap();
+    folder
+}
+
+fn path(folder: &tempfile::TempDir) -> String {
+    format!("{}/", folder.path().display())
+}
+
+fn wait_for(file: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !file.exists() {
+        assert!(Instant::now() < deadline, "no {}", file.display());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_scenario_that_fails_exits_with_1_and_says_which_step() {
+    let folder = scenario(
+        "# Broken\n## Break\n```sh\necho fine\n```\n## Fix\n```sh\nfalse\n```\n## Verify\n```sh\ntouch DIR/verified\n```\n## Restore\n```sh\ntouch DIR/restored\n```\n",
+    );
+    let output = run(&["scenario", &path(&folder)]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("Fix: exit code 1"), "{error}");
+    let table = text(&output.stdout);
+    for row in [
+        "Break", "PASS", "Fix", "FAIL", "Verify", "SKIPPED", "Restore",
+    ] {
+        assert!(table.contains(row), "no {row} in {table}");
+    }
+    assert!(!folder.path().join("verified").exists() && folder.path().join("restored").exists());
+}
+
+#[test]
+fn a_scenario_that_passes_exits_with_0_and_tells_all_as_json() {
+    let folder = scenario("# Whole\n```sh\necho seen\n```\n");
+    let output = run(&["scenario", "--json", &path(&folder)]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let scenario = &told["scenarios"][0];
+    assert_eq!(
+        (
+            scenario["verdict"].as_str(),
+            scenario["steps"][0]["output"].as_str()
+        ),
+        (Some("PASS"), Some("seen\n"))
+    );
+}
+
+#[test]
+fn ctrl_c_ends_the_step_and_restores() {
+    let folder = scenario(
+        "# Long\n```sh\ntouch DIR/begun\nsleep 300\n```\n## Next\n```sh\ntouch DIR/next\n```\n## Restore\n```sh\ntouch DIR/restored\n```\n",
+    );
+    let child = sandbox(&["scenario", &path(&folder)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = child.spawn().unwrap();
+    wait_for(&folder.path().join("begun"));
+    kill(
+        Pid::from_raw(child.id().try_into().unwrap()),
+        Signal::SIGINT,
+    )
+    .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("interrupted"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(folder.path().join("restored").exists() && !folder.path().join("next").exists());
+}
+
+#[test]
+fn what_cannot_be_read_is_said_with_its_line() {
+    let folder = scenario("# Typo\n```sh fail\n```\n");
+    let output = run(&["scenario", &path(&folder)]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("README.md: line 2: sh fail:"), "{error}");
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_one_line_that_says_what_is_right() {
+    for (arguments, right) in [
+        (&["scenario", "no-such-scenario"][..], "dead-letter"),
+        (&["scenario", "--step"], "terminal"),
+        (&["wait", "weather"], "members"),
+        (&["expect", "weather"], "told"),
+        (
+            &[
+                "expect",
+                "told",
+                "0190a7c2-0000-7000-8000-000000000000",
+                "Paid=1",
+            ],
+            "PaymentSucceeded",
+        ),
+        (&["wait", "order", "17", "--status", "PAID"], "UUID"),
+        (
+            &["wait", "lag", "--at-rest", "--group", "mine"],
+            "inventory-service-group",
+        ),
+        (&["wait", "lag"], "--above"),
+        (&["wait", "dlq", "payments"], "payments.dlq"),
+        (&["order", "--quantity", "0"], "from 1 to 10000"),
+        (&["order", "--amount", "1.005"], "two decimals"),
+        (&["dlq", "show", "inventory.dlq"], "inventory.dlq/2/17"),
+    ] {
+        let output = run(arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(
+            error.trim_end().lines().count() == 1 && error.contains(right),
+            "{arguments:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn every_scenario_of_the_repository_can_be_read() {
+    let output = run(&["scenario", "--list", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    for name in [
+        "dead-letter",
+        "happy-path",
+        "inventory-failure",
+        "payment-failure",
+    ] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+}
