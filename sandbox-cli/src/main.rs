@@ -3,6 +3,7 @@
 //! Read in this order: [`cli`] (every verb, one line each), [`sandbox`] (what a stack is: its folder, ports and names),
 //! [`stack`] (how its processes are started, watched and stopped), then the verb of interest in [`commands`].
 
+mod bench;
 mod cli;
 mod commands;
 mod conditions;

@@ -60,6 +60,21 @@ pub(super) fn reader(settings: &KafkaSettings, isolation: Isolation) -> KafkaRes
         .create()
 }
 
+/// Reads what comes into a topic, without a group: the group id is only there because librdkafka demands one. A fetch waits at
+/// the broker, which answers it as soon as there is something: that costs neither side much, and no time.
+pub(super) fn follower(settings: &KafkaSettings) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set(
+            "group.id",
+            format!("sandbox-follower-{}", fastrand::u64(..)),
+        )
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", Isolation::ReadCommitted.name())
+        .set("queued.max.messages.kbytes", "16384")
+        .create()
+}
+
 /// Publishes whatever it is given, once each. Uncompressed, so that a record meant to be just at a topic's limit is.
 pub(super) fn publisher(settings: &KafkaSettings) -> KafkaResult<FutureProducer> {
     producer(settings).set("compression.type", "none").create()

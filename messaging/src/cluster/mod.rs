@@ -4,10 +4,11 @@
 //! no group, and committed offsets are asked for by a handle that never subscribes.
 //!
 //! Read in this order: [`topics`] (make, compare, delete), [`groups`] (who is a member of what), [`lag`] (how far behind),
-//! [`records`] (what is in the topics), [`publish`] (put anything there, also rubbish), [`broker`] (is it set up as the shop
-//! needs it).
+//! [`records`] (what is in the topics), [`follow`] (what comes into one from now on), [`publish`] (put anything there, also
+//! rubbish), [`broker`] (is it set up as the shop needs it).
 
 pub mod broker;
+pub mod follow;
 pub mod groups;
 pub(crate) mod handles;
 pub mod lag;
