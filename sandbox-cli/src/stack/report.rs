@@ -3,10 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{Record, State};
+use messaging::cluster::Cluster;
+use messaging::cluster::lag::PartitionLag;
 use serde::Serialize;
 use shared_events::{Service, Topic};
 
@@ -172,34 +174,35 @@ pub struct GroupRow {
 /// Asks the broker. Joins no group, so nobody is disturbed.
 pub async fn brokerage(stack: &Stack<'_>) -> Result<Brokerage> {
     let cluster = stack.cluster()?;
-    let mut topics = Vec::new();
-    for topic in Topic::ALL {
-        let name = cluster.prefix().topic(topic);
-        let ends = cluster.end_offsets(&name).await?.into_values().collect();
-        topics.push(TopicRow { name, ends });
-    }
-    let mut groups = Vec::new();
-    for service in Service::ALL {
-        let name = cluster.prefix().group(service);
-        let consumed: Vec<_> = service
-            .consumes()
-            .iter()
-            .map(|topic| cluster.prefix().topic(*topic))
-            .collect();
-        let group = cluster.group(&name).await?;
-        let lag = cluster.lag(&name, &consumed).await?;
-        groups.push(GroupRow {
-            members: group.members.len(),
-            state: group.state,
-            lag: lag.known(),
-            lag_text: lag_text(&lag.partitions, lag.known()),
-            name,
-        });
-    }
+    let topics = try_join_all(Topic::ALL.map(|topic| topic_row(&cluster, topic)));
+    let groups = try_join_all(Service::ALL.map(|service| group_row(&cluster, service)));
+    let (topics, groups) = tokio::try_join!(topics, groups)?;
     Ok(Brokerage { topics, groups })
 }
 
-fn lag_text(partitions: &[messaging::cluster::lag::PartitionLag], known: i64) -> String {
+async fn topic_row(cluster: &Cluster, topic: Topic) -> Result<TopicRow> {
+    let name = cluster.prefix().topic(topic);
+    let ends = cluster.end_offsets(&name).await?.into_values().collect();
+    Ok(TopicRow { name, ends })
+}
+
+async fn group_row(cluster: &Cluster, service: Service) -> Result<GroupRow> {
+    let name = cluster.prefix().group(service);
+    let consumed = service.consumes().iter();
+    let consumed: Vec<_> = consumed
+        .map(|topic| cluster.prefix().topic(*topic))
+        .collect();
+    let (group, lag) = tokio::try_join!(cluster.group(&name), cluster.lag(&name, &consumed))?;
+    Ok(GroupRow {
+        members: group.members.len(),
+        state: group.state,
+        lag: lag.known(),
+        lag_text: lag_text(&lag.partitions, lag.known()),
+        name,
+    })
+}
+
+fn lag_text(partitions: &[PartitionLag], known: i64) -> String {
     let each: Vec<String> = partitions
         .iter()
         .map(|one| {

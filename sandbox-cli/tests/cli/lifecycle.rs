@@ -1,9 +1,8 @@
 //! A stack brought up, scaled, emptied and taken down.
 
 use std::net::TcpListener;
-use std::process::Stdio;
 
-use crate::rig::{Rig, interrupt, kernel_state, until};
+use crate::rig::{Rig, kernel_state, until};
 
 const ALL: [&str; 5] = [
     "kafka",
@@ -97,30 +96,21 @@ fn reset_empties_everything_and_starts_what_ran() {
 #[test]
 fn an_interrupted_up_leaves_nothing_running_and_neither_does_down() {
     let rig = Rig::new();
-    let mut up = rig
-        .command(&["up", "--no-build"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut up = rig.start(&["up", "--no-build"]);
+    // By its records, not by `status`: that would take as long as the rest of the start.
     let started = until("broker and services are being started", || {
-        let alive = rig.alive();
-        let begun = ["kafka", "order-service.1"]
-            .iter()
-            .all(|name| alive.iter().any(|one| one == name));
-        if begun {
-            Ok(pids(&rig))
-        } else {
-            Err(format!("{alive:?}"))
+        let (kafka, service) = (rig.recorded("kafka"), rig.recorded("order-service.1"));
+        match (kafka, service) {
+            (Some(kafka), Some(service)) => Ok([kafka, service]),
+            other => Err(format!("{other:?}")),
         }
     });
-    interrupt(&up);
-    assert_eq!(up.wait().unwrap().code(), Some(1));
+    up.interrupt();
+    assert_eq!(up.ended(), Some(1));
     assert_gone(&rig, &started);
 
     rig.good(&["up", "--no-build"]);
-    let running = pids(&rig);
-    assert_eq!(running.len(), ALL.len());
+    let running = ALL.map(|name| rig.recorded(name).unwrap());
     rig.good(&["down", "--reset"]);
     assert!(
         !rig.home().exists(),
@@ -128,13 +118,6 @@ fn an_interrupted_up_leaves_nothing_running_and_neither_does_down() {
         rig.home().display()
     );
     assert_gone(&rig, &running);
-}
-
-fn pids(rig: &Rig) -> Vec<i64> {
-    rig.alive()
-        .iter()
-        .filter_map(|name| rig.pid(name))
-        .collect()
 }
 
 fn assert_gone(rig: &Rig, pids: &[i64]) {

@@ -1,7 +1,6 @@
 //! A stack of its own for the tests: own folder, own ports, taken down with the test program, however that ends.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -97,6 +96,25 @@ impl Rig {
         command
     }
 
+    /// Starts a command whose end is not waited for.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        Running(
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    /// The process id in the record of this name, as soon as there is one.
+    pub fn recorded(&self, name: &str) -> Option<i64> {
+        let record = fs::read_to_string(self.home().join(format!("run/{name}.json"))).ok()?;
+        let record: Value = serde_json::from_str(&record).unwrap();
+        record["process"]["pid"].as_i64()
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let output = self.command(arguments).output().unwrap();
@@ -142,6 +160,31 @@ impl Rig {
     }
 }
 
+/// A command on its way; killed with the test that started it.
+pub struct Running(Child);
+
+impl Running {
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        use nix::sys::signal::{Signal, kill};
+        let pid = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
+        kill(pid, Signal::SIGINT).unwrap();
+    }
+
+    /// Its exit code, once it has ended.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Of one that has ended, this is refused, and that is well.
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+}
+
 impl Drop for Rig {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
@@ -173,16 +216,6 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     }
 }
 
-/// Ctrl-C, for one process.
-pub fn interrupt(child: &Child) {
-    use nix::sys::signal::{Signal, kill};
-    kill(
-        nix::unistd::Pid::from_raw(child.id().cast_signed()),
-        Signal::SIGINT,
-    )
-    .unwrap();
-}
-
 /// The letter by which the kernel says what a process does; `None` if there is none.
 pub fn kernel_state(pid: i64) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -196,10 +229,4 @@ pub fn children(pid: i64) -> Vec<i64> {
         .split_whitespace()
         .map(|child| child.parse().unwrap())
         .collect()
-}
-
-/// Writes to standard error past the harness, which shows it only when the test fails.
-#[allow(dead_code, reason = "for a person who looks for what takes time")]
-pub fn remark(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

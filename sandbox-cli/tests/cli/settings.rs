@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, interrupt, until};
+use crate::rig::{Rig, until};
 
 const SERVICE: &str = "payment-service";
 const INSTANCE: &str = "payment-service.1";
@@ -109,11 +108,7 @@ fn a_wrong_broker_address_is_explained_and_ctrl_c_ends_the_wait_but_nothing_that
         .map(|name| rig.pid(name))
         .into();
     let wrong = "KAFKA_BOOTSTRAP_SERVERS=kafka:29092";
-    let mut restart = rig
-        .command(&["restart", SERVICE, "--set", wrong])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut restart = rig.start(&["restart", SERVICE, "--set", wrong]);
     until("the service says that it reaches no broker", || {
         match rig.process(INSTANCE) {
             Some(row) if row["readiness"] == "not_ready" => Ok(()),
@@ -130,8 +125,8 @@ fn a_wrong_broker_address_is_explained_and_ctrl_c_ends_the_wait_but_nothing_that
         "{doctor}"
     );
 
-    interrupt(&restart);
-    assert_eq!(restart.wait().unwrap().code(), Some(1));
+    restart.interrupt();
+    assert_eq!(restart.ended(), Some(1));
     assert_eq!(rig.pid(INSTANCE), None);
     let still: Vec<_> = ["kafka", "postgres", "order-service.1"]
         .map(|name| rig.pid(name))
