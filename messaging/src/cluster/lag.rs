@@ -92,12 +92,13 @@ impl GroupLag {
 }
 
 impl fmt::Display for GroupLag {
-    /// One line: the sum, then each partition.
+    /// One line: the sum, then each partition; `-` where there never was a record, as in Kafka's own tool.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} lag {}:", self.group, self.known())?;
         for one in &self.partitions {
             match one.lag() {
                 Ok(lag) => write!(f, " {}[{}]={lag}", one.topic, one.partition)?,
+                Err(NoLag::NoRecordYet) => write!(f, " {}[{}]=-", one.topic, one.partition)?,
                 Err(reason) => write!(f, " {}[{}]=- ({reason})", one.topic, one.partition)?,
             }
         }

@@ -10,7 +10,7 @@ use super::Seen;
 #[command(
     after_help = "Examples:\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n  ./sandbox wait lag --at-rest\n\nLag is high watermark minus committed offset, summed over the group's partitions. A partition for which the group has committed nothing has an unknown lag: it is left out of --above, and keeps --below and --at-rest from holding."
 )]
-#[group(id = "bound", required = true, multiple = false, args = ["above", "below", "at_rest"])]
+#[command(group(clap::ArgGroup::new("bound").required(true).args(["above", "below", "at_rest"])))]
 pub struct LagIs {
     /// Only this group, without the stack's prefix; otherwise each of the shop's groups
     #[arg(long, value_parser = group)]
@@ -57,6 +57,7 @@ impl LagIs {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
     use messaging::cluster::lag::PartitionLag;
 
     use super::*;
@@ -112,6 +113,31 @@ mod tests {
             wanted.check(&[lag(Some(10)), lag(Some(9))]),
             Seen::Not(_)
         ));
+    }
+
+    #[test]
+    fn one_bound_has_to_be_given_and_any_group_may_be() {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            lag: LagIs,
+        }
+        let parse =
+            |line: &str| Command::try_parse_from(line.split(' ')).map(|command| command.lag);
+        let group = "--group inventory-service-group";
+        assert!(parse(&format!("lag {group} --at-rest")).unwrap().at_rest);
+        assert_eq!(
+            parse(&format!("lag --above 5 {group}")).unwrap().above,
+            Some(5)
+        );
+        for bad in [
+            "lag",
+            &format!("lag {group}"),
+            "lag --above 5 --below 9",
+            "lag --below 0",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -48,7 +48,12 @@ impl Letters {
             .filter(|letter| self.order.is_none_or(|order| is_about(letter, order)))
             .filter(|letter| !(self.waiting && letter.passed))
             .collect();
-        let mut seen = format!("{} letters in {}", meant.len(), self.topic);
+        let letters = if meant.len() == 1 {
+            "letter"
+        } else {
+            "letters"
+        };
+        let mut seen = format!("{} {letters} in {}", meant.len(), self.topic);
         if let Some(order) = self.order {
             seen += &format!(" of order {order}");
         }

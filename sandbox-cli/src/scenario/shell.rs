@@ -97,17 +97,17 @@ impl Shell {
                 read = timeout_at(deadline, self.output.read(&mut chunk)) => match read {
                     Err(_) => {
                         self.end().await?;
-                        return Ok(Ran { end: End::TooLate, output: heard.all() });
+                        return Ok(Ran { end: End::TooLate, output: heard.all(&mut show) });
                     }
                     Ok(read) => {
                         let read = read.context("cannot read what a step prints")?;
                         heard.hear(chunk.get(..read).unwrap_or_default(), &mut show);
                         if let Some(code) = heard.code() {
-                            return Ok(Ran { end: End::Code(code), output: heard.all() });
+                            return Ok(Ran { end: End::Code(code), output: heard.all(&mut show) });
                         }
                         if read == 0 {
                             let code = self.code().await?;
-                            return Ok(Ran { end: End::Shell(code), output: heard.all() });
+                            return Ok(Ran { end: End::Shell(code), output: heard.all(&mut show) });
                         }
                     }
                 },
@@ -116,7 +116,7 @@ impl Shell {
                     // What it left running would keep the output open.
                     self.end().await?;
                     let _ = timeout(LAST_WORDS, self.last_words(&mut heard, &mut show)).await;
-                    return Ok(Ran { end: End::Shell(code), output: heard.all() });
+                    return Ok(Ran { end: End::Shell(code), output: heard.all(&mut show) });
                 }
             }
         }
@@ -211,22 +211,24 @@ impl Heard {
         }
     }
 
-    /// The next line that is whole, or the rest of the step's once the mark has come.
+    /// The next line that is whole.
     fn next_line(&mut self) -> Option<String> {
         let rest = self.bytes.get(self.shown..self.own()).unwrap_or_default();
-        let end = match rest.iter().position(|byte| *byte == b'\n') {
-            Some(end) => end,
-            None if self.place.is_some() && !rest.is_empty() => rest.len(),
-            None => return None,
-        };
+        let end = rest.iter().position(|byte| *byte == b'\n')?;
         let line = String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned();
         self.shown += end + 1;
         Some(line)
     }
 
-    /// Bytes that are the step's.
+    /// Bytes that are surely the step's: what may become the mark is not.
     fn own(&self) -> usize {
-        self.place.unwrap_or(self.bytes.len())
+        let (mark, heard) = (self.mark.as_bytes(), self.bytes.len());
+        let begun = |length: &usize| {
+            mark.get(..*length)
+                .is_some_and(|begun| self.bytes.ends_with(begun))
+        };
+        let begins = (0..=mark.len().min(heard)).rev().find(begun);
+        self.place.unwrap_or(heard - begins.unwrap_or(0))
     }
 
     /// The exit code behind the mark, once it is there as a whole line.
@@ -236,7 +238,16 @@ impl Heard {
         code.parse().ok()
     }
 
-    fn all(&self) -> String {
-        String::from_utf8_lossy(self.bytes.get(..self.own()).unwrap_or_default()).into_owned()
+    /// All that the step printed, once it has ended; what was not shown yet, for want of a line's end, is shown.
+    fn all(&self, show: &mut impl FnMut(&str)) -> String {
+        let own = self.place.unwrap_or(self.bytes.len());
+        if let Some(rest) = self
+            .bytes
+            .get(self.shown..own)
+            .filter(|rest| !rest.is_empty())
+        {
+            show(String::from_utf8_lossy(rest).trim_end_matches('\n'));
+        }
+        String::from_utf8_lossy(self.bytes.get(..own).unwrap_or_default()).into_owned()
     }
 }
