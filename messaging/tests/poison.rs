@@ -168,16 +168,18 @@ async fn poison_of_every_kind_is_set_aside_unchanged_and_what_lies_between_is_an
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poison_record_as_large_as_its_topic_allows_is_set_aside() {
     let rig = Rig::new("largest", 1).await;
-    // What a record batch of one record adds to its value is found by asking the broker.
-    let mut size = 1_048_576 - 200;
-    while rig
-        .cluster
-        .publish(&[with_value(&vec![b'\xff'; size + 1])])
-        .await
-        .is_ok()
-    {
-        size += 1;
-        assert!(size < 1_048_576, "the topic takes records above its limit");
+    // What a record set of one record adds to its value is found by asking the broker.
+    let (mut size, mut refused) = (1_000_000, 1_048_576);
+    while refused - size > 1 {
+        let middle = size + (refused - size) / 2;
+        match rig
+            .cluster
+            .publish(&[with_value(&vec![b'\xff'; middle])])
+            .await
+        {
+            Ok(_) => size = middle,
+            Err(_) => refused = middle,
+        }
     }
     rig.publish(&[with_value(&vec![b'\xff'; size]), raw("prod")])
         .await;

@@ -105,7 +105,11 @@ async fn scale_up_during_collect(test: &str, protection_off: Option<Protection>)
         },
     )
     .await;
-    let second = start(settings, service);
+    // Long enough for the group to give the revoked partitions to the new member while a batch is worked on.
+    service.work_ms.store(2_500, Ordering::Relaxed);
+    let second = start(settings, service.clone());
+    both_own_partitions(&rig).await;
+    service.work_ms.store(0, Ordering::Relaxed);
     rig.at_rest().await;
     first.stop().await;
     second.stop().await;
@@ -117,6 +121,30 @@ async fn scale_up_during_collect(test: &str, protection_off: Option<Protection>)
         never_told: orders.len() - answers.len(),
         went_back: watch.await.unwrap(),
     }
+}
+
+/// Waits until the group has given partitions to its second member: two rebalances, since the first one only takes them from
+/// the other.
+async fn both_own_partitions(rig: &Rig) {
+    let name = rig.kafka.name_prefix.group(shared_events::Service::Payment);
+    eventually(DEADLINE, "both members own partitions", async || {
+        let group = rig
+            .cluster
+            .group(&name)
+            .await
+            .map_err(|error| error.to_string())?;
+        let owning = group
+            .members
+            .iter()
+            .filter(|member| !member.owns.is_empty())
+            .count();
+        if owning == 2 {
+            Ok(())
+        } else {
+            Err(format!("{group:?}"))
+        }
+    })
+    .await;
 }
 
 /// How often a committed offset was lower than it had been.

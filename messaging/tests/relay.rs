@@ -111,7 +111,7 @@ impl RunningRelay {
         let metrics = prometheus::TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .unwrap();
-        metrics.contains("outbox_relay_leads 1")
+        metrics.lines().any(|line| line == "outbox_relay_leads 1")
     }
 }
 

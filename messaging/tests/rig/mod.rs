@@ -59,6 +59,8 @@ impl Rig {
         Self::on(stack.bootstrap(), &stack.unique_prefix(test), partitions).await
     }
 
+    /// `partitions` of the topic `orders`, one of every other: an assignor that gives one member all of a topic and the other
+    /// all of another would leave a rebalance without the partitions a test watches.
     pub async fn on(bootstrap: &str, prefix: &str, partitions: i32) -> Self {
         let name_prefix: NamePrefix = prefix.parse().unwrap();
         let kafka = KafkaSettings {
@@ -67,7 +69,11 @@ impl Rig {
             slot: None,
         };
         let cluster = Cluster::new(&kafka).unwrap();
-        cluster.create_topics(&Topic::ALL, Some(partitions)).await.unwrap();
+        cluster
+            .create_topics(&[Topic::Orders], Some(partitions))
+            .await
+            .unwrap();
+        cluster.create_topics(&Topic::ALL, Some(1)).await.unwrap();
         Self { kafka, cluster }
     }
 
@@ -161,6 +167,7 @@ pub struct Watched {
     pub applied: Arc<Mutex<Vec<OrderId>>>,
     pub fail_next: Arc<AtomicU32>,
     pub read_pause_us: Arc<AtomicU32>,
+    pub work_ms: Arc<AtomicU32>,
 }
 
 /// Products to which the service behaves in a certain way.
@@ -187,6 +194,10 @@ impl Handler for Watched {
     }
 
     async fn apply(&self, work: &[&Envelope]) -> Result<Vec<Envelope>, Failure> {
+        tokio::time::sleep(Duration::from_millis(
+            self.work_ms.load(Ordering::Relaxed).into(),
+        ))
+        .await;
         let asked_to_fail =
             self.fail_next
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
