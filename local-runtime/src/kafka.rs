@@ -186,7 +186,9 @@ impl Kafka {
         ]
     }
 
-    fn data(&self) -> PathBuf {
+    /// The folder of the node's logs: one folder a partition.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
         self.home.data().join("kafka")
     }
 

@@ -11,6 +11,7 @@
 
 mod rig;
 
+use std::path::Path;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -18,6 +19,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rig::{Rig, Watched, orders, start};
 use shared_events::{Envelope, Topic};
+use test_stack::exclusive;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -70,6 +72,51 @@ async fn orders_of_an_aborted_transaction_are_not_answered_and_leave_no_lag() {
     member.stop().await;
     assert_eq!(rig.answers().await.len(), 5);
     assert!(rig.lag().await.is_at_rest(), "{}", rig.lag().await);
+}
+
+/// Flips the last byte of the second record set of `orders`, partition 0: once to damage it, once more to mend it.
+fn flip_a_byte_of_the_second_record_set(kafka_data: &Path) {
+    let segment = kafka_data.join("orders-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    // A record set is its base offset (8 bytes), its length behind that field (4 bytes), and that many bytes (KIP-98).
+    let end = |start: usize| {
+        start + 12 + u32::from_be_bytes(bytes[start + 8..start + 12].try_into().unwrap()) as usize
+    };
+    let last = end(end(0)) - 1;
+    bytes[last] ^= 0xff;
+    std::fs::write(&segment, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_set_halts_the_member_and_is_read_once_it_is_mended() {
+    let own = exclusive().await;
+    let rig = Rig::on(&own.bootstrap(), "", 1).await;
+    for _ in 0..3 {
+        rig.publish_orders(&orders(1)).await;
+    }
+    own.stop_kafka().await;
+    flip_a_byte_of_the_second_record_set(&own.kafka_data());
+    own.start_kafka().await;
+
+    let member = start(rig.settings(), Watched::default());
+    member
+        .says("undecodable: the record set at orders/0 offset 1")
+        .await;
+    assert!(!member.readiness.is_ready());
+    assert_eq!(
+        rig.answers().await.len(),
+        1,
+        "what lies before the damage is answered, what lies behind it waits"
+    );
+
+    own.stop_kafka().await;
+    flip_a_byte_of_the_second_record_set(&own.kafka_data());
+    own.start_kafka().await;
+    member.controls.resume();
+    rig.at_rest().await;
+    member.stop().await;
+    let answers = rig.answers().await;
+    assert_eq!((answers.len(), answers.values().max()), (3, Some(&1)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

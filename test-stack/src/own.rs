@@ -52,6 +52,12 @@ impl OwnStack {
         self.backends.kafka.bootstrap()
     }
 
+    /// The broker's data: a folder for each partition. To be changed only while the broker is stopped.
+    #[must_use]
+    pub fn kafka_data(&self) -> PathBuf {
+        self.backends.kafka.data()
+    }
+
     /// The database server.
     #[must_use]
     pub fn server(&self) -> Server {
