@@ -115,7 +115,12 @@ async fn crash_at_effect_committed() {
 #[tokio::test]
 async fn crash_at_outputs_acknowledged() {
     let shop = opened("outputs_acknowledged").await;
-    crash(&shop, CrashPoint::OutputsAcknowledged, &[PAYMENT, INVENTORY]).await;
+    crash(
+        &shop,
+        CrashPoint::OutputsAcknowledged,
+        &[PAYMENT, INVENTORY],
+    )
+    .await;
     shop.is_sound(&Allowed::default()).await;
 }
 
@@ -123,8 +128,14 @@ async fn crash_at_outputs_acknowledged() {
 async fn crash_at_outputs_acknowledged_at_least_once_tells_again_and_breaks_nothing_else() {
     let shop = opened("at_least_once").await;
     let shop = shop.with("DELIVERY", "at-least-once");
-    crash(&shop, CrashPoint::OutputsAcknowledged, &[PAYMENT, INVENTORY]).await;
-    shop.breaks(&Allowed::default(), &[Rule::AnsweredOnce]).await;
+    crash(
+        &shop,
+        CrashPoint::OutputsAcknowledged,
+        &[PAYMENT, INVENTORY],
+    )
+    .await;
+    shop.breaks(&Allowed::default(), &[Rule::AnsweredOnce])
+        .await;
     let allowed = Allowed {
         answered_again: true,
         ..Allowed::default()
@@ -168,10 +179,19 @@ async fn crash_without(shop: &Shop, off: Protection, point: CrashPoint, victim: 
 #[tokio::test]
 async fn without_outbox_the_audit_fails() {
     let shop = opened("no_outbox").await;
-    crash_without(&shop, Protection::Outbox, CrashPoint::AcceptAfterCommit, ORDER).await;
+    crash_without(
+        &shop,
+        Protection::Outbox,
+        CrashPoint::AcceptAfterCommit,
+        ORDER,
+    )
+    .await;
     // Accepted, and nobody will ever hear of it.
-    shop.breaks(&Allowed::default(), &[Rule::EveryOrderEnds, Rule::NothingLost])
-        .await;
+    shop.breaks(
+        &Allowed::default(),
+        &[Rule::EveryOrderEnds, Rule::NothingLost],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -179,7 +199,8 @@ async fn without_idempotency_key_the_audit_fails() {
     let shop = opened("no_key").await;
     let off = Protection::IdempotencyKey;
     crash_without(&shop, off, CrashPoint::AcceptAfterCommit, ORDER).await;
-    shop.breaks(&Allowed::default(), &[Rule::OneOrderARequest]).await;
+    shop.breaks(&Allowed::default(), &[Rule::OneOrderARequest])
+        .await;
 }
 
 #[tokio::test]
@@ -196,7 +217,8 @@ async fn without_offsets_in_transaction_the_audit_fails() {
         let shop = opened(test).await;
         let off = Protection::OffsetsInTransaction;
         crash_without(&shop, off, CrashPoint::OutputsAcknowledged, victim).await;
-        shop.breaks(&Allowed::default(), &[Rule::AnsweredOnce]).await;
+        shop.breaks(&Allowed::default(), &[Rule::AnsweredOnce])
+            .await;
     }
 }
 
@@ -244,7 +266,9 @@ fn every_crash_point_and_every_protection_has_its_test() {
         let name = protection.name().replace('-', "_");
         let (file, test) = match protection {
             Protection::SeekBack => (answers, "fn without_seek_back".to_owned()),
-            Protection::DropRevoked => (rebalance, "fn without_dropping_what_was_revoked".to_owned()),
+            Protection::DropRevoked => {
+                (rebalance, "fn without_dropping_what_was_revoked".to_owned())
+            }
             Protection::PoisonLimit => (poison, "fn without_the_poison_limit".to_owned()),
             _ => (here, format!("fn without_{name}_the_audit_fails(")),
         };

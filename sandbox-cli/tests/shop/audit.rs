@@ -155,14 +155,18 @@ impl Saga<'_> {
         let payments: BTreeSet<_> = self
             .events(EventType::PaymentSucceeded)
             .filter_map(|event| match event {
-                Event::PaymentSucceeded(paid) => Some((paid.payment_id.as_uuid(), paid.amount.to_string())),
+                Event::PaymentSucceeded(paid) => {
+                    Some((paid.payment_id.as_uuid(), paid.amount.to_string()))
+                }
                 _ => None,
             })
             .collect();
-        let costs = self.events(EventType::OrderCreated).find_map(|event| match event {
-            Event::OrderCreated(order) => Some(order.amount.to_string()),
-            _ => None,
-        });
+        let costs = self
+            .events(EventType::OrderCreated)
+            .find_map(|event| match event {
+                Event::OrderCreated(order) => Some(order.amount.to_string()),
+                _ => None,
+            });
         let kept = match payments.iter().next() {
             None => true,
             Some((_, amount)) => {
@@ -210,10 +214,15 @@ impl Saga<'_> {
     fn nothing_lost(&self, found: &mut Found) {
         use EventType as E;
         let followed = [
-            (E::OrderCreated, self.was(E::PaymentSucceeded) || self.was(E::PaymentFailed)),
+            (
+                E::OrderCreated,
+                self.was(E::PaymentSucceeded) || self.was(E::PaymentFailed),
+            ),
             (
                 E::PaymentSucceeded,
-                self.is_set_aside() || self.was(E::InventoryReserved) || self.was(E::InventoryOutOfStock),
+                self.is_set_aside()
+                    || self.was(E::InventoryReserved)
+                    || self.was(E::InventoryOutOfStock),
             ),
             (E::InventoryOutOfStock, self.was(E::PaymentRefunded)),
         ];
@@ -234,37 +243,65 @@ impl Saga<'_> {
 
     fn one_event(&self, found: &mut Found) {
         for (event, told) in &self.told {
-            let ids: BTreeSet<_> = told.iter().map(|one| one.envelope.headers.event_id).collect();
+            let ids: BTreeSet<_> = told
+                .iter()
+                .map(|one| one.envelope.headers.event_id)
+                .collect();
             let values: BTreeSet<_> = told.iter().map(|one| &one.value).collect();
             let kept = ids == BTreeSet::from([EventId::of(self.id, *event)]) && values.len() == 1;
             found.unless(kept, Rule::OneEvent, || {
-                format!("{}: {event} with the ids {ids:?} and {} values", self.id, values.len())
+                format!(
+                    "{}: {event} with the ids {ids:?} and {} values",
+                    self.id,
+                    values.len()
+                )
             });
         }
     }
 
     fn answered_once(&self, found: &mut Found) {
         use EventType as E;
-        let paid = if self.is_set_aside() { 0 } else { self.count(E::PaymentSucceeded) };
+        let paid = if self.is_set_aside() {
+            0
+        } else {
+            self.count(E::PaymentSucceeded)
+        };
         let counts = [
-            (E::OrderCreated, self.count(E::OrderCreated), self.count(E::PaymentSucceeded) + self.count(E::PaymentFailed)),
-            (E::PaymentSucceeded, paid, self.count(E::InventoryReserved) + self.count(E::InventoryOutOfStock)),
-            (E::InventoryOutOfStock, self.count(E::InventoryOutOfStock), self.count(E::PaymentRefunded)),
+            (
+                E::OrderCreated,
+                self.count(E::OrderCreated),
+                self.count(E::PaymentSucceeded) + self.count(E::PaymentFailed),
+            ),
+            (
+                E::PaymentSucceeded,
+                paid,
+                self.count(E::InventoryReserved) + self.count(E::InventoryOutOfStock),
+            ),
+            (
+                E::InventoryOutOfStock,
+                self.count(E::InventoryOutOfStock),
+                self.count(E::PaymentRefunded),
+            ),
         ];
         for (event, records, answers) in counts {
             // None at all is something lost, and said there.
             let kept = answers == records || answers == 0 || self.allowed.answered_again;
             found.unless(kept, Rule::AnsweredOnce, || {
-                format!("{}: {records} records of {event} have {answers} answers", self.id)
+                format!(
+                    "{}: {records} records of {event} have {answers} answers",
+                    self.id
+                )
             });
         }
     }
 
     fn created_once(&self, found: &mut Found) {
         let times = self.count(EventType::OrderCreated);
-        found.unless(times <= 1 || self.allowed.told_again, Rule::CreatedOnce, || {
-            format!("{}: told {times} times", self.id)
-        });
+        found.unless(
+            times <= 1 || self.allowed.told_again,
+            Rule::CreatedOnce,
+            || format!("{}: told {times} times", self.id),
+        );
     }
 
     fn events(&self, event: EventType) -> impl Iterator<Item = &Event> {
@@ -273,14 +310,17 @@ impl Saga<'_> {
     }
 }
 
-/// Every request here has a customer of its own.
+/// Every client's request has a customer of its own.
 fn one_order_a_request(evidence: &Evidence, found: &mut Found) {
     let mut by_customer = BTreeMap::<&str, BTreeSet<OrderId>>::new();
-    for (id, row) in &evidence.orders {
-        by_customer.entry(&row.customer).or_default().insert(*id);
-    }
     for placed in &evidence.placed {
-        by_customer.entry(&placed.customer).or_default().insert(placed.order_id);
+        let orders = by_customer.entry(&placed.customer).or_default();
+        orders.insert(placed.order_id);
+    }
+    for (id, row) in &evidence.orders {
+        if let Some(orders) = by_customer.get_mut(&*row.customer) {
+            orders.insert(*id);
+        }
     }
     for (customer, orders) in by_customer {
         found.unless(orders.len() == 1, Rule::OneOrderARequest, || {
@@ -291,10 +331,16 @@ fn one_order_a_request(evidence: &Evidence, found: &mut Found) {
 
 /// Counted by orders, not by records: a reservation told again is the same one.
 fn stock_adds_up(evidence: &Evidence, found: &mut Found) {
-    let reserved = evidence.told.iter().filter_map(|told| match &told.envelope.event {
-        Event::InventoryReserved(event) => Some((event.order_id, (event.product_id.to_string(), event.quantity))),
-        _ => None,
-    });
+    let reserved = evidence
+        .told
+        .iter()
+        .filter_map(|told| match &told.envelope.event {
+            Event::InventoryReserved(event) => Some((
+                event.order_id,
+                (event.product_id.to_string(), event.quantity),
+            )),
+            _ => None,
+        });
     let mut expected = evidence.stock_before.clone();
     for (product, quantity) in reserved.collect::<BTreeMap<_, _>>().into_values() {
         *expected.entry(product).or_default() -= i64::from(quantity.pieces());

@@ -176,8 +176,10 @@ impl Shop {
 
     /// A new order is placed and ends: everything works together.
     pub async fn flows(&self, who: Instance) {
-        let placed = self.place_at(&[who], &Request::new(PRODUCT, 1, "1.00"));
-        self.status(who, placed.await.order_id, None).await;
+        let placed = self
+            .place_at(&[who], &Request::new(PRODUCT, 1, "1.00"))
+            .await;
+        self.status(who, placed.order_id, None).await;
     }
 
     /// Sets a stock level. Only at rest, or what is reserved meanwhile is not accounted for.

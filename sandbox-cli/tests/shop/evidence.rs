@@ -132,10 +132,14 @@ impl Shop {
         let orders = self.sql(&self.orders_db, &orders).await.unwrap();
         let stock = "SELECT product_id, quantity FROM products";
         let stock = self.sql(&self.inventory_db, stock).await.unwrap();
+        let (placed, stock_before) = {
+            let known = self.known();
+            (known.placed.clone(), known.stock.clone())
+        };
         let mut evidence = Evidence {
-            placed: self.known().placed.clone(),
+            placed,
             orders: orders.lines().map(order_row).collect(),
-            stock_before: self.known().stock.clone(),
+            stock_before,
             stock_now: stock.lines().map(product_row).collect(),
             ..Evidence::default()
         };
@@ -162,7 +166,10 @@ impl Shop {
 
 fn order_row(line: &str) -> (OrderId, OrderRow) {
     let cells: Vec<_> = line.split('|').collect();
-    let known = FACTS.iter().zip(&cells[3..]).filter(|(_, cell)| **cell == "t");
+    let known = FACTS
+        .iter()
+        .zip(&cells[3..])
+        .filter(|(_, cell)| **cell == "t");
     let row = OrderRow {
         customer: cells[1].to_owned(),
         status: cells[2].to_owned(),
