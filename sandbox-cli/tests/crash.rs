@@ -1,8 +1,10 @@
 //! Each crash point, and each protection: the process is killed just there, and the audit finds every promise kept; with the
 //! protection off that guards the point, it finds the very promise broken that the protection is for.
 //!
-//! Members are static here (`STATIC_MEMBERSHIP`), so that a restarted one is back at once. `saga.rs` has them wait for the
-//! session of the dead.
+//! `seek-back`, `drop-revoked` and `poison-limit` guard a member against its own past, and are controlled in `messaging/tests`.
+//!
+//! Members are static here (`STATIC_MEMBERSHIP`), so that a restarted one is back at once; in the tests of `saga` they wait for
+//! the session of the dead.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -249,29 +251,4 @@ async fn without_single_relay_the_audit_fails() {
     })
     .await;
     shop.breaks(&Allowed::default(), &[Rule::CreatedOnce]).await;
-}
-
-/// `seek-back`, `drop-revoked` and `poison-limit` guard a member against its own past, and are shown there.
-#[test]
-fn every_crash_point_and_every_protection_has_its_test() {
-    let here = include_str!("crash.rs");
-    for point in CrashPoint::ALL {
-        let test = format!("fn crash_at_{}(", point.name().replace('-', "_"));
-        assert!(here.contains(&test), "{test}");
-    }
-    let answers = include_str!("../../messaging/tests/answers.rs");
-    let rebalance = include_str!("../../messaging/tests/rebalance.rs");
-    let poison = include_str!("../../messaging/tests/poison.rs");
-    for protection in Protection::ALL {
-        let name = protection.name().replace('-', "_");
-        let (file, test) = match protection {
-            Protection::SeekBack => (answers, "fn without_seek_back".to_owned()),
-            Protection::DropRevoked => {
-                (rebalance, "fn without_dropping_what_was_revoked".to_owned())
-            }
-            Protection::PoisonLimit => (poison, "fn without_the_poison_limit".to_owned()),
-            _ => (here, format!("fn without_{name}_the_audit_fails(")),
-        };
-        assert!(file.contains(&test), "{test}");
-    }
 }
