@@ -28,7 +28,13 @@ impl SettingsAre {
     /// Whether each instance has them, given its environment; or, if none are named, whether nothing was changed.
     pub fn check(&self, changed: &Settings, instances: &[(String, Settings)]) -> Seen {
         if self.settings.is_empty() {
-            return Seen::judge(changed.is_empty(), show("changed", changed.iter()));
+            return Seen::judge(
+                changed.is_empty(),
+                match changed.is_empty() {
+                    true => "nothing was changed".to_owned(),
+                    false => show("changed", changed.iter()),
+                },
+            );
         }
         let has = |environment: &Settings| {
             self.settings
