@@ -30,7 +30,8 @@ if [ -n "$remove" ]; then
 fi
 echo "$program"
 exec >/dev/null </dev/null
-wait "$program"
+# The shell's own remark on a kill ("Killed") would hide the program's last line in its log.
+wait "$program" 2>/dev/null
 code=$?
 echo "$code" >"$exit_file.new" && mv "$exit_file.new" "$exit_file"
 if [ -n "$remove" ]; then kill -KILL "$guard" 2>/dev/null; fi
