@@ -23,6 +23,7 @@ use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::batch::Written;
 use crate::metrics::Metrics;
 use crate::request::{IdempotencyKey, NewOrder};
 
@@ -195,13 +196,17 @@ pub fn open(
 }
 
 impl Acceptor {
-    /// Accepts until every door is gone and nobody waits.
+    /// Accepts until every door is gone and nobody waits. The delivery guarantee of this service is the order of what is done
+    /// here: written together, committed, told, answered.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         while self.collect(&mut batch).await {
-            let accepted = timeout(BATCH_TIMEOUT, self.accept(&mut batch)).await;
-            let failed = match accepted {
-                Ok(Ok(())) => continue,
+            let failed = match timeout(BATCH_TIMEOUT, self.write(&batch)).await {
+                Ok(Ok(written)) => {
+                    self.tell(&written.events).await;
+                    answer_all(&mut batch, written.answers);
+                    continue;
+                }
                 Ok(Err(error)) => error.to_string(),
                 Err(elapsed) => elapsed.to_string(),
             };
@@ -225,16 +230,12 @@ impl Acceptor {
         true
     }
 
-    /// The delivery guarantee of this service: written together, committed, told, answered; in this order.
-    async fn accept(&self, batch: &mut Vec<Waiting>) -> Result<(), sqlx::Error> {
+    /// One transaction: all of the batch or nothing of it.
+    async fn write(&self, batch: &[Waiting]) -> Result<Written, sqlx::Error> {
         let timer = self.metrics.accept_seconds.start_timer();
         let mut transaction = self.pool.begin().await?;
-        let written = batch::write(
-            &mut transaction,
-            batch,
-            self.faults.keeps(Protection::IdempotencyKey),
-        )
-        .await?;
+        let keyed = self.faults.keeps(Protection::IdempotencyKey);
+        let written = batch::write(&mut transaction, batch, keyed).await?;
         if matches!(self.telling, Telling::Outbox(_)) {
             messaging::outbox::insert(&mut transaction, &written.events).await?;
         }
@@ -243,12 +244,7 @@ impl Acceptor {
         self.faults.pass(CrashPoint::AcceptAfterCommit);
         timer.observe_duration();
         self.metrics.accept_batch.observe(batch.len() as f64);
-        self.tell(&written.events).await;
-        for (waiting, answer) in batch.drain(..).zip(written.answers) {
-            // The client may have gone away; its order stays.
-            let _ = waiting.answer.send(Ok(answer));
-        }
-        Ok(())
+        Ok(written)
     }
 
     async fn tell(&self, events: &[Envelope]) {
@@ -277,6 +273,13 @@ impl Acceptor {
         for waiting in batch.drain(..) {
             let _ = waiting.answer.send(Err(Refusal::Unavailable));
         }
+    }
+}
+
+/// A client may have gone away meanwhile; its order stays.
+fn answer_all(batch: &mut Vec<Waiting>, answers: Vec<Answer>) {
+    for (waiting, answer) in batch.drain(..).zip(answers) {
+        let _ = waiting.answer.send(Ok(answer));
     }
 }
 

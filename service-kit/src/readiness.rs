@@ -4,12 +4,17 @@
 //! them all, so that "not ready" always comes with its reason.
 
 use std::fmt;
+use std::mem::discriminant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+/// How long the log has heard enough of one state.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// Whether a service can do its work, and if not, why not. Clones share it.
 #[derive(Debug, Clone)]
@@ -30,6 +35,8 @@ pub struct Component {
 struct Entry {
     name: &'static str,
     state: State,
+    /// When the log was told last.
+    said: Option<Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +76,7 @@ impl Readiness {
         components.push(Entry {
             name,
             state: State::Down("starting".to_owned()),
+            said: None,
         });
         Component {
             name,
@@ -149,7 +157,8 @@ impl Component {
         self.set(State::Down(reason.into()));
     }
 
-    /// Every change is logged once, here: who reports the same again and again, as a loop of attempts does, fills no log.
+    /// Every change is logged, here. Another reason for the same state is, too, but not more often than now and then: a loop of
+    /// attempts has a new reason for each, and fills no log with them.
     fn set(&self, state: State) {
         let mut entries = self.readiness.entries();
         let Some(entry) = entries.get_mut(self.place) else {
@@ -158,12 +167,23 @@ impl Component {
         if entry.state == state {
             return;
         }
-        match &state {
-            State::Ready => tracing::info!(component = self.name, "ready"),
-            State::Degraded(reason) => tracing::warn!(component = self.name, reason, "degraded"),
-            State::Down(reason) => tracing::warn!(component = self.name, reason, "not ready"),
+        let same_kind = discriminant(&entry.state) == discriminant(&state);
+        let just_said = entry.said.is_some_and(|said| said.elapsed() < SAY_AGAIN);
+        if !(same_kind && just_said) {
+            state.say(self.name);
+            entry.said = Some(Instant::now());
         }
         entry.state = state;
+    }
+}
+
+impl State {
+    fn say(&self, component: &'static str) {
+        match self {
+            Self::Ready => tracing::info!(component, "ready"),
+            Self::Degraded(reason) => tracing::warn!(component, reason, "degraded"),
+            Self::Down(reason) => tracing::warn!(component, reason, "not ready"),
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use messaging::KafkaSettings;
-use messaging::cluster::Cluster;
 use messaging::cluster::publish::RawRecord;
 use messaging::cluster::records::{Query, Record};
+use messaging::cluster::{Cluster, ClusterError};
 use shared_events::{Decoded, EventId, EventType, OrderId, Topic};
 use test_stack::{eventually, shared};
 
@@ -53,24 +53,21 @@ impl Topics {
         .await
     }
 
-    async fn records(&self, topic: Topic) -> Vec<Record> {
+    async fn records(&self, topic: Topic) -> Result<Vec<Record>, ClusterError> {
         self.cluster
             .read(&format!("{}{topic}", self.prefix), &Query::default())
             .await
-            .unwrap()
     }
 
+    /// A topic that was made a moment ago has no leader yet: that is "not yet", too.
     async fn records_at_last(&self, topic: Topic, wanted: usize) -> Vec<Record> {
         eventually(
             DEADLINE,
             &format!("{wanted} records in {topic}"),
-            async || {
-                let records = self.records(topic).await;
-                if records.len() >= wanted {
-                    Ok(records)
-                } else {
-                    Err(records.len())
-                }
+            async || match self.records(topic).await {
+                Ok(records) if records.len() >= wanted => Ok(records),
+                Ok(records) => Err(format!("{} records", records.len())),
+                Err(error) => Err(error.to_string()),
             },
         )
         .await
@@ -123,7 +120,7 @@ async fn an_accepted_order_is_told_with_the_names_it_came_with() {
         }
     })
     .await;
-    assert_eq!(topics.records(Topic::Orders).await.len(), 1);
+    assert_eq!(topics.records(Topic::Orders).await.unwrap().len(), 1);
     shop.stop().await;
 }
 
@@ -311,4 +308,42 @@ async fn a_service_without_a_broker_is_degraded_and_stops_all_the_same() {
         .await
         .expect("a bounded stop");
     assert_eq!(count(&pool, "SELECT count(*) FROM outbox").await, 1);
+}
+
+const NO_OUTBOX: [&str; 2] = ["--sandbox-unsafe=1", "--protection-off=outbox"];
+
+#[tokio::test]
+async fn without_the_outbox_an_order_is_told_after_its_commit() {
+    let topics = topics("no_outbox").await;
+    topics.create().await;
+    let (url, pool) = database("no_outbox").await;
+    // A row that nobody can delete would show that one was written.
+    sqlx::query("CREATE RULE kept AS ON DELETE TO outbox DO INSTEAD NOTHING")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let prefix = ["--name-prefix", &topics.prefix];
+    let shop = start(settings(
+        &url,
+        &topics.bootstrap,
+        &[&prefix[..], &NO_OUTBOX].concat(),
+    ))
+    .await;
+    shop.ready().await;
+    let id = shop.post(&order()).await.id();
+    let records = topics.records_at_last(Topic::Orders, 1).await;
+    assert_eq!(records[0].key.as_deref(), Some(id.as_bytes()));
+    assert_eq!(count(&pool, "SELECT count(*) FROM outbox").await, 0);
+    shop.stop().await;
+}
+
+#[tokio::test]
+async fn without_the_outbox_an_order_accepted_while_kafka_is_away_is_never_told() {
+    let (url, pool) = database("never_told").await;
+    let shop = without_kafka(&url, &NO_OUTBOX).await;
+    let accepted = shop.post(&order()).await;
+    assert_eq!(accepted.status, 202);
+    assert_eq!(count(&pool, "SELECT count(*) FROM orders").await, 1);
+    assert_eq!(count(&pool, "SELECT count(*) FROM outbox").await, 0);
+    shop.stop().await;
 }
