@@ -148,6 +148,7 @@ pub fn command(
         "-Xmx256m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
         "-Dlog4j2.level=WARN",
         "-cp",
     ]);

@@ -71,6 +71,10 @@ pub(crate) fn within_reach(
 ) -> Result<PathBuf> {
     fs::create_dir_all(wanted)
         .with_context(|| format!("cannot create the folder {}", wanted.display()))?;
+    // One folder, one stand-in, however it was spelt.
+    let wanted = &wanted
+        .canonicalize()
+        .with_context(|| format!("cannot find the folder {}", wanted.display()))?;
     if user.is_none_or(|user| user.reaches(wanted)) {
         return Ok(wanted.to_owned());
     }

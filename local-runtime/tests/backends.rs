@@ -26,12 +26,13 @@ fn sources() -> Sources {
     }
 }
 
-async fn stack() -> (Installation, Backends, Processes, TempDir) {
+/// The folder comes first, and so goes last: what it notes is needed to tidy up.
+async fn stack() -> (TempDir, Installation, Backends, Processes) {
     let installation = sources().fetch(false, |_| {}).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path()).unwrap();
     let backends = Backends::on_free_ports(&home, &installation).unwrap();
-    (installation, backends, Processes::guarded(&home), folder)
+    (folder, installation, backends, Processes::guarded(&home))
 }
 
 fn tool(installation: &Installation, backends: &Backends, line: &str) -> String {
@@ -51,7 +52,7 @@ fn tool(installation: &Installation, backends: &Backends, line: &str) -> String 
 
 #[tokio::test]
 async fn broker_and_database_keep_what_they_stored_over_a_stop_and_a_start() {
-    let (installation, backends, processes, _folder) = stack().await;
+    let (_folder, installation, backends, processes) = stack().await;
     backends.start(&processes).await.unwrap();
     let database = backends.postgres.server();
     for _ in 0..2 {
@@ -94,7 +95,7 @@ async fn broker_and_database_keep_what_they_stored_over_a_stop_and_a_start() {
 
 #[tokio::test]
 async fn a_broker_whose_port_is_taken_says_so_instead_of_answering_for_another() {
-    let (_, backends, processes, _folder) = stack().await;
+    let (_folder, _, backends, processes) = stack().await;
     let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, backends.kafka.port)).unwrap();
     let error = backends.start(&processes).await.unwrap_err().to_string();
     assert!(
