@@ -49,12 +49,8 @@ impl Place {
 
 /// The topic's name without the stack's prefix, as every command takes it.
 fn short(name: &str) -> &str {
-    Topic::ALL
-        .into_iter()
-        .map(Topic::name)
-        .filter(|known| name.ends_with(known))
-        .max_by_key(|known| known.len())
-        .unwrap_or(name)
+    let mut known = Topic::ALL.into_iter().map(Topic::name);
+    known.find(|known| name.ends_with(known)).unwrap_or(name)
 }
 
 impl fmt::Display for Place {

@@ -44,6 +44,7 @@ mod tests {
         };
         assert!(matches!(wanted.check(Some(7)), Seen::Holds(_)));
         assert!(matches!(wanted.check(Some(8)), Seen::Not(_)));
+        assert!(matches!(wanted.check(Some(6)), Seen::Not(_)));
         assert!(matches!(wanted.check(None), Seen::Not(_)));
     }
 }

@@ -57,6 +57,7 @@ mod tests {
             ("a…a", "a"),
             ("order … is CONFIRMED", "order 1 is CANCELLED"),
             ("a…b…b", "a b"),
+            ("a…b", "a b c"),
         ] {
             assert!(!fits(expected, output), "{expected:?} {output:?}");
         }
