@@ -22,7 +22,9 @@ use reqwest::StatusCode;
 use shared_events::OrderId;
 use shop::audit::Allowed;
 use shop::clients::{PRODUCT, Request};
-use shop::{DEADLINE, INVENTORY, ONE_EACH, ORDER, ORDER_2, PAYMENT, Shop, TWO_EACH};
+use shop::{
+    DEADLINE, INVENTORY, INVENTORY_2, ONE_EACH, ORDER, ORDER_2, PAYMENT, PAYMENT_2, Shop, TWO_EACH,
+};
 use test_stack::eventually;
 
 fn told_again() -> Allowed {
@@ -86,30 +88,37 @@ async fn post(shop: &Shop, body: &'static str) -> OrderId {
     accepted["orderId"].as_str().unwrap().parse().unwrap()
 }
 
+/// Members are static and take one record a batch: so they are back at once, and most of the time at work when they are killed.
 #[tokio::test]
 async fn five_hundred_orders_survive_every_service_being_killed_again_and_again() {
     let seed = fastrand::u64(..);
     println!("seed {seed}: fastrand::Rng::with_seed brings the same victims and moments");
     let mut chance = fastrand::Rng::with_seed(seed);
     let shop = Shop::open("killed").await;
+    let shop = shop.with("STATIC_MEMBERSHIP", "true");
+    let shop = shop.with("BATCH_MAX", "1");
     shop.run(&TWO_EACH).await;
     shop.restock(PRODUCT, 300).await;
 
-    let mut victims = [TWO_EACH, TWO_EACH].concat();
+    let mut victims = [TWO_EACH; 4].concat();
     chance.shuffle(&mut victims);
     let requests = Request::mixed(500);
-    for (victim, requests) in victims.iter().zip(requests.chunks(42)) {
+    for (victim, requests) in victims.iter().zip(requests.chunks(21)) {
         // No wait for anything: the moment of the crash.
-        let moment = Duration::from_millis(chance.u64(0..250));
+        let moment = Duration::from_millis(chance.u64(0..400));
         let crash = async {
             tokio::time::sleep(moment).await;
             shop.kill(*victim).await;
             shop.start(*victim, &[]).await;
         };
-        tokio::join!(shop.place_all(requests, 2), crash);
+        tokio::join!(shop.place_all(requests, 8), crash);
     }
-    shop.ready(&TWO_EACH).await;
     assert_eq!(shop.accepted(), 500);
+    // And one of each for good: the other takes over.
+    for who in [ORDER_2, PAYMENT_2, INVENTORY_2] {
+        shop.kill(who).await;
+    }
+    shop.place(&Request::new(PRODUCT, 1, "20.50")).await;
     shop.is_sound(&told_again()).await;
 }
 
