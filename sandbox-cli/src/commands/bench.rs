@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum, value_parser};
+use local_runtime::postgres::POSTGRES;
 use messaging::DeliveryMode;
 use serde_json::json;
 use shared_events::Service;
@@ -204,7 +205,17 @@ fn memory(sample: &Sample, when: &str, figures: &mut Figures) {
         .memory()
         .filter(|(name, _)| *name != usage::OURSELVES)
     {
-        figures.add(format!("memory {when}: {name}"), "MB", bytes as f64 / 1e6);
+        // PostgreSQL is many processes, and each counts the buffers that it shares with the others.
+        let note = if name == POSTGRES {
+            " (shared pages once a process)"
+        } else {
+            ""
+        };
+        figures.add(
+            format!("memory {when}: {name}{note}"),
+            "MB",
+            bytes as f64 / 1e6,
+        );
     }
 }
 
