@@ -100,10 +100,10 @@ async fn five_hundred_orders_survive_every_service_being_killed_again_and_again(
     shop.run(&TWO_EACH).await;
     shop.restock(PRODUCT, 300).await;
 
-    let mut victims = [TWO_EACH; 4].concat();
+    let mut victims = [TWO_EACH; 3].concat();
     chance.shuffle(&mut victims);
     let requests = Request::mixed(500);
-    for (victim, requests) in victims.iter().zip(requests.chunks(21)) {
+    for (victim, requests) in victims.iter().zip(requests.chunks(28)) {
         // No wait for anything: the moment of the crash.
         let moment = Duration::from_millis(chance.u64(0..400));
         let crash = async {
