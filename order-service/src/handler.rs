@@ -14,7 +14,7 @@ use crate::store;
 
 /// Longest time for one batch. PostgreSQL's own time-outs do not count while its processes are frozen, and a member that is
 /// away from its loop for 60 s loses its place in the group.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
+const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 
 const OPERATION: &str = "adding facts to orders";
 
