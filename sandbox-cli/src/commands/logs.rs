@@ -50,13 +50,15 @@ pub async fn run(args: Logs, sandbox: &Sandbox) -> Result<()> {
     let lines = read(&mut journals)?;
     let skipped = args.tail.map_or(0, |tail| lines.len().saturating_sub(tail));
     lines.iter().skip(skipped).for_each(show);
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         sleep(TURN).await;
         // An instance may have been started meanwhile.
         open_new(&stack, &args.targets, &mut journals)?;
         read(&mut journals)?.iter().for_each(show);
     }
-    Ok(())
 }
 
 fn read(journals: &mut [Journal]) -> Result<Vec<Line>> {

@@ -31,10 +31,8 @@ pub struct Restart {
 /// Stops all instances at once and starts them again; waits until they are ready. Instances that had ended are started too.
 pub async fn run(args: Restart, sandbox: &Sandbox) -> Result<()> {
     let service = args.service;
-    let names = args.set.iter().map(|one| &one.name).chain(&args.unset);
-    names
-        .map(|name| settings::known(service, name))
-        .collect::<Result<()>>()?;
+    let mut names = args.set.iter().map(|one| &one.name).chain(&args.unset);
+    names.try_for_each(|name| settings::known(service, name))?;
 
     let hold = sandbox.interrupt().hold()?;
     let stack = Stack::open(sandbox)?;

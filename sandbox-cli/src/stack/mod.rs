@@ -9,6 +9,7 @@ pub mod examination;
 pub mod finding;
 pub mod interrupt;
 pub mod journal;
+pub mod machine;
 pub mod memory;
 pub mod provision;
 pub mod ready;
