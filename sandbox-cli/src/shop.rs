@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity, Service};
 
 use crate::sandbox::{Instance, Sandbox};
@@ -201,8 +202,8 @@ impl<'a> Shop<'a> {
         self.find(Service::Order, &format!("orders/{id}")).await
     }
 
-    /// The same as the shop's own JSON.
-    pub async fn order_json(&self, id: OrderId) -> Result<Option<serde_json::Value>> {
+    /// The same as the shop's own JSON, byte by byte: a parsed amount would lose its last zero.
+    pub async fn order_json(&self, id: OrderId) -> Result<Option<Box<RawValue>>> {
         self.find(Service::Order, &format!("orders/{id}")).await
     }
 

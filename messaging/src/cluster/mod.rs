@@ -39,16 +39,14 @@ pub enum ClusterError {
     Unreachable {
         /// The addresses asked.
         address: String,
-        /// What the client says.
-        source: KafkaError,
     },
     /// The broker, or the client, refused.
-    #[error("cannot {what}")]
+    #[error("cannot {what}: {cause}")]
     Refused {
         /// What was tried.
         what: String,
-        /// Why not.
-        source: KafkaError,
+        /// Why not. Not a `source`: its own source would say the same once more.
+        cause: KafkaError,
     },
     /// Something that was waited for did not come.
     #[error("{0}")]
@@ -99,9 +97,8 @@ impl Cluster {
     pub async fn answers(&self, within: Duration) -> Result<(), ClusterError> {
         let observer = Arc::clone(&self.observer);
         let answer = self.blocking(move || observer.fetch_metadata(None, within).map(drop));
-        answer.await.map_err(|source| ClusterError::Unreachable {
+        answer.await.map_err(|_| ClusterError::Unreachable {
             address: self.settings.bootstrap_servers.clone(),
-            source,
         })
     }
 
@@ -136,7 +133,6 @@ impl Cluster {
             Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve) => {
                 ClusterError::Unreachable {
                     address: self.settings.bootstrap_servers.clone(),
-                    source,
                 }
             }
             _ => ClusterError::refused(what, source),
@@ -145,8 +141,8 @@ impl Cluster {
 }
 
 impl ClusterError {
-    pub(crate) fn refused(what: impl Into<String>, source: KafkaError) -> Self {
+    pub(crate) fn refused(what: impl Into<String>, cause: KafkaError) -> Self {
         let what = what.into();
-        Self::Refused { what, source }
+        Self::Refused { what, cause }
     }
 }

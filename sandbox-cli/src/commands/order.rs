@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity};
 
 use crate::conditions::order::OrderIs;
@@ -119,7 +119,7 @@ async fn show(shop: &Shop<'_>, id: OrderId, json: bool) -> Result<()> {
     Ok(())
 }
 
-async fn order_json(shop: &Shop<'_>, id: OrderId) -> Result<Value> {
+async fn order_json(shop: &Shop<'_>, id: OrderId) -> Result<Box<RawValue>> {
     let order = shop.order_json(id).await?;
     order.with_context(|| format!("order-service knows no order {id}"))
 }

@@ -48,13 +48,14 @@ pub async fn until(
     mut look: impl AsyncFnMut() -> Result<Seen>,
 ) -> Result<String> {
     let deadline = Instant::now() + within;
-    let mut last = "nothing yet".to_owned();
+    let mut last = String::new();
     loop {
         match timeout_at(deadline, look()).await {
             Ok(Ok(Seen::Holds(seen))) => return Ok(seen),
             Ok(Ok(Seen::Not(seen))) => last = seen,
             Ok(Err(error)) if error.is::<Usage>() => return Err(error),
             Ok(Err(error)) => last = format!("{error:#}"),
+            Err(_) if last.is_empty() => "no answer".clone_into(&mut last),
             Err(_) => {}
         }
         if Instant::now() + TURN >= deadline {
@@ -102,7 +103,8 @@ mod tests {
             std::future::pending::<()>().await;
             Ok(Seen::Holds(String::new()))
         });
-        assert!(failed.await.is_err());
+        let error = failed.await.unwrap_err().to_string();
+        assert_eq!(error, "not within 100ms; last seen: no answer");
     }
 
     #[tokio::test]
