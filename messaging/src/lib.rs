@@ -20,6 +20,7 @@ pub mod member;
 mod metrics;
 pub mod outbox;
 pub mod replay;
+mod send;
 pub mod settings;
 mod settle;
 

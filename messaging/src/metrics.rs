@@ -34,6 +34,7 @@ pub(crate) struct MemberMetrics {
     seconds: HistogramVec,
     batch_records: Histogram,
     pub(crate) paused: IntGauge,
+    pub(crate) assigned: IntGauge,
 }
 
 impl MemberMetrics {
@@ -72,12 +73,17 @@ impl MemberMetrics {
             "kafka_consumer_paused",
             "1 while the member takes no records on purpose.",
         )?;
+        let assigned = IntGauge::new(
+            "kafka_consumer_assigned_partitions",
+            "Partitions that are this member's, of all its topics.",
+        )?;
         for vector in [&consumed, &skipped, &dead_letters, &failed] {
             registry.register(Box::new(vector.clone()))?;
         }
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(batch_records.clone()))?;
         registry.register(Box::new(paused.clone()))?;
+        registry.register(Box::new(assigned.clone()))?;
         let metrics = Self {
             consumed,
             consumer_id: consumer_id.to_owned(),
@@ -88,6 +94,7 @@ impl MemberMetrics {
             seconds,
             batch_records,
             paused,
+            assigned,
         };
         metrics.begin_at_zero();
         Ok(metrics)

@@ -28,8 +28,8 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::client::{self, Connection, Need};
+use crate::send::{delivered, send, send_event};
 use crate::settings::KafkaSettings;
-use crate::settle::{delivered, send, send_event};
 
 pub use relay::{Relay, RelaySettings, Waker};
 

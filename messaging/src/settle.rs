@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
-use shared_events::{Envelope, NamePrefix, Service};
+use shared_events::{Envelope, Service};
 use tokio::runtime::Handle;
 
 use crate::client::{self, Connection, TRANSACTION_TIMEOUT_MS};
 use crate::faults::{CrashPoint, Faults, Protection};
 use crate::member::assignment::Assignment;
+use crate::send::{delivered, send, send_event};
 use crate::settings::{DeliveryMode, KafkaSettings};
 
 /// How long one call to the broker may take. Five in a row stay below `max.poll.interval.ms`.
@@ -335,54 +336,4 @@ fn is_timeout(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::RequestTimedOut
         )
     )
-}
-
-/// Gives an event to the producer; the answer resolves when the broker has it.
-pub(crate) fn send_event(
-    producer: &FutureProducer<Connection>,
-    prefix: &NamePrefix,
-    event: &Envelope,
-) -> Result<rdkafka::producer::DeliveryFuture, KafkaError> {
-    // An event always has a JSON form; should that change, nothing is settled and the log says so.
-    let value = event
-        .value()
-        .map_err(|_| KafkaError::MessageProduction(RDKafkaErrorCode::InvalidArgument))?;
-    let pairs = event.header_pairs();
-    let headers = pairs.iter().fold(
-        OwnedHeaders::new_with_capacity(pairs.len()),
-        |headers, (key, value)| {
-            headers.insert(Header {
-                key,
-                value: Some(value),
-            })
-        },
-    );
-    let (topic, key) = (prefix.topic(event.event.event_type().topic()), event.key());
-    send(
-        producer,
-        FutureRecord::to(&topic)
-            .key(&key)
-            .payload(&value)
-            .headers(headers),
-    )
-}
-
-/// Gives a record to the producer. `send_result` and not `send`, which sleeps 100 ms on a full queue: ours never fills, since a
-/// batch is bounded.
-pub(crate) fn send<K: rdkafka::message::ToBytes + ?Sized, V: rdkafka::message::ToBytes + ?Sized>(
-    producer: &FutureProducer<Connection>,
-    record: FutureRecord<'_, K, V>,
-) -> Result<rdkafka::producer::DeliveryFuture, KafkaError> {
-    producer.send_result(record).map_err(|(error, _)| error)
-}
-
-/// Waits for the broker's acknowledgement.
-pub(crate) async fn delivered(
-    delivery: rdkafka::producer::DeliveryFuture,
-) -> Result<(), KafkaError> {
-    match delivery.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err((error, _))) => Err(error),
-        Err(_) => Err(KafkaError::Canceled),
-    }
 }

@@ -33,6 +33,9 @@ impl<H: Handler> Loop<H> {
         let batch = collect(&consumer, most, &self.settings.faults, |message| {
             read(&self.handler, &self.group, message)
         })?;
+        self.metrics
+            .assigned
+            .set(consumer.context().assigned().len() as i64);
         let undecodable = batch.undecodable;
         if batch.records.is_empty() {
             self.idle();

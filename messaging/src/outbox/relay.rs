@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::Row;
 use crate::client::{self, Connection, Need};
 use crate::faults::{CrashPoint, Faults, Protection};
+use crate::send::delivered;
 use crate::settings::KafkaSettings;
-use crate::settle::delivered;
 
 /// Rows published at a time: enough that a statement's cost does not matter, few enough that a repetition is short.
 const PAGE: i64 = 1_000;

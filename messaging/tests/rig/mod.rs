@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
@@ -166,8 +167,8 @@ impl Rig {
 pub struct Watched {
     pub applied: Arc<Mutex<Vec<OrderId>>>,
     pub fail_next: Arc<AtomicU32>,
+    pub read: Arc<AtomicU32>,
     pub read_pause_us: Arc<AtomicU32>,
-    pub work_ms: Arc<AtomicU32>,
 }
 
 /// Products to which the service behaves in a certain way.
@@ -180,6 +181,7 @@ impl Handler for Watched {
     type Work = Envelope;
 
     fn read(&self, envelope: Envelope, _: DateTime<Utc>) -> Result<Option<Envelope>, Poison> {
+        self.read.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_micros(
             self.read_pause_us.load(Ordering::Relaxed).into(),
         ));
@@ -194,10 +196,6 @@ impl Handler for Watched {
     }
 
     async fn apply(&self, work: &[&Envelope]) -> Result<Vec<Envelope>, Failure> {
-        tokio::time::sleep(Duration::from_millis(
-            self.work_ms.load(Ordering::Relaxed).into(),
-        ))
-        .await;
         let asked_to_fail =
             self.fail_next
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
