@@ -137,6 +137,23 @@ async fn both_own_partitions(rig: &Rig) {
     .await;
 }
 
+/// Waits until the group's one member owns all four partitions that payment-service reads here.
+async fn owns_all(rig: &Rig) {
+    let name = rig.kafka.name_prefix.group(shared_events::Service::Payment);
+    eventually(DEADLINE, "the first member owns all again", async || {
+        let group = rig
+            .cluster
+            .group(&name)
+            .await
+            .map_err(|error| error.to_string())?;
+        match group.members.as_slice() {
+            [one] if one.owns.len() == 4 => Ok(()),
+            _ => Err(format!("{group:?}")),
+        }
+    })
+    .await;
+}
+
 async fn has_read_something(service: &Watched) {
     eventually(
         DEADLINE,
@@ -205,6 +222,25 @@ async fn members_come_and_go_while_orders_flow_and_each_order_is_answered_once()
         (published, Some(&1))
     );
     assert!(rig.lag().await.is_at_rest());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_left_and_came_back_during_a_pause_are_read_after_it() {
+    let rig = Rig::new("pause_scale", 3).await;
+    let first = start(rig.settings(), Watched::default());
+    first.ready().await;
+    first.controls.pause();
+    first.says("paused").await;
+    let second = start(rig.settings(), Watched::default());
+    both_own_partitions(&rig).await;
+    second.stop().await;
+    owns_all(&rig).await;
+    rig.publish_orders(&orders(300)).await;
+    first.controls.resume();
+    rig.at_rest().await;
+    first.stop().await;
+    let answers = rig.answers().await;
+    assert_eq!((answers.len(), answers.values().max()), (300, Some(&1)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rig::{Rig, Watched, orders, start};
 use shared_events::{Envelope, Topic};
-use test_stack::exclusive;
+use test_stack::{eventually, exclusive};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -113,7 +113,15 @@ async fn a_damaged_record_set_halts_the_member_and_is_read_once_it_is_mended() {
     flip_a_byte_of_the_second_record_set(&own.kafka_data());
     own.start_kafka().await;
     member.controls.resume();
-    rig.at_rest().await;
+    eventually(rig::DEADLINE, "the rest is answered", async || {
+        let lag = rig.try_lag().await.map_err(|error| error.to_string())?;
+        if lag.is_at_rest() {
+            Ok(())
+        } else {
+            Err(format!("{lag}; {}", member.readiness))
+        }
+    })
+    .await;
     member.stop().await;
     let answers = rig.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (3, Some(&1)));

@@ -1,6 +1,6 @@
 //! What a member is between its turns, and what it does besides them: heed wishes, say how it is, leave.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -39,7 +39,8 @@ pub(crate) struct Loop<H> {
     pub(super) runtime: Handle,
     pub(super) metrics: MemberMetrics,
     component: Component,
-    paused: BTreeSet<Partition>,
+    /// Whether the client was told to pause, of each partition that is ours.
+    told: BTreeMap<Partition, bool>,
     pub(super) halted: Option<Halt>,
     resumes: u64,
     pub(super) run_of_poison: u32,
@@ -95,7 +96,7 @@ impl<H: Handler> Loop<H> {
             runtime,
             metrics,
             component,
-            paused: BTreeSet::new(),
+            told: BTreeMap::new(),
             halted: None,
             resumes: 0,
             run_of_poison: 0,
@@ -118,7 +119,8 @@ impl<H: Handler> Loop<H> {
         Ok(())
     }
 
-    /// Makes the client's pauses what is wished. Each turn anew, since a newly assigned partition is not paused by itself.
+    /// Makes the client's pauses what is wished. A partition that has just come is told in either case: librdkafka does not
+    /// pause it by itself, and one that was paused when it left comes back paused.
     fn heed_wishes(&mut self) {
         let resumes = self.controls.resumes();
         if resumes != self.resumes {
@@ -129,19 +131,30 @@ impl<H: Handler> Loop<H> {
         let pause = self.halted.is_some() || self.controls.wants_pause();
         self.metrics.paused.set(i64::from(pause));
         let assigned = self.consumer.context().assigned();
-        self.paused.retain(|partition| assigned.contains(partition));
-        let wanted = if pause { assigned } else { BTreeSet::new() };
+        self.told
+            .retain(|partition, _| assigned.contains(partition));
+        let to_tell: Vec<Partition> = assigned
+            .into_iter()
+            .filter(|partition| self.told.get(partition) != Some(&pause))
+            .collect();
+        if to_tell.is_empty() {
+            return;
+        }
         let names = self.consumer.context().names();
-        let list = |partitions: &mut dyn Iterator<Item = &Partition>| {
-            names.list(partitions.map(|partition| (*partition, Offset::Invalid)))
+        let list = names.list(
+            to_tell
+                .iter()
+                .map(|partition| (*partition, Offset::Invalid)),
+        );
+        let done = if pause {
+            self.consumer.pause(&list)
+        } else {
+            self.consumer.resume(&list)
         };
-        let to_pause = list(&mut wanted.difference(&self.paused));
-        let to_resume = list(&mut self.paused.difference(&wanted));
         // A partition that is not ours any more refuses; the callback that says so comes with the next poll.
-        let paused = to_pause.count() == 0 || self.consumer.pause(&to_pause).is_ok();
-        let resumed = to_resume.count() == 0 || self.consumer.resume(&to_resume).is_ok();
-        if paused && resumed {
-            self.paused = wanted;
+        if done.is_ok() {
+            self.told
+                .extend(to_tell.into_iter().map(|partition| (partition, pause)));
         }
     }
 

@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Parser;
-use messaging::cluster::Cluster;
+use messaging::cluster::lag::GroupLag;
 use messaging::cluster::publish::RawRecord;
 use messaging::cluster::records::{Query, Record};
+use messaging::cluster::{Cluster, ClusterError};
 use messaging::{
     ConsumerSettings, ConsumerTuning, Controls, DeliveryMode, Failure, Faults, Handler,
     KafkaSettings, Member, MemberSettings, Need, Protection,
@@ -136,7 +137,12 @@ impl Rig {
         answers
     }
 
-    pub async fn lag(&self) -> messaging::cluster::lag::GroupLag {
+    pub async fn lag(&self) -> GroupLag {
+        self.try_lag().await.unwrap()
+    }
+
+    /// The lag, or why the broker does not tell it now: it has just been started, for one.
+    pub async fn try_lag(&self) -> Result<GroupLag, ClusterError> {
         let prefix = &self.kafka.name_prefix;
         let topics: Vec<String> = Service::Payment
             .consumes()
@@ -146,12 +152,11 @@ impl Rig {
         self.cluster
             .lag(&prefix.group(Service::Payment), &topics)
             .await
-            .unwrap()
     }
 
     pub async fn at_rest(&self) {
         eventually(DEADLINE, "the group is at rest", async || {
-            let lag = self.lag().await;
+            let lag = self.try_lag().await.map_err(|error| error.to_string())?;
             if lag.is_at_rest() {
                 Ok(())
             } else {
