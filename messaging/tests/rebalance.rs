@@ -17,6 +17,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rig::{DEADLINE, Rig, Watched, orders, start};
 use shared_events::{Envelope, Topic};
 use test_stack::eventually;
+use tokio::task::JoinSet;
 
 const PARTITIONS: i32 = 6;
 const ORDERS: usize = 3_000;
@@ -89,7 +90,8 @@ async fn scale_up_during_collect(test: &str) -> Damage {
     let orders = orders(ORDERS);
     publish_in_small_sets(&rig, &orders).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let watch = tokio::spawn(watch_commits(Arc::clone(&rig), Arc::clone(&stop)));
+    let mut watch = JoinSet::new();
+    watch.spawn(watch_commits(Arc::clone(&rig), Arc::clone(&stop)));
 
     // Reading all takes one member some seconds, in collects that hardly end: there the second one joins.
     let service = Watched::default();
@@ -109,7 +111,7 @@ async fn scale_up_during_collect(test: &str) -> Damage {
     Damage {
         told_twice: answers.values().filter(|times| **times > 1).count(),
         never_told: orders.len() - answers.len(),
-        went_back: watch.await.unwrap(),
+        went_back: watch.join_next().await.unwrap().unwrap(),
     }
 }
 

@@ -6,7 +6,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::{Cluster, ClusterError, TIMEOUT, handles};
+use super::{Cluster, ClusterError, handles};
 
 /// Follows one topic: committed records only, each once. Joins no group and commits nothing.
 pub struct Follower {
@@ -47,7 +47,7 @@ impl Cluster {
 fn ends(consumer: &BaseConsumer, topic: &str, partitions: i32) -> KafkaResult<TopicPartitionList> {
     let mut ends = TopicPartitionList::new();
     for partition in 0..partitions {
-        let (_, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+        let (_, end) = handles::watermarks(consumer, topic, partition)?;
         ends.add_partition_offset(topic, partition, Offset::Offset(end))?;
     }
     Ok(ends)

@@ -4,13 +4,17 @@
     reason = "the clients of tools and tests are made here and nowhere else"
 )]
 
+use std::time::{Duration, Instant};
+
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::producer::FutureProducer;
+use rdkafka::types::RDKafkaErrorCode;
 
+use super::TIMEOUT;
 use super::records::Isolation;
 use crate::KafkaSettings;
 
@@ -111,4 +115,43 @@ fn producer(settings: &KafkaSettings) -> ClientConfig {
         .set("linger.ms", "0")
         .set("message.max.bytes", MAX_RECORD_BYTES);
     config
+}
+
+/// Between two tries of a question that the broker cannot answer yet.
+const NAP: Duration = Duration::from_millis(50);
+
+/// Where a partition begins and ends. Blocks.
+pub(super) fn watermarks(
+    handle: &BaseConsumer,
+    topic: &str,
+    partition: i32,
+) -> KafkaResult<(i64, i64)> {
+    patiently(|| handle.fetch_watermarks(topic, partition, TIMEOUT))
+}
+
+/// Asks again while the broker says that it cannot answer *yet*: for a moment after a topic was made or a broker was started,
+/// metadata names a leader or a coordinator that does not know of it (measured: 1–3 s). Blocks, bounded by [`TIMEOUT`].
+pub(super) fn patiently<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match ask() {
+            Err(error) if Instant::now() < deadline && is_not_yet(error.rdkafka_error_code()) => {
+                std::thread::sleep(NAP)
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_not_yet(code: Option<RDKafkaErrorCode>) -> bool {
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+        )
+    )
 }

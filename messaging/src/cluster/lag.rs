@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{Cluster, ClusterError, TIMEOUT};
+use super::{Cluster, ClusterError, TIMEOUT, handles};
 
 /// One partition, as a group sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl Cluster {
         let count = self.partitions(topic).await?;
         let (observer, name) = (Arc::clone(&self.observer), topic.to_owned());
         let ends = self.blocking(move || {
-            let end = |partition| observer.fetch_watermarks(&name, partition, TIMEOUT);
+            let end = |partition| handles::watermarks(&observer, &name, partition);
             (0..count)
                 .map(|partition| end(partition).map(|(_, high)| (partition, high)))
                 .collect()
@@ -143,8 +143,7 @@ impl Cluster {
 fn lags(handle: &BaseConsumer, wanted: Vec<(String, i32)>) -> KafkaResult<Vec<PartitionLag>> {
     let committed = committed(handle, &wanted)?;
     let lag = |(topic, partition): (String, i32)| {
-        let (low_watermark, high_watermark) =
-            handle.fetch_watermarks(&topic, partition, TIMEOUT)?;
+        let (low_watermark, high_watermark) = handles::watermarks(handle, &topic, partition)?;
         let committed = committed.get(&(topic.clone(), partition)).copied();
         Ok(PartitionLag {
             topic,
@@ -166,7 +165,7 @@ pub(crate) fn committed(
     for (topic, partition) in wanted {
         list.add_partition(topic, *partition);
     }
-    let answer = handle.committed_offsets(list, TIMEOUT)?;
+    let answer = handles::patiently(|| handle.committed_offsets(list.clone(), TIMEOUT))?;
     let mut committed = BTreeMap::new();
     for one in answer.elements() {
         one.error()?;

@@ -174,7 +174,7 @@ fn read_topic(
     let mut assignment = TopicPartitionList::new();
     for (partition, start) in starts {
         // With read_committed this is the last stable offset: nothing beyond it could be read.
-        let (low, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+        let (low, end) = handles::watermarks(consumer, topic, partition)?;
         let start = start.unwrap_or(low).max(low);
         if start < end {
             assignment.add_partition_offset(topic, partition, Offset::Offset(start))?;
@@ -251,7 +251,7 @@ fn starts(
             for partition in all {
                 times.add_partition_offset(topic, partition, Offset::Offset(*milliseconds))?;
             }
-            let found = consumer.offsets_for_times(times, TIMEOUT)?;
+            let found = handles::patiently(|| consumer.offsets_for_times(times.clone(), TIMEOUT))?;
             let start = |offset| match offset {
                 Offset::Offset(offset) => Some(offset),
                 // Kafka answers "the end" when no record is that young.
