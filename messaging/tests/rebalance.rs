@@ -235,10 +235,13 @@ async fn partitions_that_left_and_came_back_during_a_pause_are_read_after_it() {
     first.says("paused").await;
     let second = start(rig.settings(), Watched::default());
     both_own_partitions(&rig).await;
+    // Resumed while some are away: those come back as they left, paused.
+    first.controls.resume();
+    first.ready().await;
+    first.says("consumer ready").await;
     second.stop().await;
     owns_all(&rig).await;
     rig.publish_orders(&orders(300)).await;
-    first.controls.resume();
     rig.at_rest().await;
     first.stop().await;
     let answers = rig.answers().await;
