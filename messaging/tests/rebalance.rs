@@ -251,9 +251,8 @@ async fn partitions_that_left_and_came_back_during_a_pause_are_read_after_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_more_than_there_are_partitions_is_idle_and_ready() {
     let rig = Rig::new("idle", 1).await;
-    let mut settings = rig.settings();
+    let settings = rig.settings();
     // payment-service reads two topics of one partition each, so three members are one too many.
-    settings.consumer.poison_limit = 50;
     let members: Vec<_> = (0..3)
         .map(|_| start(settings.clone(), Watched::default()))
         .collect();

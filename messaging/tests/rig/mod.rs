@@ -26,9 +26,9 @@ use messaging::{
 use prometheus::Registry;
 use service_kit::Readiness;
 use shared_events::{
-    Amount, CorrelationId, CustomerId, Decoded, Envelope, Event, EventType, NamePrefix,
-    OrderCreated, OrderId, PaymentId, PaymentSucceeded, Poison, PoisonClass, ProductId, Quantity,
-    Service, Topic, TraceParent,
+    Amount, CorrelationId, CustomerId, Decoded, Envelope, Event, NamePrefix, OrderCreated, OrderId,
+    PaymentId, PaymentSucceeded, Poison, PoisonClass, ProductId, Quantity, Service, Topic,
+    TraceParent,
 };
 use test_stack::eventually;
 
@@ -307,5 +307,3 @@ impl Running {
         self.member.ended().await.unwrap();
     }
 }
-
-pub const ALL_TYPES: [EventType; 6] = EventType::ALL;
