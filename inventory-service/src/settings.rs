@@ -28,7 +28,13 @@ pub struct Settings {
     pub database_url: PgConnectOptions,
 
     /// The product whose orders are set aside, on purpose; empty for none
-    #[arg(long, env = "POISON_PRODUCT", default_value = "prod_ignore")]
+    #[arg(
+        long,
+        env = "POISON_PRODUCT",
+        default_value = "prod_ignore",
+        num_args = 0..=1,
+        default_missing_value = ""
+    )]
     pub poison_product: PoisonProduct,
 
     /// Where to listen and how to log

@@ -134,7 +134,8 @@ pub struct ConsumerTuning(BTreeMap<&'static str, String>);
 
 impl ConsumerTuning {
     /// Those among the given variables whose name begins with `KAFKA_CONSUMER_`; the rest of the name is librdkafka's, in
-    /// capitals and with `_` for `.`. A name that is not on the list is an error that names the list.
+    /// capitals and with `_` for `.`. A name that is not on the list is an error that names the list; an empty variable counts
+    /// as not set.
     pub fn from_variables(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, String> {
@@ -143,6 +144,9 @@ impl ConsumerTuning {
             let Some(rest) = variable.strip_prefix(TUNING_PREFIX) else {
                 continue;
             };
+            if value.is_empty() {
+                continue;
+            }
             let name = rest.to_ascii_lowercase().replace('_', ".");
             let Some(known) = TUNABLE.into_iter().find(|known| *known == name) else {
                 return Err(format!(
@@ -158,5 +162,22 @@ impl ConsumerTuning {
     /// Name and value of each.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_consumer_setting_counts_as_not_set() {
+        let variables = [
+            ("KAFKA_CONSUMER_FETCH_MIN_BYTES", ""),
+            ("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "7000"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let tuning = ConsumerTuning::from_variables(variables).unwrap();
+        let set: Vec<_> = tuning.iter().collect();
+        assert_eq!(set, [("session.timeout.ms", "7000")]);
     }
 }

@@ -3,11 +3,12 @@
 //! In the order in which a service meets it: [`settings`] (one typed struct, wrong ones end in one line), [`telemetry`],
 //! [`shutdown`], [`server`] (every bound on connections, headers, bodies and time), behind it [`guard`] (no web page may reach
 //! a service through a browser), [`body`] (JSON read field by field), [`problem`] (what an error looks like to a client),
-//! [`readiness`] and [`admin`] (what a service says about itself).
+//! [`readiness`] and [`admin`] (what a service says about itself); `SERVICE health` asks for it.
 
 pub mod admin;
 pub mod body;
 pub mod guard;
+mod health;
 mod limits;
 pub mod problem;
 pub mod readiness;

@@ -1,10 +1,13 @@
 //! Settings: read once, checked before anything is bound. A wrong one ends the process with one line that says what to do.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::net::IpAddr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Command, Parser, ValueEnum};
+use clap::{Arg, Args, Command, Parser, ValueEnum};
+
+use crate::health;
 
 /// The exit code of wrong settings and wrong usage.
 const USAGE: i32 = 2;
@@ -36,17 +39,72 @@ pub struct HttpSettings {
 pub struct WrongSettings(pub String);
 
 /// Reads the settings from the command line and the environment. Wrong ones: one line on stderr, exit code 2. `--help` and
-/// `--version` print and exit with 0.
+/// `--version` print and exit with 0. The subcommand `health` asks the instance that listens here, and ends the process.
+///
+/// A variable that is empty counts as not set; see [`without_empty_variables`].
 pub fn parse<T: Parser>() -> T {
-    let mut command = T::command();
+    let mut command = without_empty_variables(T::command());
+    let health = health::command(&command);
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|verb| verb == health::NAME)
+    {
+        answer_health(health);
+    }
+    command = command
+        .subcommand(health)
+        .args_conflicts_with_subcommands(true);
     let parsed = command
         .try_get_matches_from_mut(std::env::args_os())
         .and_then(|mut matches| T::from_arg_matches_mut(&mut matches));
     match parsed {
         Ok(settings) => settings,
         Err(error) if error.exit_code() == 0 => error.exit(),
-        Err(error) => usage_error(one_line(&command, &error)),
+        Err(error) => usage_error(one_line(&T::command(), &error)),
     }
+}
+
+/// A command of its own: whatever is wrong with the other settings, the instance can be asked.
+fn answer_health(mut command: Command) -> ! {
+    let matches = match command.try_get_matches_from_mut(std::env::args_os().skip(1)) {
+        Ok(matches) => matches,
+        Err(error) if error.exit_code() == 0 => error.exit(),
+        Err(error) => usage_error(one_line(&command, &error)),
+    };
+    let Some(address) = health::address(&matches) else {
+        usage_error("health: this program has no PORT and BIND_ADDR");
+    };
+    let (line, code) = match health::ask(address) {
+        Ok(line) => (line, 0),
+        Err(line) => (line, 1),
+    };
+    println!("{line}");
+    std::process::exit(code)
+}
+
+/// The command without the variables that are set, but empty: Docker Compose can only pass an empty one on, not leave it out.
+/// An argument whose value may be left out (`num_args = 0..=1`) keeps its variable: there, empty is a value.
+pub fn without_empty_variables(command: Command) -> Command {
+    without_variables(command, |name| {
+        std::env::var_os(name)
+            .as_deref()
+            .is_some_and(OsStr::is_empty)
+    })
+}
+
+fn without_variables(command: Command, is_empty: impl Fn(&OsStr) -> bool) -> Command {
+    let may_be_empty = |argument: &Arg| {
+        let values = argument.get_num_args();
+        values.is_some_and(|range| range.min_values() == 0)
+    };
+    command.mut_args(|argument| {
+        let empty = argument.get_env().is_some_and(&is_empty);
+        if empty && !may_be_empty(&argument) {
+            argument.env(None::<&'static str>)
+        } else {
+            argument
+        }
+    })
 }
 
 /// Ends the process because of a setting: one line on stderr, exit code 2. For the rules between settings, which a service
@@ -123,6 +181,8 @@ mod tests {
         url: Option<String>,
         #[arg(long, env = "EXAMPLE_TOKEN")]
         token: String,
+        #[arg(long, env = "EXAMPLE_POISON", num_args = 0..=1, default_missing_value = "")]
+        poison: Option<String>,
         #[command(flatten)]
         http: HttpSettings,
     }
@@ -169,5 +229,20 @@ mod tests {
             line.contains("must be a URL") && line.contains("EXAMPLE_URL"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set_where_a_value_is_needed() {
+        let empty = ["EXAMPLE_PORT", "EXAMPLE_POISON"];
+        let command = without_variables(Example::command(), |name| {
+            empty.iter().any(|empty| name == *empty)
+        });
+        let variable = |id: &str| {
+            let argument = command.get_arguments().find(|one| one.get_id() == id);
+            argument.unwrap().get_env().and_then(OsStr::to_str)
+        };
+        assert_eq!(variable("port"), None);
+        assert_eq!(variable("token"), Some("EXAMPLE_TOKEN"));
+        assert_eq!(variable("poison"), Some("EXAMPLE_POISON"));
     }
 }
