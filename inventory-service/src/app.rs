@@ -7,7 +7,7 @@ use axum::Router;
 use messaging::database::Database;
 use messaging::{Member, controls};
 use prometheus::Registry;
-use service_kit::{Component, Readiness, admin, server};
+use service_kit::{Component, Readiness, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
@@ -53,7 +53,8 @@ impl App {
             Metrics::new(&registry)?,
         );
         let reservations = Reservations::new(store, settings.poison_product.0);
-        let member = Member::start(member, reservations, &readiness, &registry)?;
+        let instance = instance::number(member.kafka.slot).await;
+        let member = Member::start(member, instance, reservations, &readiness, &registry)?;
         let router = http::router(database.pool().clone())
             .merge(controls::router(member.controls()))
             .merge(admin::router(readiness, registry));

@@ -13,7 +13,7 @@ use messaging::faults::Protection;
 use messaging::outbox::{Publisher, Relay, RelaySettings};
 use messaging::{Member, MemberSettings, controls};
 use prometheus::Registry;
-use service_kit::{Component, Readiness, admin, server};
+use service_kit::{Component, Readiness, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
@@ -82,7 +82,8 @@ impl App {
             metrics.clone(),
         );
         let facts = OrderFacts::new(database.pool().clone());
-        let member = Member::start(member, facts, &readiness, &registry)?;
+        let instance = instance::number(member.kafka.slot).await;
+        let member = Member::start(member, instance, facts, &readiness, &registry)?;
 
         let shutdown = CancellationToken::new();
         let shop = Shop {

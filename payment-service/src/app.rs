@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use messaging::{Member, controls};
 use prometheus::Registry;
-use service_kit::{Readiness, admin, server};
+use service_kit::{Readiness, admin, instance, server};
 use shared_events::Service;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,8 @@ impl App {
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Payment.name());
         let payments = Payments::new(Metrics::new(&registry)?);
-        let member = Member::start(member, payments, &readiness, &registry)?;
+        let instance = instance::number(member.kafka.slot).await;
+        let member = Member::start(member, instance, payments, &readiness, &registry)?;
         let router = admin::router(readiness, registry).merge(controls::router(member.controls()));
         Ok(Self {
             member,

@@ -83,7 +83,6 @@ mod tests {
     use crate::{HttpSettings, Readiness, admin, server};
 
     #[derive(Debug, Parser)]
-    #[expect(dead_code, reason = "only its arguments are looked at")]
     struct Example {
         #[arg(long, env = "PORT", default_value_t = 3002)]
         port: u16,

@@ -3,13 +3,16 @@
 //! In the order in which a service meets it: [`settings`] (one typed struct, wrong ones end in one line), [`telemetry`],
 //! [`shutdown`], [`server`] (every bound on connections, headers, bodies and time), behind it [`guard`] (no web page may reach
 //! a service through a browser), [`body`] (JSON read field by field), [`problem`] (what an error looks like to a client),
-//! [`readiness`] and [`admin`] (what a service says about itself); `SERVICE health` asks for it.
+//! [`readiness`] and [`admin`] (what a service says about itself); `SERVICE health` asks for it;
+//! [`instance`] (which number it has) and [`names`] (who is who in its network).
 
 pub mod admin;
 pub mod body;
 pub mod guard;
 mod health;
+pub mod instance;
 mod limits;
+pub mod names;
 pub mod problem;
 pub mod readiness;
 pub mod server;

@@ -131,18 +131,16 @@ pub struct Member {
 }
 
 impl Member {
-    /// Starts a member. It joins its group as soon as the broker is there, in whatever order things start. Must be called inside
+    /// Starts a member, which is called by this number of its instance in metrics and answers. It joins its group as soon as the broker is there, in whatever order things start. Must be called inside
     /// a Tokio runtime, on which the handler's effects then run.
     pub fn start<H: Handler>(
         settings: MemberSettings,
+        instance: u32,
         handler: H,
         readiness: &Readiness,
         registry: &Registry,
     ) -> Result<Self, StartError> {
-        let instance_id = settings
-            .kafka
-            .slot
-            .map_or_else(|| "1".to_owned(), |slot| slot.to_string());
+        let instance_id = instance.to_string();
         let controls = Controls::new(&instance_id);
         let metrics = MemberMetrics::new(registry, &instance_id)?;
         let connection = Connection::new(readiness.component("kafka"), settings.need);

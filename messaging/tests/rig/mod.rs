@@ -266,7 +266,7 @@ pub fn orders(count: usize) -> Vec<Envelope> {
 pub fn start(settings: MemberSettings, service: Watched) -> Running {
     let readiness = Readiness::new("test");
     let registry = Registry::new();
-    let member = Member::start(settings, service.clone(), &readiness, &registry).unwrap();
+    let member = Member::start(settings, 1, service.clone(), &readiness, &registry).unwrap();
     Running {
         controls: member.controls(),
         member,
