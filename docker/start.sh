@@ -1,0 +1,232 @@
+# shellcheck shell=sh
+# The verbs that start, stop and change containers.
+
+verb_up() {
+  build=yes waits=yes targets=
+  for argument in "$@"; do
+    case $argument in
+      --offline | --no-build) build=no ;;
+      --no-wait) waits=no ;;
+      -*) wrong "up takes --offline, --no-build and --no-wait, not $argument" ;;
+      *) parse_target "$argument"; targets="$targets $argument" ;;
+    esac
+  done
+  began=$(date +%s)
+  require_free_ports
+  if [ "$build" = yes ] && wants_ours; then attempt build kafka-setup; fi
+  [ "$build" = yes ] || require_images
+  if [ -z "$targets" ]; then
+    wake $services kafka postgres
+    up_containers up -d --no-build --scale "inventory-service=$(count inventory-service)"
+  else
+    # shellcheck disable=SC2086  # one word a target
+    up_targets $targets
+  fi
+  if [ "$waits" = yes ]; then await_ready; fi
+  say "ready after $(($(date +%s) - began)) s"
+  show_addresses
+}
+
+# Whether anything of ours is to be started: the broker alone needs no build.
+wants_ours() {
+  case "$targets " in ' ' | *-service*) true ;; *) false ;; esac
+}
+
+require_images() {
+  for image in $(compose config | sed -n 's/^ *image: *//p' | sort -u); do
+    docker image inspect "$image" >/dev/null 2>&1 || fail "the image $image is not here: ./sandbox fetch, once, with a network"
+  done
+}
+
+# Compose says so much about an `up` that the one line of interest is lost; and 1.29 cannot change a container on newer engines.
+# Data is in volumes, so removing the services' containers loses nothing.
+up_containers() {
+  if said=$(compose "$@" 2>&1); then return; fi
+  case $said in
+    *ContainerConfig*)
+      # shellcheck disable=SC2086  # one word a service
+      quietly rm -sf kafka-setup $services
+      said=$(compose "$@" 2>&1) || fail "$(why_not "$said")"
+      ;;
+    *) fail "$(why_not "$said")" ;;
+  esac
+}
+
+# A service is started with what it needs; but what was killed or paused on purpose stays so until it is named.
+up_targets() {
+  [ -n "$(compose ps -a -q kafka)" ] || up_containers up -d --no-build kafka-setup
+  [ -n "$(compose ps -a -q postgres)" ] || up_containers up -d --no-build postgres
+  for target in "$@"; do
+    wake "$target"
+    dead=$(ids "$target" exited created dead)
+    if [ -n "$slot" ]; then
+      if [ -n "$dead" ]; then
+        said=$(docker start "$dead" 2>&1) || fail "$(meaning "$said")"
+      elif [ -z "$(ids "$target" running restarting)" ]; then
+        fail "there was no $target: ./sandbox scale $service=$slot"
+      fi
+    else
+      parse_target "$target"
+      up_containers up -d --no-build --no-deps --scale "$service=$(count "$service")" "$service"
+    fi
+  done
+}
+
+# Lets what is paused go on.
+wake() {
+  for target in "$@"; do
+    for id in $(ids "$target" paused); do docker unpause "$id" >/dev/null; done
+  done
+}
+
+# How many containers a service has, running or not; 1 if none.
+count() {
+  number=$(containers "$1" | wc -l | tr -d ' ')
+  [ "$number" -gt 0 ] || number=1
+  echo "$number"
+}
+
+# All services, or those given, that were started.
+await_ready() {
+  [ $# -gt 0 ] || set -- $services
+  awaited=
+  for service in "$@"; do
+    if [ -n "$(ids "$service" running restarting)" ]; then awaited="$awaited $service"; fi
+  done
+  [ -n "$awaited" ] || return 0
+  # shellcheck disable=SC2086  # one word a service
+  inside wait ready $awaited --within "$ready_limit" >/dev/null || fail "not all is ready: ./sandbox doctor, ./sandbox logs"
+}
+
+show_addresses() {
+  for service in $services; do
+    containers "$service" | while read -r number id status; do
+      if [ "$status" = running ]; then
+        printf '%-22s http://%s\n' "$service.$number" "$(published "$id" "$(inner_port "$service")")"
+      fi
+    done
+  done
+  for id in $(ids kafka running); do printf '%-22s %s\n' Kafka "$(published "$id" 9092)"; done
+  for id in $(ids postgres running); do
+    for role in orders inventory; do
+      printf '%-22s postgres://%s:%s@%s/%s_db\n' "PostgreSQL ${role}_db" $role $role "$(published "$id" 5432)" $role
+    done
+  done
+}
+
+verb_down() {
+  case "$*" in
+    '') volumes= ;;
+    --reset) volumes=--volumes ;;
+    *) wrong "down takes --reset or nothing" ;;
+  esac
+  # shellcheck disable=SC2086  # nothing, or one word
+  quietly --profile tools down --remove-orphans $volumes
+  forget_settings
+}
+
+verb_reset() {
+  [ $# -eq 0 ] || wrong "reset takes nothing"
+  began=$(date +%s)
+  require_free_ports
+  ran=
+  for service in $services; do
+    if [ -n "$(ids "$service" running restarting paused)" ]; then ran="$ran $service=$(count "$service")"; fi
+  done
+  wake $services kafka postgres
+  # shellcheck disable=SC2086  # one word a service
+  quietly rm -sf $services
+  forget_settings
+  up_containers up -d --no-build kafka-setup postgres
+  await_postgres
+  compose exec -T postgres psql --username postgres --quiet --set ON_ERROR_STOP=1 --file /docker-entrypoint-initdb.d/databases.sql 2>&1 |
+    grep -v NOTICE >&2 || true
+  inside reset-data >/dev/null
+  for one in $ran; do up_containers up -d --no-build --no-deps --scale "$one" "${one%=*}"; done
+  await_ready
+  echo "empty again after $(($(date +%s) - began)) s; running:${ran:- broker and database}"
+}
+
+await_postgres() {
+  tries=0
+  until compose exec -T postgres pg_isready --host 127.0.0.1 --username postgres --quiet; do
+    tries=$((tries + 1))
+    [ $tries -lt 60 ] || fail "the database does not answer: ./sandbox logs postgres"
+    sleep 1
+  done
+}
+
+verb_scale() {
+  case ${1:-} in
+    inventory-service=[0-9]) ;;
+    inventory-service=*) wrong "inventory-service can have at most 9 instances" ;;
+    order-service=* | payment-service=*)
+      wrong "${1%=*} has one published port, so one instance here: only inventory-service has a range of them (./sandbox --local scales all)" ;;
+    *) wrong "scale takes SERVICE=N, as in inventory-service=3" ;;
+  esac
+  [ $# -eq 1 ] || wrong "scale takes one SERVICE=N"
+  up_containers up -d --no-build --no-deps --no-recreate --scale "$1" inventory-service
+  await_ready inventory-service
+  show_addresses | grep '^inventory-service' || true
+}
+
+verb_restart() {
+  [ $# -gt 0 ] || wrong "restart which service? $services"
+  parse_service "$1"
+  shift
+  restarted=$service waits=yes sets= unsets=
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --set | --unset) [ $# -gt 1 ] || wrong "$1 needs a value" ;;
+    esac
+    case $1 in
+      --set)
+        case $2 in *=*) ;; *) wrong "--set $2: must be NAME=VALUE, as in BATCH_MAX=1" ;; esac
+        require_known "$restarted" "${2%%=*}"
+        require_plain "${2%%=*}" "${2#*=}"
+        sets="$sets$2
+"
+        shift
+        ;;
+      --unset) require_known "$restarted" "$2"; unsets="$unsets $2"; shift ;;
+      --no-wait) waits=no ;;
+      *) wrong "restart takes --set NAME=VALUE, --unset NAME and --no-wait, not $1" ;;
+    esac
+    shift
+  done
+  [ -n "$(containers "$restarted")" ] || fail "$restarted was not started: ./sandbox up $restarted"
+  before=$(changed_settings)
+  for name in $unsets; do unset_setting "$restarted" "$name"; done
+  printf '%s' "$sets" | while read -r one; do set_setting "$restarted" "${one%%=*}" "${one#*=}"; done
+  # The service itself says what is wrong with a value, before the old instances are stopped.
+  if ! said=$(compose run --rm --no-deps -T "$restarted" "$restarted" check 2>&1); then
+    printf '%s\n' "$before" | sed '/^$/d' | write_changed
+    printf '%s\n' "$said" | sed -n 's/^error: //p' | head -n 1 | { read -r line || line=$said; wrong "$line"; }
+  fi
+  number=$(count "$restarted")
+  quietly rm -sf "$restarted"
+  up_containers up -d --no-build --no-deps --scale "$restarted=$number" "$restarted"
+  if [ "$waits" = yes ]; then await_ready "$restarted"; fi
+  with=$(changed_of "$restarted" | tr '\n' ' ' | sed 's/ $//')
+  echo "restarted $restarted${with:+ with $with}"
+}
+
+verb_fetch() {
+  [ $# -eq 0 ] || wrong "fetch takes nothing"
+  for image in apache/kafka postgres; do
+    image=$(sed -n "s|^ *image: \($image:.*\)|\1|p" docker-compose.yml)
+    docker image inspect "$image" >/dev/null 2>&1 && continue
+    say "pulling $image"
+    said=$(docker pull "$image" 2>&1) || fail "$(meaning "$said")"
+  done
+  attempt build kafka-setup
+}
+
+verb_demo() {
+  case "$*" in
+    '') verb_up ;;
+    --offline) verb_up --offline ;;
+    *) wrong "demo takes --offline or nothing" ;;
+  esac
+  inside demo
+}
