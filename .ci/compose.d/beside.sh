@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# A second project beside the first, with every variable of .env.example another; then nothing is left of either.
+
+# The other value of a variable; an unknown variable is an error, so that a new one gets its value here.
+other() {
+  case $1 in
+    BIND_ADDR) echo 127.0.0.2 ;;
+    ORDER_PORT) echo 23000 ;;
+    PAYMENT_PORT) echo 23002 ;;
+    INVENTORY_PORTS) echo 28001-28003 ;;
+    KAFKA_PORT) echo 29093 ;;
+    POSTGRES_PORT) echo 25432 ;;
+    KAFKA_ADVERTISED_HOST) echo 127.0.0.2 ;;
+    KAFKA_CLUSTER_ID) echo c2FnYS1zYW5kYm94LTAwMw ;;
+    KAFKA_HEAP_OPTS) echo '-Xms200m -Xmx300m' ;;
+    NAME_PREFIX) echo second- ;;
+    SANDBOX_IMAGE) echo "$SANDBOX_IMAGE-second" ;;
+    INVENTORY_POISON_PRODUCT) echo prod_other ;;
+    *_KAFKA_BOOTSTRAP_SERVERS) echo kafka:29092,kafka:29092 ;;
+    *_BATCH_MAX) echo 50 ;;
+    ORDER_CRASH_AT) echo relay-after-publish:1000000 ;;
+    PAYMENT_CRASH_AT | INVENTORY_CRASH_AT) echo settle-before-commit:1000000 ;;
+    *_DELIVERY) echo at-least-once ;;
+    *_DRAIN_TIMEOUT) echo 5s ;;
+    *_LOG_FORMAT) echo json ;;
+    *_POISON_LIMIT) echo 20 ;;
+    *_POISON_POLICY) echo block ;;
+    *_PROTECTION_OFF) echo poison-limit ;;
+    *_RUST_LOG) echo debug,hyper=info ;;
+    *_SANDBOX_UNSAFE) echo 1 ;;
+    # Its instances have no number of their own here.
+    INVENTORY_STATIC_MEMBERSHIP) echo false ;;
+    *_STATIC_MEMBERSHIP) echo true ;;
+    ORDER_HTTP_QUEUE) echo 500 ;;
+    ORDER_OUTBOX_LIMIT) echo 1000 ;;
+    *_KAFKA_CONSUMER_FETCH_MAX_BYTES) echo 40000000 ;;
+    *_KAFKA_CONSUMER_FETCH_MESSAGE_MAX_BYTES | *_KAFKA_CONSUMER_MAX_PARTITION_FETCH_BYTES) echo 1200000 ;;
+    *_KAFKA_CONSUMER_FETCH_MIN_BYTES) echo 2 ;;
+    *_KAFKA_CONSUMER_FETCH_WAIT_MAX_MS) echo 200 ;;
+    *_KAFKA_CONSUMER_MAX_POLL_INTERVAL_MS) echo 70000 ;;
+    *_KAFKA_CONSUMER_QUEUED_MAX_MESSAGES_KBYTES) echo 8000 ;;
+    *_KAFKA_CONSUMER_QUEUED_MIN_MESSAGES) echo 5000 ;;
+    *_KAFKA_CONSUMER_SESSION_TIMEOUT_MS) echo 8000 ;;
+    *) echo "no other value for $1" >&2; return 1 ;;
+  esac
+}
+
+beside_the_first() {
+  local copy=$work/second name
+  mkdir "$copy"
+  git ls-files -z | xargs -0 cp --parents -t "$copy"
+  sed -n 's/^\([A-Z_]*\)=.*/\1/p' .env.example | while read -r name; do echo "$name=$(other "$name")"; done >"$work/second.env"
+  ! grep '=$' "$work/second.env"
+  docker image tag "$SANDBOX_IMAGE" "$SANDBOX_IMAGE-second"
+  cp "$work/second.env" "$copy/.env"
+  # Variables of the environment would win over those of the file.
+  (
+    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS KAFKA_PORT POSTGRES_PORT
+    export COMPOSE_PROJECT_NAME=$second
+    cd "$copy"
+    ./sandbox up --no-build
+    local id url
+    url=$(./sandbox url order-service)
+    equals 'address' "$url" http://127.0.0.2:23000
+    id=$(./sandbox order --customer cust_happy_path --product prod_123 --quantity 2 --amount 250.50)
+    ./sandbox wait order "$id" --status CONFIRMED
+    ./sandbox expect told "$id" OrderCreated=1 PaymentSucceeded=1 InventoryReserved=1
+    curl -sS --fail --noproxy '*' "$url/orders/$id"
+    ./sandbox kafka topics --list | grep -x second-orders
+  )
+  ./sandbox wait ready
+}
+
+nothing_left() {
+  ./sandbox down --reset
+  equals 'left of the first' "$(left_of "$COMPOSE_PROJECT_NAME")" ''
+  (
+    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS KAFKA_PORT POSTGRES_PORT
+    cd "$work/second"
+    COMPOSE_PROJECT_NAME=$second docker compose down --volumes
+  )
+  equals 'left of the second' "$(left_of "$second")" ''
+}
+
+check 'a second project, all its variables other ones, runs the happy path beside the first' beside_the_first
+check 'down --volumes leaves nothing' nothing_left

@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# Sourced by .ci/compose: counting, and looking at a project's containers.
+
+passed=0 failed=0
+work=$(mktemp -d)
+
+pass() { passed=$((passed + 1)); }
+fail() { failed=$((failed + 1)); printf '=== FAILED: %s\n' "$1"; }
+
+# check NAME COMMAND [ARGUMENT]…: one check, in a shell of its own where the first failure ends it; what it prints is shown.
+check() {
+  local name=$1 began=$SECONDS
+  shift
+  printf '\n=== %s\n' "$name"
+  (set -e; "$@") </dev/null 2>&1
+  # Asked on a line of its own: in a condition bash would forget -e.
+  local code=$?
+  if [ "$code" -eq 0 ]; then pass; else fail "$name"; fi
+  printf '    %s s\n' "$((SECONDS - began))"
+}
+
+# fails COMMAND [ARGUMENT]…: it must fail with one line, which is left in $said.
+fails() {
+  if said=$("$@" 2>&1); then echo "should have failed: $*"; return 1; fi
+  printf '%s\n' "$said"
+}
+
+# contains TEXT PATTERN
+contains() { grep -qE -e "$2" <<<"$1" || { printf 'not in it: %s\n%s\n' "$2" "$1"; return 1; }; }
+
+# equals WHAT FOUND WANTED
+equals() { [ "$2" = "$3" ] || { printf '%s: %s, should be %s\n' "$1" "$2" "$3"; return 1; }; }
+
+# eventually SECONDS COMMAND…: until it succeeds.
+eventually() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || { echo "not in time: $*"; return 1; }
+    sleep 0.5
+  done
+}
+
+sandbox() { ./sandbox "$@"; }
+
+# The running container of a service, or its n-th; what docker inspect knows of it.
+container() { docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --filter "label=com.docker.compose.service=$1" --filter 'label=com.docker.compose.oneoff=False' | sed -n "${2:-1}p"; }
+inspect() { docker inspect --format "$2" "$1"; }
+
+remove_project() {
+  local filter=(--filter "label=com.docker.compose.project=$1") ids
+  ids=$(docker ps -aq "${filter[@]}") && [ -n "$ids" ] && xargs docker rm -f <<<"$ids" >/dev/null
+  ids=$(docker volume ls -q "${filter[@]}") && [ -n "$ids" ] && xargs docker volume rm -f <<<"$ids" >/dev/null
+  ids=$(docker network ls -q "${filter[@]}") && [ -n "$ids" ] && xargs docker network rm <<<"$ids" >/dev/null
+  true
+}
+
+# What is left of a project: containers, volumes, networks.
+left_of() {
+  local filter=(--filter "label=com.docker.compose.project=$1")
+  docker ps -aq "${filter[@]}"
+  docker volume ls -q "${filter[@]}"
+  docker network ls -q "${filter[@]}"
+}
+
+order_url() { ./sandbox url order-service; }
+
+# place N FILE: N orders that the shop can fulfil, with keys so that a repetition after a crash is the same order; ids into FILE.
+place() {
+  local number answer
+  : >"$2"
+  for ((number = 1; number <= $1; number++)); do
+    until answer=$(curl -sS --max-time 5 --noproxy '*' -X POST "http://127.0.0.1:$ORDER_PORT/orders" -H 'Content-Type: application/json' \
+      -H "Idempotency-Key: $COMPOSE_PROJECT_NAME-$2-$number" \
+      -d '{"customerId": "cust_ci", "productId": "prod_burst", "quantity": 1, "amount": 10.00}' 2>/dev/null) &&
+      grep -o '"orderId":"[^"]*"' <<<"$answer" | cut -d '"' -f 4 >>"$2"; do
+      sleep 0.2
+    done
+  done
+}
+
+# Nothing lost, nothing doubled: each order of the file has one row, confirmed; and its pieces left the stock once.
+all_confirmed() {
+  local wanted found
+  wanted=$(sort -u "$1" | wc -l)
+  found=$(./sandbox psql orders_db -Atc "SELECT count(*) FROM orders WHERE status = 'CONFIRMED' AND order_id IN ($(sed "s/.*/'&'/" "$1" | paste -sd,))")
+  equals 'orders placed' "$(wc -l <"$1")" "$wanted"
+  equals 'orders confirmed' "$found" "$wanted"
+}
+stock() { ./sandbox psql inventory_db -Atc "SELECT quantity FROM products WHERE product_id = 'prod_burst'"; }

@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# One stack from its cold start through what people do with it.
+
+healthy() {
+  local service
+  for service in kafka postgres order-service payment-service inventory-service; do
+    equals "$service" "$(inspect "$(container $service)" '{{.State.Health.Status}}')" healthy || return 1
+  done
+}
+
+cold_up() {
+  ./sandbox up --offline
+  eventually 30 healthy
+  docker stats --no-stream --format '{{.Name}} {{.MemUsage}}'
+}
+
+warm_up() {
+  ./sandbox down
+  ./sandbox up --no-build
+}
+
+only_loopback() {
+  local ports
+  ports=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}' | tr ',' '\n' | grep -e '->')
+  equals 'published ports' "$(wc -l <<<"$ports")" 5
+  ! grep -vE '^ *127\.0\.0\.1:' <<<"$ports"
+}
+
+no_root_and_no_writing() {
+  local service id
+  for service in order-service payment-service inventory-service; do
+    id=$(container $service)
+    equals "user of $service" "$(docker exec "$id" id -u)" 10001
+    fails docker exec "$id" touch /tmp/file
+    contains "$said" 'Read-only file system'
+    equals "capabilities of $service" "$(docker exec "$id" sed -n 's/^CapEff:\t//p' /proc/1/status)" 0000000000000000
+    equals "new privileges of $service" "$(docker exec "$id" sed -n 's/^NoNewPrivs:\t//p' /proc/1/status)" 1
+  done
+  for service in kafka postgres; do
+    [ "$(docker exec "$(container $service)" id -u)" != 0 ]
+  done
+}
+
+under_dash() {
+  dash ./sandbox status
+  dash ./sandbox url inventory-service
+  dash ./sandbox logs --tail 5 payment-service
+  dash ./sandbox doctor
+}
+
+# With 1.29, as people type it.
+scaled_to_three() {
+  local began=$SECONDS
+  docker-compose up --scale inventory-service=3 -d
+  ./sandbox wait members inventory-service --count 3 --within 60s
+  echo "three members after $((SECONDS - began)) s"
+  equals 'different addresses' "$(for slot in 1 2 3; do ./sandbox url inventory-service.$slot; done | sort -u | wc -l)" 3
+  curl -sS --fail --noproxy '*' "$(./sandbox url inventory-service.3)/health/ready"
+  ./sandbox scale inventory-service=1
+  ./sandbox wait members inventory-service --count 1 --within 60s
+}
+
+# SIGTERM reaches the binary through init, and it drains: exit code 0, not 137 after the grace period.
+ends_in_good_order() {
+  local id
+  id=$(container payment-service)
+  docker stop "$id" >/dev/null
+  equals 'exit code' "$(inspect "$id" '{{.State.ExitCode}}')" 0
+  ./sandbox up payment-service
+}
+
+changed_and_seen_by_plain_compose() {
+  ./sandbox restart inventory-service --set BATCH_MAX=7
+  ./sandbox expect settings inventory-service BATCH_MAX=7
+  contains "$(docker compose config)" 'BATCH_MAX: "7"'
+  # Nothing to change: what runs already has it.
+  local before
+  before=$(container inventory-service)
+  docker compose up -d --no-deps inventory-service
+  equals 'container' "$(container inventory-service)" "$before"
+  ./sandbox restart inventory-service --unset BATCH_MAX
+  ./sandbox expect settings inventory-service
+  [ ! -e .env ]
+}
+
+scenario() { target/release/sandbox scenario "$1"; }
+
+check 'a cold up becomes healthy' cold_up
+check 'up again' warm_up
+check 'only 127.0.0.1 listens' only_loopback
+check 'nobody is root, and none of ours can write' no_root_and_no_writing
+check 'the four stories' sandbox demo
+check 'status, url, logs and doctor under dash' under_dash
+check 'docker-compose 1.29 scales to three members' scaled_to_three
+check 'a service that is stopped drains' ends_in_good_order
+check 'a changed setting is in .env, and goes again' changed_and_seen_by_plain_compose
+for name in happy-path dead-letter connectivity; do check "scenario $name" scenario "$name"; done
+check 'reset empties everything' sandbox reset

@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# Bad input and bad surroundings: one line that names the cause and the remedy.
+
+one_error_line() {
+  equals 'lines' "$(grep -c . <<<"$said")" 1
+  contains "$said" "$1"
+}
+
+exits_with() {
+  local code=$1
+  shift
+  set +e
+  said=$("$@" 2>&1 </dev/null)
+  equals "exit code of $*" "$?" "$code"
+}
+
+asked_wrongly() {
+  local words
+  while read -r words; do
+    # shellcheck disable=SC2086  # one word each
+    exits_with 2 ./sandbox $words
+    one_error_line '^error: '
+  done <<'END'
+nonsense
+up --fast
+up shop
+kill shop
+kill inventory-service.0
+scale order-service=2
+scale inventory-service=10
+url
+restart shop
+restart inventory-service --set
+restart inventory-service --set NO_SUCH=1
+restart inventory-service --set BATCH_MAX=0
+restart inventory-service --set BATCH_MAX='1'
+psql no_db
+expect settings
+wait order not-an-id --status PAID
+END
+  # None of it stopped anything.
+  ./sandbox wait ready
+}
+
+port_taken() {
+  ./sandbox down
+  python3 -m http.server --bind 127.0.0.1 "$ORDER_PORT" >/dev/null 2>&1 &
+  local server=$!
+  eventually 10 curl -s -o /dev/null --noproxy '*' "http://127.0.0.1:$ORDER_PORT/"
+  fails ./sandbox up --no-build
+  kill "$server"
+  one_error_line "port $ORDER_PORT for order-service is taken by .*ORDER_PORT"
+  equals 'containers' "$(docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | wc -l)" 0
+}
+
+volume_of_another_cluster() {
+  ./sandbox up --no-build
+  ./sandbox down
+  export KAFKA_CLUSTER_ID=c2FnYS1zYW5kYm94LTAwMg
+  fails ./sandbox up --no-build kafka
+  contains "$said" 'another KAFKA_CLUSTER_ID'
+  fails ./sandbox doctor
+  contains "$said" 'another KAFKA_CLUSTER_ID'
+  # The data is still there.
+  unset KAFKA_CLUSTER_ID
+  ./sandbox down
+  ./sandbox up --no-build
+}
+
+no_engine() {
+  DOCKER_HOST=unix:///nowhere.sock exits_with 1 ./sandbox up
+  one_error_line 'engine does not answer'
+}
+
+no_docker() {
+  mkdir "$work/bin"
+  local program
+  for program in sh dirname uname cat mkdir printf; do ln -s "$(command -v $program)" "$work/bin/$program"; done
+  PATH=$work/bin exits_with 1 ./sandbox up
+  one_error_line 'Docker is not installed'
+}
+
+old_compose() {
+  mkdir -p "$work/old"
+  printf '#!/bin/sh\necho 1.25.0\n' >"$work/old/docker-compose"
+  chmod +x "$work/old/docker-compose"
+  PATH=$work/old:$PATH SANDBOX_COMPOSE=docker-compose exits_with 1 ./sandbox up
+  one_error_line 'Compose 1.25.0 is too old'
+}
+
+image_missing() {
+  SANDBOX_IMAGE=no-such-image:1 exits_with 1 ./sandbox up --offline
+  one_error_line 'no-such-image:1 is not here.*fetch'
+}
+
+check 'wrong commands: one line, exit code 2, nothing stopped' asked_wrongly
+check 'a taken port is named before anything starts' port_taken
+check 'a volume of another cluster is named, and left alone' volume_of_another_cluster
+check 'no engine' no_engine
+check 'no Docker' no_docker
+check 'an old Compose' old_compose
+check 'offline without an image' image_missing
