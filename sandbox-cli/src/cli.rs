@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use service_kit::settings::without_empty_variables;
 
 use crate::commands::{
     bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, logs, order, psql, reset,
-    restart, scale, scenario, status, test, topics, up, url, wait,
+    reset_data, restart, scale, scenario, status, test, topics, up, url, wait,
 };
 use crate::sandbox::{Sandbox, StackSettings};
 use crate::terminal::{self, Usage};
@@ -58,6 +59,9 @@ pub enum Verb {
     Continue(kill::Continue),
     /// Empty topics, groups and databases, and start what ran
     Reset(reset::Reset),
+    /// Empty topics and groups
+    #[command(hide = true)]
+    ResetData(reset_data::ResetData),
     /// Say what is missing or wrong, and how to repair it
     Doctor(doctor::Doctor),
     /// Place an order, or show one
@@ -86,9 +90,47 @@ pub enum Verb {
     Bench(bench::Bench),
 }
 
+impl Verb {
+    /// Its name, if it needs the processes, files or tools of the host; `None` if it only asks broker and services.
+    fn of_host(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Up(_) => "up",
+            Self::Down(_) => "down",
+            Self::Url(_) => "url",
+            Self::Fetch(_) => "fetch",
+            Self::Scale(_) => "scale",
+            Self::Restart(_) => "restart",
+            Self::Kill(_) => "kill",
+            Self::Pause(_) => "pause",
+            Self::Continue(_) => "continue",
+            Self::Reset(_) => "reset",
+            Self::Scenario(_) => "scenario",
+            Self::Kafka(_) => "kafka",
+            Self::Psql(_) => "psql",
+            Self::Test(_) => "test",
+            Self::Bench(_) => "bench",
+            Self::Status(_)
+            | Self::Logs(_)
+            | Self::ResetData(_)
+            | Self::Doctor(_)
+            | Self::Order(_)
+            | Self::Wait(_)
+            | Self::Expect(_)
+            | Self::Dlq(_)
+            | Self::Consumer(_)
+            | Self::Topics(_)
+            | Self::Demo(_) => return None,
+        })
+    }
+}
+
 /// Reads the command line. What is wrong with it is said in one line; help goes to standard output.
 pub fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|error| match error.kind() {
+    let command = without_empty_variables(Cli::command());
+    let parsed = command
+        .try_get_matches()
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    parsed.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             terminal::say(error.render().to_string().trim_end());
             ExitCode::SUCCESS
@@ -119,6 +161,9 @@ pub fn one_line(error: &clap::Error) -> String {
 
 /// Does it.
 pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
+    if let Some(name) = verb.of_host() {
+        sandbox.vantage().require_host(name)?;
+    }
     match verb {
         Verb::Up(args) => up::run(args, sandbox).await,
         Verb::Down(args) => down::run(args, sandbox).await,
@@ -132,6 +177,7 @@ pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
         Verb::Pause(args) => kill::pause(args, sandbox).await,
         Verb::Continue(args) => kill::resume(args, sandbox).await,
         Verb::Reset(args) => reset::run(args, sandbox).await,
+        Verb::ResetData(args) => reset_data::run(args, sandbox).await,
         Verb::Doctor(args) => doctor::run(args, sandbox).await,
         Verb::Order(args) => order::run(args, sandbox).await,
         Verb::Wait(args) => wait::run(args, sandbox).await,
@@ -150,8 +196,6 @@ pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -1,12 +1,14 @@
 //! The command `sandbox`: starts, scales, breaks, checks and measures the laboratory.
 //!
 //! Read in this order: [`cli`] (every verb, one line each), [`sandbox`] (what a stack is: its folder, ports and names),
-//! [`stack`] (how its processes are started, watched and stopped), then the verb of interest in [`commands`].
+//! [`stack`] (how its processes are started, watched and stopped), [`vantage`] (what is seen of it from where), then the verb of
+//! interest in [`commands`].
 
 mod bench;
 mod cli;
 mod commands;
 mod conditions;
+mod database;
 mod letter;
 mod observer;
 mod sandbox;
@@ -15,6 +17,7 @@ mod shop;
 mod stack;
 mod target;
 mod terminal;
+mod vantage;
 
 use std::process::ExitCode;
 

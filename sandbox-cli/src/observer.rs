@@ -19,7 +19,8 @@ use crate::conditions::stock::StockIs;
 use crate::conditions::told::{Records, Told};
 use crate::sandbox::{Instance, Sandbox};
 use crate::shop::Shop;
-use crate::stack::{Stack, process_name, ready};
+use crate::stack::ready::Answer;
+use crate::stack::{Known, Stack, process_name, ready};
 use crate::target::Target;
 
 /// The topics that events are told on.
@@ -109,42 +110,50 @@ impl<'a> Observer<'a> {
         };
         let mut questions = Vec::new();
         for target in targets {
-            for (name, url) in self.addresses(*target)? {
-                questions.push(async move { (name, ready::ask(&self.http, &url).await) });
+            for (name, url) in self.addresses(*target).await? {
+                questions.push(async move { (name, self.ask(url).await) });
             }
         }
         Ok(wanted.check(&join_all(questions).await))
     }
 
+    async fn ask(&self, url: Option<String>) -> Answer {
+        match url {
+            Some(url) => ready::ask(&self.http, &url).await,
+            None => Answer::Silent("does not run".to_owned()),
+        }
+    }
+
     /// Of a service of which nothing runs, the first instance: so that it is seen not to answer.
-    fn addresses(&self, target: Target) -> Result<Vec<(String, String)>> {
-        let running = instances(self.sandbox, target)?;
+    async fn addresses(&self, target: Target) -> Result<Vec<(String, Option<String>)>> {
+        let running = instances(self.sandbox, target).await?;
         if running.is_empty() {
             let slot = target.slot.unwrap_or(1);
-            let url = self.sandbox.url(target.service, slot)?;
+            let vantage = self.sandbox.vantage();
+            let url = vantage.would_be_at(self.sandbox, target.service, slot)?;
             return Ok(vec![(process_name(target.service, slot), url)]);
         }
-        let address = |one: Instance| (process_name(one.service, one.slot), one.url);
+        let address = |one: Instance| (process_name(one.service, one.slot), Some(one.url));
         Ok(running.into_iter().map(address).collect())
     }
 
     /// See [`SettingsAre`].
     pub async fn settings(&self, wanted: &SettingsAre) -> Result<Seen> {
-        let changed = Stack::open(self.sandbox)?
-            .memory()?
-            .settings(wanted.service);
+        self.sandbox.vantage().require_host("expect settings")?;
+        let stack = Stack::open(self.sandbox)?;
+        let changed = stack.memory()?.settings(wanted.service);
         let mut started_with = Vec::new();
-        for instance in self.sandbox.instances(wanted.service)? {
-            let name = process_name(instance.service, instance.slot);
-            started_with.push((name, environment(&instance)?));
+        let known = stack.known(wanted.service)?;
+        for record in known.into_iter().filter(Known::lives).map(|one| one.record) {
+            started_with.push((record.name, environment(record.process.pid)?));
         }
         Ok(wanted.check(&changed, &started_with))
     }
 }
 
 /// The running instances that a target means.
-pub fn instances(sandbox: &Sandbox, target: Target) -> Result<Vec<Instance>> {
-    let mut running = sandbox.instances(target.service)?;
+pub async fn instances(sandbox: &Sandbox, target: Target) -> Result<Vec<Instance>> {
+    let mut running = sandbox.instances(target.service).await?;
     running.retain(|instance| target.slot.is_none_or(|slot| slot == instance.slot));
     Ok(running)
 }
@@ -171,8 +180,8 @@ pub fn about(order: OrderId) -> Query {
     }
 }
 
-fn environment(instance: &Instance) -> Result<Settings> {
-    let variables = Process::new(instance.pid)?.environ()?;
+fn environment(pid: i32) -> Result<Settings> {
+    let variables = Process::new(pid)?.environ()?;
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     Ok(variables
         .into_iter()

@@ -9,9 +9,10 @@ use local_runtime::dist::Sources;
 use messaging::KafkaSettings;
 use shared_events::{NamePrefix, Service};
 
+use crate::database::Database;
 use crate::stack::interrupt::Interrupt;
-use crate::stack::{Known, Stack};
 use crate::terminal::Usage;
+use crate::vantage::Vantage;
 
 /// Most instances a service can have.
 pub const MAX_SLOTS: u32 = 9;
@@ -58,6 +59,19 @@ pub struct StackSettings {
     /// Another installation of PostgreSQL: the folder that holds initdb and postgres
     #[arg(long, env = "PG_BIN", value_name = "DIR")]
     pub pg_bin: Option<PathBuf>,
+
+    /// This program runs in the network of docker-compose.yml
+    #[arg(long, env = "SANDBOX_INSIDE", hide = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub inside: bool,
+
+    /// The broker's address there
+    #[arg(
+        long,
+        env = "KAFKA_BOOTSTRAP_SERVERS",
+        hide = true,
+        default_value = "kafka:29092"
+    )]
+    pub bootstrap_servers: String,
 }
 
 /// Ports in a row: `8001-8009`, or one: `8001`.
@@ -98,40 +112,6 @@ pub struct Sandbox {
     interrupt: Interrupt,
 }
 
-/// A database of a service, and the role that owns it. The role's password is its name: only this machine can connect, and the
-/// data is a toy's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Database {
-    /// Its name.
-    pub name: &'static str,
-    /// Who owns it.
-    pub role: &'static str,
-}
-
-impl Database {
-    /// All of them.
-    pub const ALL: [Self; 2] = [
-        Self {
-            name: "orders_db",
-            role: "orders",
-        },
-        Self {
-            name: "inventory_db",
-            role: "inventory",
-        },
-    ];
-
-    /// The one of a service; payment-service has none.
-    pub const fn of(service: Service) -> Option<Self> {
-        let [orders, inventory] = Self::ALL;
-        match service {
-            Service::Order => Some(orders),
-            Service::Payment => None,
-            Service::Inventory => Some(inventory),
-        }
-    }
-}
-
 /// A running instance of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -139,8 +119,6 @@ pub struct Instance {
     pub service: Service,
     /// Its number, counted from 1.
     pub slot: u32,
-    /// Its process.
-    pub pid: i32,
     /// Where it answers: `http://127.0.0.1:8001`, without a slash at the end.
     pub url: String,
 }
@@ -200,10 +178,22 @@ impl Sandbox {
         &self.settings
     }
 
-    /// The broker, for clients on this host. No slot: a tool is no instance of a service.
+    /// Where the stack is seen from.
+    pub fn vantage(&self) -> Vantage {
+        match self.settings.inside {
+            true => Vantage::Inside,
+            false => Vantage::Host,
+        }
+    }
+
+    /// The broker, for clients where this program runs. No slot: a tool is no instance of a service.
     pub fn kafka(&self) -> KafkaSettings {
+        let published = SocketAddr::new(self.host(), self.settings.kafka_port);
         KafkaSettings {
-            bootstrap_servers: SocketAddr::new(self.host(), self.settings.kafka_port).to_string(),
+            bootstrap_servers: match self.vantage() {
+                Vantage::Host => published.to_string(),
+                Vantage::Inside => self.settings.bootstrap_servers.clone(),
+            },
             name_prefix: self.settings.name_prefix.clone(),
             slot: None,
         }
@@ -269,14 +259,9 @@ impl Sandbox {
         Server(SocketAddr::new(self.host(), self.settings.postgres_port))
     }
 
-    /// The running instances of a service, by slot; paused ones are among them.
-    pub fn instances(&self, service: Service) -> Result<Vec<Instance>> {
-        if !self.home.exists() {
-            return Ok(Vec::new());
-        }
-        let known = Stack::open(self)?.known(service)?;
-        let alive = known.into_iter().filter(Known::lives);
-        alive.map(|one| one.instance(self)).collect()
+    /// The running instances of a service, by slot; see [`Vantage::instances`].
+    pub async fn instances(&self, service: Service) -> Result<Vec<Instance>> {
+        self.vantage().instances(self, service).await
     }
 
     /// Where Kafka and PostgreSQL come from. One copy serves every stack of a checkout.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -180,16 +180,23 @@ impl<'a> Shop<'a> {
     }
 
     /// Where a service takes requests: its first running instance, or where that would be.
-    pub fn url(&self, service: Service) -> Result<String> {
-        let first = self.sandbox.instances(service)?.into_iter().next();
-        first.map_or_else(|| self.sandbox.url(service, 1), |instance| Ok(instance.url))
+    pub async fn url(&self, service: Service) -> Result<String> {
+        let running = self.sandbox.instances(service).await?;
+        let url = match running.into_iter().next() {
+            Some(first) => Some(first.url),
+            None => self
+                .sandbox
+                .vantage()
+                .would_be_at(self.sandbox, service, 1)?,
+        };
+        url.with_context(|| format!("{service} does not run: ./sandbox up starts it"))
     }
 
     /// Orders. With an idempotency key, the same order twice is one order.
     pub async fn place(&self, order: &NewOrder, key: Option<&str>) -> Result<Placed> {
         let mut request = self
             .http
-            .post(format!("{}/orders", self.url(Service::Order)?))
+            .post(format!("{}/orders", self.url(Service::Order).await?))
             .json(order);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
@@ -220,8 +227,25 @@ impl<'a> Shop<'a> {
         read(instance.service, send(instance.service, request).await?).await
     }
 
+    /// Sends JSON as it was written, and returns the answer as it came, whatever it says.
+    pub async fn exchange(
+        &self,
+        service: Service,
+        method: Method,
+        path: &str,
+        body: &'static str,
+    ) -> Result<String> {
+        let url = format!("{}{path}", self.url(service).await?);
+        let request = self.http.request(method, url).body(body);
+        let request = request.header("Content-Type", "application/json");
+        let answer = send(service, request).await?.text().await;
+        answer.with_context(|| format!("the answer of {service} broke off"))
+    }
+
     async fn find<T: DeserializeOwned>(&self, service: Service, path: &str) -> Result<Option<T>> {
-        let request = self.http.get(format!("{}/{path}", self.url(service)?));
+        let request = self
+            .http
+            .get(format!("{}/{path}", self.url(service).await?));
         let response = send(service, request).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);

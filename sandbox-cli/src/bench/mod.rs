@@ -59,7 +59,7 @@ impl Scene {
     /// The running shop of this stack. Refuses one that is not whole, and one that is not on this machine.
     pub async fn open(sandbox: &Sandbox) -> Result<Self> {
         require_ready(sandbox).await?;
-        let urls = sandbox.instances(Service::Order)?.into_iter();
+        let urls = sandbox.instances(Service::Order).await?.into_iter();
         let customers = Customers::new(urls.map(|instance| instance.url))?;
         let cluster = Cluster::new(&sandbox.kafka())?;
         let topic = cluster.prefix().topic(Topic::Inventory);
@@ -73,7 +73,7 @@ impl Scene {
 async fn require_ready(sandbox: &Sandbox) -> Result<()> {
     let http = Stack::open(sandbox)?.http;
     for service in Service::ALL {
-        let instances = sandbox.instances(service)?;
+        let instances = sandbox.instances(service).await?;
         if instances.is_empty() {
             bail!("{service} does not run: ./sandbox up");
         }

@@ -42,7 +42,7 @@ pub async fn run(args: Consumer, sandbox: &Sandbox) -> Result<()> {
         Verb::Pause(whom) => ("pause", whom),
         Verb::Resume(whom) => ("resume", whom),
     };
-    let running = instances(sandbox, whom.target)?;
+    let running = instances(sandbox, whom.target).await?;
     if running.is_empty() {
         bail!(
             "no instance of {} runs: ./sandbox up starts it",

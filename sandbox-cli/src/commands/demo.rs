@@ -1,17 +1,16 @@
 //! `sandbox demo`: starts everything and tells the four stories of the shop, with the very commands of the README.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use messaging::cluster::Cluster;
 use messaging::dead_letter::DeadLetterHeaders;
 use messaging::replay;
+use reqwest::Method;
 use shared_events::{OrderId, Service};
-use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::up::{self, Up};
+use super::up::Up;
 use crate::conditions::letters::is_about;
 use crate::conditions::order::OrderIs;
 use crate::conditions::{Seen, until};
@@ -74,11 +73,16 @@ pub async fn run(args: Demo, sandbox: &Sandbox) -> Result<()> {
         offline: args.offline,
         ..Up::default()
     };
-    up::run(up, sandbox).await?;
+    sandbox.vantage().up(up, sandbox).await?;
     let shop = Shop::new(sandbox)?;
-    let restock = format!("{}/products/prod_123", shop.url(Service::Inventory)?);
     say("\nBefore the stories: 9 pieces of prod_123 in stock");
-    curl("PUT", &restock, r#"{"quantity": 9}"#).await?;
+    let restock = Curl {
+        method: Method::PUT,
+        service: Service::Inventory,
+        path: "/products/prod_123",
+        body: r#"{"quantity": 9}"#,
+    };
+    restock.run(&shop, sandbox).await?;
     let mut table = Table::new(&["story", "should end", "ended", "verdict", "ms"]);
     let mut failed = 0;
     for (number, story) in STORIES.iter().enumerate() {
@@ -115,8 +119,13 @@ pub async fn run(args: Demo, sandbox: &Sandbox) -> Result<()> {
 }
 
 async fn tell(story: &Story, shop: &Shop<'_>, sandbox: &Sandbox) -> Result<Status> {
-    let url = format!("{}/orders", shop.url(Service::Order)?);
-    let answer = curl("POST", &url, story.order).await?;
+    let order = Curl {
+        method: Method::POST,
+        service: Service::Order,
+        path: "/orders",
+        body: story.order,
+    };
+    let answer = order.run(shop, sandbox).await?;
     let placed: Placed = serde_json::from_str(&answer)
         .with_context(|| format!("order-service did not take the order: {answer}"))?;
     reaches(story.ends, placed.order_id, shop).await?;
@@ -176,33 +185,38 @@ fn place(origin: &DeadLetterHeaders) -> String {
     format!("set aside, but its group did not go on behind {topic}/{partition}/{offset}")
 }
 
-/// Shows the command, runs it, and returns what it printed.
-async fn curl(method: &str, url: &str, body: &str) -> Result<String> {
-    const JSON: &str = "Content-Type: application/json";
-    say(format_args!(
-        "$ curl -X {method} {url} -H \"{JSON}\" -d '{body}'"
-    ));
-    let output = Command::new("curl")
-        .args([
-            "-sS",
-            "--noproxy",
-            "*",
-            "-X",
+/// A command that a person types.
+struct Curl {
+    method: Method,
+    service: Service,
+    path: &'static str,
+    body: &'static str,
+}
+
+impl Curl {
+    /// Shows the command, does what it would do, and returns what it would print.
+    async fn run(self, shop: &Shop<'_>, sandbox: &Sandbox) -> Result<String> {
+        let Self {
             method,
-            url,
-            "-H",
-            JSON,
-            "-d",
+            service,
+            path,
             body,
-        ])
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("cannot run curl: is it installed?")?;
-    if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        } = self;
+        let typed = sandbox.vantage().as_typed(sandbox, service).await?;
+        say(format_args!(
+            "$ curl -X {method} {} -H \"Content-Type: application/json\" -d '{body}'",
+            quoted(format!("{typed}{path}"))
+        ));
+        let answer = shop.exchange(service, method, path, body).await?;
+        say(&answer);
+        Ok(answer)
     }
-    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-    say(&answer);
-    Ok(answer)
+}
+
+/// As a shell wants it.
+fn quoted(word: String) -> String {
+    match word.contains('$') {
+        true => format!("\"{word}\""),
+        false => word,
+    }
 }

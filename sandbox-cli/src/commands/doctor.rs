@@ -3,8 +3,6 @@
 use anyhow::{Result, bail};
 
 use crate::sandbox::Sandbox;
-use crate::stack::Stack;
-use crate::stack::examination::examine;
 use crate::stack::finding::{Finding, Verdict};
 use crate::terminal::say;
 
@@ -21,8 +19,7 @@ pub struct Doctor {
 
 /// Examines everything, and says what it found.
 pub async fn run(args: Doctor, sandbox: &Sandbox) -> Result<()> {
-    let stack = Stack::open(sandbox)?;
-    let findings = examine(&stack).await?;
+    let findings = sandbox.vantage().findings(sandbox).await?;
     if args.json {
         say(serde_json::to_string_pretty(&findings)?);
     } else {

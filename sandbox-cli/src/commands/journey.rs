@@ -1,7 +1,7 @@
 //! `sandbox logs --order ID`: one order's whole journey. What Kafka holds of it, what order-service made of that, and what the
 //! services said meanwhile.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
 use messaging::cluster::Cluster;
 use messaging::cluster::records::Record;
@@ -11,8 +11,7 @@ use crate::letter::readable;
 use crate::observer::about;
 use crate::sandbox::Sandbox;
 use crate::shop::Shop;
-use crate::stack::Stack;
-use crate::stack::journal::{Journal, Line, in_order_of_time};
+use crate::stack::journal::Line;
 use crate::terminal::{Usage, note, say};
 
 /// Bytes of a record's value that are shown.
@@ -45,15 +44,20 @@ pub async fn run(order: &str, sandbox: &Sandbox) -> Result<()> {
         }
         Err(error) => note(format_args!("  unknown: {error:#}")),
     }
+    if let Some(lines) = sandbox.vantage().lines_about(sandbox, id)? {
+        show_lines(&lines);
+    }
+    Ok(())
+}
+
+fn show_lines(lines: &[Line]) {
     say("\nLog lines that name it");
-    let lines = lines(&id.to_string(), sandbox)?;
     if lines.is_empty() {
         say("  none (what goes well is not logged one by one; RUST_LOG=debug does)");
     }
     for line in lines {
         say(format_args!("  {:<19} {}", line.name, line.text));
     }
-    Ok(())
 }
 
 /// From all topics, the dead letters included.
@@ -90,25 +94,6 @@ fn show_record(record: &Record) {
             readable(value.get(..SHOWN).unwrap_or(value))
         )),
     }
-}
-
-/// From the log of every service, also of instances that have ended.
-fn lines(id: &str, sandbox: &Sandbox) -> Result<Vec<Line>> {
-    let stack = Stack::open(sandbox)?;
-    let folder = stack.home().logs();
-    let mut found = Vec::new();
-    let entries = std::fs::read_dir(&folder);
-    for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
-        let file = entry?.path();
-        let name = file
-            .file_stem()
-            .map(|name| name.to_string_lossy().into_owned());
-        if let Some(name) = name.filter(|name| name.contains("-service")) {
-            let lines = Journal::new(name, file).read()?;
-            found.extend(lines.into_iter().filter(|line| line.text.contains(id)));
-        }
-    }
-    Ok(in_order_of_time(found))
 }
 
 fn time(at: DateTime<Utc>) -> String {

@@ -44,6 +44,7 @@ pub async fn run(args: Logs, sandbox: &Sandbox) -> Result<()> {
     if let Some(order) = &args.order {
         return journey::run(order, sandbox).await;
     }
+    sandbox.vantage().require_host("logs")?;
     let stack = Stack::open(sandbox)?;
     let mut journals: Vec<Journal> = Vec::new();
     open_new(&stack, &args.targets, &mut journals)?;

@@ -15,6 +15,7 @@ pub mod logs;
 pub mod order;
 pub mod psql;
 pub mod reset;
+pub mod reset_data;
 pub mod restart;
 pub mod scale;
 pub mod scenario;

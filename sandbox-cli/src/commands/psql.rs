@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::sandbox::{Database, Sandbox};
+use crate::database::Database;
+use crate::sandbox::Sandbox;
 
 /// Which database, and what psql is told besides.
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,7 @@ use shared_events::Service;
 
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
+use crate::stack::backends::empty_kafka;
 use crate::stack::memory::Memory;
 use crate::stack::start::Wanted;
 use crate::terminal::{Progress, say};
@@ -45,8 +46,11 @@ pub async fn run(_: Reset, sandbox: &Sandbox) -> Result<()> {
         stack.stop_instances(&slots).await?;
         let (kafka, postgres) = tokio::join!(stack.bring_kafka(&hold), stack.bring_postgres(&hold));
         kafka.and(postgres)?;
-        hold.or(async { tokio::try_join!(stack.empty_kafka(), stack.empty_postgres()).map(drop) })
-            .await?;
+        let cluster = stack.cluster()?;
+        hold.or(async {
+            tokio::try_join!(empty_kafka(&cluster), stack.empty_postgres()).map(drop)
+        })
+        .await?;
     }
     for name in ended {
         stack.processes.forget(&name)?;

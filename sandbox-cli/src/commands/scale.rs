@@ -76,7 +76,7 @@ pub async fn run(args: Scale, sandbox: &Sandbox) -> Result<()> {
             "{name} was killed and stays dead: ./sandbox up {name}"
         ));
     }
-    for instance in sandbox.instances(service)? {
+    for instance in sandbox.instances(service).await? {
         say(format_args!(
             "{service}.{}  {}",
             instance.slot, instance.url

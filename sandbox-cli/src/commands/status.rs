@@ -1,13 +1,17 @@
 //! `sandbox status`: what runs, how it is, and how far behind.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use serde::Serialize;
+use messaging::cluster::Cluster;
 use serde_json::json;
 
 use crate::sandbox::Sandbox;
-use crate::stack::Stack;
-use crate::stack::report::{Brokerage, ProcessRow, brokerage, process_rows};
+use crate::stack::report::{Brokerage, Changed, ProcessRow, brokerage};
 use crate::terminal::{Table, say};
+
+/// How long the broker may take for its first answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// For whom.
 #[derive(Debug, clap::Args)]
@@ -20,22 +24,13 @@ pub struct Status {
     json: bool,
 }
 
-/// One setting that is not the default.
-#[derive(Debug, Serialize)]
-struct Changed {
-    service: &'static str,
-    name: String,
-    value: String,
-}
-
 /// Shows processes, changed settings, topics and groups.
 pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
-    let stack = Stack::open(sandbox)?;
-    let processes = process_rows(&stack).await?;
-    let changed = changed(&stack)?;
-    let kafka_runs = stack.away()?.iter().all(|name| *name != "kafka");
-    let brokerage = match kafka_runs {
-        true => brokerage(&stack)
+    let vantage = sandbox.vantage();
+    let processes = vantage.processes(sandbox).await?;
+    let changed = vantage.changed(sandbox)?;
+    let brokerage = match vantage.may_reach_kafka(sandbox)? {
+        true => ask_broker(sandbox)
             .await
             .map_err(|error| format!("{error:#}")),
         false => Err("kafka does not run".to_owned()),
@@ -53,11 +48,14 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
         }))?);
         return Ok(());
     }
-    if processes.is_empty() {
-        say("nothing runs: ./sandbox up");
-        return Ok(());
+    match (processes.is_empty(), brokerage.is_err()) {
+        (true, true) => {
+            say("nothing runs: ./sandbox up");
+            return Ok(());
+        }
+        (true, false) => say("no service runs: ./sandbox up"),
+        (false, _) => show_processes(&processes),
     }
-    show_processes(&processes);
     if !changed.is_empty() {
         say("\nSettings changed (kept until --unset, reset or down):");
         for Changed {
@@ -76,19 +74,10 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
     Ok(())
 }
 
-fn changed(stack: &Stack<'_>) -> Result<Vec<Changed>> {
-    let memory = stack.memory()?;
-    let mut changed = Vec::new();
-    for service in shared_events::Service::ALL {
-        for (name, value) in memory.settings(service) {
-            changed.push(Changed {
-                service: service.name(),
-                name,
-                value,
-            });
-        }
-    }
-    Ok(changed)
+async fn ask_broker(sandbox: &Sandbox) -> Result<Brokerage> {
+    let cluster = Cluster::new(&sandbox.kafka())?;
+    cluster.answers(PATIENCE).await?;
+    brokerage(&cluster).await
 }
 
 fn show_processes(processes: &[ProcessRow]) {
@@ -107,7 +96,8 @@ fn show_processes(processes: &[ProcessRow]) {
                 || "-".to_owned(),
                 |bytes| format!("{:.0} MB", bytes as f64 / 1e6),
             ),
-            row.starts.to_string(),
+            row.starts
+                .map_or_else(|| "-".to_owned(), |starts| starts.to_string()),
         ]);
     }
     say(table);

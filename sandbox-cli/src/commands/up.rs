@@ -8,7 +8,8 @@ use local_runtime::postgres::POSTGRES;
 use local_runtime::process::State;
 use shared_events::Service;
 
-use crate::sandbox::{Database, Sandbox};
+use crate::database::Database;
+use crate::sandbox::Sandbox;
 use crate::stack::start::{Brought, Wanted};
 use crate::stack::{Stack, process_name, provision};
 use crate::target::{AnyTarget, Target};
@@ -52,7 +53,7 @@ pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
         "ready after {:.1} s",
         begun.elapsed().as_secs_f64()
     ));
-    show_addresses(&stack)
+    show_addresses(&stack).await
 }
 
 fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
@@ -130,11 +131,11 @@ fn tell(brought: &Brought) {
     }
 }
 
-fn show_addresses(stack: &Stack<'_>) -> Result<()> {
+async fn show_addresses(stack: &Stack<'_>) -> Result<()> {
     let sandbox = stack.sandbox;
     let mut table = Table::new(&["what", "address"]);
     for service in Service::ALL {
-        for instance in sandbox.instances(service)? {
+        for instance in sandbox.instances(service).await? {
             table.row([process_name(service, instance.slot), instance.url]);
         }
     }
@@ -151,7 +152,7 @@ fn show_addresses(stack: &Stack<'_>) -> Result<()> {
         }
     }
     say(table);
-    let Some(order) = sandbox.instances(Service::Order)?.into_iter().next() else {
+    let Some(order) = sandbox.instances(Service::Order).await?.into_iter().next() else {
         return Ok(());
     };
     let order = order.url;

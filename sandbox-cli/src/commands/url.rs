@@ -20,7 +20,7 @@ pub async fn run(args: Url, sandbox: &Sandbox) -> Result<()> {
     let Target { service, slot } = args.target;
     let url = match slot {
         Some(slot) => sandbox.url(service, slot)?,
-        None => match sandbox.instances(service)?.into_iter().next() {
+        None => match sandbox.instances(service).await?.into_iter().next() {
             Some(instance) => instance.url,
             None => sandbox.url(service, 1)?,
         },

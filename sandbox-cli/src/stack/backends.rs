@@ -15,7 +15,7 @@ use shared_events::{Service, Topic};
 
 use super::Stack;
 use super::interrupt::Hold;
-use crate::sandbox::Database;
+use crate::database::Database;
 use crate::terminal::note;
 
 /// How long the coordinator may take to let go of a group. A member that was killed counts as one until its session (6 s) ends.
@@ -55,7 +55,7 @@ impl Stack<'_> {
             self.processes.start(&kafka.program()).await?;
         }
         hold.or(kafka.ready(&self.processes, START_LIMIT)).await?;
-        hold.or(self.make_topics()).await
+        hold.or(async { make_topics(&self.cluster()?).await }).await
     }
 
     /// Starts the database server, or lets a paused one go on, and makes the databases that are missing.
@@ -79,33 +79,6 @@ impl Stack<'_> {
         }
     }
 
-    /// Makes the topics that are missing. One that is there with other settings is left alone, and said.
-    pub async fn make_topics(&self) -> Result<()> {
-        for (topic, outcome) in self.cluster()?.create_topics(&Topic::ALL, None).await? {
-            if let Created::Differs(differences) = outcome {
-                let differences: Vec<String> =
-                    differences.iter().map(ToString::to_string).collect();
-                note(format_args!(
-                    "topic {topic} is not as the shop makes it: {}",
-                    differences.join(", ")
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes all topics and groups of the shop, and makes the topics again. No service may run.
-    pub async fn empty_kafka(&self) -> Result<()> {
-        let cluster = self.cluster()?;
-        let services = Service::ALL.map(|service| cluster.prefix().group(service));
-        let replays = Topic::ALL.map(|topic| replay::group_of(&cluster, topic));
-        let groups: Vec<String> = services.into_iter().chain(replays).collect();
-        // Groups first: a group that still exists would keep offsets of topics that are gone.
-        cluster.delete_groups(&groups, GROUP_LIMIT).await?;
-        cluster.delete_topics(&Topic::ALL).await?;
-        self.make_topics().await
-    }
-
     /// Drops all databases of the shop, and makes them again, empty: the services' migrations fill them.
     pub async fn empty_postgres(&self) -> Result<()> {
         let server = self.sandbox.server();
@@ -125,4 +98,29 @@ impl Stack<'_> {
         }
         Ok(())
     }
+}
+
+/// Makes the topics that are missing. One that is there with other settings is left alone, and said.
+pub async fn make_topics(cluster: &Cluster) -> Result<()> {
+    for (topic, outcome) in cluster.create_topics(&Topic::ALL, None).await? {
+        if let Created::Differs(differences) = outcome {
+            let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
+            note(format_args!(
+                "topic {topic} is not as the shop makes it: {}",
+                differences.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Deletes all topics and groups of the shop, and makes the topics again. No service may run.
+pub async fn empty_kafka(cluster: &Cluster) -> Result<()> {
+    let services = Service::ALL.map(|service| cluster.prefix().group(service));
+    let replays = Topic::ALL.map(|topic| replay::group_of(cluster, topic));
+    let groups: Vec<String> = services.into_iter().chain(replays).collect();
+    // Groups first: a group that still exists would keep offsets of topics that are gone.
+    cluster.delete_groups(&groups, GROUP_LIMIT).await?;
+    cluster.delete_topics(&Topic::ALL).await?;
+    make_topics(cluster).await
 }

@@ -1,17 +1,22 @@
 //! What can stand in the way of a stack, looked at one thing after the other.
 
 use std::net::ToSocketAddrs;
+use std::time::Duration;
 
 use anyhow::Result;
 use local_runtime::kafka::KAFKA;
 use local_runtime::ports;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::State;
+use messaging::cluster::Cluster;
 use shared_events::{Service, Topic};
 
 use super::finding::Finding;
-use super::services::Slot;
 use super::{Stack, ending, machine, process_name, ready};
+use crate::sandbox::{Instance, Sandbox};
+
+/// How long the broker may take for its first answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks at everything.
 pub async fn examine(stack: &Stack<'_>) -> Result<Vec<Finding>> {
@@ -23,7 +28,24 @@ pub async fn examine(stack: &Stack<'_>) -> Result<Vec<Finding>> {
     findings.extend(processes(stack).await?);
     findings.extend(addresses(stack)?);
     if !stack.away()?.contains(&KAFKA) {
-        findings.extend(broker(stack).await);
+        findings.extend(broker(&stack.cluster()?).await);
+    }
+    Ok(findings)
+}
+
+/// Looks at what can be seen over the network alone: broker, topics, and what each instance says about itself.
+pub async fn network(sandbox: &Sandbox) -> Result<Vec<Finding>> {
+    let mut findings = broker(&Cluster::new(&sandbox.kafka())?).await;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    for service in Service::ALL {
+        let running = sandbox.instances(service).await?;
+        if running.is_empty() {
+            let fix = format!("./sandbox up {service}");
+            findings.push(Finding::odd(service.name(), "does not run", fix));
+        }
+        for one in &running {
+            findings.push(instance(&http, one).await);
+        }
     }
     Ok(findings)
 }
@@ -120,22 +142,22 @@ async fn processes(stack: &Stack<'_>) -> Result<Vec<Finding>> {
             .iter()
             .filter(|one| one.state == State::Running)
         {
-            findings.push(instance(stack, (service, one.slot)).await?);
+            findings.push(instance(&stack.http, &one.instance(stack.sandbox)?).await);
         }
     }
     Ok(findings)
 }
 
-async fn instance(stack: &Stack<'_>, (service, slot): Slot) -> Result<Finding> {
-    let name = process_name(service, slot);
-    let answer = ready::ask(&stack.http, &stack.sandbox.url(service, slot)?).await;
-    Ok(match answer.is_ready() {
+async fn instance(http: &reqwest::Client, one: &Instance) -> Finding {
+    let name = process_name(one.service, one.slot);
+    let answer = ready::ask(http, &one.url).await;
+    match answer.is_ready() {
         true => Finding::good(name, answer.to_string()),
         false => {
             let fix = format!("it goes on by itself when that is back; else ./sandbox logs {name}");
             Finding::bad(name, answer.to_string(), fix)
         }
-    })
+    }
 }
 
 /// Broker addresses that services were given, as far as this machine cannot know them.
@@ -163,8 +185,8 @@ fn addresses(stack: &Stack<'_>) -> Result<Vec<Finding>> {
 }
 
 /// Broker and topic settings that are not as the shop needs them.
-async fn broker(stack: &Stack<'_>) -> Vec<Finding> {
-    match differences(stack).await {
+async fn broker(cluster: &Cluster) -> Vec<Finding> {
+    match differences(cluster).await {
         Ok(findings) if findings.is_empty() => vec![Finding::good(
             "broker and topics",
             "set up as the shop needs them",
@@ -177,8 +199,8 @@ async fn broker(stack: &Stack<'_>) -> Vec<Finding> {
     }
 }
 
-async fn differences(stack: &Stack<'_>) -> Result<Vec<Finding>> {
-    let cluster = stack.cluster()?;
+async fn differences(cluster: &Cluster) -> Result<Vec<Finding>> {
+    cluster.answers(PATIENCE).await?;
     let mut findings = Vec::new();
     for (difference, otherwise) in cluster.broker_differences().await? {
         let found = format!("{difference}: {otherwise}");

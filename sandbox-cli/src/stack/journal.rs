@@ -7,6 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, NaiveDateTime, Utc};
+use shared_events::OrderId;
+
+use super::Stack;
 
 /// The log file of one process, and how far it was read.
 #[derive(Debug)]
@@ -111,6 +114,25 @@ pub fn time_of(line: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(&both, "%Y-%m-%d %H:%M:%S%.3f")
         .ok()
         .map(|time| time.and_utc())
+}
+
+/// The lines that name this order, from the log of every service, also of instances that have ended.
+pub fn about(stack: &Stack<'_>, order: OrderId) -> Result<Vec<Line>> {
+    let id = order.to_string();
+    let folder = stack.home().logs();
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(&folder);
+    for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
+        let file = entry?.path();
+        let name = file
+            .file_stem()
+            .map(|name| name.to_string_lossy().into_owned());
+        if let Some(name) = name.filter(|name| name.contains("-service")) {
+            let lines = Journal::new(name, file).read()?;
+            found.extend(lines.into_iter().filter(|line| line.text.contains(&id)));
+        }
+    }
+    Ok(in_order_of_time(found))
 }
 
 #[cfg(test)]

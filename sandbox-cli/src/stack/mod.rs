@@ -139,6 +139,11 @@ impl<'a> Stack<'a> {
         }
     }
 
+    /// Whether the broker runs, and is not paused.
+    pub fn kafka_runs(&self) -> Result<bool> {
+        Ok(self.state(KAFKA)? == Some(State::Running))
+    }
+
     /// The names of all processes that run, paused ones included.
     pub fn running(&self) -> Result<Vec<String>> {
         let records = self.processes.records()?;
@@ -180,7 +185,6 @@ impl Known {
         Ok(Instance {
             service: self.service,
             slot: self.slot,
-            pid: self.record.process.pid,
             url: sandbox.http_url(port),
         })
     }

@@ -13,7 +13,8 @@ use serde::Serialize;
 use shared_events::{Service, Topic};
 
 use super::services::PORT_LABEL;
-use super::{Stack, ending, ready};
+use super::{Stack, ending, process_name, ready};
+use crate::sandbox::Sandbox;
 
 /// One process, as a row of `status`.
 #[derive(Debug, Clone, Serialize)]
@@ -36,7 +37,7 @@ pub struct ProcessRow {
     /// Resident memory of the process and its children.
     pub rss_bytes: Option<u64>,
     /// How often it was started since the last `down`.
-    pub starts: u32,
+    pub starts: Option<u32>,
     /// How it ended, if it did.
     pub ending: Option<String>,
     /// The last line of its log, if it ended.
@@ -106,7 +107,7 @@ async fn row(stack: &Stack<'_>, record: &Record) -> Result<ProcessRow> {
             .and_then(|answer| answer.reason().map(str::to_owned)),
         uptime_s: lives.then(|| uptime(record)),
         rss_bytes: record.process.usage().map(|usage| usage.resident_bytes),
-        starts: record.starts,
+        starts: Some(record.starts),
         ending: match state {
             State::Ended(code) => Some(ending(code)),
             State::Running | State::Paused => None,
@@ -116,6 +117,57 @@ async fn row(stack: &Stack<'_>, record: &Record) -> Result<ProcessRow> {
             false => stack.processes.last_log_line(&record.name),
         },
     })
+}
+
+/// A row for every instance of a service that is found in the network. Of its process, nothing is known.
+pub async fn instance_rows(sandbox: &Sandbox) -> Result<Vec<ProcessRow>> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let mut found = Vec::new();
+    for service in Service::ALL {
+        found.extend(sandbox.instances(service).await?);
+    }
+    let rows = found.into_iter().map(async |instance| {
+        let answer = ready::ask(&http, &instance.url).await;
+        ProcessRow {
+            name: process_name(instance.service, instance.slot),
+            state: "running",
+            pid: None,
+            address: Some(instance.url),
+            readiness: Some(answer.word()),
+            reason: answer.reason().map(str::to_owned),
+            uptime_s: None,
+            rss_bytes: None,
+            starts: None,
+            ending: None,
+            last_log_line: None,
+        }
+    });
+    Ok(join_all(rows).await)
+}
+
+/// One setting of a service that is not the default.
+#[derive(Debug, Clone, Serialize)]
+pub struct Changed {
+    /// Whose.
+    pub service: &'static str,
+    /// Its environment variable.
+    pub name: String,
+    /// What it is set to.
+    pub value: String,
+}
+
+/// What `restart --set` changed.
+pub fn changed(stack: &Stack<'_>) -> Result<Vec<Changed>> {
+    let memory = stack.memory()?;
+    let of = |service: Service| {
+        let settings = memory.settings(service).into_iter();
+        settings.map(move |(name, value)| Changed {
+            service: service.name(),
+            name,
+            value,
+        })
+    };
+    Ok(Service::ALL.into_iter().flat_map(of).collect())
 }
 
 async fn backend_answer(stack: &Stack<'_>, name: &str) -> Result<ready::Answer> {
@@ -172,10 +224,9 @@ pub struct GroupRow {
 }
 
 /// Asks the broker. Joins no group, so nobody is disturbed.
-pub async fn brokerage(stack: &Stack<'_>) -> Result<Brokerage> {
-    let cluster = stack.cluster()?;
-    let topics = try_join_all(Topic::ALL.map(|topic| topic_row(&cluster, topic)));
-    let groups = try_join_all(Service::ALL.map(|service| group_row(&cluster, service)));
+pub async fn brokerage(cluster: &Cluster) -> Result<Brokerage> {
+    let topics = try_join_all(Topic::ALL.map(|topic| topic_row(cluster, topic)));
+    let groups = try_join_all(Service::ALL.map(|service| group_row(cluster, service)));
     let (topics, groups) = tokio::try_join!(topics, groups)?;
     Ok(Brokerage { topics, groups })
 }
