@@ -8,7 +8,7 @@ use shared_events::Service;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let settings: Settings = settings::parse();
+    let settings = settings::parse(Settings::validate);
     telemetry::init(Service::Inventory.name(), settings.http.log_format);
     shutdown::exit_code(run(settings).await)
 }

@@ -12,6 +12,9 @@ use crate::health;
 /// The exit code of wrong settings and wrong usage.
 const USAGE: i32 = 2;
 
+/// The subcommand that only reads the settings.
+const CHECK: &str = "check";
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -39,10 +42,14 @@ pub struct HttpSettings {
 pub struct WrongSettings(pub String);
 
 /// Reads the settings from the command line and the environment. Wrong ones: one line on stderr, exit code 2. `--help` and
-/// `--version` print and exit with 0. The subcommand `health` asks the instance that listens here, and ends the process.
+/// `--version` print and exit with 0. `validate` holds the rules between settings; what it makes of them is made again by whoever
+/// needs it.
+///
+/// Two subcommands end the process: `health` asks the instance that listens here, `check` only reads the settings, so that wrong
+/// ones are known before a running instance is stopped for them.
 ///
 /// A variable that is empty counts as not set; see [`without_empty_variables`].
-pub fn parse<T: Parser>() -> T {
+pub fn parse<T: Parser, V>(validate: impl Fn(&T) -> Result<V, WrongSettings>) -> T {
     let mut command = without_empty_variables(T::command());
     let health = health::command(&command);
     if std::env::args_os()
@@ -53,14 +60,33 @@ pub fn parse<T: Parser>() -> T {
     }
     command = command
         .subcommand(health)
+        .subcommand(
+            Command::new(CHECK).about("Read the settings, say what is wrong with them, and end"),
+        )
         .args_conflicts_with_subcommands(true);
     let parsed = command
         .try_get_matches_from_mut(std::env::args_os())
-        .and_then(|mut matches| T::from_arg_matches_mut(&mut matches));
+        .and_then(|mut matches| {
+            let only_checked = matches.subcommand_name() == Some(CHECK);
+            T::from_arg_matches_mut(&mut matches).map(|settings| (settings, only_checked))
+        });
     match parsed {
-        Ok(settings) => settings,
+        Ok((settings, only_checked)) => {
+            if let Err(wrong) = validate(&settings) {
+                usage_error(wrong);
+            }
+            if only_checked {
+                std::process::exit(0);
+            }
+            settings
+        }
         Err(error) if error.exit_code() == 0 => error.exit(),
-        Err(error) => usage_error(one_line(&T::command(), &error)),
+        Err(error) => {
+            // With all variables again, to name the one that is wrong; clap names arguments of a built command only.
+            let mut command = T::command();
+            command.build();
+            usage_error(one_line(&command, &error))
+        }
     }
 }
 
