@@ -19,7 +19,7 @@ use crate::terminal::{note, say};
 /// Which tests.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox test\n  ./sandbox test redelivery\n  SANDBOX_TEST_STACK=docker ./sandbox test rebalance"
+    after_help = "Examples:\n  ./sandbox test\n  ./sandbox test redelivery\n  SANDBOX_TEST_STACK=docker ./sandbox test outage"
 )]
 pub struct Test {
     /// What broker and database of the tests are: processes of this machine, or containers
