@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 /// The superuser and its password: only this machine can connect, and the data is a toy's.
-pub(crate) const SUPERUSER: &str = "postgres";
+pub const SUPERUSER: &str = "postgres";
 
 /// A server at an address, whose superuser is `postgres` with the password `postgres`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,9 @@
 //! One Apache Kafka node: broker and controller in one process (KRaft combined mode).
 
+mod settings;
+
+pub use settings::{CLUSTER_ID, HEAP, Place, settings};
+
 use crate::dist::Installation;
 use crate::home::Home;
 use crate::process::{Processes, Program, Record};
@@ -17,8 +21,6 @@ use tokio::time::{Instant, timeout};
 
 /// The name of its process in a home.
 pub const KAFKA: &str = "kafka";
-/// Any 16 bytes in URL-safe Base64 will do; it is the same for every sandbox, since no two ever speak to each other.
-const CLUSTER_ID: &str = "c2FnYS1zYW5kYm94LTAwMQ";
 /// A shutdown in good order takes one to two seconds; a stuck one is cut short.
 pub const KAFKA_GRACE: Duration = Duration::from_secs(20);
 
@@ -96,14 +98,13 @@ impl Kafka {
     #[must_use]
     pub fn program(&self) -> Program {
         let mut program = Program::new(KAFKA, "java");
-        let memory = [
-            "-Xms256m",
-            "-Xmx512m",
+        let collector = [
             "-XX:+UseG1GC",
             "-XX:MaxGCPauseMillis=20",
             "-XX:+ExitOnOutOfMemoryError",
         ];
-        program.arguments.extend(memory.map(Into::into));
+        program.arguments.extend(HEAP.map(Into::into));
+        program.arguments.extend(collector.map(Into::into));
         program
             .arguments
             .extend(self.common_arguments().map(Into::into));
@@ -151,23 +152,7 @@ impl Kafka {
 
     /// True when the node answers a request now.
     pub async fn answers(&self) -> bool {
-        matches!(
-            timeout(Duration::from_secs(1), self.ask()).await,
-            Ok(Ok(true))
-        )
-    }
-
-    /// Asks which versions of the protocol it speaks: the one request every broker of every version answers.
-    async fn ask(&self) -> std::io::Result<bool> {
-        // length 10 · API key 18 (ApiVersions) · version 0 · correlation id 7 · no client id
-        const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
-        let mut stream =
-            TcpStream::connect(SocketAddr::new(reachable(self.address), self.port)).await?;
-        stream.write_all(&REQUEST).await?;
-        // length · correlation id · error code
-        let mut answer = [0; 10];
-        stream.read_exact(&mut answer).await?;
-        Ok(answer.ends_with(&[0, 0, 0, 7, 0, 0]))
+        answers(SocketAddr::new(reachable(self.address), self.port)).await
     }
 
     fn common_arguments(&self) -> [String; 7] {
@@ -201,52 +186,37 @@ impl Kafka {
     }
 
     fn settings(&self, controller: u16) -> String {
-        let Self { address, port, .. } = self;
-        let (bootstrap, data) = (self.bootstrap(), self.data());
-        let address = if address.is_ipv6() {
-            format!("[{address}]")
-        } else {
-            address.to_string()
+        let place = Place {
+            listen: SocketAddr::new(self.address, self.port),
+            bootstrap: &self.bootstrap(),
+            controller,
+            data: &self.data(),
         };
-        format!(
-            "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=CLIENTS://{address}:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=CLIENTS://{bootstrap}
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=CLIENTS
-controller.listener.names=CONTROLLER
-log.dirs={data}
-{SETTINGS}",
-            data = data.display(),
-        )
+        settings(place)
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect()
     }
 }
 
-/// What does not depend on the place. A single broker can hold one replica of a partition, so everything that asks for more would
-/// wait for ever.
-const SETTINGS: &str = "\
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-# 3 instead of 50: they are made at the first use, and that use waits for them.
-offsets.topic.num.partitions=3
-transaction.state.log.num.partitions=3
-share.coordinator.state.topic.num.partitions=3
-num.partitions=3
-# A misspelt topic is an error, not a new topic.
-auto.create.topics.enable=false
-# The first member of a group need not wait for others.
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=6000
-# How soon a dead producer's open transaction is aborted, and its partitions move on for read_committed readers.
-transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-# 128 MiB by default, which is half of the heap.
-log.cleaner.dedupe.buffer.size=16777216
-";
+/// True when a broker answers a request at this address now, whoever started it.
+pub async fn answers(broker: SocketAddr) -> bool {
+    matches!(
+        timeout(Duration::from_secs(1), ask(broker)).await,
+        Ok(Ok(true))
+    )
+}
+
+/// Asks which versions of the protocol it speaks: the one request every broker of every version answers.
+async fn ask(broker: SocketAddr) -> std::io::Result<bool> {
+    // length 10 · API key 18 (ApiVersions) · version 0 · correlation id 7 · no client id
+    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+    let mut stream = TcpStream::connect(broker).await?;
+    stream.write_all(&REQUEST).await?;
+    // length · correlation id · error code
+    let mut answer = [0; 10];
+    stream.read_exact(&mut answer).await?;
+    Ok(answer.ends_with(&[0, 0, 0, 7, 0, 0]))
+}
 
 const LOG4J: &str = "\
 status = error

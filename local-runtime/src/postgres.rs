@@ -86,13 +86,9 @@ impl Postgres {
             .arg(format!("--username={SUPERUSER}"))
             .arg("--pwfile")
             .arg(&password);
-        initdb.args([
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--locale-provider=builtin",
-            "--locale=C.UTF-8",
-            "--no-instructions",
-        ]);
+        initdb
+            .args(INITDB)
+            .args(["--auth=scram-sha-256", "--no-instructions"]);
         let output = initdb
             .current_dir(&folder)
             .stdin(Stdio::null())
@@ -128,6 +124,8 @@ impl Postgres {
         let place = [
             format!("listen_addresses={}", self.address),
             format!("port={}", self.port),
+            // No socket file: its path would be too long in some homes, and TCP is what the services use.
+            "unix_socket_directories=".to_owned(),
         ];
         for setting in place.iter().map(String::as_str).chain(SETTINGS) {
             program.arguments.extend(["-c".into(), setting.into()]);
@@ -189,9 +187,15 @@ impl Postgres {
     }
 }
 
-const SETTINGS: [&str; 7] = [
-    // No socket file: its path would be too long in some homes, and TCP is what the services use.
-    "unix_socket_directories=",
+/// How `initdb` makes a cluster, wherever it runs.
+pub const INITDB: [&str; 3] = [
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--locale=C.UTF-8",
+];
+
+/// The settings that do not depend on the place, each for a `-c` of the server.
+pub const SETTINGS: [&str; 6] = [
     // Under the data folder instead of /dev/shm, so that a killed server leaves nothing outside of it.
     "dynamic_shared_memory_type=mmap",
     // Nine instances of each service with their pools, and the tests.

@@ -11,7 +11,6 @@
 
 mod rig;
 
-use std::path::Path;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -19,7 +18,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rig::{Rig, Watched, orders, start};
 use shared_events::{Envelope, Topic};
-use test_stack::{eventually, exclusive};
+use test_stack::{OwnStack, eventually, exclusive};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -75,16 +74,17 @@ async fn orders_of_an_aborted_transaction_are_not_answered_and_leave_no_lag() {
 }
 
 /// Flips the last byte of the second record set of `orders`, partition 0: once to damage it, once more to mend it.
-fn flip_a_byte_of_the_second_record_set(kafka_data: &Path) {
-    let segment = kafka_data.join("orders-0/00000000000000000000.log");
-    let mut bytes = std::fs::read(&segment).unwrap();
-    // A record set is its base offset (8 bytes), its length behind that field (4 bytes), and that many bytes (KIP-98).
-    let end = |start: usize| {
-        start + 12 + u32::from_be_bytes(bytes[start + 8..start + 12].try_into().unwrap()) as usize
-    };
-    let last = end(end(0)) - 1;
-    bytes[last] ^= 0xff;
-    std::fs::write(&segment, bytes).unwrap();
+fn flip_a_byte_of_the_second_record_set(own: &OwnStack) {
+    own.change_kafka_file("orders-0/00000000000000000000.log", |bytes| {
+        // A record set is its base offset (8 bytes), its length behind that field (4 bytes), and that many bytes (KIP-98).
+        let end = |start: usize| {
+            start
+                + 12
+                + u32::from_be_bytes(bytes[start + 8..start + 12].try_into().unwrap()) as usize
+        };
+        let last = end(end(0)) - 1;
+        bytes[last] ^= 0xff;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +95,7 @@ async fn a_damaged_record_set_halts_the_member_and_is_read_once_it_is_mended() {
         rig.publish_orders(&orders(1)).await;
     }
     own.stop_kafka().await;
-    flip_a_byte_of_the_second_record_set(&own.kafka_data());
+    flip_a_byte_of_the_second_record_set(&own);
     own.start_kafka().await;
 
     let member = start(rig.settings(), Watched::default());
@@ -110,7 +110,7 @@ async fn a_damaged_record_set_halts_the_member_and_is_read_once_it_is_mended() {
     );
 
     own.stop_kafka().await;
-    flip_a_byte_of_the_second_record_set(&own.kafka_data());
+    flip_a_byte_of_the_second_record_set(&own);
     own.start_kafka().await;
     member.controls.resume();
     eventually(rig::DEADLINE, "the rest is answered", async || {

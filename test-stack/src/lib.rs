@@ -5,8 +5,14 @@
 //! * [`exclusive`]: a broker and a server for one test, which may stop, kill and pause them.
 //! * [`eventually`]: waits for a condition with a deadline.
 //!
-//! Both end with the test process, also when that is killed, and leave no file behind. Whatever fails here panics: a test without
-//! its broker has failed, and there is nobody to handle it.
+//! `SANDBOX_TEST_STACK` says what they are: `local` processes (also when it is not set), or containers of the `docker` engine on
+//! this machine, which must then be there; nothing is chosen by what happens to be installed. A test need not know.
+//!
+//! Both end with the test process, also when that is killed, and leave no file, container or volume behind. Containers take a
+//! second or two to go; each has the label `saga-sandbox.test`, so that those of a machine that lost its power can be found:
+//! `docker ps -aq --filter label=saga-sandbox.test | xargs -r docker rm -fv`.
+//!
+//! Whatever fails here panics: a test without its broker has failed, and there is nobody to handle it.
 
 #![allow(
     clippy::panic,
@@ -14,8 +20,13 @@
     reason = "a test whose stack does not start has failed"
 )]
 
+mod backing;
+mod containers;
+mod images;
+mod local;
 mod own;
 mod shared;
+mod sweeper;
 mod until;
 
 pub use own::{OwnStack, exclusive};

@@ -1,67 +1,49 @@
 //! A broker and a database server for one test.
 
-use local_runtime::backends::{Backends, START_LIMIT};
+use crate::backing::{Backing, Part};
 use local_runtime::database::Server;
-use local_runtime::dist::Sources;
-use local_runtime::home::Home;
-use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
-use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
 use local_runtime::process::Processes;
-use std::path::{Path, PathBuf};
-
-/// How often a start is tried on other ports: between finding a port free and using it, another test may take it.
-const TRIES: usize = 3;
 
 /// A broker and a database server that nobody else uses. They can be stopped, killed, paused and started again; topics and
 /// databases survive all of it. Dropped, both are killed and their data is removed.
 #[derive(Debug)]
 pub struct OwnStack {
-    backends: Backends,
-    processes: Processes,
+    backing: Backing,
 }
 
-/// Starts a broker and a database server for one test, on free ports. Takes about three seconds.
+/// Starts a broker and a database server for one test, on free ports. Takes about three seconds, in containers about eight.
 ///
 /// # Panics
 /// When they do not start.
 pub async fn exclusive() -> OwnStack {
-    let installation = sources()
-        .fetch(false, |_| {})
-        .await
-        .expect("Kafka and PostgreSQL are on this machine");
-    let mut failure = None;
-    for _ in 0..TRIES {
-        let home = Home::at(&fresh_folder()).expect("a folder for the test's broker and database");
-        let backends = Backends::on_free_ports(&home, &installation).expect("free ports");
-        let own = OwnStack {
-            backends,
-            processes: Processes::guarded(&home),
-        };
-        match own.backends.start(&own.processes).await {
-            Ok(()) => return own,
-            Err(error) => failure = Some(error),
-        }
+    match Backing::start().await {
+        Ok(backing) => OwnStack { backing },
+        Err(error) => panic!("the test's broker and database do not start: {error:#}"),
     }
-    panic!("the test's broker and database do not start: {failure:#?}");
 }
 
 impl OwnStack {
     /// `host:port` of the broker. Stays the same when it is stopped and started.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        self.backends.kafka.bootstrap()
+        self.backing.kafka().to_string()
     }
 
-    /// The broker's data: a folder for each partition. To be changed only while the broker is stopped.
-    #[must_use]
-    pub fn kafka_data(&self) -> PathBuf {
-        self.backends.kafka.data()
+    /// Changes a file of the broker's data, which has a folder for each partition: `file` is the path below that. To be called
+    /// only while the broker is stopped.
+    ///
+    /// # Panics
+    /// When the file cannot be read or written.
+    pub fn change_kafka_file(&self, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        self.backing
+            .change_kafka_file(file, change)
+            .expect("a file of Kafka's is changed");
     }
 
     /// The database server.
     #[must_use]
     pub fn server(&self) -> Server {
-        self.backends.postgres.server()
+        self.backing.server()
     }
 
     /// A new, empty database; its URL.
@@ -75,21 +57,18 @@ impl OwnStack {
     /// Stops the broker in good order.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When it does not run, or does not end in time.
     pub async fn stop_kafka(&self) {
-        self.processes
-            .stop(KAFKA, KAFKA_GRACE)
-            .await
-            .expect("Kafka stops");
+        self.backing.stop(Part::Kafka).await.expect("Kafka stops");
     }
 
     /// Stops the database server in good order: its clients are thrown out.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When it does not run, or does not end in time.
     pub async fn stop_postgres(&self) {
-        self.processes
-            .stop(POSTGRES, POSTGRES_GRACE)
+        self.backing
+            .stop(Part::Postgres)
             .await
             .expect("PostgreSQL stops");
     }
@@ -99,10 +78,10 @@ impl OwnStack {
     /// # Panics
     /// When it does not run.
     pub async fn kill_kafka(&self) {
-        assert!(
-            self.processes.kill(KAFKA).await.expect("Kafka is killed"),
-            "Kafka runs"
-        );
+        self.backing
+            .kill(Part::Kafka)
+            .await
+            .expect("Kafka is killed");
     }
 
     /// `kill -9` for the database server and all its backends.
@@ -110,13 +89,10 @@ impl OwnStack {
     /// # Panics
     /// When it does not run.
     pub async fn kill_postgres(&self) {
-        assert!(
-            self.processes
-                .kill(POSTGRES)
-                .await
-                .expect("PostgreSQL is killed"),
-            "PostgreSQL runs"
-        );
+        self.backing
+            .kill(Part::Postgres)
+            .await
+            .expect("PostgreSQL is killed");
     }
 
     /// Starts the broker again after a stop or a kill and waits until it answers.
@@ -124,16 +100,10 @@ impl OwnStack {
     /// # Panics
     /// When it does not.
     pub async fn start_kafka(&self) {
-        self.backends
-            .kafka
-            .start(&self.processes)
+        self.backing
+            .start_again(Part::Kafka)
             .await
-            .expect("Kafka starts");
-        self.backends
-            .kafka
-            .ready(&self.processes, START_LIMIT)
-            .await
-            .expect("Kafka answers");
+            .expect("Kafka starts and answers");
     }
 
     /// Starts the database server again after a stop or a kill and waits until it takes connections.
@@ -141,16 +111,10 @@ impl OwnStack {
     /// # Panics
     /// When it does not.
     pub async fn start_postgres(&self) {
-        self.backends
-            .postgres
-            .start(&self.processes)
+        self.backing
+            .start_again(Part::Postgres)
             .await
-            .expect("PostgreSQL starts");
-        self.backends
-            .postgres
-            .ready(&self.processes, START_LIMIT)
-            .await
-            .expect("PostgreSQL answers");
+            .expect("PostgreSQL starts and answers");
     }
 
     /// Freezes the broker: connections stay open, nobody answers.
@@ -158,10 +122,7 @@ impl OwnStack {
     /// # Panics
     /// When it does not run.
     pub fn pause_kafka(&self) {
-        assert!(
-            self.processes.pause(KAFKA).expect("Kafka is paused"),
-            "Kafka runs"
-        );
+        self.backing.pause(Part::Kafka).expect("Kafka is paused");
     }
 
     /// Freezes the database server with all its backends.
@@ -169,12 +130,9 @@ impl OwnStack {
     /// # Panics
     /// When it does not run.
     pub fn pause_postgres(&self) {
-        assert!(
-            self.processes
-                .pause(POSTGRES)
-                .expect("PostgreSQL is paused"),
-            "PostgreSQL runs"
-        );
+        self.backing
+            .pause(Part::Postgres)
+            .expect("PostgreSQL is paused");
     }
 
     /// Lets a frozen broker go on.
@@ -182,10 +140,7 @@ impl OwnStack {
     /// # Panics
     /// When it does not run.
     pub fn continue_kafka(&self) {
-        assert!(
-            self.processes.resume(KAFKA).expect("Kafka goes on"),
-            "Kafka runs"
-        );
+        self.backing.resume(Part::Kafka).expect("Kafka goes on");
     }
 
     /// Lets a frozen database server go on.
@@ -193,37 +148,14 @@ impl OwnStack {
     /// # Panics
     /// When it does not run.
     pub fn continue_postgres(&self) {
-        assert!(
-            self.processes.resume(POSTGRES).expect("PostgreSQL goes on"),
-            "PostgreSQL runs"
-        );
+        self.backing
+            .resume(Part::Postgres)
+            .expect("PostgreSQL goes on");
     }
 
-    /// The processes, for anything else: further programs started through them end with the test, too.
+    /// Local processes, for anything else: programs started through them end with the test, too.
     #[must_use]
     pub fn processes(&self) -> &Processes {
-        &self.processes
+        self.backing.processes()
     }
-}
-
-/// Where the tests of this checkout find Kafka and PostgreSQL.
-fn sources() -> Sources {
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."));
-    Sources {
-        dist: checkout.join(".sandbox/dist"),
-        kafka_home: std::env::var_os("KAFKA_HOME").map(PathBuf::from),
-        pg_bin: std::env::var_os("PG_BIN").map(PathBuf::from),
-    }
-}
-
-/// A folder of its own for each stack, where also another user can go: PostgreSQL does not run as root.
-fn fresh_folder() -> PathBuf {
-    let folder = tempfile::Builder::new()
-        .prefix("saga-sandbox-test-")
-        .tempdir()
-        .expect("a temporary folder");
-    // From here on the keepers remove it: they outlive a process that is killed.
-    folder.keep()
 }

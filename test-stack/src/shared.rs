@@ -1,5 +1,6 @@
 //! A broker and a database server for all tests.
 
+use crate::backing::Choice;
 use crate::own::{OwnStack, exclusive};
 use local_runtime::database::Server;
 use tokio::sync::OnceCell;
@@ -33,6 +34,8 @@ pub async fn shared() -> &'static Stack {
     reason = "these two are the settings of a test"
 )]
 async fn start() -> Stack {
+    // A setting that means nothing is told also when it would not be needed.
+    Choice::made();
     match (std::env::var(KAFKA), std::env::var(POSTGRES)) {
         (Ok(bootstrap), Ok(postgres)) => {
             let address = postgres.parse().unwrap_or_else(|_| {

@@ -8,15 +8,14 @@
 )]
 
 use local_runtime::database::Server;
-use local_runtime::kafka::KAFKA;
-use local_runtime::postgres::POSTGRES;
-use local_runtime::process::State;
-use local_runtime::tree::{Activity, Identity};
+use local_runtime::process::Program;
 use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use test_stack::{OwnStack, eventually, exclusive, shared};
+use test_stack::{eventually, exclusive, shared};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -56,33 +55,59 @@ async fn a_killed_database_comes_back_with_what_was_committed() {
     );
 }
 
+/// A client that is connected, and stays so.
+struct Session {
+    questions: tokio::process::ChildStdin,
+    answers: tokio::io::Lines<tokio::io::BufReader<tokio::process::ChildStdout>>,
+    _psql: tokio::process::Child,
+}
+
+impl Session {
+    fn with(server: Server) -> Self {
+        let mut psql = tokio::process::Command::new("psql")
+            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+            .arg(server.admin_url("postgres"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self {
+            questions: psql.stdin.take().unwrap(),
+            answers: tokio::io::BufReader::new(psql.stdout.take().unwrap()).lines(),
+            _psql: psql,
+        }
+    }
+
+    async fn ask(&mut self, number: u8) {
+        let question = format!("SELECT {number};\n");
+        self.questions.write_all(question.as_bytes()).await.unwrap();
+    }
+
+    async fn answer(&mut self) -> String {
+        self.answers.next_line().await.unwrap().unwrap()
+    }
+}
+
 #[tokio::test]
 async fn pausing_the_database_freezes_the_backend_of_every_client() {
     let own = exclusive().await;
     let server = own.server();
-    let mut clients = tokio::task::JoinSet::new();
-    clients.spawn(server_sleeps(server));
-    let backend = eventually(SOON, "a backend that works for a client", async || {
-        let busy = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
-        let pid = server.sql("postgres", busy).await.unwrap();
-        pid.parse::<i32>().map_err(|_| format!("{pid:?}"))
-    });
-    let backend = Identity::of(backend.await).unwrap().unwrap();
+    let mut session = Session::with(server);
+    session.ask(1).await;
+    assert_eq!(session.answer().await, "1");
 
     own.pause_postgres();
-    eventually(SOON, "the backend is frozen", async || {
-        match backend.activity().unwrap() {
-            Some(Activity::Paused) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
-    assert!(
-        !server.answers().await,
-        "a frozen server must accept nobody"
-    );
+    session.ask(2).await;
+    tokio::select! {
+        biased;
+        answer = session.answer() => panic!("a frozen backend answers {answer}"),
+        // Takes a second, in which a backend that is not frozen would have answered.
+        accepted = server.answers() => assert!(!accepted, "a frozen server must accept nobody"),
+    }
 
     own.continue_postgres();
+    assert_eq!(session.answer().await, "2");
     eventually(SOON, "the server accepts clients again", async || {
         if server.answers().await {
             Ok(())
@@ -91,33 +116,32 @@ async fn pausing_the_database_freezes_the_backend_of_every_client() {
         }
     })
     .await;
-    assert_eq!(backend.activity().unwrap(), Some(Activity::Running));
-}
-
-async fn server_sleeps(server: Server) {
-    // Ends with an error when the test is over and the server goes.
-    let _ended = server.sql("postgres", "SELECT pg_sleep(60)").await;
 }
 
 #[tokio::test]
 async fn a_stopped_broker_answers_again_on_the_same_port_after_its_start() {
     let own = exclusive().await;
     let bootstrap = own.bootstrap();
+    let address: SocketAddr = bootstrap.parse().unwrap();
     own.stop_kafka().await;
-    assert_eq!(state(&own, KAFKA), State::Ended(Some(143)));
+    nobody_listens(&[address]).await;
     own.start_kafka().await;
-    assert_eq!(state(&own, KAFKA), State::Running);
     assert_eq!(own.bootstrap(), bootstrap);
+    TcpStream::connect(address).unwrap();
 }
 
-fn state(own: &OwnStack, name: &str) -> State {
-    own.processes()
-        .state(&own.processes().record(name).unwrap().unwrap())
-        .unwrap()
+async fn nobody_listens(addresses: &[SocketAddr]) {
+    eventually(SOON, "nobody listens", async || {
+        match addresses.iter().find(|one| TcpStream::connect(one).is_ok()) {
+            Some(one) => Err(format!("somebody on {one}")),
+            None => Ok(()),
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_killed_test_leaves_neither_processes_nor_files() {
+async fn a_killed_test_leaves_neither_processes_nor_files_nor_containers() {
     let mut test = Command::new(std::env::current_exe().unwrap())
         .args([
             "--ignored",
@@ -135,36 +159,60 @@ async fn a_killed_test_leaves_neither_processes_nor_files() {
         .unwrap();
     let [folder, kafka, postgres] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
     let folder = PathBuf::from(folder);
-    let alive = [kafka, postgres].map(|pid| Identity::of(pid.parse().unwrap()).unwrap().unwrap());
+    let addresses = [kafka, postgres].map(|address| address.parse().unwrap());
     assert!(folder.is_dir());
+    assert!(addresses.iter().all(|one| TcpStream::connect(one).is_ok()));
+    assert_eq!(containers(test.id()).len(), if in_docker() { 2 } else { 0 });
 
     test.kill().unwrap();
     test.wait().unwrap();
-    eventually(
-        SOON,
-        "broker, database and their folder are gone",
-        async || {
-            let left: Vec<_> = alive.iter().filter(|process| process.lives()).collect();
-            if left.is_empty() && !folder.exists() {
-                Ok(())
-            } else {
-                Err(format!("{left:?} in {}", folder.display()))
-            }
-        },
-    )
+    nobody_listens(&addresses).await;
+    eventually(SOON, "folder and containers are gone", async || {
+        let left = containers(test.id());
+        if left.is_empty() && !folder.exists() {
+            Ok(())
+        } else {
+            Err(format!("{left:?} and {}", folder.display()))
+        }
+    })
     .await;
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test's setting")]
+fn in_docker() -> bool {
+    std::env::var("SANDBOX_TEST_STACK").is_ok_and(|stack| stack == "docker")
+}
+
+/// The containers of a test process.
+fn containers(pid: u32) -> Vec<String> {
+    if !in_docker() {
+        return Vec::new();
+    }
+    let listed = Command::new("docker")
+        .args(["ps", "--all", "--filter", "label=saga-sandbox.test"])
+        .args(["--format", "{{.Label \"saga-sandbox.test\"}} {{.Image}}"])
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let own = listed
+        .lines()
+        .filter(|line| line.starts_with(&format!("{pid}-")));
+    own.map(str::to_owned).collect()
+}
+
 #[tokio::test]
-#[ignore = "the victim of a_killed_test_leaves_neither_processes_nor_files, which starts it"]
+#[ignore = "the victim of a_killed_test_leaves_neither_processes_nor_files_nor_containers, which starts it"]
 async fn holds_a_stack_until_it_is_killed() {
     let own = exclusive().await;
-    let pid = |name| own.processes().record(name).unwrap().unwrap().process.pid;
+    let mut sleeper = Program::new("sleeper", "sleep");
+    sleeper.arguments = vec!["600".into()];
+    own.processes().start(&sleeper).await.unwrap();
     println!(
         "holds: {} {} {}",
         own.processes().home().folder().display(),
-        pid(KAFKA),
-        pid(POSTGRES)
+        own.bootstrap(),
+        own.server().0
     );
     // Ends by itself when the test that started it is gone.
     std::io::stdin().lines().for_each(drop);

@@ -18,42 +18,40 @@ use crate::terminal::{note, say};
 
 /// Which tests.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ./sandbox test\n  ./sandbox test redelivery")]
+#[command(
+    after_help = "Examples:\n  ./sandbox test\n  ./sandbox test redelivery\n  SANDBOX_TEST_STACK=docker ./sandbox test outage"
+)]
 pub struct Test {
+    /// What broker and database of the tests are: processes of this machine, or containers
+    #[arg(long, env = "SANDBOX_TEST_STACK", value_enum, default_value_t = Stack::Local)]
+    stack: Stack,
+
     /// Only tests whose name contains this
     filter: Option<String>,
 }
 
-/// Builds the binaries, starts a broker and a database on free ports, runs the tests, and ends with one line that counts them.
-/// Whatever it started ends with it.
+/// What a broker and a database of tests are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Stack {
+    /// One pair of processes for the whole run
+    Local,
+    /// Containers: each test program starts its own
+    Docker,
+}
+
+/// Builds the binaries, runs the tests on a broker and a database that exist for this run only, and ends with one line that counts
+/// them. Whatever it started ends with it.
 pub async fn run(args: Test, sandbox: &Sandbox) -> Result<()> {
     let hold = sandbox.interrupt().hold()?;
     provision::fetch(sandbox, false, &hold).await?;
     // Some tests start the services as processes of their own.
     provision::build(sandbox, false, &hold).await?;
 
-    let home = Home::at(&fresh_folder()?)?;
-    // Guarded: they end when this process does, in whatever way, and their data with them.
-    let processes = Processes::guarded(&home);
-    let backends = Backends::on_free_ports(&home, &sandbox.sources().installed()?)?;
-    note("starting Kafka and PostgreSQL for the tests");
-    hold.or(backends.start(&processes)).await?;
-
-    let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--release", "--workspace", "--no-fail-fast"]);
-    cargo
-        .arg("--manifest-path")
-        .arg(sandbox.checkout().join("Cargo.toml"));
-    cargo.args(args.filter.iter());
-    cargo.env("SANDBOX_TEST_KAFKA", backends.kafka.bootstrap());
-    cargo.env(
-        "SANDBOX_TEST_POSTGRES",
-        backends.postgres.server().0.to_string(),
-    );
-    let outcome = watch(cargo, &hold).await;
-    // In good order while there is time for it; the guards see to the rest.
-    backends.stop(&processes).await?;
-    let (tests, status) = outcome?;
+    let cargo = cargo(&args, sandbox);
+    let (tests, status) = match args.stack {
+        Stack::Local => on_one_stack(cargo, sandbox, &hold).await?,
+        Stack::Docker => watch(cargo, &hold).await?,
+    };
 
     // A test program that did not build or crashed has no line of its own.
     let failed = if tests.failed == 0 && !status.success() {
@@ -72,6 +70,44 @@ pub async fn run(args: Test, sandbox: &Sandbox) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn cargo(args: &Test, sandbox: &Sandbox) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--release", "--workspace", "--no-fail-fast"]);
+    cargo
+        .arg("--manifest-path")
+        .arg(sandbox.checkout().join("Cargo.toml"));
+    cargo.args(args.filter.iter());
+    let stack = match args.stack {
+        Stack::Local => "local",
+        Stack::Docker => "docker",
+    };
+    cargo.env("SANDBOX_TEST_STACK", stack);
+    cargo
+}
+
+/// Runs the tests on one broker and one database, which are local processes on free ports.
+async fn on_one_stack(
+    mut cargo: Command,
+    sandbox: &Sandbox,
+    hold: &Hold,
+) -> Result<(Tally, ExitStatus)> {
+    let home = Home::at(&fresh_folder()?)?;
+    // Guarded: they end when this process does, in whatever way, and their data with them.
+    let processes = Processes::guarded(&home);
+    let backends = Backends::on_free_ports(&home, &sandbox.sources().installed()?)?;
+    note("starting Kafka and PostgreSQL for the tests");
+    hold.or(backends.start(&processes)).await?;
+    cargo.env("SANDBOX_TEST_KAFKA", backends.kafka.bootstrap());
+    cargo.env(
+        "SANDBOX_TEST_POSTGRES",
+        backends.postgres.server().0.to_string(),
+    );
+    let outcome = watch(cargo, hold).await;
+    // In good order while there is time for it; the guards see to the rest.
+    backends.stop(&processes).await?;
+    outcome
 }
 
 /// How many tests passed and failed.
