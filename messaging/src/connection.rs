@@ -137,7 +137,7 @@ mod tests {
     use std::time::Duration;
 
     use clap::Parser;
-    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
     use service_kit::Readiness;
     use shared_events::Service;
     use test_stack::eventually;
@@ -145,6 +145,8 @@ mod tests {
     use super::*;
     use crate::client::{consumer_config, create};
     use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};
+
+    impl ConsumerContext for Connection {}
 
     /// As soon as a person who has started a service with a wrong address wants to know.
     const SOON: Duration = Duration::from_secs(10);
