@@ -1,17 +1,13 @@
 //! Every librdkafka setting that is not a default, with its reason. The only place where the shop's Kafka clients are made.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use rdkafka::producer::FutureProducer;
-use rdkafka::statistics::Statistics;
-use service_kit::readiness::Component;
 use shared_events::Service;
 use uuid::Uuid;
 
+pub use crate::connection::{Connection, Need};
 use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};
 
 /// A transaction may stay open this long, milliseconds. Below the session time-out: a dead member's partitions stand still
@@ -21,108 +17,6 @@ pub(crate) const TRANSACTION_TIMEOUT_MS: u64 = 5_000;
 /// Largest record a producer sends, bytes: that of the dead-letter topics. librdkafka's default (1 000 000) is below the
 /// broker's (1 048 588): a poison record near the limit would block its partition for ever.
 const MESSAGE_MAX_BYTES: &str = "2097152";
-
-/// What a Kafka client says about itself: its log goes to ours, and whether a broker can be reached goes to readiness.
-#[derive(Clone)]
-pub struct Connection {
-    kafka: Component,
-    need: Need,
-    away: Arc<AtomicBool>,
-}
-
-/// What a service is without Kafka.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// Nothing: it is not ready.
-    Required,
-    /// Of use all the same: it is ready, but degraded.
-    Optional,
-}
-
-impl Need {
-    /// Says in the component that something is missing.
-    pub(crate) fn report(self, component: &Component, reason: &str) {
-        match self {
-            Self::Required => component.down(reason),
-            Self::Optional => component.degraded(reason),
-        }
-    }
-}
-
-impl Connection {
-    /// A client whose reachability is shown as this component.
-    pub fn new(kafka: Component, need: Need) -> Self {
-        need.report(&kafka, "no broker was reached yet");
-        Self {
-            kafka,
-            need,
-            away: Arc::new(AtomicBool::new(true)),
-        }
-    }
-
-    /// A broker answered.
-    pub fn reached(&self) {
-        if self.away.load(Ordering::Relaxed) {
-            self.away.store(false, Ordering::Relaxed);
-            self.kafka.ready();
-        }
-    }
-
-    /// No broker can be reached, and why.
-    pub fn lost(&self, reason: &str) {
-        self.away.store(true, Ordering::Relaxed);
-        self.need.report(&self.kafka, reason);
-    }
-}
-
-impl ClientContext for Connection {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // librdkafka repeats a refused connection for each try: an outage is said once, by readiness.
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-                tracing::error!(target: "librdkafka", facility, "{message}");
-            }
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
-                tracing::debug!(target: "librdkafka", facility, "{message}");
-            }
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                tracing::trace!(target: "librdkafka", facility, "{message}");
-            }
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::Resolve) => {
-                self.lost(&format!("{reason}{}", address_advice(reason)))
-            }
-            Some(RDKafkaErrorCode::AllBrokersDown) => self.lost(reason),
-            Some(RDKafkaErrorCode::BrokerTransportFailure) if self.away.load(Ordering::Relaxed) => {
-                self.lost(reason)
-            }
-            _ => tracing::debug!(target: "librdkafka", %error, reason),
-        }
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        if statistics
-            .brokers
-            .values()
-            .any(|broker| broker.state == "UP" && broker.nodeid >= 0)
-        {
-            self.reached();
-        }
-    }
-}
-
-/// The mistake everybody makes once: each of the broker's two addresses works on one side only.
-fn address_advice(reason: &str) -> &'static str {
-    if reason.contains("kafka:29092") {
-        "; kafka:29092 is the broker's address inside Docker's network: from the host use localhost:9092 (KAFKA_BOOTSTRAP_SERVERS)"
-    } else {
-        ""
-    }
-}
 
 fn base(kafka: &KafkaSettings, client_id: &str) -> ClientConfig {
     let mut config = ClientConfig::new();

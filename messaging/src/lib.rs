@@ -11,6 +11,7 @@
 
 pub mod client;
 pub mod cluster;
+mod connection;
 pub mod controls;
 pub mod database;
 pub mod dead_letter;

@@ -195,3 +195,43 @@ async fn an_order_told_again_is_answered_with_the_same_bytes_also_by_another_pro
     }
     service.stop().await;
 }
+
+fn process(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_payment-service"));
+    let output = program.args(arguments).envs(variables.iter().copied());
+    let output = output.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn health_asks_whatever_the_other_settings_are_and_nobody_there_is_one_line() {
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    let (code, said) = process(&["health"], &[("PORT", &port), ("BATCH_MAX", "nonsense")]);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(said, format!("nobody listens on 127.0.0.1:{port}\n"));
+    let (_, help) = process(&["--help"], &[]);
+    assert!(help.contains("health"), "{help}");
+}
+
+#[test]
+fn settings_that_are_there_but_empty_are_the_defaults() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let empty = [
+        "BIND_ADDR",
+        "SLOT",
+        "BATCH_MAX",
+        "CRASH_AT",
+        "DRAIN_TIMEOUT",
+        "KAFKA_CONSUMER_FETCH_MIN_BYTES",
+    ];
+    let mut variables: Vec<_> = empty.into_iter().map(|name| (name, "")).collect();
+    variables.push(("PORT", &port));
+    let (code, said) = process(&[], &variables);
+    // So far it comes only with settings that are right.
+    assert!(said.contains(&format!("port {port} is taken")), "{said}");
+    assert_eq!(code, Some(1), "{said}");
+}

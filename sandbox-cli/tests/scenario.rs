@@ -48,6 +48,22 @@ fn wait_for(file: &Path) {
 }
 
 #[test]
+fn a_scenario_is_played_in_one_way_and_its_steps_know_in_which() {
+    let folder = scenario(
+        "# Two ways\n## Look\n```sh\necho \"$SANDBOX_MODE ${KAFKA_PORT-none}\" > DIR/seen\n```\n```sh docker\ntouch DIR/docker\n```\n",
+    );
+    for (way, seen) in [("docker", "docker none\n"), ("local", "local 9092\n")] {
+        let mut play = sandbox(&["scenario", "--way", way, &path(&folder)]);
+        let output = play.env_remove("KAFKA_PORT").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let found = std::fs::read_to_string(folder.path().join("seen")).unwrap();
+        assert_eq!(found, seen);
+        let docker = std::fs::remove_file(folder.path().join("docker"));
+        assert_eq!(docker.is_ok(), way == "docker");
+    }
+}
+
+#[test]
 fn a_scenario_that_fails_exits_with_1_and_says_which_step() {
     let folder = scenario(
         "# Broken\n## Break\n```sh\necho fine\n```\n## Fix\n```sh\nfalse\n```\n## Verify\n```sh\ntouch DIR/verified\n```\n## Restore\n```sh\ntouch DIR/restored\n```\n",

@@ -111,26 +111,27 @@ fn answer_health(mut command: Command) -> ! {
 /// The command without the variables that are set, but empty: Docker Compose can only pass an empty one on, not leave it out.
 /// An argument whose value may be left out (`num_args = 0..=1`) keeps its variable: there, empty is a value.
 pub fn without_empty_variables(command: Command) -> Command {
-    without_variables(command, |name| {
+    without_variables(command, &|name| {
         std::env::var_os(name)
             .as_deref()
             .is_some_and(OsStr::is_empty)
     })
 }
 
-fn without_variables(command: Command, is_empty: impl Fn(&OsStr) -> bool) -> Command {
+fn without_variables(command: Command, is_empty: &dyn Fn(&OsStr) -> bool) -> Command {
     let may_be_empty = |argument: &Arg| {
         let values = argument.get_num_args();
         values.is_some_and(|range| range.min_values() == 0)
     };
-    command.mut_args(|argument| {
-        let empty = argument.get_env().is_some_and(&is_empty);
+    let command = command.mut_args(|argument| {
+        let empty = argument.get_env().is_some_and(is_empty);
         if empty && !may_be_empty(&argument) {
             argument.env(None::<&'static str>)
         } else {
             argument
         }
-    })
+    });
+    command.mut_subcommands(|verb| without_variables(verb, is_empty))
 }
 
 /// Ends the process because of a setting: one line on stderr, exit code 2. For the rules between settings, which a service
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn an_empty_variable_counts_as_not_set_where_a_value_is_needed() {
         let empty = ["EXAMPLE_PORT", "EXAMPLE_POISON"];
-        let command = without_variables(Example::command(), |name| {
+        let command = without_variables(Example::command(), &|name| {
             empty.iter().any(|empty| name == *empty)
         });
         let variable = |id: &str| {

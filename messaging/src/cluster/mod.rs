@@ -56,7 +56,7 @@ pub enum ClusterError {
 /// The one mistake that everybody makes once, said instead of a bare "unreachable".
 fn hint(address: &str) -> &'static str {
     if address.contains("kafka:") {
-        ": the name kafka is known only inside Docker's network; from this machine it is 127.0.0.1:9092"
+        ": is it running? ./sandbox up kafka starts it (the name kafka is known inside Docker's network only; from the host it is 127.0.0.1:9092)"
     } else {
         ": is it running? ./sandbox up kafka starts it"
     }

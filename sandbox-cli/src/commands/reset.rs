@@ -39,7 +39,7 @@ pub async fn run(_: Reset, sandbox: &Sandbox) -> Result<()> {
     stack.require_free_ports(&Wanted {
         kafka: true,
         postgres: true,
-        slots: Vec::new(),
+        ..Wanted::default()
     })?;
     {
         let _progress = Progress::new("emptying topics, groups and databases");

@@ -26,9 +26,13 @@ pub struct Restart {
     /// Go back to this setting's default
     #[arg(long, value_name = "NAME")]
     unset: Vec<String>,
+
+    /// Do not wait until its instances are ready
+    #[arg(long)]
+    no_wait: bool,
 }
 
-/// Stops all instances at once and starts them again; waits until they are ready. Instances that had ended are started too.
+/// Stops all instances at once and starts them again; waits until they are ready, unless told not to. Instances that had ended are started too.
 pub async fn run(args: Restart, sandbox: &Sandbox) -> Result<()> {
     let service = args.service;
     let mut names = args.set.iter().map(|one| &one.name).chain(&args.unset);
@@ -56,6 +60,7 @@ pub async fn run(args: Restart, sandbox: &Sandbox) -> Result<()> {
     memory.save(stack.home().folder())?;
     let wanted = Wanted {
         slots,
+        no_wait: args.no_wait,
         ..Wanted::default()
     };
     let brought = stack.bring(&wanted, &hold).await?;

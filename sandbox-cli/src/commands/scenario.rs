@@ -30,6 +30,10 @@ pub struct Scenario {
     #[arg(long, conflicts_with = "json")]
     pub step: bool,
 
+    /// The way in which the stack runs: the blocks of the other way are left out
+    #[arg(long, env = "SANDBOX_MODE", value_enum, default_value = "local")]
+    pub way: Way,
+
     /// Print JSON, with everything the steps printed
     #[arg(long)]
     pub json: bool,
@@ -42,14 +46,14 @@ pub async fn run(args: Scenario, sandbox: &Sandbox) -> Result<()> {
             "--step asks before each step, and needs a terminal for it",
         ));
     }
-    let scenarios = load(&args.names, &sandbox.checkout().join("scenarios"))?;
+    let scenarios = load(&args.names, &sandbox.checkout().join("scenarios"), args.way)?;
     if args.list {
         list(&scenarios, args.json);
         return Ok(());
     }
     let stage = Stage {
         root: sandbox.checkout().to_owned(),
-        variables: variables(sandbox),
+        variables: variables(sandbox, args.way),
     };
     let narrator = if args.json {
         Narrator::silent()
@@ -97,7 +101,7 @@ fn list(scenarios: &[Playable], as_json: bool) {
     }
 }
 
-fn load(names: &[String], folder: &Path) -> Result<Vec<Playable>> {
+fn load(names: &[String], folder: &Path, way: Way) -> Result<Vec<Playable>> {
     let known = known(folder)?;
     let mut folders: Vec<PathBuf> = Vec::new();
     for name in names {
@@ -117,10 +121,9 @@ fn load(names: &[String], folder: &Path) -> Result<Vec<Playable>> {
     if names.is_empty() {
         folders = known.iter().map(|name| folder.join(name)).collect();
     }
-    // Local, since a scenario of Docker's needs Docker's way of running, which this program does not have yet.
     folders
         .iter()
-        .map(|folder| Playable::load(folder, Way::Local))
+        .map(|folder| Playable::load(folder, way))
         .collect()
 }
 
@@ -140,8 +143,17 @@ fn known(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// So that the `./sandbox` of a step means the stack that this one means, also when that was named by options.
-fn variables(sandbox: &Sandbox) -> BTreeMap<String, String> {
+/// So that the `./sandbox` of a step means the stack that this one means, also when that was named by options. Docker Compose
+/// has its own ideas of it, in `.env`.
+fn variables(sandbox: &Sandbox, way: Way) -> BTreeMap<String, String> {
+    let mode = |name: &str| ("SANDBOX_MODE".to_owned(), name.to_owned());
+    match way {
+        Way::Docker => BTreeMap::from([mode("docker")]),
+        Way::Local => local(sandbox).chain([mode("local")]).collect(),
+    }
+}
+
+fn local(sandbox: &Sandbox) -> impl Iterator<Item = (String, String)> {
     let settings = sandbox.settings();
     let variables = [
         ("SANDBOX_HOME", sandbox.home().display().to_string()),
@@ -153,7 +165,6 @@ fn variables(sandbox: &Sandbox) -> BTreeMap<String, String> {
         ("KAFKA_PORT", settings.kafka_port.to_string()),
         ("POSTGRES_PORT", settings.postgres_port.to_string()),
     ];
-    variables
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+    let variables = variables.into_iter();
+    variables.map(|(name, value)| (name.to_owned(), value))
 }

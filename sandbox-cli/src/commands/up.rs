@@ -32,6 +32,10 @@ pub struct Up {
     /// Start the binaries that are there, built or not since the last change
     #[arg(long)]
     pub no_build: bool,
+
+    /// Do not wait until the services are ready
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 /// Brings it up and shows where everything is.
@@ -39,7 +43,10 @@ pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
     let hold = sandbox.interrupt().hold()?;
     let stack = Stack::open(sandbox)?;
     let _lock = hold.or(stack.lock()).await?;
-    let wanted = wanted(&stack, &args.targets)?;
+    let wanted = Wanted {
+        no_wait: args.no_wait,
+        ..wanted(&stack, &args.targets)?
+    };
     // Checked before anything that takes time, and again before anything starts.
     stack.require_free_ports(&wanted)?;
     if !wanted.slots.is_empty() && !args.no_build {
@@ -49,8 +56,9 @@ pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
     let begun = Instant::now();
     let brought = stack.bring(&wanted, &hold).await?;
     tell(&brought);
+    let what = if args.no_wait { "started" } else { "ready" };
     note(format_args!(
-        "ready after {:.1} s",
+        "{what} after {:.1} s",
         begun.elapsed().as_secs_f64()
     ));
     show_addresses(&stack).await
@@ -72,12 +80,13 @@ fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
             kafka: true,
             postgres: true,
             slots,
+            ..Wanted::default()
         });
     }
     let mut wanted = Wanted {
         kafka: targets.contains(&AnyTarget::Kafka),
         postgres: targets.contains(&AnyTarget::Postgres),
-        slots: Vec::new(),
+        ..Wanted::default()
     };
     for target in targets {
         if let AnyTarget::Service(target) = target {

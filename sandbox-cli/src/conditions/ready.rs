@@ -7,7 +7,7 @@ use crate::target::Target;
 /// Services, or instances of them, that are ready.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:  ./sandbox wait ready inventory-service\n\nEvery running instance has to be ready; /health/ready of each is asked."
+    after_help = "Examples:\n  ./sandbox wait ready inventory-service\n  ./sandbox wait ready payment-service --not --within 30s     prints why it is not\n\nEvery running instance has to be ready; /health/ready of each is asked."
 )]
 pub struct AreReady {
     /// Which; without any: all three services

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 const MOST: Duration = Duration::from_secs(300);
 
 /// A way of running the stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Way {
     /// Processes of this machine.
     Local,

@@ -5,6 +5,8 @@
 //! (what a service says about itself), [`memory`] (what is kept between two commands), [`journal`] (the logs as one).
 
 pub mod backends;
+#[cfg(test)]
+mod compose_file;
 pub mod examination;
 pub mod finding;
 pub mod interrupt;

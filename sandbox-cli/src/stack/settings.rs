@@ -68,27 +68,22 @@ impl std::str::FromStr for Assignment {
     }
 }
 
+/// The names of all settings of a service, sorted.
+pub(super) fn names(service: Service) -> Vec<String> {
+    let variable = |name: &str| format!("{TUNING}{}", name.replace('.', "_").to_ascii_uppercase());
+    let plain = COMMON.iter().chain(own(service));
+    let plain = plain.map(|name| (*name).to_owned());
+    let mut names: Vec<String> = plain.chain(TUNABLE.into_iter().map(variable)).collect();
+    names.sort();
+    names
+}
+
 /// Whether the service has a setting of this name; the error lists those it has.
 pub fn known(service: Service, name: &str) -> Result<()> {
-    let tuning = name.strip_prefix(TUNING).is_some_and(|rest| {
-        TUNABLE
-            .iter()
-            .any(|known| known.replace('.', "_").to_ascii_uppercase() == rest)
-    });
-    if tuning || COMMON.contains(&name) || own(service).contains(&name) {
+    let names = names(service);
+    if names.iter().any(|known| known == name) {
         return Ok(());
     }
-    let mut names: Vec<String> = COMMON
-        .iter()
-        .chain(own(service))
-        .map(|name| (*name).to_owned())
-        .collect();
-    names.extend(
-        TUNABLE
-            .iter()
-            .map(|name| format!("{TUNING}{}", name.replace('.', "_").to_ascii_uppercase())),
-    );
-    names.sort();
     Err(Usage::error(format_args!(
         "{service} has no setting {name}; it has {}",
         names.join(", ")

@@ -22,6 +22,8 @@ pub struct Wanted {
     pub postgres: bool,
     /// Instances of services.
     pub slots: Vec<Slot>,
+    /// Only start the services. Broker and database are waited for all the same: the topics and databases are made in them.
+    pub no_wait: bool,
 }
 
 /// What became of each process that was wanted.
@@ -48,7 +50,7 @@ impl Wanted {
 }
 
 impl Stack<'_> {
-    /// Brings up what is wanted and waits until it is ready. On Ctrl-C, stops again what this call started, in order, and
+    /// Brings up what is wanted and waits until it is ready, unless that is not wanted. On Ctrl-C, stops again what this call started, in order, and
     /// fails. The caller holds the lock.
     pub async fn bring(&self, wanted: &Wanted, hold: &Hold) -> Result<Brought> {
         let brought = self.survey(wanted)?;
@@ -143,6 +145,9 @@ impl Stack<'_> {
         services
             .into_iter()
             .fold(kafka.and(postgres), Result::and)?;
+        if wanted.no_wait {
+            return Ok(());
+        }
 
         let away = self.away()?;
         if !away.is_empty() && !wanted.slots.is_empty() {

@@ -48,6 +48,46 @@ fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
 }
 
 #[test]
+fn inside_the_containers_network_a_verb_of_the_host_is_refused_and_nothing_is_written() {
+    let rig = Rig::new();
+    let folder = rig.home().join("not-there");
+    let inside = |arguments: &[&str]| {
+        let mut command = rig.command(arguments);
+        command.env("SANDBOX_INSIDE", "true");
+        // Nobody listens there, and nobody is told names of this stack's services.
+        command.env("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1");
+        command.env("SANDBOX_HOME", &folder).output().unwrap()
+    };
+    for host in [
+        &["up"][..],
+        &["kill", "kafka"],
+        &["logs"],
+        &["expect", "settings", "payment-service"],
+    ] {
+        let output = inside(host);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{host:?}: {errors}");
+        assert!(errors.contains("on the host"), "{host:?}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{host:?}: {errors}");
+    }
+    let output = inside(&["order"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("order-service does not run"), "{errors}");
+    assert!(!folder.exists());
+    assert_eq!(rig.run(&["reset-data"]).code, 2);
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let rig = Rig::new();
+    let mut url = rig.command(&["url", "order-service"]);
+    let output = url.env("ORDER_PORT", "").output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.stdout, b"http://127.0.0.1:3000\n", "{errors}");
+}
+
+#[test]
 fn a_setting_that_is_none_is_answered_with_those_there_are() {
     let ran = Rig::new().run(&["restart", "inventory-service", "--set", "POISON_PRODUKT="]);
     for name in [

@@ -102,6 +102,29 @@ fn a_service_sees_nothing_of_the_shell_it_is_started_from() {
 }
 
 #[test]
+fn without_waiting_a_service_is_started_that_never_is_ready_and_it_is_told_why_not() {
+    let rig = Rig::shared();
+    let wrong = "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1";
+    rig.good(&["restart", SERVICE, "--no-wait", "--set", wrong]);
+    let not = ["wait", "ready", SERVICE, "--not", "--within", "10s"];
+    rig.good(&not);
+    let why = "localhost is the container";
+    until("its readiness explains a refused loopback address", || {
+        let seen = rig.good(&not);
+        if seen.contains(why) {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    });
+    let doctor = rig.run(&["doctor"]).output;
+    assert!(doctor.contains(why), "{doctor}");
+    let status = rig.good(&["status"]);
+    assert!(status.contains(why), "{status}");
+    rig.good(&["restart", SERVICE, "--unset", "KAFKA_BOOTSTRAP_SERVERS"]);
+}
+
+#[test]
 fn a_wrong_broker_address_is_explained_and_ctrl_c_ends_the_wait_but_nothing_that_ran_before() {
     let rig = Rig::shared();
     let others: Vec<_> = ["kafka", "postgres", "order-service.1"]

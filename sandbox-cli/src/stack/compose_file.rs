@@ -1,0 +1,89 @@
+//! docker-compose.yml and .env.example, held to the settings that the services have. Read line by line: what these tests ask of
+//! the file is no more than its lines.
+
+use std::collections::BTreeSet;
+
+use shared_events::Service;
+
+use super::settings::names;
+
+const COMPOSE: &str = include_str!("../../../docker-compose.yml");
+const EXAMPLE: &str = include_str!("../../../.env.example");
+
+/// What Compose gives a service that `restart --set` does not change: where it is in its network.
+const PLACE: [&str; 3] = ["DATABASE_URL", "NAME_PREFIX", "SLOT"];
+
+const fn prefix(service: Service) -> &'static str {
+    match service {
+        Service::Order => "ORDER",
+        Service::Payment => "PAYMENT",
+        Service::Inventory => "INVENTORY",
+    }
+}
+
+/// Name and value of each line of the service's `environment:`.
+fn environment(service: Service) -> Vec<(&'static str, &'static str)> {
+    let key = format!("  {service}:");
+    let of_service = COMPOSE.lines().skip_while(|line| *line != key).skip(1);
+    let block = of_service
+        .take_while(|line| line.starts_with("    ") || line.is_empty())
+        .skip_while(|line| *line != "    environment:")
+        .skip(1)
+        .take_while(|line| line.starts_with("      "));
+    let lines = block.map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split_once(": ").unwrap()).collect()
+}
+
+/// How the file has to pass a setting on, so that it can be changed from outside.
+fn passed(service: Service, name: &str) -> String {
+    let default = match name {
+        "KAFKA_BOOTSTRAP_SERVERS" => "kafka:29092",
+        "POISON_PRODUCT" => "prod_ignore",
+        _ => "",
+    };
+    format!("${{{}_{name}-{default}}}", prefix(service))
+}
+
+#[test]
+fn the_compose_file_passes_every_setting_of_every_service_and_no_other() {
+    for service in Service::ALL {
+        let environment = environment(service);
+        for name in names(service) {
+            let found = environment.iter().find(|(known, _)| *known == name);
+            let value = found.map(|(_, value)| (*value).to_owned());
+            assert_eq!(value, Some(passed(service, &name)), "{service}: {name}");
+        }
+        let known: BTreeSet<String> = names(service).into_iter().collect();
+        for (name, _) in &environment {
+            assert!(
+                known.contains(*name) || PLACE.contains(name),
+                "{service} is given {name}, which it does not know"
+            );
+        }
+        let distinct: BTreeSet<_> = environment.iter().map(|(name, _)| name).collect();
+        assert_eq!(distinct.len(), environment.len(), "{service}: one twice");
+    }
+}
+
+/// The variables that stand in the file as `${NAME…`, but in comments.
+fn used() -> BTreeSet<&'static str> {
+    let lines = COMPOSE.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.starts_with('#'));
+    let places = lines.flat_map(|line| line.split("${").skip(1));
+    let end = |rest: &str| rest.find(|c: char| !c.is_ascii_uppercase() && c != '_');
+    places.map(|rest| &rest[..end(rest).unwrap()]).collect()
+}
+
+/// The variables that the example sets.
+fn explained() -> BTreeSet<&'static str> {
+    let lines = EXAMPLE.lines().filter(|line| !line.starts_with('#'));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    pairs.map(|(name, _)| name).collect()
+}
+
+#[test]
+fn every_variable_of_the_compose_file_is_explained_and_every_explained_one_is_used() {
+    let (used, explained) = (used(), explained());
+    assert!(used.contains("BIND_ADDR"), "{used:?}");
+    assert_eq!(used, explained);
+}
