@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by .ci/compose: counting, and looking at a project's containers.
 
-passed=0 failed=0
+passed=0 failed=0 child=''
 work=$(mktemp -d)
 
 pass() { passed=$((passed + 1)); }
@@ -12,9 +12,12 @@ check() {
   local name=$1 began=$SECONDS
   shift
   printf '\n=== %s\n' "$name"
-  (set -e; "$@") </dev/null 2>&1
-  # Asked on a line of its own: in a condition bash would forget -e.
+  # In the background and waited for, so that a signal is answered at once.
+  (set -e; "$@") </dev/null 2>&1 &
+  child=$!
+  wait "$child"
   local code=$?
+  child=''
   if [ "$code" -eq 0 ]; then pass; else fail "$name"; fi
   printf '    %s s\n' "$((SECONDS - began))"
 }
@@ -88,3 +91,10 @@ all_confirmed() {
   equals 'orders confirmed' "$found" "$wanted"
 }
 stock() { ./sandbox psql inventory_db -Atc "SELECT quantity FROM products WHERE product_id = 'prod_burst'"; }
+
+# Those that kill, stop and pause the broker and the database they were given.
+tests_on_containers() {
+  SANDBOX_TEST_STACK=docker cargo test --release --workspace --test stack --test relay
+  all_swept() { [ -z "$(docker ps -aq --filter label=saga-sandbox.test)" ]; }
+  eventually 10 all_swept
+}
