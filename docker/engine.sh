@@ -66,15 +66,20 @@ holder() {
   if [ -n "$by" ]; then printf ' by %s' "$by"; fi
 }
 
-# Runs Compose with everything it says on standard error; when it fails, says in one line what that means, and stops.
-attempt() {
-  log=$state/compose.log
+# Builds the image. On a terminal BuildKit shows how far it is; elsewhere its hundreds of lines go into a file.
+build() {
+  # Else each build is another image by its attestation's time alone, and Compose would replace what runs.
+  export BUILDX_NO_DEFAULT_ATTESTATIONS=1
   mkdir -p "$state"
-  { compose "$@" 2>&1 && echo 0 >"$log.code" || echo 1 >"$log.code"; } | tee "$log" >&2
-  [ "$(cat "$log.code")" = 0 ] || fail "$(meaning "$(cat "$log")")"
+  if [ -t 2 ]; then
+    compose build kafka-setup >&2 && return
+  else
+    say "building the image: some minutes the first time (see $state/build.log)"
+  fi
+  compose build kafka-setup >"$state/build.log" 2>&1 || fail "$(meaning "$(cat "$state/build.log")")"
 }
 
-# The same in silence: for what takes a moment.
+# Compose in silence; when it fails, what that means in one line.
 quietly() {
   said=$(compose "$@" 2>&1) || fail "$(meaning "$said")"
 }

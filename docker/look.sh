@@ -54,10 +54,10 @@ verb_logs() {
   for target in ${targets:-$services}; do chosen="$chosen ${target%%.*}"; done
   # shellcheck disable=SC2086  # one word each
   if [ -n "$follow" ]; then
-    compose logs -f $tail $chosen
+    compose --ansi never logs -f $tail $chosen
   else
     # Each line begins with its time.
-    compose logs --no-color $tail $chosen | sort -s -t '|' -k 2
+    compose --ansi never logs $tail $chosen | sort -s -t '|' -k 2
   fi
 }
 
@@ -66,7 +66,7 @@ journey() {
   inside logs --order "$1"
   printf '\nLog lines that name it\n'
   # shellcheck disable=SC2086  # one word a service
-  lines=$(compose logs --no-color $services | grep -F -e "$1" | sort -s -t '|' -k 2 || true)
+  lines=$(compose --ansi never logs $services | grep -F -e "$1" | sort -s -t '|' -k 2 || true)
   printf '%s\n' "${lines:-none (what goes well is not logged one by one; RUST_LOG=debug does)}" | sed 's/^/  /'
 }
 

@@ -13,7 +13,7 @@ verb_up() {
   done
   began=$(date +%s)
   require_free_ports
-  if [ "$build" = yes ] && wants_ours; then attempt build kafka-setup; fi
+  if [ "$build" = yes ] && wants_ours; then build; fi
   [ "$build" = yes ] || require_images
   if [ -z "$targets" ]; then
     wake $services kafka postgres
@@ -22,7 +22,8 @@ verb_up() {
     # shellcheck disable=SC2086  # one word a target
     up_targets $targets
   fi
-  if [ "$waits" = yes ]; then await_ready; fi
+  # shellcheck disable=SC2046  # one word a service
+  if [ "$waits" = yes ]; then await_ready $(for target in $targets; do echo "${target%%.*}"; done); fi
   say "ready after $(($(date +%s) - began)) s"
   show_addresses
 }
@@ -88,9 +89,11 @@ count() {
 
 # All services, or those given, that were started.
 await_ready() {
+  # shellcheck disable=SC2086  # one word a service
   [ $# -gt 0 ] || set -- $services
   awaited=
   for service in "$@"; do
+    case $service in kafka | postgres) await_backend "$service"; continue ;; esac
     if [ -n "$(ids "$service" running restarting)" ]; then awaited="$awaited $service"; fi
   done
   [ -n "$awaited" ] || return 0
@@ -138,7 +141,8 @@ verb_reset() {
   quietly rm -sf $services
   forget_settings
   up_containers up -d --no-build kafka-setup postgres
-  await_postgres
+  await_backend kafka
+  await_backend postgres
   compose exec -T postgres psql --username postgres --quiet --set ON_ERROR_STOP=1 --file /docker-entrypoint-initdb.d/databases.sql 2>&1 |
     grep -v NOTICE >&2 || true
   inside reset-data >/dev/null
@@ -147,11 +151,15 @@ verb_reset() {
   echo "empty again after $(($(date +%s) - began)) s; running:${ran:- broker and database}"
 }
 
-await_postgres() {
+# Until the broker or the database answers. One that ends again and again will not.
+await_backend() {
   tries=0
-  until compose exec -T postgres pg_isready --host 127.0.0.1 --username postgres --quiet; do
+  until id=$(ids "$1" running) && [ -n "$id" ] && [ "$(docker inspect --format '{{.State.Health.Status}}' "$id")" = healthy ]; do
     tries=$((tries + 1))
-    [ $tries -lt 60 ] || fail "the database does not answer: ./sandbox logs postgres"
+    id=$(containers "$1" | cut -d ' ' -f 2)
+    if [ $tries -ge 90 ] || [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -ge 2 ]; then
+      fail "$(why_not "$1 does not come up: ./sandbox logs $1")"
+    fi
     sleep 1
   done
 }
@@ -219,7 +227,7 @@ verb_fetch() {
     say "pulling $image"
     said=$(docker pull "$image" 2>&1) || fail "$(meaning "$said")"
   done
-  attempt build kafka-setup
+  build
 }
 
 verb_demo() {
