@@ -16,6 +16,9 @@ use serde::Serialize;
 /// How long the log has heard enough of one state.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
 
+/// Reasons for one state that are logged as they come. The first is often no more than "not yet", the second says why.
+const SAY_AT_ONCE: u32 = 2;
+
 /// Whether a service can do its work, and if not, why not. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Readiness {
@@ -35,8 +38,8 @@ pub struct Component {
 struct Entry {
     name: &'static str,
     state: State,
-    /// When the log was told last.
-    said: Option<Instant>,
+    /// Reasons logged since the state became what it is, and when the last one was.
+    said: (u32, Option<Instant>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +79,7 @@ impl Readiness {
         components.push(Entry {
             name,
             state: State::Down("starting".to_owned()),
-            said: None,
+            said: (0, None),
         });
         Component {
             name,
@@ -157,8 +160,8 @@ impl Component {
         self.set(State::Down(reason.into()));
     }
 
-    /// Every change is logged, here. Another reason for the same state is, too, but not more often than now and then: a loop of
-    /// attempts has a new reason for each, and fills no log with them.
+    /// Every change is logged, here. Another reason for the same state is, too, but the third and later ones only now and then: a
+    /// loop of attempts has a new reason for each, and fills no log with them.
     fn set(&self, state: State) {
         let mut entries = self.readiness.entries();
         let Some(entry) = entries.get_mut(self.place) else {
@@ -167,13 +170,27 @@ impl Component {
         if entry.state == state {
             return;
         }
-        let same_kind = discriminant(&entry.state) == discriminant(&state);
-        let just_said = entry.said.is_some_and(|said| said.elapsed() < SAY_AGAIN);
-        if !(same_kind && just_said) {
+        if entry.is_news(&state) {
             state.say(self.name);
-            entry.said = Some(Instant::now());
         }
         entry.state = state;
+    }
+}
+
+impl Entry {
+    /// Whether the next state is to be logged; counted as logged, if so.
+    fn is_news(&mut self, next: &State) -> bool {
+        let (said, last) = match discriminant(&self.state) == discriminant(next) {
+            true => self.said,
+            false => (0, None),
+        };
+        let lately = last.is_some_and(|last| last.elapsed() < SAY_AGAIN);
+        let news = said < SAY_AT_ONCE || !lately;
+        self.said = match news {
+            true => (said + 1, Some(Instant::now())),
+            false => (said, last),
+        };
+        news
     }
 }
 
@@ -250,5 +267,25 @@ mod tests {
         );
         assert_eq!(body["components"][1]["reason"], "no broker answers");
         assert!(readiness.is_ready());
+    }
+
+    #[test]
+    fn the_first_reasons_of_a_state_are_logged_at_once_and_a_stream_of_them_is_not() {
+        let down = |reason: &str| State::Down(reason.to_owned());
+        let mut entry = Entry {
+            name: "kafka",
+            state: down("starting"),
+            said: (0, None),
+        };
+        let mut told = |next: State| {
+            let news = entry.is_news(&next);
+            entry.state = next;
+            news
+        };
+        assert!(told(down("not reached yet")));
+        assert!(told(down("connection refused, 1 ms")));
+        assert!(!told(down("connection refused, 2 ms")));
+        assert!(told(State::Ready));
+        assert!(told(down("connection lost")));
     }
 }
