@@ -1,8 +1,12 @@
 # One builder for all binaries, and one small image whose command names the one to run.
 #
-# Layers from what changes least to what changes most: the crates of others, our libraries, the tool, the services. Each step of
-# cargo has the same arguments, since other ones would choose other features and build everything anew.
+# Layers from what changes least to what changes most: the crates of others, our libraries, the tool, the services.
 FROM rust:1.95-slim-bookworm AS build
+
+# The same for each step: other arguments would choose other features and build everything anew. By name, and not the whole
+# workspace: what only tests need would make the binaries larger.
+ENV BUILD="cargo build --release --locked --bins \
+  --package inventory-service --package order-service --package payment-service --package sandbox-cli"
 
 # librdkafka is C, and what configures it refuses to go on without a C++ compiler.
 RUN apt-get update \
@@ -24,7 +28,7 @@ COPY test-stack/Cargo.toml test-stack/
 RUN for crate in */; do mkdir "$crate/src" && echo '//! Empty.' >"$crate/src/lib.rs"; done \
  && rm sandbox-cli/src/lib.rs \
  && for crate in *-service sandbox-cli; do printf '//! Empty.\nfn main() {}\n' >"$crate/src/main.rs"; done \
- && cargo build --release --locked --workspace --bins
+ && $BUILD
 
 # Cargo takes a source for unchanged that is older than what was built from its empty forerunner: hence `touch`.
 COPY shared-events shared-events
@@ -32,17 +36,17 @@ COPY service-kit service-kit
 COPY messaging messaging
 COPY local-runtime local-runtime
 RUN find shared-events service-kit messaging local-runtime -name '*.rs' -exec touch {} + \
- && cargo build --release --locked --workspace --bins
+ && $BUILD
 
 COPY sandbox-cli sandbox-cli
 RUN find sandbox-cli -name '*.rs' -exec touch {} + \
- && cargo build --release --locked --workspace --bins
+ && $BUILD
 
 COPY inventory-service inventory-service
 COPY order-service order-service
 COPY payment-service payment-service
 RUN find inventory-service order-service payment-service -name '*.rs' -exec touch {} + \
- && cargo build --release --locked --workspace --bins
+ && $BUILD
 
 FROM debian:bookworm-slim
 COPY --from=build \

@@ -28,18 +28,23 @@ killed_in_the_middle() {
   equals 'stock' "$(stock)" "$((before - $(sort -u "$orders" | wc -l)))"
 }
 
-# docker kill counts as stopped by hand: the restart policy leaves it dead, `up` brings it back.
+# docker kill counts as stopped by hand: the restart policy leaves it dead, `up` brings it back. The broker is killed while no
+# transaction is between its decision and its markers: Kafka 4.3.1 can forget the markers then (docs/failure-modes.md).
 backends_killed() {
-  local orders=$work/orders-backends placing before backend
+  local orders=$work/orders-backends placing before
   before=$(stock)
-  place 200 "$orders" &
+  ./sandbox wait lag --at-rest
+  docker kill "$(container kafka)" >/dev/null
+  place 100 "$orders.kafka"
+  docker compose up -d --no-deps kafka
+  ./sandbox wait ready --within 90s
+  place 200 "$orders.postgres" &
   placing=$!
-  for backend in kafka postgres; do
-    docker kill "$(container $backend)" >/dev/null
-    docker compose up -d --no-deps "$backend"
-    ./sandbox wait ready --within 90s
-  done
+  docker kill "$(container postgres)" >/dev/null
+  docker compose up -d --no-deps postgres
+  ./sandbox wait ready --within 90s
   wait "$placing"
+  cat "$orders.kafka" "$orders.postgres" >"$orders"
   eventually 90 all_confirmed "$orders"
   equals 'stock' "$(stock)" "$((before - $(sort -u "$orders" | wc -l)))"
 }

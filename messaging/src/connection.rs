@@ -122,7 +122,7 @@ impl ClientContext for Connection {
 /// The mistake everybody makes once: each of the broker's two addresses works on one side only. Worded for both sides, since a
 /// client does not know on which one it is.
 fn address_advice(reason: &str) -> &'static str {
-    if reason.contains("kafka:29092") {
+    if reason.contains("Failed to resolve 'kafka:29092'") {
         "; kafka:29092 is the broker's address inside Docker's network, while its container runs: from the host use localhost:9092 (KAFKA_BOOTSTRAP_SERVERS)"
     } else if reason.contains("Connection refused") && reason.contains("ipv4#127.") {
         "; no broker runs on this host; or this is a container, where localhost is the container itself: there use kafka:29092 (KAFKA_BOOTSTRAP_SERVERS)"
@@ -210,6 +210,8 @@ mod tests {
     fn the_address_inside_dockers_network_is_explained_to_the_host() {
         let advice = address_advice("kafka:29092/bootstrap: Failed to resolve 'kafka:29092'");
         assert!(advice.contains("from the host use localhost:9092"));
+        // There the name is known, and the broker is not up.
+        assert_eq!(address_advice("kafka:29092/1: Connection refused"), "");
         assert_eq!(address_advice("10.0.0.1:9092: Connection refused"), "");
     }
 }

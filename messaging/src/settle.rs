@@ -30,6 +30,12 @@ use crate::settings::{DeliveryMode, KafkaSettings};
 /// How long one call to the broker may take. Five in a row stay below `max.poll.interval.ms`.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Calls for one commit. A call that timed out is resumed by the next one (`rd_kafka_commit_transaction`), and its answer is final;
+/// what else could tell the outcome is the group's committed offsets, and these can stay unreadable: a broker that was killed
+/// between decision and markers of a transaction has been seen to forget the marker of the offsets (4.3.1), which only the next
+/// transaction of the same producer then writes.
+const COMMIT_CALLS: usize = 4;
+
 /// Between two looks at whether librdkafka has forgotten a delivered record: a future completes a moment before that, and a
 /// commit begun in that moment waits a full 100 ms (measured: 101 ms against 6.9 ms).
 const IN_FLIGHT_NAP: Duration = Duration::from_micros(20);
@@ -175,7 +181,7 @@ impl Settler {
         let started = Instant::now();
         let prepared = self.fill_transaction(consumer, settlement);
         prepared.map_err(|error| self.give_up(error, started))?;
-        let committed = self.producer()?.commit_transaction(CALL_TIMEOUT);
+        let committed = commit_patiently(self.producer()?);
         committed.map_err(|error| self.commit_failed(error, started))?;
         if !self.faults.keeps(Protection::OffsetsInTransaction) {
             self.faults.pass(CrashPoint::OutputsAcknowledged);
@@ -295,6 +301,18 @@ impl Settler {
             Unsettled::Failed(error)
         }
     }
+}
+
+fn commit_patiently(producer: &FutureProducer<Connection>) -> Result<(), KafkaError> {
+    for _ in 1..COMMIT_CALLS {
+        match producer.commit_transaction(CALL_TIMEOUT) {
+            Err(error) if is_timeout(&error) => {
+                tracing::warn!(%error, "the commit is not answered yet");
+            }
+            answered => return answered,
+        }
+    }
+    producer.commit_transaction(CALL_TIMEOUT)
 }
 
 /// Commits offsets at once and by themselves. Fenced by member and generation like a transaction.

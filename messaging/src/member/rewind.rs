@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 
 use crate::member::MemberError;
 use crate::member::assignment::{Assignment, Partition};
@@ -53,17 +53,17 @@ fn no_longer_assigned(code: Option<RDKafkaErrorCode>) -> bool {
 }
 
 /// Where a batch goes on whose commit was not answered. The group's committed offsets tell: they stand at the batch's end if it
-/// was committed after all, and before it if not. `None` while the coordinator does not answer.
+/// was committed after all, and before it if not. An error while the coordinator does not answer.
 pub(crate) fn after_unknown_commit(
     consumer: &BaseConsumer<Assignment>,
     starts: &Offsets,
-) -> Option<Offsets> {
+) -> KafkaResult<Offsets> {
     let names = consumer.context().names();
     let list = names.list(starts.keys().map(|partition| (*partition, Offset::Invalid)));
-    let committed = consumer.committed_offsets(list, COMMITTED_TIMEOUT).ok()?;
+    let committed = consumer.committed_offsets(list, COMMITTED_TIMEOUT)?;
     let mut to = starts.clone();
     for element in committed.elements() {
-        element.error().ok()?;
+        element.error()?;
         let Some(topic) = names.topic(element.topic()) else {
             continue;
         };
@@ -75,5 +75,5 @@ pub(crate) fn after_unknown_commit(
             *start = offset.max(*start);
         }
     }
-    Some(to)
+    Ok(to)
 }

@@ -111,14 +111,14 @@ impl<H: Handler> Loop<H> {
     /// transaction one way or the other; only then do the committed offsets tell which. Until it is known nothing is polled:
     /// reading the batch again could tell it twice, going on could skip it.
     fn resolve(&mut self, starts: Offsets) -> Result<(), MemberError> {
-        let outcome = self
-            .settler
-            .prepare()
-            .ok()
-            .and_then(|_| after_unknown_commit(&self.consumer, &starts));
+        let prepared = self.settler.prepare().map(drop);
+        let outcome = prepared.and_then(|()| {
+            after_unknown_commit(&self.consumer, &starts).map_err(Unsettled::Failed)
+        });
         match outcome {
-            Some(to) => seek(&self.consumer, &to),
-            None => {
+            Ok(to) => seek(&self.consumer, &to),
+            Err(error) => {
+                tracing::warn!(cause = %Chain(&error), "whether the last commit counted is not known yet");
                 self.unresolved = Some(starts);
                 self.back_off(self.failures);
                 self.failures += 1;
