@@ -141,7 +141,7 @@ fn a_wrong_broker_address_is_explained_and_ctrl_c_ends_the_wait_but_nothing_that
     let doctor = rig.run(&["doctor"]).output;
     let line = doctor
         .lines()
-        .find(|line| line.contains("inside Docker's network"))
+        .find(|line| line.contains("inside Docker's network only"))
         .unwrap_or_default();
     assert!(
         line.contains(&format!("127.0.0.1:{}", rig.port("KAFKA_PORT"))),
