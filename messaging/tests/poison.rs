@@ -213,7 +213,14 @@ async fn a_run_of_poison_halts_the_member_at_the_limit_and_each_resume_allows_as
             ))
             .await;
         assert!(!member.readiness.is_ready());
-        assert_eq!(rig.records(Topic::PaymentsDlq).await.len(), set_aside);
+        // A commit is answered when it is decided; readers see it when the markers are written, a moment later.
+        eventually(rig::DEADLINE, "as many letters", async || {
+            match rig.records(Topic::PaymentsDlq).await.len() {
+                found if found == set_aside => Ok(()),
+                found => Err(found),
+            }
+        })
+        .await;
         member.controls.resume();
     }
     rig.at_rest().await;
