@@ -128,7 +128,7 @@ container_finding() {
   case $3:$5:$4 in
     *:true:*) bad "$1" "needed more memory than it may have" "mem_limit in docker-compose.yml" ;;
     running:*)
-      if [ "$6" -gt 1 ] && [ "${7:-}" != healthy ]; then
+      if [ "$6" -gt 0 ] && [ "${7:-}" != healthy ]; then
         bad "$1" "ends again and again: $(last_words "$2")" "$(remedy "$1" "$2")"
       elif [ "$1" = kafka ] && docker logs "$2" 2>&1 | grep -q 'likely deleted already and hence can be skipped'; then
         odd kafka "forgot the markers of a transaction when it was killed: a group may stand still (docs/failure-modes.md)" \
@@ -160,6 +160,9 @@ remedy() {
 # Why an `up` failed: what Compose said, unless a container has a better reason.
 why_not() {
   mkdir -p "$state"
+  for id in $(containers kafka | cut -d ' ' -f 2); do
+    case $(remedy kafka "$id") in *KAFKA_CLUSTER_ID*) echo "kafka does not start: $(remedy kafka "$id")"; return ;; esac
+  done
   found_bad=0
   reason=$(container_findings 2>/dev/null | grep -A 1 '^BAD' | tr '\n' ' ' | sed 's/^BAD *//; s/ *→ */; /; s/ *$//')
   echo "${reason:-$(meaning "$1")}"
