@@ -26,6 +26,9 @@ verb_url() {
   esac
 }
 
+# Compose clears a line of the terminal also where there is none.
+without_control() { sed "s/$(printf '\033')\[2K//g"; }
+
 verb_logs() {
   follow= tail= order= targets=
   while [ $# -gt 0 ]; do
@@ -57,7 +60,7 @@ verb_logs() {
     compose --ansi never logs -f $tail $chosen
   else
     # Each line begins with its time.
-    compose --ansi never logs $tail $chosen | sort -s -t '|' -k 2
+    compose --ansi never logs $tail $chosen | without_control | sort -s -t '|' -k 2
   fi
 }
 
@@ -66,7 +69,7 @@ journey() {
   inside logs --order "$1"
   printf '\nLog lines that name it\n'
   # shellcheck disable=SC2086  # one word a service
-  lines=$(compose --ansi never logs $services | grep -F -e "$1" | sort -s -t '|' -k 2 || true)
+  lines=$(compose --ansi never logs $services | without_control | grep -F -e "$1" | sort -s -t '|' -k 2 || true)
   printf '%s\n' "${lines:-none (what goes well is not logged one by one; RUST_LOG=debug does)}" | sed 's/^/  /'
 }
 
