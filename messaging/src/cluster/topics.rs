@@ -65,7 +65,10 @@ impl Cluster {
             .zip(&names)
             .map(|(topic, name)| new_topic(*topic, name, partitions))
             .collect();
-        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        // Without the second, an absent broker is waited for 60 s.
+        let options = AdminOptions::new()
+            .operation_timeout(Some(TIMEOUT))
+            .request_timeout(Some(TIMEOUT));
         let created = self.admin.create_topics(&wanted, &options).await;
         let created = created.map_err(|error| self.error("create topics", error))?;
         let mut outcomes = Vec::new();
