@@ -108,6 +108,7 @@ disk_finding() {
 }
 
 container_findings() {
+  mkdir -p "$state"
   for service in kafka postgres kafka-setup $services; do
     containers "$service" | while read -r number id status; do
       name=$service.$number
@@ -159,7 +160,6 @@ remedy() {
 
 # Why an `up` failed: what Compose said, unless a container has a better reason.
 why_not() {
-  mkdir -p "$state"
   for id in $(containers kafka | cut -d ' ' -f 2); do
     case $(remedy kafka "$id") in *KAFKA_CLUSTER_ID*) echo "kafka does not start: $(remedy kafka "$id")"; return ;; esac
   done

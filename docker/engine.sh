@@ -43,7 +43,7 @@ meaning() {
     *"client version"*"is too old"*)
       echo "docker-compose $compose_version is too old for this engine: install Compose 2, or start the engine with DOCKER_MIN_API_VERSION=1.24" ;;
     *"port is already allocated"* | *"address already in use"* | *"Ports are not available"*)
-      port=$(printf '%s\n' "$1" | sed -n 's/.*:\([0-9][0-9]*\)[^0-9].*\(port is already allocated\|address already in use\).*/\1/p' | head -n 1)
+      port=$(printf '%s\n' "$1" | sed -n -e 's/.*:\([0-9][0-9]*\)[^0-9].*port is already allocated.*/\1/p' -e 's/.*:\([0-9][0-9]*\)[^0-9].*address already in use.*/\1/p' | head -n 1)
       echo "port ${port:-of a container} is taken$(holder "${port:-0}"): end that, or choose another port in .env (see .env.example)" ;;
     *"no space left on device"*)
       echo "the engine's disk is full: docker system df shows what takes room, docker builder prune frees what builds left" ;;

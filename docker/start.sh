@@ -143,8 +143,7 @@ verb_reset() {
   up_containers up -d --no-build kafka-setup postgres
   await_backend kafka
   await_backend postgres
-  compose exec -T postgres psql --username postgres --quiet --set ON_ERROR_STOP=1 --file /docker-entrypoint-initdb.d/databases.sql 2>&1 |
-    grep -v NOTICE >&2 || true
+  quietly exec -T postgres psql --username postgres --quiet --set ON_ERROR_STOP=1 --file /docker-entrypoint-initdb.d/databases.sql
   inside reset-data >/dev/null
   for one in $ran; do up_containers up -d --no-build --no-deps --scale "$one" "${one%=*}"; done
   await_ready

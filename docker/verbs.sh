@@ -15,7 +15,7 @@
 
 services="order-service payment-service inventory-service"
 
-# How long a stack may take from its containers' start until all is ready. Measured: 10 s cold on two cores.
+# How long a stack may take from its containers' start until all is ready. Measured: 13 s on two cores.
 ready_limit=180s
 
 wrong() { say "error: $*"; exit 2; }

@@ -6,7 +6,7 @@ valid_for_both() {
   docker-compose config --quiet
 }
 
-no_golden_tags() {
+no_floating_tags() {
   ! grep -nE 'image:.*(:latest|bitnami)' docker-compose.yml
 }
 
@@ -30,7 +30,7 @@ one_line_rebuild() {
 }
 
 check 'docker-compose.yml is valid for Compose 2 and 1.29' valid_for_both
-check 'images have versions' no_golden_tags
+check 'images have versions' no_floating_tags
 check 'fetch builds the image' sandbox fetch
 check 'the image is small' image_is_small
 check 'one changed line rebuilds one layer' one_line_rebuild
