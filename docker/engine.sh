@@ -54,6 +54,8 @@ meaning() {
       echo "there was not enough memory: give the engine 2 GB or more (Docker Desktop: Settings, Resources)" ;;
     *ContainerConfig*)
       echo "docker-compose $compose_version cannot change a container on this engine: ./sandbox down && ./sandbox up, or install Compose 2" ;;
+    # psql shows the place of an error below it.
+    *ERROR:*) printf '%s\n' "$1" | sed -n '/ERROR:/p' | head -n 1 ;;
     *) printf '%s\n' "$1" | sed '/^ *$/d' | tail -n 1 ;;
   esac
 }
