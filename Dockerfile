@@ -6,7 +6,7 @@ FROM rust:1.95-slim-bookworm AS build
 # The same for each step: other arguments would choose other features and build everything anew. By name, and not the whole
 # workspace: what only tests need would make the binaries larger.
 ENV BUILD="cargo build --release --locked --bins \
-  --package inventory-service --package order-service --package payment-service --package sandbox-cli"
+  --package inventory-service --package lag-monitor --package load-generator --package order-service --package payment-service --package sandbox-cli"
 
 # librdkafka is C, and what configures it refuses to go on without a C++ compiler.
 RUN apt-get update \
@@ -16,7 +16,10 @@ WORKDIR /src
 
 # Manifests with empty sources.
 COPY Cargo.toml Cargo.lock ./
+COPY cluster-reader/Cargo.toml cluster-reader/
 COPY inventory-service/Cargo.toml inventory-service/
+COPY lag-monitor/Cargo.toml lag-monitor/
+COPY load-generator/Cargo.toml load-generator/
 COPY local-runtime/Cargo.toml local-runtime/
 COPY messaging/Cargo.toml messaging/
 COPY order-service/Cargo.toml order-service/
@@ -27,15 +30,16 @@ COPY shared-events/Cargo.toml shared-events/
 COPY test-stack/Cargo.toml test-stack/
 RUN for crate in */; do mkdir "$crate/src" && echo '//! Empty.' >"$crate/src/lib.rs"; done \
  && rm sandbox-cli/src/lib.rs \
- && for crate in *-service sandbox-cli; do printf '//! Empty.\nfn main() {}\n' >"$crate/src/main.rs"; done \
+ && for crate in *-service lag-monitor load-generator sandbox-cli; do printf '//! Empty.\nfn main() {}\n' >"$crate/src/main.rs"; done \
  && $BUILD
 
 # Cargo takes a source for unchanged that is older than what was built from its empty forerunner: hence `touch`.
 COPY shared-events shared-events
 COPY service-kit service-kit
 COPY messaging messaging
+COPY cluster-reader cluster-reader
 COPY local-runtime local-runtime
-RUN find shared-events service-kit messaging local-runtime -name '*.rs' -exec touch {} + \
+RUN find shared-events service-kit messaging cluster-reader local-runtime -name '*.rs' -exec touch {} + \
  && $BUILD
 
 COPY sandbox-cli sandbox-cli
@@ -43,14 +47,18 @@ RUN find sandbox-cli -name '*.rs' -exec touch {} + \
  && $BUILD
 
 COPY inventory-service inventory-service
+COPY lag-monitor lag-monitor
+COPY load-generator load-generator
 COPY order-service order-service
 COPY payment-service payment-service
-RUN find inventory-service order-service payment-service -name '*.rs' -exec touch {} + \
+RUN find inventory-service lag-monitor load-generator order-service payment-service -name '*.rs' -exec touch {} + \
  && $BUILD
 
 FROM debian:bookworm-slim
 COPY --from=build \
   /src/target/release/inventory-service \
+  /src/target/release/lag-monitor \
+  /src/target/release/load-generator \
   /src/target/release/order-service \
   /src/target/release/payment-service \
   /src/target/release/sandbox \

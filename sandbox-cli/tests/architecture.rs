@@ -22,10 +22,30 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "inventory-service",
         &["shared-events", "service-kit", "messaging"],
     ),
+    ("cluster-reader", &[]),
+    (
+        "load-generator",
+        &["shared-events", "service-kit", "messaging"],
+    ),
+    (
+        "lag-monitor",
+        &[
+            "shared-events",
+            "service-kit",
+            "messaging",
+            "cluster-reader",
+        ],
+    ),
     ("local-runtime", &[]),
     (
         "sandbox-cli",
-        &["local-runtime", "messaging", "shared-events", "service-kit"],
+        &[
+            "local-runtime",
+            "messaging",
+            "shared-events",
+            "service-kit",
+            "cluster-reader",
+        ],
     ),
     ("test-stack", &["local-runtime"]),
 ];
@@ -40,11 +60,13 @@ const RESERVED: &[(&str, &[&str])] = &[
             "order-service",
             "payment-service",
             "inventory-service",
+            "load-generator",
+            "lag-monitor",
         ],
     ),
     ("rdkafka", &["messaging"]),
     ("sqlx", &["messaging", "order-service", "inventory-service"]),
-    ("kafka-protocol", &[]),
+    ("kafka-protocol", &["cluster-reader"]),
     ("testcontainers", &["test-stack"]),
 ];
 

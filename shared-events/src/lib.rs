@@ -7,6 +7,7 @@
 //! fits the databases, and no service needs a check of its own.
 
 pub mod amount;
+pub mod controls;
 pub mod envelope;
 pub mod event;
 pub mod headers;
@@ -16,6 +17,7 @@ pub mod topics;
 pub mod trace;
 
 pub use amount::Amount;
+pub use controls::GroupControls;
 pub use envelope::{Decoded, Envelope, Poison, PoisonClass};
 pub use event::{
     Event, EventType, InventoryOutOfStock, InventoryReserved, OrderCreated, PaymentFailed,

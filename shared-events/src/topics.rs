@@ -20,6 +20,8 @@ pub enum Topic {
     PaymentsDlq,
     /// What inventory-service set aside, whatever topic it came from.
     InventoryDlq,
+    /// What every member of a service's group is told, one record a service. Compacted: the last record of a key is what holds.
+    Controls,
 }
 
 /// How a topic is made. Every value is per partition, as Kafka counts them.
@@ -53,15 +55,28 @@ const DEAD_LETTERS: TopicSettings = TopicSettings {
     ],
 };
 
+/// Compaction keeps the last record of each key for ever, so a member that starts tomorrow still finds it. One partition: one
+/// order for all. Segments are small and compacted soon, so that a reader at start has little to read.
+const CONTROLS: TopicSettings = TopicSettings {
+    partitions: 1,
+    config: &[
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "1048576"),
+        ("segment.ms", "3600000"),
+        ("max.message.bytes", "1048576"),
+    ],
+};
+
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Orders,
         Self::Payments,
         Self::Inventory,
         Self::OrdersDlq,
         Self::PaymentsDlq,
         Self::InventoryDlq,
+        Self::Controls,
     ];
 
     /// The name, without a stack's prefix.
@@ -73,6 +88,7 @@ impl Topic {
             Self::OrdersDlq => "orders.dlq",
             Self::PaymentsDlq => "payments.dlq",
             Self::InventoryDlq => "inventory.dlq",
+            Self::Controls => "sandbox.controls",
         }
     }
 
@@ -81,6 +97,7 @@ impl Topic {
         match self {
             Self::Orders | Self::Payments | Self::Inventory => EVENTS,
             Self::OrdersDlq | Self::PaymentsDlq | Self::InventoryDlq => DEAD_LETTERS,
+            Self::Controls => CONTROLS,
         }
     }
 }
@@ -166,7 +183,7 @@ impl FromStr for Topic {
     fn from_str(name: &str) -> Result<Self, OutOfBounds> {
         let known = Self::ALL.into_iter().find(|topic| topic.name() == name);
         known.ok_or(OutOfBounds(
-            "must be orders, payments, inventory, orders.dlq, payments.dlq or inventory.dlq",
+            "must be orders, payments, inventory, orders.dlq, payments.dlq, inventory.dlq or sandbox.controls",
         ))
     }
 }

@@ -1,0 +1,9 @@
+//! Reads groups, offsets and lag of a Kafka cluster by its own protocol.
+//!
+//! [`snapshot`] is what one poll found.
+
+pub mod snapshot;
+
+pub use snapshot::{
+    Ends, Group, GroupMember, Lag, NoLag, Owner, PartitionLag, Protocol, Snapshot, TopicPartition,
+};
