@@ -5,7 +5,9 @@
 fixed_ports='kafka KAFKA_PORT 9092
 postgres POSTGRES_PORT 5432
 order-service ORDER_PORT 3000
-payment-service PAYMENT_PORT 3002'
+payment-service PAYMENT_PORT 3002
+load-generator LOAD_GENERATOR_PORT 8000
+lag-monitor LAG_MONITOR_PORT 8010'
 
 # Least memory of the engine: the broker takes 0.5 GB, all else together about as much.
 memory_needed=1500000000

@@ -112,9 +112,9 @@ parse_target() {
   service=${1%%.*} slot=
   case $1 in *.*) slot=${1#*.} ;; esac
   case $service in
-    order-service | payment-service | inventory-service) ;;
+    order-service | payment-service | inventory-service | load-generator | lag-monitor) ;;
     kafka | postgres) [ -z "$slot" ] || wrong "$1: there is one $service" ;;
-    *) wrong "$1: must be order-service, payment-service or inventory-service, optionally with .slot, or kafka or postgres" ;;
+    *) wrong "$1: must be order-service, payment-service, inventory-service, load-generator or lag-monitor, optionally with .slot, or kafka or postgres" ;;
   esac
   case $slot in
     '' | [1-9]) ;;
@@ -124,8 +124,8 @@ parse_target() {
 
 parse_service() {
   case $1 in
-    order-service | payment-service | inventory-service) service=$1 slot= ;;
-    *) wrong "$1: must be order-service, payment-service or inventory-service" ;;
+    order-service | payment-service | inventory-service | load-generator | lag-monitor) service=$1 slot= ;;
+    *) wrong "$1: must be order-service, payment-service, inventory-service, load-generator or lag-monitor" ;;
   esac
 }
 
@@ -135,6 +135,8 @@ inner_port() {
     order-service) echo 3000 ;;
     payment-service) echo 3002 ;;
     inventory-service) echo 8001 ;;
+    load-generator) echo 8000 ;;
+    lag-monitor) echo 8010 ;;
     kafka) echo 9092 ;;
     postgres) echo 5432 ;;
   esac

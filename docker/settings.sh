@@ -4,8 +4,8 @@
 
 settings_mark='# --- set by ./sandbox restart --set, and taken away by --unset, reset and down ---'
 
-# INVENTORY for inventory-service.
-prefix_of() { printf '%s' "${1%-service}" | tr '[:lower:]' '[:upper:]'; }
+# INVENTORY for inventory-service, LAG_MONITOR for lag-monitor.
+prefix_of() { printf '%s' "${1%-service}" | tr '[:lower:]-' '[:upper:]_'; }
 
 # What was changed, one NAME=VALUE a line, with the service's prefix before the name.
 changed_settings() {

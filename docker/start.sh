@@ -30,7 +30,7 @@ verb_up() {
 
 # Whether anything of ours is to be started: the broker alone needs no build.
 wants_ours() {
-  case "$targets " in ' ' | *-service*) true ;; *) false ;; esac
+  case "$targets " in ' ' | *-service* | *load-generator* | *lag-monitor*) true ;; *) false ;; esac
 }
 
 require_images() {
@@ -169,6 +169,7 @@ verb_scale() {
     inventory-service=*) wrong "inventory-service can have at most 9 instances" ;;
     order-service=* | payment-service=*)
       wrong "${1%=*} has one published port, so one instance here: only inventory-service has a range of them (./sandbox --local scales all)" ;;
+    load-generator=* | lag-monitor=*) wrong "there is one ${1%=*}: another would only say the same twice" ;;
     *) wrong "scale takes SERVICE=N, as in inventory-service=3" ;;
   esac
   [ $# -eq 1 ] || wrong "scale takes one SERVICE=N"

@@ -13,7 +13,7 @@
 # shellcheck source=docker/look.sh
 . "$root/docker/look.sh"
 
-services="order-service payment-service inventory-service"
+services="order-service payment-service inventory-service load-generator lag-monitor"
 
 # How long a stack may take from its containers' start until all is ready. Measured: 13 s on two cores.
 ready_limit=180s
@@ -43,7 +43,7 @@ docker_way() {
       require_engine
       if [ "${1:-}" = settings ]; then shift; expect_settings "$@"; else inside expect "$@"; fi
       ;;
-    wait | order | dlq | consumer | topics) require_engine; inside "$verb" "$@" ;;
+    wait | order | dlq | consumer | topics | lag) require_engine; inside "$verb" "$@" ;;
     *) wrong "no verb $verb: ./sandbox --docker --help shows them" ;;
   esac
 }
@@ -55,8 +55,8 @@ usage() {
   start, look, stop   up [SERVICE…] [--offline] [--no-build] [--no-wait], status, url SERVICE, logs [-f], doctor, down [--reset]
   begin anew          reset
   break               kill [-9], pause, continue with SERVICE[.slot], kafka or postgres
-  change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME], consumer pause|resume SERVICE
-  ask                 order …, wait …, expect …, dlq list|show|replay, topics create
+  change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME], consumer slow|fast|pause|resume SERVICE
+  ask                 lag [-w], order …, wait …, expect …, dlq list|show|replay, topics list|tail|create|…
   tools               kafka TOOL …, psql orders_db|inventory_db …
   prove               demo; and with Rust on this machine: scenario, test, bench
   without a network   fetch, then up --offline

@@ -8,6 +8,8 @@ other() {
     ORDER_PORT) echo 23000 ;;
     PAYMENT_PORT) echo 23002 ;;
     INVENTORY_PORTS) echo 28001-28003 ;;
+    LOAD_GENERATOR_PORT) echo 28000 ;;
+    LAG_MONITOR_PORT) echo 28010 ;;
     KAFKA_PORT) echo 29093 ;;
     POSTGRES_PORT) echo 25432 ;;
     KAFKA_ADVERTISED_HOST) echo 127.0.0.2 ;;
@@ -16,6 +18,14 @@ other() {
     NAME_PREFIX) echo second- ;;
     SANDBOX_IMAGE) echo "$SANDBOX_IMAGE-second" ;;
     INVENTORY_POISON_PRODUCT) echo prod_other ;;
+    LOAD_GENERATOR_AUTO_PRODUCE) echo false ;;
+    LOAD_GENERATOR_BATCH_SIZE) echo 2 ;;
+    LOAD_GENERATOR_PRODUCTION_RATE_MS) echo 200 ;;
+    LAG_MONITOR_GROUP) echo payment-service-group ;;
+    LAG_MONITOR_TOPIC) echo orders ;;
+    LAG_MONITOR_POLL_INTERVAL_SECONDS) echo 2 ;;
+    LAG_MONITOR_LAG_THRESHOLD_WARNING) echo 10 ;;
+    LAG_MONITOR_LAG_THRESHOLD_CRITICAL) echo 50 ;;
     *_KAFKA_BOOTSTRAP_SERVERS) echo kafka:29092,kafka:29092 ;;
     *_BATCH_MAX) echo 50 ;;
     ORDER_CRASH_AT) echo relay-after-publish:1000000 ;;
@@ -55,7 +65,7 @@ beside_the_first() {
   cp "$work/second.env" "$copy/.env"
   # Variables of the environment would win over those of the file.
   (
-    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS KAFKA_PORT POSTGRES_PORT
+    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT
     export COMPOSE_PROJECT_NAME=$second
     cd "$copy"
     ./sandbox up --no-build
@@ -75,7 +85,7 @@ nothing_left() {
   ./sandbox down --reset
   equals 'left of the first' "$(left_of "$COMPOSE_PROJECT_NAME")" ''
   (
-    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS KAFKA_PORT POSTGRES_PORT
+    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT
     cd "$work/second"
     COMPOSE_PROJECT_NAME=$second docker compose down --volumes
   )

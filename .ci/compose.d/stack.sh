@@ -3,7 +3,7 @@
 
 healthy() {
   local service
-  for service in kafka postgres order-service payment-service inventory-service; do
+  for service in kafka postgres order-service payment-service inventory-service load-generator lag-monitor; do
     equals "$service" "$(inspect "$(container $service)" '{{.State.Health.Status}}')" healthy || return 1
   done
 }
@@ -22,13 +22,13 @@ warm_up() {
 only_loopback() {
   local ports
   ports=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}' | tr ',' '\n' | grep -e '->')
-  equals 'published ports' "$(wc -l <<<"$ports")" 5
+  equals 'published ports' "$(wc -l <<<"$ports")" 7
   ! grep -vE '^ *127\.0\.0\.1:' <<<"$ports"
 }
 
 no_root_and_no_writing() {
   local service id
-  for service in order-service payment-service inventory-service; do
+  for service in order-service payment-service inventory-service load-generator lag-monitor; do
     id=$(container $service)
     equals "user of $service" "$(docker exec "$id" id -u)" 10001
     fails docker exec "$id" touch /tmp/file

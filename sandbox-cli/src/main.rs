@@ -18,6 +18,7 @@ mod stack;
 mod target;
 mod terminal;
 mod vantage;
+mod workload;
 
 use std::process::ExitCode;
 

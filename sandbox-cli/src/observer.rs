@@ -6,7 +6,7 @@ use messaging::cluster::Cluster;
 use messaging::cluster::records::{Isolation, Query, Start};
 use messaging::replay;
 use procfs::process::Process;
-use shared_events::{Decoded, OrderId, Service, Topic};
+use shared_events::{Decoded, OrderId, Topic};
 
 use crate::conditions::Seen;
 use crate::conditions::lag::LagIs;
@@ -22,6 +22,7 @@ use crate::shop::Shop;
 use crate::stack::ready::Answer;
 use crate::stack::{Known, Stack, process_name, ready};
 use crate::target::Target;
+use crate::workload::Workload;
 
 /// The topics that events are told on.
 pub const EVENT_TOPICS: [Topic; 3] = [Topic::Orders, Topic::Payments, Topic::Inventory];
@@ -99,10 +100,7 @@ impl<'a> Observer<'a> {
 
     /// See [`AreReady`].
     pub async fn ready(&self, wanted: &AreReady) -> Result<Seen> {
-        let all = Service::ALL.map(|service| Target {
-            service,
-            slot: None,
-        });
+        let all = Workload::ALL.map(|of| Target { of, slot: None });
         let targets = if wanted.targets.is_empty() {
             &all[..]
         } else {
@@ -125,15 +123,15 @@ impl<'a> Observer<'a> {
     }
 
     /// Of a service of which nothing runs, the first instance: so that it is seen not to answer.
-    async fn addresses(&self, target: Target) -> Result<Vec<(String, Option<String>)>> {
+    async fn addresses(&self, target: Target<Workload>) -> Result<Vec<(String, Option<String>)>> {
         let running = instances(self.sandbox, target).await?;
         if running.is_empty() {
             let slot = target.slot.unwrap_or(1);
             let vantage = self.sandbox.vantage();
-            let url = vantage.would_be_at(self.sandbox, target.service, slot)?;
-            return Ok(vec![(process_name(target.service, slot), url)]);
+            let url = vantage.would_be_at(self.sandbox, target.of, slot)?;
+            return Ok(vec![(process_name(target.of, slot), url)]);
         }
-        let address = |one: Instance| (process_name(one.service, one.slot), Some(one.url));
+        let address = |one: Instance| (process_name(one.workload, one.slot), Some(one.url));
         Ok(running.into_iter().map(address).collect())
     }
 
@@ -152,8 +150,11 @@ impl<'a> Observer<'a> {
 }
 
 /// The running instances that a target means.
-pub async fn instances(sandbox: &Sandbox, target: Target) -> Result<Vec<Instance>> {
-    let mut running = sandbox.instances(target.service).await?;
+pub async fn instances(
+    sandbox: &Sandbox,
+    target: Target<impl Into<Workload>>,
+) -> Result<Vec<Instance>> {
+    let mut running = sandbox.instances(target.of).await?;
     running.retain(|instance| target.slot.is_none_or(|slot| slot == instance.slot));
     Ok(running)
 }

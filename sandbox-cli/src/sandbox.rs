@@ -13,6 +13,7 @@ use crate::database::Database;
 use crate::stack::interrupt::Interrupt;
 use crate::terminal::Usage;
 use crate::vantage::Vantage;
+use crate::workload::Workload;
 
 /// Most instances a service can have.
 pub const MAX_SLOTS: u32 = 9;
@@ -43,6 +44,14 @@ pub struct StackSettings {
     /// Ports of inventory-service, first to last: one an instance
     #[arg(long, env = "INVENTORY_PORTS", default_value = "8001-8009")]
     pub inventory_ports: PortRange,
+
+    /// Port of load-generator
+    #[arg(long, env = "LOAD_GENERATOR_PORT", default_value_t = 8000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub load_generator_port: u16,
+
+    /// Port of lag-monitor
+    #[arg(long, env = "LAG_MONITOR_PORT", default_value_t = 8010, value_parser = clap::value_parser!(u16).range(1..))]
+    pub lag_monitor_port: u16,
 
     /// Port of the broker
     #[arg(long, env = "KAFKA_PORT", default_value_t = 9092, value_parser = clap::value_parser!(u16).range(1..))]
@@ -112,11 +121,11 @@ pub struct Sandbox {
     interrupt: Interrupt,
 }
 
-/// A running instance of a service.
+/// A running instance of a program of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// Which service.
-    pub service: Service,
+    /// Which program.
+    pub workload: Workload,
     /// Its number, counted from 1.
     pub slot: u32,
     /// Where it answers: `http://127.0.0.1:8001`, without a slash at the end.
@@ -163,12 +172,12 @@ impl Sandbox {
         &self.home
     }
 
-    /// Where the services' binaries are: beside this one.
-    pub fn binary(&self, service: Service) -> PathBuf {
-        self.binaries.join(service.name())
+    /// Where the binary is: beside this one.
+    pub fn binary(&self, workload: Workload) -> PathBuf {
+        self.binaries.join(workload.name())
     }
 
-    /// The folder of this program and of the services' binaries.
+    /// The folder of this program and of the others' binaries.
     pub fn binaries(&self) -> &Path {
         &self.binaries
     }
@@ -200,43 +209,45 @@ impl Sandbox {
     }
 
     /// The port of an instance, or why there is none with this slot.
-    pub fn port(&self, service: Service, slot: u32) -> Result<u16> {
-        let limit = self.slots(service);
+    pub fn port(&self, workload: impl Into<Workload>, slot: u32) -> Result<u16> {
+        let workload = workload.into();
+        let limit = self.slots(workload);
         if slot == 0 || slot > limit {
-            return Err(Usage::error(format_args!(
-                "{service}.{slot}: {service} has slots 1 to {limit}"
-            )));
+            return Err(Usage::error(match limit {
+                1 => format!("{workload}.{slot}: there is one {workload}, slot 1"),
+                limit => format!("{workload}.{slot}: {workload} has slots 1 to {limit}"),
+            }));
         }
-        let offset = match (service, slot) {
-            (Service::Order | Service::Payment, 1) => 0,
-            (Service::Order, slot) => 9 + slot,
-            (Service::Payment, slot) => 17 + slot,
-            (Service::Inventory, slot) => slot - 1,
-        };
-        let first = match service {
-            Service::Order => self.settings.order_port,
-            Service::Payment => self.settings.payment_port,
-            Service::Inventory => self.settings.inventory_ports.first,
+        let settings = &self.settings;
+        let (first, offset) = match workload {
+            Workload::Service(Service::Order) if slot == 1 => (settings.order_port, 0),
+            Workload::Service(Service::Order) => (settings.order_port, 9 + slot),
+            Workload::Service(Service::Payment) if slot == 1 => (settings.payment_port, 0),
+            Workload::Service(Service::Payment) => (settings.payment_port, 17 + slot),
+            Workload::Service(Service::Inventory) => (settings.inventory_ports.first, slot - 1),
+            Workload::LoadGenerator => (settings.load_generator_port, 0),
+            Workload::LagMonitor => (settings.lag_monitor_port, 0),
         };
         u16::try_from(u32::from(first) + offset).with_context(|| {
-            format!("{service}.{slot} has no port: {first} + {offset} is too high")
+            format!("{workload}.{slot} has no port: {first} + {offset} is too high")
         })
     }
 
-    /// How many instances a service can have.
-    pub fn slots(&self, service: Service) -> u32 {
-        match service {
-            Service::Order | Service::Payment => MAX_SLOTS,
-            Service::Inventory => {
+    /// How many instances there can be. Two tools of one kind would only say the same twice.
+    pub fn slots(&self, workload: impl Into<Workload>) -> u32 {
+        match workload.into() {
+            Workload::Service(Service::Order | Service::Payment) => MAX_SLOTS,
+            Workload::Service(Service::Inventory) => {
                 let PortRange { first, last } = self.settings.inventory_ports;
                 MAX_SLOTS.min(u32::from(last - first) + 1)
             }
+            Workload::LoadGenerator | Workload::LagMonitor => 1,
         }
     }
 
     /// Where an instance answers, whether it runs or not: `http://127.0.0.1:3000`, without a slash at the end.
-    pub fn url(&self, service: Service, slot: u32) -> Result<String> {
-        Ok(self.http_url(self.port(service, slot)?))
+    pub fn url(&self, workload: impl Into<Workload>, slot: u32) -> Result<String> {
+        Ok(self.http_url(self.port(workload, slot)?))
     }
 
     /// Where what listens on this port answers.
@@ -259,9 +270,9 @@ impl Sandbox {
         Server(SocketAddr::new(self.host(), self.settings.postgres_port))
     }
 
-    /// The running instances of a service, by slot; see [`Vantage::instances`].
-    pub async fn instances(&self, service: Service) -> Result<Vec<Instance>> {
-        self.vantage().instances(self, service).await
+    /// The running instances of a program, by slot; see [`Vantage::instances`].
+    pub async fn instances(&self, workload: impl Into<Workload>) -> Result<Vec<Instance>> {
+        self.vantage().instances(self, workload.into()).await
     }
 
     /// Where Kafka and PostgreSQL come from. One copy serves every stack of a checkout.

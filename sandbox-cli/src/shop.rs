@@ -187,7 +187,7 @@ impl<'a> Shop<'a> {
             None => self
                 .sandbox
                 .vantage()
-                .would_be_at(self.sandbox, service, 1)?,
+                .would_be_at(self.sandbox, service.into(), 1)?,
         };
         url.with_context(|| format!("{service} does not run: ./sandbox up starts it"))
     }
@@ -224,7 +224,7 @@ impl<'a> Shop<'a> {
     /// Asks one member to stop taking records, or to go on.
     pub async fn control(&self, instance: &Instance, verb: &str) -> Result<Controlled> {
         let request = self.http.post(format!("{}/{verb}", instance.url));
-        read(instance.service, send(instance.service, request).await?).await
+        read(instance.workload, send(instance.workload, request).await?).await
     }
 
     /// Sends JSON as it was written, and returns the answer as it came, whatever it says.
@@ -254,7 +254,7 @@ impl<'a> Shop<'a> {
     }
 }
 
-async fn send(service: Service, request: RequestBuilder) -> Result<Response> {
+async fn send(service: impl fmt::Display, request: RequestBuilder) -> Result<Response> {
     request.send().await.map_err(|error| {
         let url = error.url().map(ToString::to_string).unwrap_or_default();
         if error.is_timeout() {
@@ -265,7 +265,7 @@ async fn send(service: Service, request: RequestBuilder) -> Result<Response> {
     })
 }
 
-async fn read<T: DeserializeOwned>(service: Service, response: Response) -> Result<T> {
+async fn read<T: DeserializeOwned>(service: impl fmt::Display, response: Response) -> Result<T> {
     let status = response.status();
     let body = response
         .bytes()

@@ -1,15 +1,17 @@
-//! What a verb is aimed at: `inventory-service`, `inventory-service.2`, `kafka`, `postgres`.
+//! What a verb is aimed at: `inventory-service`, `inventory-service.2`, `lag-monitor`, `kafka`, `postgres`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use shared_events::Service;
 
+use crate::workload::{self, Workload};
+
 /// All instances of a service, or one: `inventory-service` or `inventory-service.2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target {
-    /// Which service.
-    pub service: Service,
+pub struct Target<W = Service> {
+    /// Which service, or which program of ours if it may be a tool.
+    pub of: W,
     /// Which of its instances, counted from 1; all without it.
     pub slot: Option<u32>,
 }
@@ -21,11 +23,11 @@ pub enum AnyTarget {
     Kafka,
     /// The database.
     Postgres,
-    /// Instances of a service.
-    Service(Target),
+    /// Instances of a program of ours.
+    Workload(Target<Workload>),
 }
 
-impl FromStr for Target {
+impl<W: FromStr<Err: fmt::Display>> FromStr for Target<W> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -33,11 +35,11 @@ impl FromStr for Target {
             None => (text, None),
             Some((name, slot)) => (name, Some(slot)),
         };
-        let service = name
+        let of = name
             .parse()
             .map_err(|limit| format!("{name}: {limit}, optionally with .slot"))?;
         let slot = slot.map(parse_slot).transpose()?;
-        Ok(Self { service, slot })
+        Ok(Self { of, slot })
     }
 }
 
@@ -57,21 +59,25 @@ impl FromStr for AnyTarget {
         match text {
             "kafka" => Ok(Self::Kafka),
             "postgres" => Ok(Self::Postgres),
-            other if other.parse::<Target>().is_err() && !other.contains("-service") => {
-                Err(format!(
-                    "{other}: must be order-service, payment-service or inventory-service, optionally with .slot, or kafka or postgres"
-                ))
+            other => {
+                let name = other.split('.').next().unwrap_or(other);
+                name.parse::<Workload>().map_err(|_| {
+                    format!(
+                        "{other}: must be {}, optionally with .slot, or kafka or postgres",
+                        workload::NAMES
+                    )
+                })?;
+                other.parse().map(Self::Workload)
             }
-            other => other.parse().map(Self::Service),
         }
     }
 }
 
-impl fmt::Display for Target {
+impl<W: fmt::Display> fmt::Display for Target<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.slot {
-            None => write!(f, "{}", self.service),
-            Some(slot) => write!(f, "{}.{slot}", self.service),
+            None => self.of.fmt(f),
+            Some(slot) => write!(f, "{}.{slot}", self.of),
         }
     }
 }
@@ -81,7 +87,7 @@ impl fmt::Display for AnyTarget {
         match self {
             Self::Kafka => f.write_str("kafka"),
             Self::Postgres => f.write_str("postgres"),
-            Self::Service(target) => target.fmt(f),
+            Self::Workload(target) => target.fmt(f),
         }
     }
 }
@@ -93,7 +99,7 @@ mod tests {
     #[test]
     fn a_target_is_a_service_with_or_without_a_slot() {
         let one: Target = "inventory-service.2".parse().unwrap();
-        assert_eq!((one.service, one.slot), (Service::Inventory, Some(2)));
+        assert_eq!((one.of, one.slot), (Service::Inventory, Some(2)));
         assert_eq!(
             "order-service".parse::<AnyTarget>().unwrap().to_string(),
             "order-service"

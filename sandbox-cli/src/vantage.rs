@@ -15,6 +15,7 @@ use crate::stack::journal::{self, Line};
 use crate::stack::report::{self, Changed, ProcessRow};
 use crate::stack::{Known, Stack};
 use crate::terminal::Usage;
+use crate::workload::Workload;
 
 /// Where this program runs, as the stack sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,16 +27,16 @@ pub enum Vantage {
 }
 
 impl Vantage {
-    /// The running instances of a service, by slot. On the host, paused ones are among them.
-    pub async fn instances(self, sandbox: &Sandbox, service: Service) -> Result<Vec<Instance>> {
+    /// The running instances of a program, by slot. On the host, paused ones are among them.
+    pub async fn instances(self, sandbox: &Sandbox, workload: Workload) -> Result<Vec<Instance>> {
         match self {
             Self::Host if !sandbox.home().exists() => Ok(Vec::new()),
             Self::Host => {
-                let known = Stack::open(sandbox)?.known(service)?;
+                let known = Stack::open(sandbox)?.known(workload)?;
                 let alive = known.into_iter().filter(Known::lives);
                 alive.map(|one| one.instance(sandbox)).collect()
             }
-            Self::Inside => Ok(neighbours(service).await),
+            Self::Inside => Ok(neighbours(workload).await),
         }
     }
 
@@ -43,26 +44,28 @@ impl Vantage {
     pub fn would_be_at(
         self,
         sandbox: &Sandbox,
-        service: Service,
+        workload: Workload,
         slot: u32,
     ) -> Result<Option<String>> {
         match self {
-            Self::Host => sandbox.url(service, slot).map(Some),
+            Self::Host => sandbox.url(workload, slot).map(Some),
             Self::Inside => Ok(None),
         }
     }
 
-    /// What a person on the host types to reach the service.
-    pub async fn as_typed(self, sandbox: &Sandbox, service: Service) -> Result<String> {
-        match (self, service) {
+    /// What a person on the host types to reach the program.
+    pub async fn as_typed(self, sandbox: &Sandbox, workload: Workload) -> Result<String> {
+        match (self, workload) {
             (Self::Host, _) => {
-                let running = self.instances(sandbox, service).await?;
+                let running = self.instances(sandbox, workload).await?;
                 let first = running.into_iter().next();
-                first.map_or_else(|| sandbox.url(service, 1), |instance| Ok(instance.url))
+                first.map_or_else(|| sandbox.url(workload, 1), |instance| Ok(instance.url))
             }
             // Compose gives each of its instances any port of a range.
-            (Self::Inside, Service::Inventory) => Ok(format!("$(./sandbox url {service})")),
-            (Self::Inside, _) => Ok(format!("http://localhost:{}", sandbox.port(service, 1)?)),
+            (Self::Inside, Workload::Service(Service::Inventory)) => {
+                Ok(format!("$(./sandbox url {workload})"))
+            }
+            (Self::Inside, _) => Ok(format!("http://localhost:{}", sandbox.port(workload, 1)?)),
         }
     }
 
@@ -135,29 +138,20 @@ impl Vantage {
     }
 }
 
-/// The port on which every container of the service listens, whatever is published of it.
-const fn container_port(service: Service) -> u16 {
-    match service {
-        Service::Order => 3000,
-        Service::Payment => 3002,
-        Service::Inventory => 8001,
-    }
-}
-
-/// The containers of the service in this network: its name has the addresses of all of them. Those are numbered as the
+/// The containers of the program in this network: its name has the addresses of all of them. Those are numbered as the
 /// instances number themselves.
-async fn neighbours(service: Service) -> Vec<Instance> {
+async fn neighbours(workload: Workload) -> Vec<Instance> {
     let Some(names) = Names::of_network() else {
         return Vec::new();
     };
     let mut found = Vec::new();
-    for address in names.addresses_of(service.name()).await {
+    for address in names.addresses_of(workload.name()).await {
         let name = names.name_of(address).await;
         let number = name.as_deref().and_then(instance::of_name);
         found.push(Instance {
-            service,
+            workload,
             slot: number.unwrap_or_else(|| instance::last_part(address)),
-            url: format!("http://{address}:{}", container_port(service)),
+            url: format!("http://{address}:{}", workload.container_port()),
         });
     }
     found.sort_by_key(|instance| instance.slot);

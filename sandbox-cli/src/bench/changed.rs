@@ -41,9 +41,9 @@ pub async fn with<T>(
     let of = |service: &Service| (*service, memory.settings(*service));
     let before: Settings = change.services.iter().map(of).collect();
     let mut during = before.clone();
-    for settings in during.values_mut() {
+    for (service, settings) in &mut during {
         settings.insert(change.name.to_owned(), change.value.to_owned());
-        settings::check(settings)?;
+        settings::check(sandbox, *service, settings).await?;
     }
     let outcome = async {
         restart(&stack, &before, &during, &hold).await?;
@@ -74,7 +74,7 @@ async fn restart(
         if before.get(service) == Some(settings) && known.iter().all(Known::lives) {
             continue;
         }
-        slots.extend(known.iter().map(|one| (*service, one.slot)));
+        slots.extend(known.iter().map(|one| (one.workload, one.slot)));
         memory.change(*service, settings.clone());
     }
     if slots.is_empty() {

@@ -30,7 +30,7 @@ pub async fn measure(
 ) -> Result<()> {
     let instance = stack.known(Service::Inventory)?.into_iter().next();
     let slot: Slot = instance
-        .map(|one| (one.service, one.slot))
+        .map(|one| (one.workload, one.slot))
         .context("inventory-service does not run: ./sandbox up")?;
     let before = Pace {
         rate: RATE,

@@ -52,7 +52,7 @@ pub async fn run(args: Consumer, sandbox: &Sandbox) -> Result<()> {
     let shop = Shop::new(sandbox)?;
     for instance in running {
         let answer = shop.control(&instance, verb).await?;
-        let (service, slot) = (instance.service, instance.slot);
+        let (service, slot) = (instance.workload, instance.slot);
         say(format_args!("{service}.{slot} is {}", answer.status));
     }
     Ok(())

@@ -202,7 +202,7 @@ impl Curl {
             path,
             body,
         } = self;
-        let typed = sandbox.vantage().as_typed(sandbox, service).await?;
+        let typed = sandbox.vantage().as_typed(sandbox, service.into()).await?;
         say(format_args!(
             "$ curl -X {method} {} -H \"Content-Type: application/json\" -d '{body}'",
             quoted(format!("{typed}{path}"))

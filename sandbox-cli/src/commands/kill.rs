@@ -19,7 +19,7 @@ pub struct Kill {
     #[arg(short = '9', long = "now")]
     now: bool,
 
-    /// A service or one of its instances, kafka or postgres
+    /// A service or tool, one of its instances, kafka or postgres
     #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres", required = true)]
     targets: Vec<AnyTarget>,
 }
@@ -30,7 +30,7 @@ pub struct Kill {
     after_help = "Example:\n  ./sandbox pause postgres\n\nIt keeps its memory and its connections, but does nothing: ./sandbox continue postgres"
 )]
 pub struct Pause {
-    /// A service or one of its instances, kafka or postgres
+    /// A service or tool, one of its instances, kafka or postgres
     #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres", required = true)]
     targets: Vec<AnyTarget>,
 }
@@ -39,7 +39,7 @@ pub struct Pause {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  ./sandbox continue postgres")]
 pub struct Continue {
-    /// A service or one of its instances, kafka or postgres
+    /// A service or tool, one of its instances, kafka or postgres
     #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres", required = true)]
     targets: Vec<AnyTarget>,
 }

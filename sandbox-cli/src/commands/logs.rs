@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use shared_events::Service;
 use tokio::time::sleep;
 
 use super::journey;
@@ -12,6 +11,7 @@ use crate::stack::journal::{Journal, Line, in_order_of_time};
 use crate::stack::{Stack, process_name};
 use crate::target::{AnyTarget, Target};
 use crate::terminal::{self, say};
+use crate::workload::Workload;
 
 /// Between two looks at the files.
 const TURN: Duration = Duration::from_millis(200);
@@ -22,7 +22,7 @@ const TURN: Duration = Duration::from_millis(200);
     after_help = "Examples:\n  ./sandbox logs\n  ./sandbox logs -f inventory-service payment-service.1\n  ./sandbox logs --tail 20 kafka\n  ./sandbox logs --order 0190a7c2-…   one order's records, facts and log lines"
 )]
 pub struct Logs {
-    /// Only these: a service, one of its instances, kafka or postgres [default: all services]
+    /// Only these: a service or tool, one of its instances, kafka or postgres [default: all services and tools]
     #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres")]
     targets: Vec<AnyTarget>,
 
@@ -69,17 +69,8 @@ fn read(journals: &mut [Journal]) -> Result<Vec<Line>> {
 
 /// Adds the log files that are there and not read yet.
 fn open_new(stack: &Stack<'_>, targets: &[AnyTarget], journals: &mut Vec<Journal>) -> Result<()> {
-    let services = Service::ALL.map(|service| {
-        AnyTarget::Service(Target {
-            service,
-            slot: None,
-        })
-    });
-    let targets = if targets.is_empty() {
-        &services
-    } else {
-        targets
-    };
+    let ours = Workload::ALL.map(|of| AnyTarget::Workload(Target { of, slot: None }));
+    let targets = if targets.is_empty() { &ours } else { targets };
     for target in targets {
         for name in logged(stack, *target) {
             if journals.iter().all(|journal| journal.name() != name) {
@@ -94,12 +85,9 @@ fn open_new(stack: &Stack<'_>, targets: &[AnyTarget], journals: &mut Vec<Journal
 /// The processes a target means that have a log, also when they were forgotten by a `down` or a `scale`.
 fn logged(stack: &Stack<'_>, target: AnyTarget) -> Vec<String> {
     let mut names = match target {
-        AnyTarget::Service(Target {
-            service,
-            slot: None,
-        }) => {
-            let slots = 1..=stack.sandbox.slots(service);
-            slots.map(|slot| process_name(service, slot)).collect()
+        AnyTarget::Workload(Target { of, slot: None }) => {
+            let slots = 1..=stack.sandbox.slots(of);
+            slots.map(|slot| process_name(of, slot)).collect()
         }
         one => vec![one.to_string()],
     };

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use anyhow::Result;
 use local_runtime::process::State;
-use shared_events::Service;
 
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
@@ -12,6 +11,7 @@ use crate::stack::backends::empty_kafka;
 use crate::stack::memory::Memory;
 use crate::stack::start::Wanted;
 use crate::terminal::{Progress, say};
+use crate::workload::Workload;
 
 /// Nothing to choose.
 #[derive(Debug, clap::Args)]
@@ -28,10 +28,10 @@ pub async fn run(_: Reset, sandbox: &Sandbox) -> Result<()> {
     let begun = Instant::now();
     let mut slots = Vec::new();
     let mut ended = Vec::new();
-    for service in Service::ALL {
-        for one in stack.known(service)? {
+    for workload in Workload::ALL {
+        for one in stack.known(workload)? {
             match one.state {
-                State::Running | State::Paused => slots.push((service, one.slot)),
+                State::Running | State::Paused => slots.push((workload, one.slot)),
                 State::Ended(_) => ended.push(one.record.name),
             }
         }

@@ -1,13 +1,13 @@
 //! `sandbox restart`: a service stopped and started again, with other settings if asked.
 
 use anyhow::{Result, bail};
-use shared_events::Service;
 
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
 use crate::stack::settings::{self, Assignment};
 use crate::stack::start::Wanted;
 use crate::terminal::say;
+use crate::workload::Workload;
 
 /// Which service, and what changes.
 #[derive(Debug, clap::Args)]
@@ -15,9 +15,9 @@ use crate::terminal::say;
     after_help = "Examples:\n  ./sandbox restart inventory-service --set POISON_PRODUCT=\n  ./sandbox restart payment-service --set DELIVERY=at-least-once --set KAFKA_CONSUMER_FETCH_MIN_BYTES=1000\n  ./sandbox restart payment-service --unset DELIVERY\n\nA setting is kept until --unset, reset or down. A name that is not a setting is answered with the list."
 )]
 pub struct Restart {
-    /// order-service, payment-service or inventory-service: all its instances
+    /// A service or tool: all its instances
     #[arg(value_name = "SERVICE")]
-    service: Service,
+    service: Workload,
 
     /// Set this setting from now on
     #[arg(long, value_name = "NAME=VALUE")]
@@ -53,7 +53,7 @@ pub async fn run(args: Restart, sandbox: &Sandbox) -> Result<()> {
     let mut changed = memory.settings(service);
     changed.retain(|name, _| !args.unset.contains(name));
     changed.extend(args.set.into_iter().map(|one| (one.name, one.value)));
-    settings::check(&changed)?;
+    settings::check(sandbox, service, &changed).await?;
 
     stack.stop_instances(&slots).await?;
     memory.change(service, changed);
@@ -72,7 +72,7 @@ pub async fn run(args: Restart, sandbox: &Sandbox) -> Result<()> {
     Ok(())
 }
 
-fn with(stack: &Stack<'_>, service: Service) -> Result<String> {
+fn with(stack: &Stack<'_>, service: Workload) -> Result<String> {
     let changed = stack.memory()?.settings(service);
     let changed: Vec<_> = changed
         .iter()

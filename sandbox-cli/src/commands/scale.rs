@@ -3,12 +3,12 @@
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
-use shared_events::Service;
 
 use crate::sandbox::Sandbox;
 use crate::stack::start::Wanted;
 use crate::stack::{Stack, process_name};
 use crate::terminal::{Usage, note, say};
+use crate::workload::Workload;
 
 /// How many of what.
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Scale {
 /// `inventory-service=3`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
-    service: Service,
+    service: Workload,
     count: u32,
 }
 
@@ -50,7 +50,8 @@ pub async fn run(args: Scale, sandbox: &Sandbox) -> Result<()> {
     let most = sandbox.slots(service);
     if count > most {
         return Err(Usage::error(format_args!(
-            "{service} can have at most {most} instances"
+            "{service} can have at most {most} instance{}",
+            if most == 1 { "" } else { "s" }
         )));
     }
     let hold = sandbox.interrupt().hold()?;
@@ -86,7 +87,7 @@ pub async fn run(args: Scale, sandbox: &Sandbox) -> Result<()> {
 }
 
 /// Stops the instances whose number is too high, and forgets that there were any.
-async fn stop_above(stack: &Stack<'_>, service: Service, count: u32) -> Result<()> {
+async fn stop_above(stack: &Stack<'_>, service: Workload, count: u32) -> Result<()> {
     let mut surplus = stack.known(service)?;
     surplus.retain(|one| one.slot > count);
     let slots: Vec<_> = surplus.iter().map(|one| (service, one.slot)).collect();

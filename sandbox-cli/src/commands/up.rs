@@ -10,10 +10,12 @@ use shared_events::Service;
 
 use crate::database::Database;
 use crate::sandbox::Sandbox;
+use crate::stack::services::Slot;
 use crate::stack::start::{Brought, Wanted};
 use crate::stack::{Stack, process_name, provision};
 use crate::target::{AnyTarget, Target};
 use crate::terminal::{Table, note, say};
+use crate::workload::Workload;
 
 /// What to start.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -21,7 +23,7 @@ use crate::terminal::{Table, note, say};
     after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     what was killed is started again\n  ./sandbox up kafka\n\nWhat already runs is left alone, what is paused goes on."
 )]
 pub struct Up {
-    /// Only these: a service (with what it needs), one of its instances, kafka or postgres
+    /// Only these: a service or tool (with what it needs), one of its instances, kafka or postgres
     #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres")]
     pub targets: Vec<AnyTarget>,
 
@@ -67,14 +69,8 @@ pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
 fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
     if targets.is_empty() {
         let mut slots = Vec::new();
-        for service in Service::ALL {
-            slots.extend(slots_of(
-                stack,
-                Target {
-                    service,
-                    slot: None,
-                },
-            )?);
+        for of in Workload::ALL {
+            slots.extend(slots_of(stack, Target { of, slot: None })?);
         }
         return Ok(Wanted {
             kafka: true,
@@ -89,7 +85,7 @@ fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
         ..Wanted::default()
     };
     for target in targets {
-        if let AnyTarget::Service(target) = target {
+        if let AnyTarget::Workload(target) = target {
             wanted.slots.extend(slots_of(stack, *target)?);
             wanted.kafka |= is_needed(stack, KAFKA)?;
             wanted.postgres |= is_needed(stack, POSTGRES)?;
@@ -101,19 +97,15 @@ fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
 }
 
 /// The instances a target means: those that were ever started, else the first.
-fn slots_of(stack: &Stack<'_>, target: Target) -> Result<Vec<(Service, u32)>> {
-    let Target { service, slot } = target;
+fn slots_of(stack: &Stack<'_>, target: Target<Workload>) -> Result<Vec<Slot>> {
+    let Target { of, slot } = target;
     if let Some(slot) = slot {
-        stack.sandbox.port(service, slot)?;
-        return Ok(vec![(service, slot)]);
+        stack.sandbox.port(of, slot)?;
+        return Ok(vec![(of, slot)]);
     }
-    let known: Vec<_> = stack
-        .known(service)?
-        .iter()
-        .map(|one| (service, one.slot))
-        .collect();
+    let known: Vec<_> = stack.known(of)?.iter().map(|one| (of, one.slot)).collect();
     Ok(if known.is_empty() {
-        vec![(service, 1)]
+        vec![(of, 1)]
     } else {
         known
     })
@@ -143,9 +135,9 @@ fn tell(brought: &Brought) {
 async fn show_addresses(stack: &Stack<'_>) -> Result<()> {
     let sandbox = stack.sandbox;
     let mut table = Table::new(&["what", "address"]);
-    for service in Service::ALL {
-        for instance in sandbox.instances(service).await? {
-            table.row([process_name(service, instance.slot), instance.url]);
+    for workload in Workload::ALL {
+        for instance in sandbox.instances(workload).await? {
+            table.row([process_name(workload, instance.slot), instance.url]);
         }
     }
     let running = stack.running()?;
@@ -166,7 +158,7 @@ async fn show_addresses(stack: &Stack<'_>) -> Result<()> {
     };
     let order = order.url;
     say(format_args!(
-        "\nTry next:\n  curl -X POST {order}/orders -H \"Content-Type: application/json\" \\\n    -d '{{\"customerId\": \"cust_happy_path\", \"productId\": \"prod_123\", \"quantity\": 2, \"amount\": 250.50}}'\n  ./sandbox demo      the four stories of an order\n  ./sandbox status    what runs, and how far behind it is"
+        "\nTry next:\n  curl -X POST {order}/orders -H \"Content-Type: application/json\" \\\n    -d '{{\"customerId\": \"cust_happy_path\", \"productId\": \"prod_123\", \"quantity\": 2, \"amount\": 250.50}}'\n  ./sandbox demo      the four stories of an order\n  ./sandbox status    what runs, and how far behind it is\n  ./sandbox scenario consumer-lag    a group that falls behind, and three ways to help it"
     ));
     Ok(())
 }

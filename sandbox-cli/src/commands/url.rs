@@ -5,24 +5,25 @@ use anyhow::Result;
 use crate::sandbox::Sandbox;
 use crate::target::Target;
 use crate::terminal::say;
+use crate::workload::Workload;
 
 /// Which address.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  curl \"$(./sandbox url inventory-service)/products\"")]
 pub struct Url {
-    /// order-service, payment-service or inventory-service, optionally with .slot: inventory-service.2
+    /// A service or tool, optionally with .slot: inventory-service.2, lag-monitor
     #[arg(value_name = "SERVICE[.SLOT]")]
-    target: Target,
+    target: Target<Workload>,
 }
 
 /// Prints the address: of the slot asked for, else of the first instance that runs, else of slot 1.
 pub async fn run(args: Url, sandbox: &Sandbox) -> Result<()> {
-    let Target { service, slot } = args.target;
+    let Target { of, slot } = args.target;
     let url = match slot {
-        Some(slot) => sandbox.url(service, slot)?,
-        None => match sandbox.instances(service).await?.into_iter().next() {
+        Some(slot) => sandbox.url(of, slot)?,
+        None => match sandbox.instances(of).await?.into_iter().next() {
             Some(instance) => instance.url,
-            None => sandbox.url(service, 1)?,
+            None => sandbox.url(of, 1)?,
         },
     };
     say(url);

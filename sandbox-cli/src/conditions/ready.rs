@@ -3,6 +3,7 @@
 use super::Seen;
 use crate::stack::ready::Answer;
 use crate::target::Target;
+use crate::workload::Workload;
 
 /// Services, or instances of them, that are ready.
 #[derive(Debug, clap::Args)]
@@ -10,9 +11,9 @@ use crate::target::Target;
     after_help = "Examples:\n  ./sandbox wait ready inventory-service\n  ./sandbox wait ready payment-service --not --within 30s     prints why it is not\n\nEvery running instance has to be ready; /health/ready of each is asked."
 )]
 pub struct AreReady {
-    /// Which; without any: all three services
+    /// Which; without any: all services and tools
     #[arg(value_name = "SERVICE[.SLOT]")]
-    pub targets: Vec<Target>,
+    pub targets: Vec<Target<Workload>>,
 
     /// Wait until none of them is ready any more
     #[arg(long)]

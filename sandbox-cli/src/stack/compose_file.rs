@@ -6,23 +6,32 @@ use std::collections::BTreeSet;
 use shared_events::Service;
 
 use super::settings::names;
+use crate::workload::Workload;
 
 const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-/// What Compose gives a service that `restart --set` does not change: where it is in its network.
-const PLACE: [&str; 3] = ["DATABASE_URL", "NAME_PREFIX", "SLOT"];
+/// What Compose gives a program that `restart --set` does not change: where it is in its network, and how it is run.
+const PLACE: [&str; 5] = [
+    "DATABASE_URL",
+    "NAME_PREFIX",
+    "ORDER_URL",
+    "SANDBOX_WAY",
+    "SLOT",
+];
 
-const fn prefix(service: Service) -> &'static str {
-    match service {
-        Service::Order => "ORDER",
-        Service::Payment => "PAYMENT",
-        Service::Inventory => "INVENTORY",
+const fn prefix(workload: Workload) -> &'static str {
+    match workload {
+        Workload::Service(Service::Order) => "ORDER",
+        Workload::Service(Service::Payment) => "PAYMENT",
+        Workload::Service(Service::Inventory) => "INVENTORY",
+        Workload::LoadGenerator => "LOAD_GENERATOR",
+        Workload::LagMonitor => "LAG_MONITOR",
     }
 }
 
 /// Name and value of each line of the service's `environment:`.
-fn environment(service: Service) -> Vec<(&'static str, &'static str)> {
+fn environment(service: Workload) -> Vec<(&'static str, &'static str)> {
     let key = format!("  {service}:");
     let of_service = COMPOSE.lines().skip_while(|line| *line != key).skip(1);
     let block = of_service
@@ -35,7 +44,7 @@ fn environment(service: Service) -> Vec<(&'static str, &'static str)> {
 }
 
 /// How the file has to pass a setting on, so that it can be changed from outside.
-fn passed(service: Service, name: &str) -> String {
+fn passed(service: Workload, name: &str) -> String {
     let default = match name {
         "KAFKA_BOOTSTRAP_SERVERS" => "kafka:29092",
         "POISON_PRODUCT" => "prod_ignore",
@@ -46,7 +55,7 @@ fn passed(service: Service, name: &str) -> String {
 
 #[test]
 fn the_compose_file_passes_every_setting_of_every_service_and_no_other() {
-    for service in Service::ALL {
+    for service in Workload::ALL {
         let environment = environment(service);
         for name in names(service) {
             let found = environment.iter().find(|(known, _)| *known == name);

@@ -9,11 +9,12 @@ use local_runtime::ports;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::State;
 use messaging::cluster::Cluster;
-use shared_events::{Service, Topic};
+use shared_events::Topic;
 
 use super::finding::Finding;
 use super::{Stack, ending, machine, process_name, ready};
 use crate::sandbox::{Instance, Sandbox};
+use crate::workload::Workload;
 
 /// How long the broker may take for its first answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,11 +38,11 @@ pub async fn examine(stack: &Stack<'_>) -> Result<Vec<Finding>> {
 pub async fn network(sandbox: &Sandbox) -> Result<Vec<Finding>> {
     let mut findings = broker(&Cluster::new(&sandbox.kafka())?).await;
     let http = reqwest::Client::builder().no_proxy().build()?;
-    for service in Service::ALL {
-        let running = sandbox.instances(service).await?;
+    for workload in Workload::ALL {
+        let running = sandbox.instances(workload).await?;
         if running.is_empty() {
-            let fix = format!("./sandbox up {service}");
-            findings.push(Finding::odd(service.name(), "does not run", fix));
+            let fix = format!("./sandbox up {workload}");
+            findings.push(Finding::odd(workload.name(), "does not run", fix));
         }
         for one in &running {
             findings.push(instance(&http, one).await);
@@ -76,13 +77,9 @@ fn ports_of(stack: &Stack<'_>) -> Result<Vec<Finding>> {
         (KAFKA.to_owned(), settings.kafka_port, "KAFKA_PORT"),
         (POSTGRES.to_owned(), settings.postgres_port, "POSTGRES_PORT"),
     ];
-    for (service, setting) in [
-        (Service::Order, "ORDER_PORT"),
-        (Service::Payment, "PAYMENT_PORT"),
-        (Service::Inventory, "INVENTORY_PORTS"),
-    ] {
-        let port = stack.sandbox.port(service, 1)?;
-        needed.push((process_name(service, 1), port, setting));
+    for workload in Workload::ALL {
+        let port = stack.sandbox.port(workload, 1)?;
+        needed.push((process_name(workload, 1), port, workload.port_setting()));
     }
     let alive = stack.running()?;
     let mut findings = Vec::new();
@@ -136,9 +133,9 @@ async fn processes(stack: &Stack<'_>) -> Result<Vec<Finding>> {
             State::Running => {}
         }
     }
-    for service in Service::ALL {
+    for workload in Workload::ALL {
         for one in stack
-            .known(service)?
+            .known(workload)?
             .iter()
             .filter(|one| one.state == State::Running)
         {
@@ -149,7 +146,7 @@ async fn processes(stack: &Stack<'_>) -> Result<Vec<Finding>> {
 }
 
 async fn instance(http: &reqwest::Client, one: &Instance) -> Finding {
-    let name = process_name(one.service, one.slot);
+    let name = process_name(one.workload, one.slot);
     let answer = ready::ask(http, &one.url).await;
     match answer.is_ready() {
         true => Finding::good(name, answer.to_string()),
@@ -165,8 +162,8 @@ fn addresses(stack: &Stack<'_>) -> Result<Vec<Finding>> {
     let memory = stack.memory()?;
     let right = stack.sandbox.kafka().bootstrap_servers;
     let mut findings = Vec::new();
-    for service in Service::ALL {
-        let Some(given) = memory.settings(service).remove("KAFKA_BOOTSTRAP_SERVERS") else {
+    for workload in Workload::ALL {
+        let Some(given) = memory.settings(workload).remove("KAFKA_BOOTSTRAP_SERVERS") else {
             continue;
         };
         for address in given.split(',').map(str::trim) {
@@ -175,9 +172,9 @@ fn addresses(stack: &Stack<'_>) -> Result<Vec<Finding>> {
                     format!("KAFKA_BOOTSTRAP_SERVERS={given}: this machine knows no {address}");
                 let fix = format!(
                     "kafka:29092 is the broker's address inside Docker's network only; services on this machine reach it at {right}: \
-                     ./sandbox restart {service} --unset KAFKA_BOOTSTRAP_SERVERS"
+                     ./sandbox restart {workload} --unset KAFKA_BOOTSTRAP_SERVERS"
                 );
-                findings.push(Finding::bad(service.name(), found, fix));
+                findings.push(Finding::bad(workload.name(), found, fix));
             }
         }
     }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use shared_events::Service;
+
+use crate::workload::Workload;
 
 /// It lives in one file. Whoever changes it holds the lock of the stack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Memory {
-    /// Environment variables of each service that are not the defaults.
+    /// Environment variables of each program that are not the defaults.
     settings: BTreeMap<String, BTreeMap<String, String>>,
     /// Names of processes that a person killed: they stay dead until they are asked for by name, or everything is.
     killed: BTreeSet<String>,
@@ -51,20 +52,21 @@ impl Memory {
         }
     }
 
-    /// What was changed for this service.
-    pub fn settings(&self, service: Service) -> BTreeMap<String, String> {
+    /// What was changed for this program.
+    pub fn settings(&self, workload: impl Into<Workload>) -> BTreeMap<String, String> {
         self.settings
-            .get(service.name())
+            .get(workload.into().name())
             .cloned()
             .unwrap_or_default()
     }
 
-    /// Replaces what was changed for this service.
-    pub fn change(&mut self, service: Service, settings: BTreeMap<String, String>) {
+    /// Replaces what was changed for this program.
+    pub fn change(&mut self, workload: impl Into<Workload>, settings: BTreeMap<String, String>) {
+        let name = workload.into().name();
         if settings.is_empty() {
-            self.settings.remove(service.name());
+            self.settings.remove(name);
         } else {
-            self.settings.insert(service.name().to_owned(), settings);
+            self.settings.insert(name.to_owned(), settings);
         }
     }
 
@@ -90,6 +92,8 @@ fn file(home: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use shared_events::Service;
+
     use super::*;
 
     #[test]

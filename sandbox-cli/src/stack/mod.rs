@@ -27,12 +27,12 @@ use local_runtime::home::{Home, HomeLock};
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{Processes, Record, State};
-use shared_events::Service;
 use tokio::time::{Instant, sleep};
 
 use crate::sandbox::{Instance, Sandbox};
 use crate::target::AnyTarget;
 use crate::terminal::note;
+use crate::workload::Workload;
 use memory::Memory;
 
 /// How long a command waits for another one that changes the same stack.
@@ -99,16 +99,17 @@ impl<'a> Stack<'a> {
         Memory::load(self.home.folder())
     }
 
-    /// The instances of a service that were ever started since the last `down`, by slot, running or not.
-    pub fn known(&self, service: Service) -> Result<Vec<Known>> {
+    /// The instances of a program that were ever started since the last `down`, by slot, running or not.
+    pub fn known(&self, workload: impl Into<Workload>) -> Result<Vec<Known>> {
+        let workload = workload.into();
         let mut known = Vec::new();
         for record in self.processes.records()? {
-            let Some(slot) = slot_of(&record.name, service) else {
+            let Some(slot) = slot_of(&record.name, workload) else {
                 continue;
             };
             let state = self.processes.state(&record)?;
             known.push(Known {
-                service,
+                workload,
                 slot,
                 record,
                 state,
@@ -118,15 +119,15 @@ impl<'a> Stack<'a> {
         Ok(known)
     }
 
-    /// The names of the processes that a target means: of a service without slot, all its known instances.
+    /// The names of the processes that a target means: of a program without slot, all its known instances.
     pub fn names(&self, target: AnyTarget) -> Result<Vec<String>> {
         Ok(match target {
             AnyTarget::Kafka => vec![KAFKA.to_owned()],
             AnyTarget::Postgres => vec![POSTGRES.to_owned()],
-            AnyTarget::Service(target) => match target.slot {
-                Some(slot) => vec![process_name(target.service, slot)],
+            AnyTarget::Workload(target) => match target.slot {
+                Some(slot) => vec![process_name(target.of, slot)],
                 None => {
-                    let known = self.known(target.service)?;
+                    let known = self.known(target.of)?;
                     known.into_iter().map(|one| one.record.name).collect()
                 }
             },
@@ -154,11 +155,11 @@ impl<'a> Stack<'a> {
     }
 }
 
-/// An instance of a service that was started, whatever became of it.
+/// An instance that was started, whatever became of it.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// Which service.
-    pub service: Service,
+    /// Of which program.
+    pub workload: Workload,
     /// Its number, counted from 1.
     pub slot: u32,
     /// Its process.
@@ -182,10 +183,10 @@ impl Known {
     pub fn instance(&self, sandbox: &Sandbox) -> Result<Instance> {
         let port = match self.port() {
             Some(port) => port,
-            None => sandbox.port(self.service, self.slot)?,
+            None => sandbox.port(self.workload, self.slot)?,
         };
         Ok(Instance {
-            service: self.service,
+            workload: self.workload,
             slot: self.slot,
             url: sandbox.http_url(port),
         })
@@ -193,12 +194,12 @@ impl Known {
 }
 
 /// The name of an instance's process: `inventory-service.2`.
-pub fn process_name(service: Service, slot: u32) -> String {
-    format!("{service}.{slot}")
+pub fn process_name(workload: impl Into<Workload>, slot: u32) -> String {
+    format!("{}.{slot}", workload.into())
 }
 
-fn slot_of(name: &str, service: Service) -> Option<u32> {
-    name.strip_prefix(service.name())?
+fn slot_of(name: &str, workload: Workload) -> Option<u32> {
+    name.strip_prefix(workload.name())?
         .strip_prefix('.')?
         .parse()
         .ok()
@@ -216,14 +217,17 @@ pub fn ending(code: Option<i32>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use shared_events::Service;
+
     use super::*;
 
     #[test]
-    fn a_process_name_belongs_to_exactly_one_service_and_slot() {
+    fn a_process_name_belongs_to_exactly_one_program_and_slot() {
+        let (order, inventory) = (Service::Order.into(), Service::Inventory.into());
         let name = process_name(Service::Inventory, 2);
-        assert_eq!(slot_of(&name, Service::Inventory), Some(2));
-        assert_eq!(slot_of(&name, Service::Order), None);
-        assert_eq!(slot_of("inventory-service", Service::Inventory), None);
-        assert_eq!(slot_of("kafka", Service::Order), None);
+        assert_eq!(slot_of(&name, inventory), Some(2));
+        assert_eq!(slot_of(&name, order), None);
+        assert_eq!(slot_of("inventory-service", inventory), None);
+        assert_eq!(slot_of("kafka", order), None);
     }
 }

@@ -15,6 +15,7 @@ use shared_events::{Service, Topic};
 use super::services::PORT_LABEL;
 use super::{Stack, ending, process_name, ready};
 use crate::sandbox::Sandbox;
+use crate::workload::Workload;
 
 /// One process, as a row of `status`.
 #[derive(Debug, Clone, Serialize)]
@@ -67,8 +68,8 @@ pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
     for name in [KAFKA, POSTGRES] {
         records.extend(stack.processes.record(name)?);
     }
-    for service in Service::ALL {
-        records.extend(stack.known(service)?.into_iter().map(|one| one.record));
+    for workload in Workload::ALL {
+        records.extend(stack.known(workload)?.into_iter().map(|one| one.record));
     }
     let rows = records.iter().map(|record| row(stack, record));
     join_all(rows).await.into_iter().collect()
@@ -123,13 +124,13 @@ async fn row(stack: &Stack<'_>, record: &Record) -> Result<ProcessRow> {
 pub async fn instance_rows(sandbox: &Sandbox) -> Result<Vec<ProcessRow>> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let mut found = Vec::new();
-    for service in Service::ALL {
-        found.extend(sandbox.instances(service).await?);
+    for workload in Workload::ALL {
+        found.extend(sandbox.instances(workload).await?);
     }
     let rows = found.into_iter().map(async |instance| {
         let answer = ready::ask(&http, &instance.url).await;
         ProcessRow {
-            name: process_name(instance.service, instance.slot),
+            name: process_name(instance.workload, instance.slot),
             state: "running",
             pid: None,
             address: Some(instance.url),
@@ -159,15 +160,15 @@ pub struct Changed {
 /// What `restart --set` changed.
 pub fn changed(stack: &Stack<'_>) -> Result<Vec<Changed>> {
     let memory = stack.memory()?;
-    let of = |service: Service| {
-        let settings = memory.settings(service).into_iter();
+    let of = |workload: Workload| {
+        let settings = memory.settings(workload).into_iter();
         settings.map(move |(name, value)| Changed {
-            service: service.name(),
+            service: workload.name(),
             name,
             value,
         })
     };
-    Ok(Service::ALL.into_iter().flat_map(of).collect())
+    Ok(Workload::ALL.into_iter().flat_map(of).collect())
 }
 
 async fn backend_answer(stack: &Stack<'_>, name: &str) -> Result<ready::Answer> {

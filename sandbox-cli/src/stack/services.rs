@@ -1,4 +1,4 @@
-//! One instance of a service: started, stopped, waited for.
+//! One instance of a program of ours: started, stopped, waited for.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use futures::future::try_join_all;
 use local_runtime::process::{Program, State, Stopped};
-use shared_events::Service;
 use tokio::time::{Instant, sleep};
 
 use super::ready::{self, Answer};
 use super::settings::environment;
 use super::{Stack, ending, process_name};
+use crate::workload::Workload;
 
 /// The note on a process record that says where the instance listens.
 pub const PORT_LABEL: &str = "port";
@@ -29,15 +29,15 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Between two looks at something that is being waited for.
 const TURN: Duration = Duration::from_millis(50);
 
-/// An instance, by service and slot.
-pub type Slot = (Service, u32);
+/// An instance, by program and slot.
+pub type Slot = (Workload, u32);
 
 impl Stack<'_> {
     /// Starts an instance with its settings. Returns when it has a process; see [`Stack::wait_ready`].
-    pub async fn start_instance(&self, (service, slot): Slot) -> Result<()> {
-        let changed = self.memory()?.settings(service);
-        let environment = environment(self.sandbox, service, slot, &changed)?;
-        let binary = self.sandbox.binary(service);
+    pub async fn start_instance(&self, (workload, slot): Slot) -> Result<()> {
+        let changed = self.memory()?.settings(workload);
+        let environment = environment(self.sandbox, workload, slot, &changed)?;
+        let binary = self.sandbox.binary(workload);
         if !binary.is_file() {
             bail!(
                 "{} is not there: build it with `cargo build --release --workspace --bins`",
@@ -45,13 +45,15 @@ impl Stack<'_> {
             );
         }
         // `env -i` becomes the program itself, with exactly these variables.
-        let mut program = Program::new(process_name(service, slot), "env");
+        let mut program = Program::new(process_name(workload, slot), "env");
         program.arguments.push("-i".into());
         for (name, value) in &environment {
             program.arguments.push(format!("{name}={value}").into());
         }
         program.arguments.push(binary.into());
-        let port = self.sandbox.port(service, slot)?.to_string();
+        let arguments = workload.arguments().iter().copied();
+        program.arguments.extend(arguments.map(Into::into));
+        let port = self.sandbox.port(workload, slot)?.to_string();
         program.labels = BTreeMap::from([(PORT_LABEL.to_owned(), port)]);
         self.processes.start(&program).await.map(drop)
     }

@@ -1,42 +1,55 @@
-//! The settings of services: which can be changed from outside, and what an instance is started with.
+//! The settings of our programs: which can be changed from outside, and what an instance is started with.
 //!
-//! A service gets the environment written here and nothing of the person's shell, so that what `status` shows as changed is
+//! A program gets the environment written here and nothing of the person's shell, so that what `status` shows as changed is
 //! all that is changed.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 
-use anyhow::Result;
-use clap::Parser;
+use anyhow::{Context, Result};
 use messaging::settings::TUNABLE;
-use messaging::{ConsumerSettings, ConsumerTuning, FaultSettings};
 use shared_events::Service;
+use tokio::process::Command;
 
-use crate::cli::one_line;
 use crate::sandbox::Sandbox;
 use crate::terminal::Usage;
+use crate::workload::Workload;
 
-/// What any service can be told.
-const COMMON: [&str; 12] = [
-    "BATCH_MAX",
-    "CRASH_AT",
-    "DELIVERY",
+/// What every program can be told.
+const ANY: [&str; 4] = [
     "DRAIN_TIMEOUT",
     "KAFKA_BOOTSTRAP_SERVERS",
     "LOG_FORMAT",
+    "RUST_LOG",
+];
+
+/// What any member of a consumer group can be told.
+const CONSUMER: [&str; 9] = [
+    "BATCH_MAX",
+    "CRASH_AT",
+    "DELIVERY",
     "POISON_LIMIT",
     "POISON_POLICY",
+    "PROCESSING_TIME_MS",
     "PROTECTION_OFF",
-    "RUST_LOG",
     "SANDBOX_UNSAFE",
     "STATIC_MEMBERSHIP",
 ];
 
-/// What one service can be told besides.
-const fn own(service: Service) -> &'static [&'static str] {
-    match service {
-        Service::Order => &["HTTP_QUEUE", "OUTBOX_LIMIT"],
-        Service::Payment => &[],
-        Service::Inventory => &["POISON_PRODUCT"],
+/// What one program can be told besides.
+const fn own(workload: Workload) -> &'static [&'static str] {
+    match workload {
+        Workload::Service(Service::Order) => &["HTTP_QUEUE", "OUTBOX_LIMIT"],
+        Workload::Service(Service::Payment) => &[],
+        Workload::Service(Service::Inventory) => &["POISON_PRODUCT"],
+        Workload::LoadGenerator => &["AUTO_PRODUCE", "BATCH_SIZE", "PRODUCTION_RATE_MS"],
+        Workload::LagMonitor => &[
+            "GROUP",
+            "LAG_THRESHOLD_CRITICAL",
+            "LAG_THRESHOLD_WARNING",
+            "POLL_INTERVAL_SECONDS",
+            "TOPIC",
+        ],
     }
 }
 
@@ -68,73 +81,67 @@ impl std::str::FromStr for Assignment {
     }
 }
 
-/// The names of all settings of a service, sorted.
-pub(super) fn names(service: Service) -> Vec<String> {
+/// The names of all settings of a program, sorted.
+pub(super) fn names(workload: Workload) -> Vec<String> {
     let variable = |name: &str| format!("{TUNING}{}", name.replace('.', "_").to_ascii_uppercase());
-    let plain = COMMON.iter().chain(own(service));
-    let plain = plain.map(|name| (*name).to_owned());
-    let mut names: Vec<String> = plain.chain(TUNABLE.into_iter().map(variable)).collect();
+    let plain = ANY.iter().chain(own(workload));
+    let mut names: Vec<String> = plain.map(|name| (*name).to_owned()).collect();
+    if workload.service().is_some() {
+        names.extend(CONSUMER.map(str::to_owned));
+        names.extend(TUNABLE.into_iter().map(variable));
+    }
     names.sort();
     names
 }
 
-/// Whether the service has a setting of this name; the error lists those it has.
-pub fn known(service: Service, name: &str) -> Result<()> {
-    let names = names(service);
+/// Whether the program has a setting of this name; the error lists those it has.
+pub fn known(workload: Workload, name: &str) -> Result<()> {
+    let names = names(workload);
     if names.iter().any(|known| known == name) {
         return Ok(());
     }
     Err(Usage::error(format_args!(
-        "{service} has no setting {name}; it has {}",
+        "{workload} has no setting {name}; it has {}",
         names.join(", ")
     )))
 }
 
-/// The settings that every service reads in the same way, read as a service reads them.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true)]
-struct Shared {
-    #[command(flatten)]
-    _consumer: ConsumerSettings,
-    #[command(flatten)]
-    faults: FaultSettings,
-}
-
-/// Refuses values that a service would refuse, as far as all services read them alike: better before the old process is
-/// stopped than after. What only one service reads, it checks itself at start.
-pub fn check(settings: &BTreeMap<String, String>) -> Result<()> {
-    const CHECKED: [&str; 9] = [
-        "BATCH_MAX",
-        "CRASH_AT",
-        "DELIVERY",
-        "DRAIN_TIMEOUT",
-        "POISON_LIMIT",
-        "POISON_POLICY",
-        "PROTECTION_OFF",
-        "SANDBOX_UNSAFE",
-        "STATIC_MEMBERSHIP",
-    ];
-    let arguments = settings
-        .iter()
-        .filter(|(name, _)| CHECKED.contains(&name.as_str()))
-        .map(|(name, value)| format!("--{}={value}", name.to_ascii_lowercase().replace('_', "-")));
-    let shared =
-        Shared::try_parse_from(arguments).map_err(|error| Usage::error(one_line(&error)))?;
-    shared.faults.faults().map_err(Usage::error)?;
-    ConsumerTuning::from_variables(settings.clone()).map_err(Usage::error)?;
-    Ok(())
+/// Has the program itself read its settings, and refuses what it refuses: better before the old process is stopped than after.
+pub async fn check(
+    sandbox: &Sandbox,
+    workload: impl Into<Workload>,
+    changed: &BTreeMap<String, String>,
+) -> Result<()> {
+    let workload = workload.into();
+    let binary = sandbox.binary(workload);
+    let mut command = Command::new(&binary);
+    command
+        .arg("check")
+        .env_clear()
+        .envs(environment(sandbox, workload, 1, changed)?)
+        .stdin(Stdio::null());
+    let output = command
+        .output()
+        .await
+        .with_context(|| format!("{} cannot be started", binary.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim().trim_start_matches("error: ");
+    Err(Usage::error(said.lines().collect::<Vec<_>>().join(" ")))
 }
 
 /// The whole environment of an instance: the defaults of this stack, then what was changed.
 pub fn environment(
     sandbox: &Sandbox,
-    service: Service,
+    workload: Workload,
     slot: u32,
     changed: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>> {
     let kafka = sandbox.kafka();
     let mut variables = BTreeMap::from([
-        ("PORT".to_owned(), sandbox.port(service, slot)?.to_string()),
+        ("PORT".to_owned(), sandbox.port(workload, slot)?.to_string()),
         (
             "BIND_ADDR".to_owned(),
             sandbox.settings().bind_addr.to_string(),
@@ -147,8 +154,11 @@ pub fn environment(
         // A slot makes the transactional id stable: an instance started again fences its predecessor.
         ("SLOT".to_owned(), slot.to_string()),
     ]);
-    if let Some(url) = sandbox.database_url(service) {
+    if let Some(url) = workload.service().and_then(|one| sandbox.database_url(one)) {
         variables.insert("DATABASE_URL".to_owned(), url);
+    }
+    if workload == Workload::LoadGenerator {
+        variables.insert("ORDER_URL".to_owned(), sandbox.url(Service::Order, 1)?);
     }
     variables.extend(changed.clone());
     Ok(variables)
@@ -158,55 +168,23 @@ pub fn environment(
 mod tests {
     use super::*;
 
-    fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
-    }
-
     #[test]
     fn a_setting_that_a_service_does_not_have_is_refused_with_the_list_of_those_it_has() {
-        known(Service::Inventory, "POISON_PRODUCT").unwrap();
-        known(Service::Payment, "KAFKA_CONSUMER_FETCH_MIN_BYTES").unwrap();
-        for (service, name) in [
-            (Service::Payment, "POISON_PRODUCT"),
-            (Service::Payment, "KAFKA_CONSUMER_ENABLE_AUTO_COMMIT"),
-            (Service::Order, "PORT"),
-            (Service::Order, "batch_max"),
+        let [order, payment, inventory, generator, _] = Workload::ALL;
+        known(inventory, "POISON_PRODUCT").unwrap();
+        known(payment, "KAFKA_CONSUMER_FETCH_MIN_BYTES").unwrap();
+        known(generator, "BATCH_SIZE").unwrap();
+        for (workload, name, listed) in [
+            (payment, "POISON_PRODUCT", "BATCH_MAX"),
+            (payment, "KAFKA_CONSUMER_ENABLE_AUTO_COMMIT", "FETCH_MIN"),
+            (order, "PORT", "BATCH_MAX"),
+            (order, "batch_max", "BATCH_MAX"),
+            (generator, "BATCH_MAX", "BATCH_SIZE"),
         ] {
-            let error = known(service, name).unwrap_err();
+            let error = known(workload, name).unwrap_err();
             assert!(error.is::<Usage>());
             let text = error.to_string();
-            assert!(
-                text.contains(name) && text.contains("BATCH_MAX") && text.contains("FETCH_MIN"),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_value_that_every_service_would_refuse_is_refused_before_anything_is_stopped() {
-        check(&settings(&[
-            ("BATCH_MAX", "1"),
-            ("DELIVERY", "at-least-once"),
-        ]))
-        .unwrap();
-        check(&settings(&[
-            ("SANDBOX_UNSAFE", "1"),
-            ("PROTECTION_OFF", "outbox"),
-        ]))
-        .unwrap();
-        for bad in [
-            &[("BATCH_MAX", "0")][..],
-            &[("DELIVERY", "maybe")],
-            &[("PROTECTION_OFF", "outbox")],
-            &[("SANDBOX_UNSAFE", "1"), ("CRASH_AT", "nowhere")],
-            &[("STATIC_MEMBERSHIP", "yes")],
-        ] {
-            let error = check(&settings(bad)).unwrap_err();
-            assert!(error.is::<Usage>(), "{bad:?}");
-            assert!(!error.to_string().contains('\n'), "{error}");
+            assert!(text.contains(name) && text.contains(listed), "{text}");
         }
     }
 

@@ -6,12 +6,12 @@ use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
 use local_runtime::ports;
 use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
 use local_runtime::process::State;
-use shared_events::Service;
 
 use super::interrupt::{Hold, Interrupted};
 use super::services::{READY_LIMIT, Slot};
 use super::{Stack, process_name};
 use crate::terminal::{Progress, note};
+use crate::workload::Workload;
 
 /// What shall run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Stack<'_> {
         }
         for (service, slot) in &wanted.slots {
             let port = self.sandbox.port(*service, *slot)?;
-            needed.push((process_name(*service, *slot), port, port_setting(*service)));
+            needed.push((process_name(*service, *slot), port, service.port_setting()));
         }
         let mut taken = Vec::new();
         for (name, port, setting) in needed {
@@ -193,10 +193,10 @@ impl Stack<'_> {
     /// already.
     pub async fn stop_names(&self, names: &[String]) -> Result<()> {
         let mut slots: Vec<Slot> = Vec::new();
-        for service in Service::ALL {
-            let known = self.known(service)?.into_iter();
+        for workload in Workload::ALL {
+            let known = self.known(workload)?.into_iter();
             let wanted = known.filter(|one| names.contains(&one.record.name));
-            slots.extend(wanted.map(|one| (service, one.slot)));
+            slots.extend(wanted.map(|one| (workload, one.slot)));
         }
         self.stop_instances(&slots).await?;
         let stop = async |name: &str, grace| match names.iter().any(|wanted| wanted == name) {
@@ -204,14 +204,5 @@ impl Stack<'_> {
             false => Ok(()),
         };
         tokio::try_join!(stop(KAFKA, KAFKA_GRACE), stop(POSTGRES, POSTGRES_GRACE)).map(drop)
-    }
-}
-
-/// The setting that chooses the port of a service.
-fn port_setting(service: Service) -> &'static str {
-    match service {
-        Service::Order => "ORDER_PORT",
-        Service::Payment => "PAYMENT_PORT",
-        Service::Inventory => "INVENTORY_PORTS",
     }
 }

@@ -37,7 +37,7 @@ impl Rig {
             .tempdir()
             .unwrap()
             .keep();
-        let [kafka, postgres, order, payment] = ports::free().unwrap();
+        let [kafka, postgres, order, payment, generator, monitor] = ports::free().unwrap();
         let inventory = nine_free_ports();
         let environment = vec![
             ("SANDBOX_HOME", folder.display().to_string()),
@@ -45,6 +45,8 @@ impl Rig {
             ("POSTGRES_PORT", postgres.to_string()),
             ("ORDER_PORT", order.to_string()),
             ("PAYMENT_PORT", payment.to_string()),
+            ("LOAD_GENERATOR_PORT", generator.to_string()),
+            ("LAG_MONITOR_PORT", monitor.to_string()),
             ("INVENTORY_PORTS", format!("{inventory}-{}", inventory + 8)),
         ];
         let mut guard = Command::new("setsid");
