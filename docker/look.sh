@@ -122,6 +122,9 @@ verb_psql() {
   into postgres psql --username "${database%_db}" "$database" "$@"
 }
 
+# load-generator, beside the one that serves. -T: progress bars are for terminals, and its result goes into variables.
+verb_load() { compose run --rm --no-deps -T load-generator load-generator "$@"; }
+
 # A program in the container of a service, on the terminal if there is one.
 into() {
   [ -n "$(ids "$1" running)" ] || fail "$1 does not run: ./sandbox up $1"

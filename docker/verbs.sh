@@ -30,12 +30,14 @@ docker_way() {
   case $verb in
     '' | -h | --help) usage; [ -n "$verb" ] || exit 2; exit 0 ;;
   esac
-  case " $* " in
+  case "$verb $* " in
+    # load-generator has its own.
+    'load '*) ;;
     *' --help '* | *' -h '*) require_engine; inside "$verb" --help; exit ;;
   esac
   case $verb in
     doctor) doctor; exit ;;
-    up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | demo)
+    up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | load | demo)
       require_engine
       "verb_$verb" "$@"
       ;;
@@ -43,7 +45,7 @@ docker_way() {
       require_engine
       if [ "${1:-}" = settings ]; then shift; expect_settings "$@"; else inside expect "$@"; fi
       ;;
-    wait | order | dlq | consumer | topics | lag) require_engine; inside "$verb" "$@" ;;
+    wait | order | dlq | consumer | topics | lag | rate) require_engine; inside "$verb" "$@" ;;
     *) wrong "no verb $verb: ./sandbox --docker --help shows them" ;;
   esac
 }
@@ -56,8 +58,8 @@ usage() {
   begin anew          reset
   break               kill [-9], pause, continue with SERVICE[.slot], kafka or postgres
   change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME], consumer slow|fast|pause|resume SERVICE
-  ask                 lag [-w], order …, wait …, expect …, dlq list|show|replay, topics list|tail|create|…
-  tools               kafka TOOL …, psql orders_db|inventory_db …
+  ask                 lag [-w], rate GROUP, order …, wait …, expect …, dlq list|show|replay, topics list|tail|create|…
+  tools               load burst|continuous …, kafka TOOL …, psql orders_db|inventory_db …
   prove               demo; and with Rust on this machine: scenario, test, bench
   without a network   fetch, then up --offline
 

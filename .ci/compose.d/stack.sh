@@ -100,7 +100,7 @@ changed_and_seen_by_plain_compose() {
   [ ! -e .env ]
 }
 
-scenario() { target/release/sandbox scenario "$1"; }
+scenario() { target/release/sandbox scenario --short "$1"; }
 
 check 'a cold up becomes healthy' cold_up
 check 'up again' warm_up
@@ -112,5 +112,5 @@ check 'what runs is left alone by another up' left_alone
 check 'docker-compose 1.29 scales to three members' scaled_to_three
 check 'a service that is stopped drains' ends_in_good_order
 check 'a changed setting is in .env, and goes again' changed_and_seen_by_plain_compose
-for name in happy-path dead-letter connectivity; do check "scenario $name" scenario "$name"; done
+for name in happy-path dead-letter connectivity consumer-lag; do check "scenario $name" scenario "$name"; done
 check 'reset empties everything' sandbox reset

@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use service_kit::settings::without_empty_variables;
 
 use crate::commands::{
-    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, logs, order, psql, reset,
+    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, load, logs, order, psql, rate, reset,
     reset_data, restart, scale, scenario, status, test, topics, up, url, wait,
 };
 use crate::sandbox::{Sandbox, StackSettings};
@@ -66,6 +66,8 @@ pub enum Verb {
     Doctor(doctor::Doctor),
     /// Place an order, or show one
     Order(order::Order),
+    /// Measure how fast a group reads
+    Rate(rate::Rate),
     /// Wait for a condition
     Wait(wait::Wait),
     /// Check a fact; fails if it is not so in time
@@ -78,6 +80,8 @@ pub enum Verb {
     Kafka(kafka::Kafka),
     /// Open a database with psql
     Psql(psql::Psql),
+    /// Produce orders with load-generator
+    Load(load::Load),
     /// Pause and resume the consumers of a service
     Consumer(consumer::Consumer),
     /// Create the topics
@@ -107,6 +111,7 @@ impl Verb {
             Self::Scenario(_) => "scenario",
             Self::Kafka(_) => "kafka",
             Self::Psql(_) => "psql",
+            Self::Load(_) => "load",
             Self::Test(_) => "test",
             Self::Bench(_) => "bench",
             Self::Status(_)
@@ -114,6 +119,7 @@ impl Verb {
             | Self::ResetData(_)
             | Self::Doctor(_)
             | Self::Order(_)
+            | Self::Rate(_)
             | Self::Wait(_)
             | Self::Expect(_)
             | Self::Dlq(_)
@@ -180,12 +186,14 @@ pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
         Verb::ResetData(args) => reset_data::run(args, sandbox).await,
         Verb::Doctor(args) => doctor::run(args, sandbox).await,
         Verb::Order(args) => order::run(args, sandbox).await,
+        Verb::Rate(args) => rate::run(args, sandbox).await,
         Verb::Wait(args) => wait::run(args, sandbox).await,
         Verb::Expect(args) => expect::run(args, sandbox).await,
         Verb::Scenario(args) => scenario::run(args, sandbox).await,
         Verb::Dlq(args) => dlq::run(args, sandbox).await,
         Verb::Kafka(args) => kafka::run(args, sandbox).await,
         Verb::Psql(args) => psql::run(args, sandbox).await,
+        Verb::Load(args) => load::run(args, sandbox).await,
         Verb::Consumer(args) => consumer::run(args, sandbox).await,
         Verb::Topics(args) => topics::run(args, sandbox).await,
         Verb::Demo(args) => demo::run(args, sandbox).await,

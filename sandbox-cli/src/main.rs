@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod conditions;
 mod database;
+mod groups;
 mod letter;
 mod observer;
 mod sandbox;

@@ -15,6 +15,7 @@ use crate::conditions::members::MembersAre;
 use crate::conditions::order::OrderIs;
 use crate::conditions::ready::AreReady;
 use crate::conditions::settings::{Settings, SettingsAre};
+use crate::conditions::status::StatusIs;
 use crate::conditions::stock::StockIs;
 use crate::conditions::told::{Records, Told};
 use crate::sandbox::{Instance, Sandbox};
@@ -85,6 +86,13 @@ impl<'a> Observer<'a> {
             lags.push(self.cluster.lag(&prefix.group(service), &topics).await?);
         }
         Ok(wanted.check(&lags))
+    }
+
+    /// See [`StatusIs`].
+    pub async fn status(&self, wanted: &StatusIs) -> Result<Seen> {
+        let topic = wanted.topic.as_deref();
+        let judged = self.shop.judged(&wanted.group, topic).await?;
+        Ok(wanted.check(&judged))
     }
 
     /// See [`MembersAre`].

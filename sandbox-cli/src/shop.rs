@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity, Service};
 
+use crate::conditions::status::Judged;
 use crate::sandbox::{Instance, Sandbox};
+use crate::workload::Workload;
 
 /// How long the shop may think about one request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -179,17 +181,18 @@ impl<'a> Shop<'a> {
         Ok(Self { sandbox, http })
     }
 
-    /// Where a service takes requests: its first running instance, or where that would be.
-    pub async fn url(&self, service: Service) -> Result<String> {
-        let running = self.sandbox.instances(service).await?;
+    /// Where a program takes requests: its first running instance, or where that would be.
+    pub async fn url(&self, workload: impl Into<Workload>) -> Result<String> {
+        let workload = workload.into();
+        let running = self.sandbox.instances(workload).await?;
         let url = match running.into_iter().next() {
             Some(first) => Some(first.url),
             None => self
                 .sandbox
                 .vantage()
-                .would_be_at(self.sandbox, service.into(), 1)?,
+                .would_be_at(self.sandbox, workload, 1)?,
         };
-        url.with_context(|| format!("{service} does not run: ./sandbox up starts it"))
+        url.with_context(|| format!("{workload} does not run: ./sandbox up starts it"))
     }
 
     /// Orders. With an idempotency key, the same order twice is one order.
@@ -219,6 +222,17 @@ impl<'a> Shop<'a> {
         let path = format!("products/{product}");
         let product: Option<Product> = self.find(Service::Inventory, &path).await?;
         Ok(product.map(|product| product.quantity))
+    }
+
+    /// What lag-monitor makes of a group on a topic; on its only one without.
+    pub async fn judged(&self, group: &str, topic: Option<&str>) -> Result<Judged> {
+        let monitor = Workload::LagMonitor;
+        let mut url: Url = format!("{}/status", self.url(monitor).await?).parse()?;
+        url.query_pairs_mut().append_pair("group", group);
+        if let Some(topic) = topic {
+            url.query_pairs_mut().append_pair("topic", topic);
+        }
+        read(monitor, send(monitor, self.http.get(url)).await?).await
     }
 
     /// Asks one member to stop taking records, or to go on.

@@ -6,8 +6,11 @@ use anyhow::{Context, Result};
 
 use crate::conditions::lag::LagIs;
 use crate::conditions::letters::Letters;
+use crate::conditions::members::MembersAre;
 use crate::conditions::order::OrderIs;
+use crate::conditions::ratio::Ratio;
 use crate::conditions::settings::SettingsAre;
+use crate::conditions::status::StatusIs;
 use crate::conditions::stock::StockIs;
 use crate::conditions::told::Told;
 use crate::conditions::until;
@@ -43,12 +46,23 @@ pub enum Fact {
     Dlq(Letters),
     /// Groups are so far behind
     Lag(LagIs),
+    /// lag-monitor says this of a group
+    Status(StatusIs),
+    /// A service's group has so many members
+    Members(MembersAre),
+    /// One figure is as many times another
+    Ratio(Ratio),
     /// A service runs with these settings
     Settings(SettingsAre),
 }
 
 /// Checks.
 pub async fn run(args: Expect, sandbox: &Sandbox) -> Result<()> {
+    // It would be no other a while later.
+    let within = match args.fact {
+        Fact::Ratio(_) => Duration::ZERO,
+        _ => args.within,
+    };
     let observer = Observer::new(sandbox)?;
     let look = async || match &args.fact {
         Fact::Order(wanted) => observer.order(wanted).await,
@@ -56,8 +70,11 @@ pub async fn run(args: Expect, sandbox: &Sandbox) -> Result<()> {
         Fact::Told(wanted) => observer.told(wanted).await,
         Fact::Dlq(wanted) => observer.letters(wanted).await,
         Fact::Lag(wanted) => observer.lag(wanted).await,
+        Fact::Status(wanted) => observer.status(wanted).await,
+        Fact::Members(wanted) => observer.members(wanted).await,
+        Fact::Ratio(wanted) => wanted.check(),
         Fact::Settings(wanted) => observer.settings(wanted).await,
     };
-    say(until(args.within, look).await.context("it is not so")?);
+    say(until(within, look).await.context("it is not so")?);
     Ok(())
 }

@@ -9,14 +9,14 @@ use serde_json::json;
 
 use crate::sandbox::Sandbox;
 use crate::scenario::play::{Scenario as Playable, Stage};
-use crate::scenario::readme::Way;
+use crate::scenario::readme::{Reading, Way};
 use crate::scenario::report::{self, Narrator};
 use crate::terminal::{Table, Usage, say};
 
 /// Which, and how.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox scenario --list\n  ./sandbox scenario dead-letter --step\n  ./sandbox scenario                  all of them\n  ./sandbox scenario ./my-scenario    one that you write"
+    after_help = "Examples:\n  ./sandbox scenario --list\n  ./sandbox scenario dead-letter --step\n  ./sandbox scenario                  all of them\n  ./sandbox scenario ./my-scenario    one that you write\n  ./sandbox scenario consumer-lag --short"
 )]
 pub struct Scenario {
     /// Names of folders in scenarios/, or a path to another folder with a README.md; without any: all in scenarios/
@@ -34,6 +34,10 @@ pub struct Scenario {
     #[arg(long, env = "SANDBOX_MODE", value_enum, default_value = "local")]
     pub way: Way,
 
+    /// The same steps with smaller numbers, where the scenario has some
+    #[arg(long)]
+    pub short: bool,
+
     /// Print JSON, with everything the steps printed
     #[arg(long)]
     pub json: bool,
@@ -46,7 +50,11 @@ pub async fn run(args: Scenario, sandbox: &Sandbox) -> Result<()> {
             "--step asks before each step, and needs a terminal for it",
         ));
     }
-    let scenarios = load(&args.names, &sandbox.checkout().join("scenarios"), args.way)?;
+    let reading = Reading {
+        way: args.way,
+        short: args.short,
+    };
+    let scenarios = load(&args.names, &sandbox.checkout().join("scenarios"), reading)?;
     if args.list {
         list(&scenarios, args.json);
         return Ok(());
@@ -101,7 +109,7 @@ fn list(scenarios: &[Playable], as_json: bool) {
     }
 }
 
-fn load(names: &[String], folder: &Path, way: Way) -> Result<Vec<Playable>> {
+fn load(names: &[String], folder: &Path, reading: Reading) -> Result<Vec<Playable>> {
     let known = known(folder)?;
     let mut folders: Vec<PathBuf> = Vec::new();
     for name in names {
@@ -123,7 +131,7 @@ fn load(names: &[String], folder: &Path, way: Way) -> Result<Vec<Playable>> {
     }
     folders
         .iter()
-        .map(|folder| Playable::load(folder, way))
+        .map(|folder| Playable::load(folder, reading))
         .collect()
 }
 
@@ -162,6 +170,11 @@ fn local(sandbox: &Sandbox) -> impl Iterator<Item = (String, String)> {
         ("ORDER_PORT", settings.order_port.to_string()),
         ("PAYMENT_PORT", settings.payment_port.to_string()),
         ("INVENTORY_PORTS", settings.inventory_ports.to_string()),
+        (
+            "LOAD_GENERATOR_PORT",
+            settings.load_generator_port.to_string(),
+        ),
+        ("LAG_MONITOR_PORT", settings.lag_monitor_port.to_string()),
         ("KAFKA_PORT", settings.kafka_port.to_string()),
         ("POSTGRES_PORT", settings.postgres_port.to_string()),
     ];

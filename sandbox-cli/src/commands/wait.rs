@@ -9,6 +9,7 @@ use crate::conditions::letters::Letters;
 use crate::conditions::members::MembersAre;
 use crate::conditions::order::OrderIs;
 use crate::conditions::ready::AreReady;
+use crate::conditions::status::StatusIs;
 use crate::conditions::until;
 use crate::observer::Observer;
 use crate::sandbox::Sandbox;
@@ -36,6 +37,8 @@ pub enum Condition {
     Order(OrderIs),
     /// Groups are so far behind
     Lag(LagIs),
+    /// lag-monitor says this of a group
+    Status(StatusIs),
     /// Services can do their work
     Ready(AreReady),
     /// A service's group has so many members
@@ -50,6 +53,7 @@ pub async fn run(args: Wait, sandbox: &Sandbox) -> Result<()> {
     let look = async || match &args.condition {
         Condition::Order(wanted) => observer.order(wanted).await,
         Condition::Lag(wanted) => observer.lag(wanted).await,
+        Condition::Status(wanted) => observer.status(wanted).await,
         Condition::Ready(wanted) => observer.ready(wanted).await,
         Condition::Members(wanted) => observer.members(wanted).await,
         Condition::Dlq(wanted) => observer.letters(wanted).await,

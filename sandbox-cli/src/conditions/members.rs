@@ -7,7 +7,9 @@ use super::Seen;
 
 /// A service's group with so many members, after the last rebalance.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox wait members inventory-service --count 3 --within 15s")]
+#[command(
+    after_help = "Examples:\n  ./sandbox wait members inventory-service --count 3 --within 15s\n  ./sandbox wait members inventory-service --count 4 --idle 1"
+)]
 pub struct MembersAre {
     /// The service whose group is meant
     pub service: Service,
@@ -15,6 +17,10 @@ pub struct MembersAre {
     /// Its members; a member that was killed counts until its session ends
     #[arg(long)]
     pub count: usize,
+
+    /// How many of them own no partition
+    #[arg(long)]
+    pub idle: Option<usize>,
 }
 
 impl MembersAre {
@@ -32,11 +38,21 @@ impl MembersAre {
                 .iter()
                 .map(|(topic, partition)| format!("{topic}[{partition}]"))
                 .collect();
-            seen += &format!("; {}: {}", member.client_id, owns.join(" "));
+            let owns = match owns.as_slice() {
+                [] => "nothing".to_owned(),
+                some => some.join(" "),
+            };
+            seen += &format!("; {}: {owns}", member.client_id);
         }
         // A group that everybody left is not "stable", but it is at rest.
         let settled = group.state == "Stable" || (self.count == 0 && group.members.is_empty());
-        Seen::judge(settled && group.members.len() == self.count, seen)
+        let idle = group.members.iter();
+        let idle = idle.filter(|member| member.owns.is_empty()).count();
+        let as_many = group.members.len() == self.count;
+        Seen::judge(
+            settled && as_many && self.idle.is_none_or(|wanted| wanted == idle),
+            seen,
+        )
     }
 }
 
@@ -65,6 +81,7 @@ mod tests {
         let two = MembersAre {
             service: Service::Inventory,
             count: 2,
+            idle: Some(0),
         };
         assert!(
             matches!(two.check(&group("Stable", 2)), Seen::Holds(seen) if seen.contains("payments[2]"))
@@ -74,10 +91,17 @@ mod tests {
             Seen::Not(_)
         ));
         assert!(matches!(two.check(&group("Stable", 1)), Seen::Not(_)));
+        let one_idle = MembersAre {
+            idle: Some(1),
+            ..two
+        };
+        assert!(matches!(one_idle.check(&group("Stable", 2)), Seen::Not(_)));
         let nobody = MembersAre {
             service: Service::Inventory,
             count: 0,
+            idle: None,
         };
+
         assert!(matches!(nobody.check(&group("Empty", 0)), Seen::Holds(_)));
     }
 }

@@ -4,9 +4,11 @@
 pub mod lag;
 pub mod letters;
 pub mod members;
+pub mod ratio;
 pub mod order;
 pub mod ready;
 pub mod settings;
+pub mod status;
 pub mod stock;
 pub mod told;
 
@@ -59,8 +61,13 @@ pub async fn until(
             Err(_) => {}
         }
         if Instant::now() + TURN >= deadline {
-            let within = humantime::format_duration(within);
-            bail!("not within {within}; last seen: {last}");
+            match within.is_zero() {
+                true => bail!("{last}"),
+                false => {
+                    let within = humantime::format_duration(within);
+                    bail!("not within {within}; last seen: {last}");
+                }
+            }
         }
         sleep(TURN).await;
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use tokio::time::Instant;
 
 use super::expected::fits;
-use super::readme::{self, Must, Readme, Step, Way};
+use super::readme::{self, Must, Readme, Reading, Step};
 use super::report::Narrator;
 use super::shell::{End, Ran, Shell};
 use crate::stack::interrupt::{Hold, Interrupted};
@@ -24,11 +24,11 @@ pub struct Scenario {
 
 impl Scenario {
     /// The scenario in this folder.
-    pub fn load(folder: &Path, way: Way) -> Result<Self> {
+    pub fn load(folder: &Path, reading: Reading) -> Result<Self> {
         let file = folder.join("README.md");
         let text = std::fs::read_to_string(&file);
         let text = text.with_context(|| format!("cannot read {}", file.display()))?;
-        let readme = readme::read(&text, way);
+        let readme = readme::read(&text, reading);
         let readme = readme.map_err(|error| anyhow!("{}: {error}", file.display()))?;
         let name = folder.file_name().unwrap_or(folder.as_os_str());
         Ok(Self {
@@ -207,6 +207,12 @@ fn failed(step: &Step, reason: String) -> StepOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::readme::Way;
+
+    const READING: Reading = Reading {
+        way: Way::Local,
+        short: false,
+    };
     use crate::stack::interrupt::Interrupt;
 
     async fn play(text: &str) -> (Outcome, tempfile::TempDir) {
@@ -215,7 +221,7 @@ mod tests {
             root: root.path().to_owned(),
             variables: BTreeMap::from([("STACK".to_owned(), "of the test".to_owned())]),
         };
-        let readme = readme::read(text, Way::Local).unwrap();
+        let readme = readme::read(text, READING).unwrap();
         let scenario = Scenario {
             name: "test".to_owned(),
             readme,
@@ -303,7 +309,7 @@ mod tests {
     async fn a_step_that_takes_too_long_is_ended_with_all_it_started() {
         let mut readme = readme::read(
             "# A\n```sh\nsleep 300 & echo $! >pid; cat /dev/zero >/dev/null\n```\n",
-            Way::Local,
+            READING,
         )
         .unwrap();
         readme.steps[0].limit = Duration::from_millis(300);

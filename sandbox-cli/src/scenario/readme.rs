@@ -1,7 +1,7 @@
 //! Which blocks of a README are steps.
 //!
 //! * ```` ```sh ```` is a step; its name is the heading above it. `sh local` and `sh docker` are steps in one way of running
-//!   only; `sh fails` is a step that must fail.
+//!   only; `sh fails` is a step that must fail; `sh short` is a step only where time is short: it makes numbers smaller.
 //! * ```` ```text expect ```` is what the step before it prints. Any other block is illustration.
 //! * A heading that ends in `(≤ 5 min)` gives its steps more time, 5 minutes at most.
 //! * Steps under a heading `Restore` run at the end, whatever happened.
@@ -21,6 +21,15 @@ pub enum Way {
     Local,
     /// Docker Compose.
     Docker,
+}
+
+/// Which of a README's blocks are steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The way of running: blocks of the other way are none.
+    pub way: Way,
+    /// Whether blocks marked `short` are some.
+    pub short: bool,
 }
 
 /// What must become of a step.
@@ -66,8 +75,8 @@ pub struct Unreadable {
     problem: String,
 }
 
-/// Reads a README for one way of running.
-pub fn read(text: &str, way: Way) -> Result<Readme, Unreadable> {
+/// Reads a README.
+pub fn read(text: &str, reading: Reading) -> Result<Readme, Unreadable> {
     let mut reader = Reader::default();
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
@@ -96,7 +105,7 @@ pub fn read(text: &str, way: Way) -> Result<Readme, Unreadable> {
             block.push_str(line);
             block.push('\n');
         }
-        reader.block(info, block, way).map_err(at)?;
+        reader.block(info, block, reading).map_err(at)?;
     }
     reader.finish()
 }
@@ -121,7 +130,7 @@ fn fence(line: &str) -> Option<(&str, &str)> {
 enum Before {
     Nothing,
     Step,
-    OtherWay,
+    LeftOut,
 }
 
 struct Reader {
@@ -171,32 +180,33 @@ impl Reader {
         Ok(())
     }
 
-    fn block(&mut self, info: &str, block: String, way: Way) -> Result<(), String> {
+    fn block(&mut self, info: &str, block: String, reading: Reading) -> Result<(), String> {
         let words: Vec<&str> = info.split_whitespace().collect();
         match words.as_slice() {
-            ["sh", marks @ ..] => self.step(marks, block, way),
+            ["sh", marks @ ..] => self.step(marks, block, reading),
             ["text", "expect"] => self.expectation(block),
             ["text", unknown, ..] => Err(format!("text {unknown}: only `text expect` is known")),
             _ => Ok(()),
         }
     }
 
-    fn step(&mut self, marks: &[&str], script: String, way: Way) -> Result<(), String> {
-        let (mut only, mut must) = (None, Must::Succeed);
+    fn step(&mut self, marks: &[&str], script: String, reading: Reading) -> Result<(), String> {
+        let (mut only, mut must, mut short) = (None, Must::Succeed, false);
         for mark in marks {
             match *mark {
                 "local" => only = Some(Way::Local),
                 "docker" => only = Some(Way::Docker),
                 "fails" => must = Must::Fail,
+                "short" => short = true,
                 other => {
                     return Err(format!(
-                        "sh {other}: only local, docker and fails are known"
+                        "sh {other}: only local, docker, fails and short are known"
                     ));
                 }
             }
         }
-        if only.is_some_and(|only| only != way) {
-            self.before = Before::OtherWay;
+        if only.is_some_and(|only| only != reading.way) || (short && !reading.short) {
+            self.before = Before::LeftOut;
             return Ok(());
         }
         self.blocks_here += 1;
@@ -218,7 +228,7 @@ impl Reader {
     fn expectation(&mut self, text: String) -> Result<(), String> {
         let before = std::mem::replace(&mut self.before, Before::Nothing);
         match (before, self.section().last_mut()) {
-            (Before::OtherWay, _) => Ok(()),
+            (Before::LeftOut, _) => Ok(()),
             (Before::Step, Some(step)) => {
                 step.expected = Some(text);
                 Ok(())
@@ -270,6 +280,16 @@ fn limit(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
+    const LOCAL: Reading = Reading {
+        way: Way::Local,
+        short: false,
+    };
+
+    const DOCKER: Reading = Reading {
+        way: Way::Docker,
+        short: false,
+    };
+
     const README: &str = "# Broken\n\
         Words.\n\
         ## Break it\n\
@@ -288,7 +308,7 @@ mod tests {
 
     #[test]
     fn steps_are_named_by_their_heading_and_know_what_they_must_do() {
-        let readme = read(README, Way::Local).unwrap();
+        let readme = read(README, LOCAL).unwrap();
         assert_eq!(readme.title, "Broken");
         let names: Vec<_> = readme.steps.iter().map(|step| step.name.as_str()).collect();
         assert_eq!(names, ["Break it", "Break it (2)", "Wait for long"]);
@@ -309,7 +329,7 @@ mod tests {
 
     #[test]
     fn blocks_of_the_other_way_are_left_out_with_what_they_would_print() {
-        let docker = read(README, Way::Docker).unwrap();
+        let docker = read(README, DOCKER).unwrap();
         let scripts: Vec<_> = docker
             .steps
             .iter()
@@ -320,12 +340,27 @@ mod tests {
     }
 
     #[test]
+    fn small_numbers_are_for_the_short_mode_only() {
+        let text = "# A\n```sh\nN=1000\n```\n```sh short\nN=10\n```\n```text expect\nsmall\n```\n";
+        let scripts = |reading| {
+            let steps = read(text, reading).unwrap().steps.into_iter();
+            steps.map(|step| step.script).collect::<Vec<_>>()
+        };
+        assert_eq!(scripts(LOCAL), ["N=1000\n"]);
+        let short = Reading {
+            short: true,
+            ..LOCAL
+        };
+        assert_eq!(scripts(short), ["N=1000\n", "N=10\n"]);
+    }
+
+    #[test]
     fn what_cannot_be_executed_is_said_with_its_line() {
         for (text, problem) in [
             ("# A\n```sh\n", "line 2: this block is never closed"),
             (
                 "# A\n```sh never\n```\n",
-                "line 2: sh never: only local, docker and fails are known",
+                "line 2: sh never: only local, docker, fails and short are known",
             ),
             (
                 "# A\n```text expect\n```\n",
@@ -343,7 +378,7 @@ mod tests {
             ("```sh\n```\n", "line 1: there is no heading"),
         ] {
             assert_eq!(
-                read(text, Way::Local).unwrap_err().to_string(),
+                read(text, LOCAL).unwrap_err().to_string(),
                 problem,
                 "{text}"
             );
@@ -353,6 +388,6 @@ mod tests {
     #[test]
     fn a_step_is_expected_to_print_one_thing() {
         let twice = "# A\n```sh\n```\n```text expect\n```\n```text expect\n```\n";
-        assert!(read(twice, Way::Local).is_err());
+        assert!(read(twice, LOCAL).is_err());
     }
 }
