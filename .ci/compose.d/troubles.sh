@@ -27,6 +27,10 @@ up shop
 kill shop
 kill inventory-service.0
 scale order-service=2
+scale lag-monitor=2
+url load-generator.shop
+lag --group
+load burst --count 0
 scale inventory-service=10
 url
 restart shop

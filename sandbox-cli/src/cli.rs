@@ -8,8 +8,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use service_kit::settings::without_empty_variables;
 
 use crate::commands::{
-    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, load, logs, order, psql, rate, reset,
-    reset_data, restart, scale, scenario, status, test, topics, up, url, wait,
+    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, load, logs, order, psql,
+    rate, reset, reset_data, restart, scale, scenario, status, test, topics, up, url, wait,
 };
 use crate::sandbox::{Sandbox, StackSettings};
 use crate::terminal::{self, Usage};

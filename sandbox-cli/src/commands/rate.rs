@@ -107,7 +107,10 @@ async fn drained(
 /// How far the committed offsets moved: the records that were read, and the markers between them.
 fn committed_between(first: &Group, last: &Group) -> i64 {
     let moved = last.partitions.iter().filter_map(|(partition, now)| {
-        let before = first.partitions.get(partition).and_then(|one| one.committed);
+        let before = first
+            .partitions
+            .get(partition)
+            .and_then(|one| one.committed);
         // A partition for which nothing was committed yet begins where it begins.
         let before = before.or_else(|| now.ends.map(|ends| ends.low))?;
         Some(now.committed? - before)

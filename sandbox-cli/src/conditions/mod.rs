@@ -4,8 +4,8 @@
 pub mod lag;
 pub mod letters;
 pub mod members;
-pub mod ratio;
 pub mod order;
+pub mod ratio;
 pub mod ready;
 pub mod settings;
 pub mod status;

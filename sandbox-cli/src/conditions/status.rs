@@ -67,8 +67,17 @@ mod tests {
         assert!(
             matches!(wanted("stalled", false).check(&judged), Seen::Holds(seen) if seen.contains("payments[1]"))
         );
-        assert!(matches!(wanted("stalled", true).check(&judged), Seen::Not(_)));
-        assert!(matches!(wanted("stopped", false).check(&judged), Seen::Not(_)));
-        assert!(matches!(wanted("stopped", true).check(&judged), Seen::Holds(_)));
+        assert!(matches!(
+            wanted("stalled", true).check(&judged),
+            Seen::Not(_)
+        ));
+        assert!(matches!(
+            wanted("stopped", false).check(&judged),
+            Seen::Not(_)
+        ));
+        assert!(matches!(
+            wanted("stopped", true).check(&judged),
+            Seen::Holds(_)
+        ));
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use tokio::time::Instant;
 
 use super::expected::fits;
-use super::readme::{self, Must, Readme, Reading, Step};
+use super::readme::{self, Must, Reading, Readme, Step};
 use super::report::Narrator;
 use super::shell::{End, Ran, Shell};
 use crate::stack::interrupt::{Hold, Interrupted};

@@ -15,6 +15,12 @@ fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
         &["scale", "inventory-service"],
         &["scale", "inventory-service=10"],
         &["scale", "shop=2"],
+        &["scale", "lag-monitor=2"],
+        &["url", "load-generator.2"],
+        &["restart", "lag-monitor", "--set", "BATCH_MAX=1"],
+        &["rate", "inventory-service-group", "--over", "0s"],
+        &["expect", "ratio", "1", "0", "--at-least", "1"],
+        &["load", "burst", "--count", "0"],
         &["kill", "everything"],
         &["restart", "payment-service", "--set", "BATCH_MAX"],
         &[
@@ -137,6 +143,8 @@ fn each_instance_has_its_own_address() {
         ("payment-service.2", payment + 19),
         ("inventory-service", inventory),
         ("inventory-service.9", inventory + 8),
+        ("lag-monitor", rig.port("LAG_MONITOR_PORT")),
+        ("load-generator.1", rig.port("LOAD_GENERATOR_PORT")),
     ] {
         assert_eq!(
             rig.good(&["url", target]),
@@ -181,6 +189,7 @@ fn what_does_not_run_cannot_be_killed_paused_or_restarted_and_the_way_out_is_sai
         &["pause", "inventory-service"],
         &["continue", "postgres"],
         &["restart", "order-service"],
+        &["restart", "lag-monitor"],
         &["scale", "order-service=2"],
     ] {
         let ran = rig.run(command);
