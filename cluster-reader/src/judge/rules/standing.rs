@@ -70,12 +70,9 @@ impl<'a> Standing<'a> {
             return true;
         }
         let moved = |one: &Place<'_>| one.track.is_some_and(|track| track.moved_after(*since));
-        // Where nothing comes in, nothing can be committed: then others count as going on if they have nothing to do.
-        let at_rest = |one: &Place<'_>| one.records().is_none_or(|records| records == 0);
-        let others_go_on =
-            self.others.iter().any(moved) && (self.moves || self.others.iter().all(at_rest));
         let mut beside = self.others.iter().filter(|one| one.is_owned_with(place));
-        others_go_on && beside.all(|one| one.track.is_none_or(|track| self.had_time(track, *since)))
+        self.others.iter().any(moved)
+            && beside.all(|one| one.track.is_none_or(|track| self.had_time(track, *since)))
     }
 
     /// Whether the owner, on this other partition of its, has read what was there when the record began to wait, and what was

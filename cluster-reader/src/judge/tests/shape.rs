@@ -80,12 +80,23 @@ fn what_is_not_in_the_last_snapshot_is_not_judged() {
 
 #[test]
 fn a_clock_that_was_set_back_begins_a_new_history() {
-    let mut scene = Scene::of(PAYMENTS, 1, 1, 5).run(60, |_, _| {});
+    let scene = Scene::of(PAYMENTS, 1, 1, 5).run(60, |_, _| {});
     let old = scene.history.latest().unwrap().clone();
-    scene.produce(PAYMENTS, 0, 50);
     let mut scene = scene.poll();
+    assert!(scene.judge(None).rates.is_some());
     scene.history.add(old);
     assert_eq!(scene.judge(None).rates, None);
+}
+
+#[test]
+fn a_reset_of_offsets_is_no_negative_consumption() {
+    let mut scene = Scene::of(PAYMENTS, 1, 1, 5).run(60, |_, _| {});
+    scene.commit(PAYMENTS, 0, 3);
+    let scene = scene.run(10, |_, _| {});
+    assert_eq!(
+        scene.judge(None).rates.map(|rates| rates.consumed),
+        Some(0.0)
+    );
 }
 
 #[test]

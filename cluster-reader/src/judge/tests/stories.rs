@@ -76,6 +76,16 @@ pub fn slow_in_sequence(every: i64) -> Scene {
     })
 }
 
+pub fn slow_and_last(every: i64) -> Scene {
+    let mut scene = Scene::of(PAYMENTS, 3, 1, every).run(60, |_, _| {});
+    (0..3).for_each(|p| scene.produce(PAYMENTS, p, 1));
+    scene.run(80, |scene, second| {
+        if second % 30 == 29 {
+            scene.read(PAYMENTS, (second / 30) as i32, 1);
+        }
+    })
+}
+
 /// A record a second on each partition, all read but what lies behind offset 42 of payments[1].
 pub fn pill(scene: &mut Scene, second: i64) {
     for p in 0..3 {
@@ -180,6 +190,14 @@ pub fn falling_behind(every: i64) -> Scene {
 
 pub fn falling_far_behind(every: i64) -> Scene {
     traffic(every, 100, 50, 10)
+}
+
+pub fn hardly_growing(every: i64) -> Scene {
+    let scene = Scene::of(PAYMENTS, 1, 1, every).run(60, |_, _| {});
+    scene.run(50, |scene, _| {
+        scene.produce(PAYMENTS, 0, 100);
+        scene.read(PAYMENTS, 0, 99);
+    })
 }
 
 pub fn constant(every: i64) -> Scene {
