@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`snapshot`] is what one poll found, [`reader`] is a poll, step by step, and [`error`] why there may be
 //! none. Below it: `connection` and `brokers` ask, `groups`, `offsets` and `unread` are the steps, and `assignment`, `batches`,
-//! `records` read the bytes that any client may have written, `rows` puts together what was found.
+//! `records` read the bytes that any client may have written, `rows` puts together what was found. [`judge`] says what several polls
+//! mean.
 
 mod assignment;
 mod batches;
@@ -11,6 +12,7 @@ mod connection;
 pub mod error;
 mod groups;
 mod input;
+pub mod judge;
 mod offsets;
 pub mod reader;
 mod records;
