@@ -89,6 +89,24 @@ pub(crate) fn probe_config(kafka: &KafkaSettings) -> ClientConfig {
     config
 }
 
+/// The settings of a client that reads `sandbox.controls`: from its beginning, for itself alone.
+pub(crate) fn controls_config(service: Service, kafka: &KafkaSettings) -> ClientConfig {
+    let mut config = base(kafka, &client_id(service, kafka));
+    config
+        // As above: every member reads all of it.
+        .set("group.id", format!("controls-{}", Uuid::new_v4()))
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
+        // How the reader knows that it has seen all there was.
+        .set("enable.partition.eof", "true")
+        // It is asked for only when the broker knows it: when it is gone it is gone, not on its way (default: 30 s of hope).
+        .set("topic.metadata.propagation.max.ms", "1000")
+        .set("statistics.interval.ms", "0")
+        .set("check.crcs", "true");
+    config
+}
+
 /// The settings of a producer whose records are retried without being doubled or reordered.
 fn producer_config(kafka: &KafkaSettings, client_id: &str, linger_ms: u32) -> ClientConfig {
     let mut config = base(kafka, client_id);

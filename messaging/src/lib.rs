@@ -7,7 +7,8 @@
 //! 5. [`dead_letter`]: where poison goes, and how it comes back;
 //! 6. [`client`]: every librdkafka setting that is not a default, with its reason;
 //! 7. [`database`]: a service's PostgreSQL, with the bounds that the member loop needs;
-//! 8. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
+//! 8. [`controls`]: what a running member can be asked, alone or with its whole group;
+//! 9. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
 
 pub mod client;
 pub mod cluster;
@@ -29,7 +30,7 @@ pub use client::Need;
 pub use controls::Controls;
 pub use faults::{CrashPoint, Faults, Protection};
 pub use handler::{Failure, Handler};
-pub use member::{Member, MemberError, MemberSettings, StartError};
+pub use member::{Clock, Member, MemberError, MemberSettings, StartError};
 pub use outbox::{Publisher, Relay, RelaySettings, Waker};
 pub use settings::{
     ConsumerSettings, ConsumerTuning, DeliveryMode, FaultSettings, KafkaSettings, PoisonPolicy,

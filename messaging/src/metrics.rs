@@ -1,16 +1,19 @@
 //! What a member counts. Labels are closed sets: never an id, an offset or a message.
 
+mod figures;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{
-    Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, exponential_buckets,
+    Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Opts, Registry, exponential_buckets,
 };
-use shared_events::PoisonClass;
+use shared_events::{PoisonClass, Topic};
 
 use crate::member::assignment::{Partition, TopicNames};
 use crate::member::verdict::Skipped;
+use figures::{OfTopic, Rate, of_topics};
 
 /// Why a batch came again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +26,34 @@ pub(crate) enum FailedIn {
     Group,
 }
 
+/// Why a record of `sandbox.controls` was ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ignored {
+    UnknownKey,
+    NotAnObject,
+    OutOfBounds,
+    NamesNothing,
+}
+
+/// The counter of one reason.
+pub(crate) fn ignored(counters: &IntCounterVec, why: Ignored) -> IntCounter {
+    counters.with_label_values(&[match why {
+        Ignored::UnknownKey => "unknown_key",
+        Ignored::NotAnObject => "not_an_object",
+        Ignored::OutOfBounds => "out_of_bounds",
+        Ignored::NamesNothing => "names_nothing",
+    }])
+}
+
 /// The metrics of one member.
 pub(crate) struct MemberMetrics {
     consumed: IntCounterVec,
     consumer_id: String,
     by_partition: BTreeMap<Partition, IntCounter>,
+    by_topic: BTreeMap<Topic, OfTopic>,
+    rate: Rate,
+    pub(crate) ignored_controls: IntCounterVec,
+    pub(crate) running: IntGauge,
     skipped: IntCounterVec,
     dead_letters: IntCounterVec,
     failed: IntCounterVec,
@@ -39,7 +65,11 @@ pub(crate) struct MemberMetrics {
 
 impl MemberMetrics {
     /// Registers them; every counter with a closed label set begins at 0, so that its first rise is a rise.
-    pub(crate) fn new(registry: &Registry, consumer_id: &str) -> Result<Self, Error> {
+    pub(crate) fn new(
+        registry: &Registry,
+        consumer_id: &str,
+        topics: &TopicNames,
+    ) -> Result<Self, Error> {
         let counter = |name: &str, help: &str, labels: &[&str]| {
             IntCounterVec::new(Opts::new(name, help), labels)
         };
@@ -69,25 +99,52 @@ impl MemberMetrics {
         let records = HistogramOpts::new("consumer_batch_records", "Records of a batch.");
         let batch_records =
             Histogram::with_opts(records.buckets(exponential_buckets(1.0, 2.0, 14)?))?;
-        let paused = IntGauge::new(
+        let of_member =
+            |name: &str, help: &str| Opts::new(name, help).const_label("consumer_id", consumer_id);
+        let paused = IntGauge::with_opts(of_member(
             "kafka_consumer_paused",
             "1 while the member takes no records on purpose.",
+        ))?;
+        let running = IntGauge::with_opts(of_member(
+            "kafka_consumer_running",
+            "1 while the member's loop runs.",
+        ))?;
+        let rate = Gauge::with_opts(of_member(
+            "kafka_consumer_messages_per_second",
+            "Records of settled batches, over the last seconds.",
+        ))?;
+        let ignored_controls = counter(
+            "kafka_controls_ignored_total",
+            "Records of sandbox.controls that are rubbish.",
+            &["reason"],
         )?;
         let assigned = IntGauge::new(
             "kafka_consumer_assigned_partitions",
             "Partitions that are this member's, of all its topics.",
         )?;
-        for vector in [&consumed, &skipped, &dead_letters, &failed] {
+        for vector in [
+            &consumed,
+            &skipped,
+            &dead_letters,
+            &failed,
+            &ignored_controls,
+        ] {
             registry.register(Box::new(vector.clone()))?;
         }
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(batch_records.clone()))?;
         registry.register(Box::new(paused.clone()))?;
         registry.register(Box::new(assigned.clone()))?;
+        registry.register(Box::new(running.clone()))?;
+        registry.register(Box::new(rate.clone()))?;
         let metrics = Self {
             consumed,
             consumer_id: consumer_id.to_owned(),
             by_partition: BTreeMap::new(),
+            by_topic: of_topics(registry, consumer_id, topics)?,
+            rate: Rate::new(rate),
+            ignored_controls,
+            running,
             skipped,
             dead_letters,
             failed,
@@ -113,6 +170,14 @@ impl MemberMetrics {
         }
         for stage in [FailedIn::Effect, FailedIn::Settle, FailedIn::Group] {
             self.failed.with_label_values(&[stage.label()]);
+        }
+        for why in [
+            Ignored::UnknownKey,
+            Ignored::NotAnObject,
+            Ignored::OutOfBounds,
+            Ignored::NamesNothing,
+        ] {
+            ignored(&self.ignored_controls, why);
         }
     }
 
@@ -151,9 +216,36 @@ impl MemberMetrics {
         self.failed.with_label_values(&[stage.label()]).inc();
     }
 
-    /// How long the effect and the settling of a batch took, and how large it was.
-    pub(crate) fn settled(&self, records: usize, effect: Duration, settle: Duration) {
-        self.batch_records.observe(records as f64);
+    /// A batch that failed, or a record set aside, of this topic.
+    pub(crate) fn error(&self, topic: Topic) {
+        if let Some(metrics) = self.by_topic.get(&topic) {
+            metrics.errors.inc();
+        }
+    }
+
+    /// A turn of the loop: the rate may be due.
+    pub(crate) fn tick(&mut self) {
+        self.rate.tick();
+    }
+
+    /// How many records of each partition a batch had, how long its effect and its settling took, and how long all of it, with
+    /// what work was simulated. Each record counts with its share of that.
+    pub(crate) fn settled(
+        &mut self,
+        records: &BTreeMap<Partition, u64>,
+        effect: Duration,
+        settle: Duration,
+        took: Duration,
+    ) {
+        let all: u64 = records.values().sum();
+        self.batch_records.observe(all as f64);
+        self.rate.records += all;
+        let share = took.as_secs_f64() / all.max(1) as f64;
+        for (partition, records) in records {
+            if let Some(metrics) = self.by_topic.get(&partition.topic) {
+                (0..*records).for_each(|_| metrics.seconds.observe(share));
+            }
+        }
         self.seconds
             .with_label_values(&["effect"])
             .observe(effect.as_secs_f64());

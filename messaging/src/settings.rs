@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use shared_events::{NamePrefix, OutOfBounds};
+use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
+use shared_events::{GroupControls, NamePrefix, OutOfBounds};
 
 use crate::faults::{CrashAt, Faults, Protection};
 
@@ -54,9 +55,13 @@ pub struct ConsumerSettings {
     #[arg(long, env = "DELIVERY", value_enum, default_value = "exactly-once")]
     pub delivery: DeliveryMode,
 
-    /// Most records taken in one batch; 1 is "each message"
-    #[arg(long, env = "BATCH_MAX", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub batch_max: u32,
+    /// Most records taken in one batch; 1 is "each message" [default: 500, or 1 with a positive PROCESSING_TIME_MS]
+    #[arg(long, env = "BATCH_MAX", value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_MAX_MAX)))]
+    pub batch_max: Option<u32>,
+
+    /// Simulated work: milliseconds of waiting before a batch is processed [default: 0]
+    #[arg(long, env = "PROCESSING_TIME_MS", value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
+    pub processing_time_ms: Option<u32>,
 
     /// What to do with a record that can never be taken
     #[arg(long, env = "POISON_POLICY", value_enum, default_value = "dead-letter")]
@@ -73,6 +78,17 @@ pub struct ConsumerSettings {
     /// How long the last batch may take after SIGTERM, before it is given up
     #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = humantime::parse_duration)]
     pub drain_timeout: Duration,
+}
+
+impl ConsumerSettings {
+    /// What of it can be changed while the member runs.
+    pub(crate) fn controls(&self) -> GroupControls {
+        GroupControls {
+            processing_time_ms: self.processing_time_ms,
+            batch_max: self.batch_max,
+            paused: None,
+        }
+    }
 }
 
 /// What is broken on purpose. All of it is refused unless `SANDBOX_UNSAFE=1`.

@@ -237,7 +237,7 @@ async fn the_limit_also_holds_for_poison_that_only_the_effect_shows_and_comes_on
     rig.publish(&records).await;
     let mut settings = rig.settings();
     settings.consumer.poison_limit = 5;
-    settings.consumer.batch_max = 1;
+    settings.consumer.batch_max = Some(1);
     let member = start(settings, Watched::default());
     member.says("poison_limit: 5").await;
     member.stop().await;

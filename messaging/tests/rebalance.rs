@@ -70,7 +70,7 @@ fn slow_and_small(rig: &Rig) -> MemberSettings {
     ];
     let tuning = tuning.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut settings = rig.settings();
-    settings.consumer.batch_max = 10_000;
+    settings.consumer.batch_max = Some(10_000);
     MemberSettings {
         tuning: ConsumerTuning::from_variables(tuning).unwrap(),
         ..settings

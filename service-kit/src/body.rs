@@ -79,6 +79,14 @@ impl Fields {
             .ok()
     }
 
+    /// Takes a field that may be there. `None` if it is not, or if it is wrong, of which [`Fields::finish`] then tells.
+    pub fn take_if_given<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        match self.given.contains_key(name) {
+            true => self.take(name),
+            false => None,
+        }
+    }
+
     /// What was made of the fields, if all of them were right and none is left over; else 422 with all that is wrong.
     pub fn finish<T>(self, made: Option<T>) -> Result<T, Problem> {
         let Self { given, mut errors } = self;
@@ -232,6 +240,20 @@ mod tests {
             Fields::read(b"{\"a\": \"\xff\"}").unwrap_err().status(),
             400
         );
+    }
+
+    #[test]
+    fn a_field_that_may_be_left_out_is_wrong_only_when_it_is_there() {
+        let count = |body: &str| {
+            let mut fields = Fields::read(body.as_bytes())?;
+            let count: Option<u32> = fields.take_if_given("count");
+            fields.finish(Some(count))
+        };
+        assert_eq!(count("{}").unwrap(), None);
+        assert_eq!(count(r#"{"count": 7}"#).unwrap(), Some(7));
+        for wrong in [r#"{"count": null}"#, r#"{"count": "7"}"#, r#"{"other": 7}"#] {
+            assert_eq!(count(wrong).unwrap_err().status(), 422, "{wrong}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod topics;
 pub mod trace;
 
 pub use amount::Amount;
-pub use controls::GroupControls;
+pub use controls::{GroupControls, WrongControls};
 pub use envelope::{Decoded, Envelope, Poison, PoisonClass};
 pub use event::{
     Event, EventType, InventoryOutOfStock, InventoryReserved, OrderCreated, PaymentFailed,

@@ -5,9 +5,10 @@
 //!
 //! Read in this order: [`topics`] (make, compare, delete), [`groups`] (who is a member of what), [`lag`] (how far behind),
 //! [`records`] (what is in the topics), [`follow`] (what comes into one from now on), [`publish`] (put anything there, also
-//! rubbish), [`broker`] (is it set up as the shop needs it).
+//! rubbish), `controls` (what members of a group are told), [`broker`] (is it set up as the shop needs it).
 
 pub mod broker;
+mod controls;
 pub mod follow;
 pub mod groups;
 pub(crate) mod handles;
@@ -51,6 +52,12 @@ pub enum ClusterError {
     /// Something that was waited for did not come.
     #[error("{0}")]
     TooLate(String),
+    /// What is asked about is not there. The text says what there is, or what to do.
+    #[error("{0}")]
+    Missing(String),
+    /// What was to be written breaks a rule, which the text names. Nothing was done.
+    #[error("{0}")]
+    Unsound(String),
 }
 
 /// The one mistake that everybody makes once, said instead of a bare "unreachable".

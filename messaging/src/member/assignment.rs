@@ -35,6 +35,10 @@ impl TopicNames {
         self.0.iter().map(|(_, name)| name.as_str()).collect()
     }
 
+    pub(crate) fn topics(&self) -> impl Iterator<Item = Topic> {
+        self.0.iter().map(|(topic, _)| *topic)
+    }
+
     /// The topic with this name: one of ours, since nothing else was subscribed to.
     pub(crate) fn topic(&self, name: &str) -> Option<Topic> {
         self.0

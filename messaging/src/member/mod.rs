@@ -13,13 +13,12 @@ mod halt;
 mod plan;
 mod process;
 mod rewind;
+mod simulated;
 mod standing;
 mod turn;
 pub(crate) mod verdict;
 
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,10 +34,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, Connection, Need};
 use crate::controls::Controls;
+use crate::controls::group::Follower;
 use crate::faults::Faults;
 use crate::handler::Handler;
 use crate::member::assignment::{Assignment, TopicNames};
 pub use crate::member::batch::ConsumerFatal;
+pub use crate::member::simulated::Clock;
 use crate::member::standing::Loop;
 use crate::metrics::MemberMetrics;
 use crate::settings::{ConsumerSettings, ConsumerTuning, FaultSettings, KafkaSettings};
@@ -58,6 +59,8 @@ pub struct MemberSettings {
     pub faults: Faults,
     /// What the service is without Kafka.
     pub need: Need,
+    /// How simulated work passes.
+    pub clock: Clock,
 }
 
 impl MemberSettings {
@@ -87,6 +90,7 @@ impl MemberSettings {
                 .faults()
                 .map_err(|wrong| WrongSettings(wrong.to_string()))?,
             need,
+            clock: Clock::default(),
         })
     }
 }
@@ -125,14 +129,15 @@ pub enum MemberError {
 /// A running member of a consumer group.
 pub struct Member {
     controls: Controls,
-    stop: Arc<AtomicBool>,
+    stop: CancellationToken,
     ended: oneshot::Receiver<()>,
     thread: JoinHandle<Result<(), MemberError>>,
 }
 
 impl Member {
-    /// Starts a member, which is called by this number of its instance in metrics and answers. It joins its group as soon as the broker is there, in whatever order things start. Must be called inside
-    /// a Tokio runtime, on which the handler's effects then run.
+    /// Starts a member, which is called by this number of its instance in metrics and answers. It joins its group as soon as the
+    /// broker is there, in whatever order things start, and takes its first record when it knows what its group was told. Must
+    /// be called inside a Tokio runtime, on which the handler's effects then run.
     pub fn start<H: Handler>(
         settings: MemberSettings,
         instance: u32,
@@ -141,11 +146,20 @@ impl Member {
         registry: &Registry,
     ) -> Result<Self, StartError> {
         let instance_id = instance.to_string();
-        let controls = Controls::new(&instance_id);
-        let metrics = MemberMetrics::new(registry, &instance_id)?;
+        let names = topic_names(&settings);
+        let controls = Controls::new(
+            settings.service,
+            &instance_id,
+            settings.kafka.name_prefix.group(settings.service),
+            names.clone(),
+            settings.consumer.controls(),
+        );
+        let metrics = MemberMetrics::new(registry, &instance_id, &names)?;
         let connection = Connection::new(readiness.component("kafka"), settings.need);
-        let consumer = subscribe(&settings, connection.clone())?;
-        let stop = Arc::new(AtomicBool::new(false));
+        let consumer = subscribe(&settings, names, connection.clone())?;
+        let stop = CancellationToken::new();
+        let told = metrics.ignored_controls.clone();
+        let group = Follower::new(&settings, controls.clone(), told, stop.clone())?;
         let (has_ended, ended) = oneshot::channel();
         let component = readiness.component("consumer");
         let member = Loop::new(
@@ -154,10 +168,14 @@ impl Member {
             consumer,
             connection,
             controls.clone(),
-            Arc::clone(&stop),
+            stop.clone(),
             metrics,
             component,
         );
+        // Nobody waits for its end: it has nothing to bring to one.
+        std::thread::Builder::new()
+            .name("controls".to_owned())
+            .spawn(move || group.run())?;
         let thread = std::thread::Builder::new()
             .name("member".to_owned())
             .spawn(move || {
@@ -205,8 +223,8 @@ impl Member {
 
     /// A switch that makes the member settle its batch, leave its group and end.
     pub fn stopper(&self) -> impl Fn() + Send + Sync + use<> {
-        let stop = Arc::clone(&self.stop);
-        move || stop.store(true, Ordering::Relaxed)
+        let stop = self.stop.clone();
+        move || stop.cancel()
     }
 
     /// Waits until the member has ended: because it was asked to, or because it cannot go on.
@@ -217,8 +235,15 @@ impl Member {
     }
 }
 
+fn topic_names(settings: &MemberSettings) -> TopicNames {
+    let prefix = &settings.kafka.name_prefix;
+    let topics = settings.service.consumes().iter();
+    TopicNames::new(topics.map(|topic| (*topic, prefix.topic(*topic))))
+}
+
 fn subscribe(
     settings: &MemberSettings,
+    names: TopicNames,
     connection: Connection,
 ) -> Result<BaseConsumer<Assignment>, KafkaError> {
     let MemberSettings {
@@ -228,12 +253,6 @@ fn subscribe(
         tuning,
         ..
     } = settings;
-    let names = TopicNames::new(
-        service
-            .consumes()
-            .iter()
-            .map(|topic| (*topic, kafka.name_prefix.topic(*topic))),
-    );
     let config = client::consumer_config(*service, kafka, consumer, tuning);
     let consumer: BaseConsumer<Assignment> =
         client::create(&config, Assignment::new(names.clone(), connection))?;

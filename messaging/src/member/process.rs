@@ -12,6 +12,7 @@ use shared_events::{Envelope, Poison};
 use crate::dead_letter::DeadLetterHeaders;
 use crate::faults::{CrashPoint, Protection};
 use crate::handler::{Failure, Handler};
+use crate::member::assignment::Partition;
 use crate::member::batch::{Batch, Collected, Offsets};
 use crate::member::plan::{Kind, Place, Plan, plan};
 use crate::member::standing::Loop;
@@ -30,7 +31,8 @@ pub(super) enum Failed {
 /// What was made of a batch that is settled.
 pub(super) struct Done {
     pub(super) plan: Plan,
-    pub(super) records: usize,
+    /// Of each partition, how many records.
+    pub(super) records: BTreeMap<Partition, u64>,
     pub(super) effect: Duration,
     pub(super) settle: Duration,
 }
@@ -62,11 +64,11 @@ impl<H: Handler> Loop<H> {
         };
         self.settler.settle(&self.consumer, &settlement)?;
 
-        self.count(&batch);
+        let records = self.count(&batch);
         self.settled.extend(offsets);
         Ok(Done {
             plan,
-            records: batch.records.len(),
+            records,
             effect,
             settle: started.elapsed() - effect,
         })
@@ -109,7 +111,7 @@ impl<H: Handler> Loop<H> {
         }
     }
 
-    fn plan(&self, records: &[Collected<'_, H::Work>]) -> Plan {
+    pub(super) fn plan(&self, records: &[Collected<'_, H::Work>]) -> Plan {
         let places: Vec<Place> = records.iter().map(Collected::place).collect();
         let guarded = self.settings.faults.keeps(Protection::PoisonLimit);
         let limit = if guarded {
@@ -157,7 +159,7 @@ impl<H: Handler> Loop<H> {
         })
     }
 
-    fn count(&mut self, settled: &Batch<'_, H::Work>) {
+    fn count(&mut self, settled: &Batch<'_, H::Work>) -> BTreeMap<Partition, u64> {
         let mut by_partition = BTreeMap::new();
         for record in &settled.records {
             *by_partition.entry(record.partition).or_insert(0) += 1;
@@ -168,18 +170,20 @@ impl<H: Handler> Loop<H> {
                     let (partition, offset) = (record.partition, record.message.offset());
                     tracing::warn!(topic = %partition.topic, partition = partition.number, offset, %poison, "set aside");
                     self.metrics.dead_letter(poison.class);
+                    self.metrics.error(partition.topic);
                 }
             }
         }
         let names = self.consumer.context().names();
-        for (partition, records) in by_partition {
-            self.metrics.consumed(names, partition, records);
+        for (partition, records) in &by_partition {
+            self.metrics.consumed(names, *partition, *records);
         }
+        by_partition
     }
 }
 
 impl<W> Collected<'_, W> {
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         let kind = match self.verdict {
             Verdict::Work(_)
             | Verdict::NotForUs(Skipped::NotOurs | Skipped::ReplayedForAnother) => Kind::Good,

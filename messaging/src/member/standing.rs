@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use service_kit::readiness::Component;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
-use crate::client::Connection;
-use crate::controls::Controls;
+use crate::client::{Connection, Need};
+use crate::controls::{Controls, Health, Standing};
 use crate::handler::Handler;
 use crate::member::assignment::{Assignment, Partition};
 use crate::member::batch::{Offsets, positions};
@@ -26,6 +26,14 @@ const IDLE_COMMIT: Duration = Duration::from_secs(1);
 /// How long a leaving member waits for its partitions to be taken back.
 const LEAVE: Duration = Duration::from_secs(3);
 
+/// Why a member takes no records although nobody asked for that.
+enum Trouble {
+    /// It stopped by itself.
+    Halted(String),
+    /// Something is missing, or fails.
+    Lacks(String),
+}
+
 /// A member between its turns.
 pub(crate) struct Loop<H> {
     pub(super) settings: MemberSettings,
@@ -35,7 +43,7 @@ pub(crate) struct Loop<H> {
     pub(super) connection: Connection,
     pub(super) settler: Settler,
     pub(super) controls: Controls,
-    stop: Arc<AtomicBool>,
+    pub(super) stop: CancellationToken,
     pub(super) runtime: Handle,
     pub(super) metrics: MemberMetrics,
     component: Component,
@@ -64,7 +72,7 @@ impl<H: Handler> Loop<H> {
         consumer: BaseConsumer<Assignment>,
         connection: Connection,
         controls: Controls,
-        stop: Arc<AtomicBool>,
+        stop: CancellationToken,
         metrics: MemberMetrics,
         component: Component,
     ) -> Self {
@@ -110,25 +118,39 @@ impl<H: Handler> Loop<H> {
 
     /// Turns until asked to stop, then leaves the group.
     pub(crate) fn run(mut self) -> Result<(), MemberError> {
-        while !self.stop.load(Ordering::Relaxed) {
-            self.heed_wishes();
-            self.report();
+        self.metrics.running.set(1);
+        let result = self.turns();
+        if result.is_ok() {
+            self.leave();
+        }
+        self.metrics.running.set(0);
+        self.controls.stand(Standing::default());
+        // Whoever follows for this member ends with it.
+        self.stop.cancel();
+        result
+    }
+
+    fn turns(&mut self) -> Result<(), MemberError> {
+        while !self.stop.is_cancelled() {
+            let paused = self.heed_wishes();
+            self.report(paused);
+            self.metrics.tick();
             self.turn()?;
         }
-        self.leave();
         Ok(())
     }
 
-    /// Makes the client's pauses what is wished. A partition that has just come is told in either case: librdkafka does not
+    /// Makes the client's pauses what is wished, and returns whether it pauses. A partition that has just come is told in either case: librdkafka does not
     /// pause it by itself, and one that was paused when it left comes back paused.
-    fn heed_wishes(&mut self) {
+    fn heed_wishes(&mut self) -> bool {
         let resumes = self.controls.resumes();
         if resumes != self.resumes {
             self.resumes = resumes;
             self.halted = None;
             self.run_of_poison = 0;
         }
-        let pause = self.halted.is_some() || self.controls.wants_pause();
+        let wanted = self.controls.in_force().paused || !self.controls.knows_group();
+        let pause = self.halted.is_some() || wanted;
         self.metrics.paused.set(i64::from(pause));
         let assigned = self.consumer.context().assigned();
         self.told
@@ -138,7 +160,7 @@ impl<H: Handler> Loop<H> {
             .filter(|partition| self.told.get(partition) != Some(&pause))
             .collect();
         if to_tell.is_empty() {
-            return;
+            return pause;
         }
         let names = self.consumer.context().names();
         let list = names.list(
@@ -156,26 +178,51 @@ impl<H: Handler> Loop<H> {
             self.told
                 .extend(to_tell.into_iter().map(|partition| (partition, pause)));
         }
+        pause
     }
 
-    /// Says in readiness how the member is.
-    fn report(&self) {
-        let assignment = self.consumer.context();
+    /// Says in readiness, and to whoever asks, how the member is.
+    fn report(&self, paused: bool) {
         let need = self.settings.need;
+        let health = match (self.trouble(), need) {
+            (Some(Trouble::Halted(why)), _) | (Some(Trouble::Lacks(why)), Need::Required) => {
+                self.component.down(why);
+                Health::Unhealthy
+            }
+            (Some(Trouble::Lacks(why)), Need::Optional) => {
+                self.component.degraded(why);
+                Health::Degraded
+            }
+            (None, _) if self.controls.in_force().paused => {
+                self.component.degraded("paused");
+                Health::Degraded
+            }
+            (None, _) => {
+                self.component.ready();
+                Health::Healthy
+            }
+        };
+        self.controls.stand(Standing {
+            running: true,
+            health,
+            paused,
+            assigned: self.consumer.context().assigned(),
+        });
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        let lacks = |what: &str| Some(Trouble::Lacks(what.to_owned()));
         match &self.halted {
-            Some(halt) => self.component.down(halt.to_string()),
-            None if assignment.rebalances() == 0 => {
-                need.report(&self.component, "has not joined its group yet")
+            Some(halt) => Some(Trouble::Halted(halt.to_string())),
+            None if self.consumer.context().rebalances() == 0 => {
+                lacks("has not joined its group yet")
             }
-            None if self.failures > 0 => {
-                need.report(&self.component, "the last batch failed and comes again")
+            None if !self.controls.knows_group() => {
+                lacks("does not know yet what its group was told in sandbox.controls")
             }
-            None if self.blocked => need.report(
-                &self.component,
-                "blocked: a partition stands before a poison record",
-            ),
-            None if self.controls.wants_pause() => self.component.degraded("paused"),
-            None => self.component.ready(),
+            None if self.failures > 0 => lacks("the last batch failed and comes again"),
+            None if self.blocked => lacks("blocked: a partition stands before a poison record"),
+            None => None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! One turn of a member.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
+use shared_events::Topic;
 
 use crate::faults::{CrashPoint, Protection};
 use crate::handler::Handler;
@@ -29,7 +31,9 @@ impl<H: Handler> Loop<H> {
             return self.resolve(starts);
         }
         let consumer = Arc::clone(&self.consumer);
-        let most = self.settings.consumer.batch_max as usize;
+        // Read here and nowhere else: for one batch, one setting.
+        let wanted = self.controls.in_force();
+        let most = wanted.batch_max as usize;
         let batch = collect(&consumer, most, &self.settings.faults, |message| {
             read(&self.handler, &self.group, message)
         })?;
@@ -41,9 +45,14 @@ impl<H: Handler> Loop<H> {
             self.idle();
         } else {
             self.settings.faults.pass(CrashPoint::BatchCollected);
+            self.controls.applied(&wanted);
+            let taken = Instant::now();
+            if !self.simulate_work(&batch, wanted.processing_time_ms) {
+                return Ok(());
+            }
             let starts = batch.starts();
             match self.process(batch) {
-                Ok(done) => self.go_on(done)?,
+                Ok(done) => self.go_on(done, taken.elapsed())?,
                 Err(failed) => self.come_again(starts, failed)?,
             }
         }
@@ -54,13 +63,15 @@ impl<H: Handler> Loop<H> {
     }
 
     /// After a batch is settled: what was left out of it comes again, and a run of poison at its limit halts the member.
-    fn go_on(&mut self, done: Done) -> Result<(), MemberError> {
+    fn go_on(&mut self, done: Done, took: Duration) -> Result<(), MemberError> {
         self.connection.reached();
         self.failures = 0;
         self.run_of_poison = done.plan.run;
         self.blocked = self.settings.consumer.poison_policy == PoisonPolicy::Block
             && !done.plan.left_out.is_empty();
-        self.metrics.settled(done.records, done.effect, done.settle);
+        self.metrics
+            .settled(&done.records, done.effect, done.settle, took);
+        self.controls.settled(done.records.values().sum());
         seek(&self.consumer, &done.plan.left_out)?;
         if let Some((partition, offset)) = done.plan.limit_reached {
             self.halt(Halt::PoisonLimit {
@@ -101,6 +112,10 @@ impl<H: Handler> Loop<H> {
             tracing::info!(cause = %Chain(&failed), "the group moved on; the batch comes again");
             return Ok(());
         }
+        let topics: BTreeSet<Topic> = starts.keys().map(|partition| partition.topic).collect();
+        topics
+            .into_iter()
+            .for_each(|topic| self.metrics.error(topic));
         tracing::warn!(cause = %Chain(&failed), "the batch comes again");
         self.back_off(self.failures);
         self.failures += 1;

@@ -20,7 +20,7 @@ use messaging::cluster::publish::RawRecord;
 use messaging::cluster::records::{Query, Record};
 use messaging::cluster::{Cluster, ClusterError};
 use messaging::{
-    ConsumerSettings, ConsumerTuning, Controls, DeliveryMode, Failure, Faults, Handler,
+    Clock, ConsumerSettings, ConsumerTuning, Controls, DeliveryMode, Failure, Faults, Handler,
     KafkaSettings, Member, MemberSettings, Need, Protection,
 };
 use prometheus::Registry;
@@ -88,6 +88,7 @@ impl Rig {
             tuning: ConsumerTuning::default(),
             faults: Faults::default(),
             need: Need::Required,
+            clock: Clock::default(),
         }
     }
 
