@@ -78,7 +78,7 @@ pub enum Verb {
     Kafka(kafka::Kafka),
     /// Open a database with psql
     Psql(psql::Psql),
-    /// Pause and resume the consumers of a service
+    /// Make the consumers of a service slow or fast, pause and resume them
     Consumer(consumer::Consumer),
     /// Create the topics
     Topics(topics::Topics),
