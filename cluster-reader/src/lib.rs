@@ -1,10 +1,29 @@
 //! Reads groups, offsets and lag of a Kafka cluster by its own protocol.
 //!
-//! [`snapshot`] is what one poll found; [`judge`] says what several of them mean.
+//! Read in this order: [`snapshot`] is what one poll found, [`reader`] is a poll, step by step, and [`error`] why there may be
+//! none; [`judge`] says what several of them mean. Below the poll: `connection` and `brokers` ask, `groups`, `offsets` and `unread`
+//! are the steps, and `assignment`, `batches`, `records` read the bytes that any client may have written, `rows` puts together
+//! what was found.
 
+mod assignment;
+mod batches;
+mod brokers;
+mod connection;
+pub mod error;
+mod groups;
+mod input;
 pub mod judge;
+mod offsets;
+pub mod reader;
+mod records;
+mod rows;
 pub mod snapshot;
+mod sums;
+mod unpacked;
+mod unread;
 
+pub use error::ReadError;
+pub use reader::{ClusterReader, ReaderSettings};
 pub use snapshot::{
     Ends, Group, GroupMember, Lag, NoLag, Owner, PartitionLag, Protocol, Snapshot, TopicPartition,
 };

@@ -1,0 +1,115 @@
+//! Puts a group's rows together: every partition that it has committed for or that a member owns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::DateTime;
+
+use crate::groups::Found;
+use crate::snapshot::{Ends, Group, Lag, NoLag, Owner, PartitionLag, TopicPartition};
+use crate::unread::{Stretch, Unread};
+
+type AllEnds = BTreeMap<TopicPartition, Ends>;
+
+/// Every partition that the group has committed for or that a member says it was assigned.
+pub(crate) fn partitions(group: &Found) -> impl Iterator<Item = &TopicPartition> {
+    let owned = group.members.iter().flat_map(|member| &member.owns);
+    group.committed.keys().chain(owned)
+}
+
+/// What must be looked into, and up to where.
+pub(crate) fn stretches(
+    groups: &BTreeMap<String, Found>,
+    ends: &AllEnds,
+) -> BTreeMap<Stretch, i64> {
+    let mut wanted = BTreeMap::new();
+    for group in groups.values() {
+        for at in partitions(group) {
+            let Some(ends) = ends.get(at) else { continue };
+            let start = start(group.committed.get(at).copied(), *ends);
+            if start < ends.stable {
+                let at = at.clone();
+                wanted.insert(Stretch { at, start }, ends.stable);
+            }
+        }
+    }
+    wanted
+}
+
+/// The first offset that is still there to be read.
+fn start(committed: Option<i64>, ends: Ends) -> i64 {
+    committed.map_or(ends.low, |committed| committed.max(ends.low))
+}
+
+/// The group with its rows. A member writes its own assignment: partitions that do not exist are none of its rows, or anybody could
+/// make as many as he likes.
+pub(crate) fn group(mut found: Found, ends: &AllEnds, unread: &Unread) -> Group {
+    for member in &mut found.members {
+        member.owns.retain(|at| ends.contains_key(at));
+    }
+    let mut owners = BTreeMap::<TopicPartition, &Owner>::new();
+    for member in &found.members {
+        for at in &member.owns {
+            owners.entry(at.clone()).or_insert(&member.owner);
+        }
+    }
+    let all: BTreeSet<&TopicPartition> = partitions(&found).collect();
+    let rows = all.into_iter().map(|at| {
+        let committed = found.committed.get(at).copied();
+        let ends = ends.get(at).copied();
+        let row = PartitionLag {
+            committed,
+            ends,
+            owner: owners.get(at).map(|owner| (*owner).clone()),
+            lag: lag(at, committed, ends, unread),
+        };
+        (at.clone(), row)
+    });
+    let partitions = rows.collect();
+    Group {
+        state: found.state,
+        protocol: found.protocol,
+        members: found.members,
+        partitions,
+    }
+}
+
+/// `high - committed = readable + control_records + aborted_records + beyond_stable + lost`, always.
+fn lag(
+    at: &TopicPartition,
+    committed: Option<i64>,
+    ends: Option<Ends>,
+    unread: &Unread,
+) -> Result<Lag, NoLag> {
+    let ends = ends.ok_or(NoLag::TopicDeleted)?;
+    if committed.is_some_and(|committed| committed > ends.high) {
+        return Err(NoLag::CommittedBeyondEnd);
+    }
+    let start = start(committed, ends);
+    let at = at.clone();
+    let walked = unread
+        .of(&Stretch { at, start })
+        .filter(|_| start < ends.stable);
+    let (control, aborted) = walked.map_or((0, 0), |one| (one.control, one.aborted));
+    let readable = (ends.stable - start).max(0) - control - aborted;
+    let complete = walked.is_none_or(|one| one.is_complete());
+    let Some(committed) = committed else {
+        let never = readable == 0 && complete;
+        return Err(if never {
+            NoLag::NoRecordYet
+        } else {
+            NoLag::NothingCommitted
+        });
+    };
+    Ok(Lag {
+        readable,
+        at_least: !complete,
+        control_records: control,
+        aborted_records: aborted,
+        beyond_stable: ends.high - ends.stable.max(start),
+        lost: start - committed,
+        oldest_unread: walked
+            .filter(|_| readable > 0)
+            .and_then(|one| one.oldest())
+            .and_then(DateTime::from_timestamp_millis),
+    })
+}
