@@ -16,7 +16,7 @@ use crate::sandbox::Sandbox;
 use crate::terminal::Usage;
 
 /// What any service can be told.
-const COMMON: [&str; 12] = [
+const COMMON: [&str; 13] = [
     "BATCH_MAX",
     "CRASH_AT",
     "DELIVERY",
@@ -25,6 +25,7 @@ const COMMON: [&str; 12] = [
     "LOG_FORMAT",
     "POISON_LIMIT",
     "POISON_POLICY",
+    "PROCESSING_TIME_MS",
     "PROTECTION_OFF",
     "RUST_LOG",
     "SANDBOX_UNSAFE",
@@ -103,13 +104,14 @@ struct Shared {
 /// Refuses values that a service would refuse, as far as all services read them alike: better before the old process is
 /// stopped than after. What only one service reads, it checks itself at start.
 pub fn check(settings: &BTreeMap<String, String>) -> Result<()> {
-    const CHECKED: [&str; 9] = [
+    const CHECKED: [&str; 10] = [
         "BATCH_MAX",
         "CRASH_AT",
         "DELIVERY",
         "DRAIN_TIMEOUT",
         "POISON_LIMIT",
         "POISON_POLICY",
+        "PROCESSING_TIME_MS",
         "PROTECTION_OFF",
         "SANDBOX_UNSAFE",
         "STATIC_MEMBERSHIP",
@@ -199,6 +201,7 @@ mod tests {
         .unwrap();
         for bad in [
             &[("BATCH_MAX", "0")][..],
+            &[("PROCESSING_TIME_MS", "30001")],
             &[("DELIVERY", "maybe")],
             &[("PROTECTION_OFF", "outbox")],
             &[("SANDBOX_UNSAFE", "1"), ("CRASH_AT", "nowhere")],
