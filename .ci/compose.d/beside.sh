@@ -35,6 +35,7 @@ other() {
     *_LOG_FORMAT) echo json ;;
     *_POISON_LIMIT) echo 20 ;;
     *_POISON_POLICY) echo block ;;
+    *_PROCESSING_TIME_MS) echo 5 ;;
     *_PROTECTION_OFF) echo poison-limit ;;
     *_RUST_LOG) echo debug,hyper=info ;;
     *_SANDBOX_UNSAFE) echo 1 ;;

@@ -7,12 +7,15 @@
 //! Read in this order: [`History`] (what is kept of the snapshots), `rates` (how fast), `rules` (what may be wrong, one function
 //! each). Which rule is told when several fire: the worst status first, and among equals the order of [`Rule`].
 
+mod growth;
 mod history;
 mod rates;
 mod rules;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod thin;
+mod track;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -82,7 +82,7 @@ pub enum Verb {
     Psql(psql::Psql),
     /// Produce orders with load-generator
     Load(load::Load),
-    /// Pause and resume the consumers of a service
+    /// Make the consumers of a service slow or fast, pause and resume them
     Consumer(consumer::Consumer),
     /// Create the topics
     Topics(topics::Topics),

@@ -1,7 +1,7 @@
 //! Sees what conditions are about: the shop over HTTP, the cluster without joining anything, the processes of the stack.
 
 use anyhow::Result;
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use messaging::cluster::Cluster;
 use messaging::cluster::records::{Isolation, Query, Start};
 use messaging::replay;
@@ -9,6 +9,7 @@ use procfs::process::Process;
 use shared_events::{Decoded, OrderId, Topic};
 
 use crate::conditions::Seen;
+use crate::conditions::controls::{ControlsAre, Member};
 use crate::conditions::lag::LagIs;
 use crate::conditions::letters::Letters;
 use crate::conditions::members::MembersAre;
@@ -99,6 +100,20 @@ impl<'a> Observer<'a> {
     pub async fn members(&self, wanted: &MembersAre) -> Result<Seen> {
         let name = self.cluster.prefix().group(wanted.service);
         Ok(wanted.check(&self.cluster.group(&name).await?))
+    }
+
+    /// See [`ControlsAre`].
+    pub async fn controls(&self, wanted: &ControlsAre) -> Result<Seen> {
+        let running = self.sandbox.instances(wanted.service).await?;
+        let members = running.iter().map(async |instance| -> Result<Member> {
+            let stats = self.shop.stats(instance).await?;
+            Ok(Member {
+                name: process_name(instance.workload, instance.slot),
+                told: self.shop.controls(instance).await?,
+                applied: stats.applied,
+            })
+        });
+        Ok(wanted.check(&try_join_all(members).await?))
     }
 
     /// See [`Letters`].

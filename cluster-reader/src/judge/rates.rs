@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::history::{History, Track};
+use super::history::History;
+use super::track::Track;
 
 /// Over how long a rate is taken; at least from one reading to the next. Longer, and a burst would hide for that long that it is
 /// already being read.

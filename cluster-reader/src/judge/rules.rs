@@ -142,15 +142,8 @@ fn hot_partition(scope: &Scope<'_>) -> Option<Finding> {
     let all = of_topic()
         .filter_map(|one| one.records())
         .fold(0, i64::saturating_add);
-    let came = |one: &Place<'_>| {
-        let points = one.track.map(|track| track.points());
-        let ends = points.and_then(|points| Some((points.first()?, points.last()?)));
-        ends.map_or(0, |(first, last)| last.stable.saturating_sub(first.stable))
-    };
-    let came_here = came(&hottest);
-    let came_in = of_topic()
-        .map(|one| came(&one))
-        .fold(0, i64::saturating_add);
+    let growth = scope.growth(&hottest.at.topic)?;
+    let (came_here, came_in) = growth.of(hottest.at.partition);
     let is_hot = of_topic().count() >= 2
         && all >= scope.thresholds.warning()
         && records / 3 >= all.saturating_sub(records)
@@ -262,7 +255,7 @@ fn about(place: &Place<'_>, status: Status, rule: Rule, evidence: String) -> Fin
         status,
         rule,
         partition: Some(place.at.clone()),
-        offset: place.found.committed,
+        offset: place.offset(),
         evidence,
     }
 }

@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::history::{History, Track, Tracks};
+use super::growth::Growth;
+use super::history::{History, Tracks};
 use super::rates::{self, Rates};
+use super::track::Track;
 use super::{STANDS_STILL, Thresholds};
 use crate::{Group, Lag, NoLag, PartitionLag, TopicPartition};
 
@@ -21,6 +23,7 @@ pub(super) struct Scope<'a> {
     window_start: Option<DateTime<Utc>>,
     topic: Option<&'a str>,
     tracks: Option<&'a Tracks>,
+    history: &'a History,
 }
 
 /// The group on one partition.
@@ -49,6 +52,7 @@ impl<'a> Scope<'a> {
             window_start: rates::window_start(history),
             topic,
             tracks: history.tracks(group),
+            history,
         };
         if topic.is_some() && scope.inside().next().is_none() {
             return None;
@@ -81,10 +85,16 @@ impl<'a> Scope<'a> {
         self.now - still()
     }
 
+    /// What came into a topic lately.
+    pub(super) fn growth(&self, topic: &str) -> Option<&'a Growth> {
+        self.history.growth(topic)
+    }
+
     /// How many records waited then, where that is known.
     pub(super) fn total_then(&self, then: DateTime<Utc>) -> i64 {
         let then = |one: Place<'a>| one.track.and_then(|track| track.then(then));
-        let readable = self.inside().filter_map(|one| Some(then(one)?.readable));
+        let known = self.inside().filter(|one| one.lag().is_some());
+        let readable = known.filter_map(|one| Some(then(one)?.readable));
         readable.fold(0, i64::saturating_add)
     }
 }
@@ -107,14 +117,31 @@ impl<'a> Place<'a> {
         self.records().is_none()
     }
 
+    /// Records that wait here, as far as can be said: where nothing was committed, those that came since there is an owner.
+    pub(super) fn waiting(&self) -> i64 {
+        let last = self.track.and_then(|track| track.points().last());
+        let since = last.map_or(0, |last| last.readable);
+        self.records().unwrap_or(since)
+    }
+
+    /// The offset at which the group stands: where nothing was committed, the beginning.
+    pub(super) fn offset(&self) -> Option<i64> {
+        self.found
+            .committed
+            .or(self.found.ends.map(|ends| ends.low))
+    }
+
     /// Whether records have waited here for [`STANDS_STILL`] with the group at the same offset; since when.
     pub(super) fn stands_since(&self, scope: &Scope<'_>) -> Option<DateTime<Utc>> {
-        self.lag()?;
+        if !matches!(self.found.lag, Ok(_) | Err(NoLag::NothingCommitted)) {
+            return None;
+        }
         let since = self.track?.waiting_since()?;
         (since <= scope.still_since()).then_some(since)
     }
 
     pub(super) fn rates(&self, scope: &Scope<'_>) -> Option<Rates> {
+        self.lag()?;
         rates::since(self.track?, scope.window_start?, scope.now)
     }
 

@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+mod controls;
 mod http;
 mod outage;
 mod overlap;

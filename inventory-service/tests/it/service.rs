@@ -25,9 +25,9 @@ use crate::support::{chain, owner, paid};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The service, and the cluster it is on.
-struct Running {
-    url: String,
-    cluster: Cluster,
+pub struct Running {
+    pub url: String,
+    pub cluster: Cluster,
     shutdown: CancellationToken,
     ended: JoinSet<anyhow::Result<()>>,
 }
@@ -60,7 +60,7 @@ async fn run(settings: Settings) -> Running {
 }
 
 /// The service with topics, a group and a database of its own on the shared stack.
-async fn run_shared(test: &str, more: &[&str]) -> (Running, Settings) {
+pub async fn run_shared(test: &str, more: &[&str]) -> (Running, Settings) {
     let stack = shared().await;
     let prefix = stack.unique_prefix(test);
     let settings = settings(
@@ -87,7 +87,7 @@ impl Running {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
-    async fn until_ready(&self) {
+    pub async fn until_ready(&self) {
         eventually(PATIENCE, "the service is ready", async || {
             match self.readiness().await {
                 (200, _) => Ok(()),
@@ -111,7 +111,7 @@ impl Running {
         eventually(PATIENCE, "readiness names what is away", look).await;
     }
 
-    async fn tell(&self, events: &[Envelope]) {
+    pub async fn tell(&self, events: &[Envelope]) {
         let records: Vec<_> = events
             .iter()
             .map(|event| RawRecord::event(event).unwrap())
@@ -133,7 +133,7 @@ impl Running {
         .await
     }
 
-    async fn until_at_rest(&self) {
+    pub async fn until_at_rest(&self) {
         let group = self.cluster.prefix().group(Service::Inventory);
         let topics = [self.cluster.prefix().topic(Topic::Payments)];
         eventually(PATIENCE, "nothing is left to read", async || {
@@ -143,13 +143,13 @@ impl Running {
         .await;
     }
 
-    async fn stop(mut self) {
+    pub async fn stop(mut self) {
         self.shutdown.cancel();
         self.ended.join_next().await.unwrap().unwrap().unwrap();
     }
 }
 
-fn in_saga(event: impl Into<Event>) -> Envelope {
+pub fn in_saga(event: impl Into<Event>) -> Envelope {
     Envelope::first(event, CorrelationId::random(), TraceParent::random())
 }
 

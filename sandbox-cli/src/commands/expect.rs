@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::conditions::controls::ControlsAre;
 use crate::conditions::lag::LagIs;
 use crate::conditions::letters::Letters;
 use crate::conditions::members::MembersAre;
@@ -54,6 +55,8 @@ pub enum Fact {
     Ratio(Ratio),
     /// A service runs with these settings
     Settings(SettingsAre),
+    /// All members of a service are told the same
+    Controls(ControlsAre),
 }
 
 /// Checks.
@@ -74,6 +77,7 @@ pub async fn run(args: Expect, sandbox: &Sandbox) -> Result<()> {
         Fact::Members(wanted) => observer.members(wanted).await,
         Fact::Ratio(wanted) => wanted.check(),
         Fact::Settings(wanted) => observer.settings(wanted).await,
+        Fact::Controls(wanted) => observer.controls(wanted).await,
     };
     say(until(within, look).await.context("it is not so")?);
     Ok(())

@@ -7,8 +7,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{MOST_OF_A_KIND, about, name, span};
-use crate::judge::history::Track;
 use crate::judge::scope::{Place, Scope};
+use crate::judge::track::Track;
 use crate::judge::{Finding, Rule, Status};
 
 /// After this long it is worth a look also if the owner may be busy.
@@ -32,6 +32,10 @@ pub(super) fn findings(scope: &Scope<'_>) -> Vec<Finding> {
         .collect();
     if !stalled.is_empty() || group.moves {
         return stalled;
+    }
+    // A group that never committed anything keeps its offsets elsewhere, or not at all.
+    if scope.whole().all(|one| one.found.committed.is_none()) {
+        return Vec::new();
     }
     let longest = here.into_iter().min_by_key(|(_, since)| *since);
     longest.map(|one| group.stopped(one)).into_iter().collect()
@@ -86,9 +90,9 @@ impl<'a> Standing<'a> {
         let evidence = format!(
             "{} stands at offset {} for {} with {} records waiting, while the group goes on elsewhere: a poison pill?",
             name(place.at),
-            place.found.committed.unwrap_or_default(),
+            place.offset().unwrap_or_default(),
             span(self.scope.now - *since),
-            place.records().unwrap_or_default()
+            place.waiting()
         );
         about(place, Status::Critical, Rule::Stalled, evidence)
     }
@@ -101,11 +105,14 @@ impl<'a> Standing<'a> {
         };
         let evidence = format!(
             "{} records wait and the group has members ({}{state}), but has committed nothing for {}: {} stands at offset {}",
-            self.scope.total.unwrap_or_default(),
+            self.scope
+                .inside()
+                .map(|one| one.waiting())
+                .fold(0, i64::saturating_add),
             group.members.len(),
             span(self.scope.now - self.last_commit().unwrap_or(*since)),
             name(place.at),
-            place.found.committed.unwrap_or_default()
+            place.offset().unwrap_or_default()
         );
         about(place, Status::Critical, Rule::Stopped, evidence)
     }

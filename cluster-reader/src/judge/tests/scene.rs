@@ -161,6 +161,10 @@ impl Scene {
         self.change(topic, partition, |world| world.unknown = Some(reason));
     }
 
+    pub fn know(&mut self, topic: &str, partition: i32) {
+        self.change(topic, partition, |world| world.unknown = None);
+    }
+
     pub fn lag(&self, topic: &str, partition: i32) -> i64 {
         let world = self.world[&place(topic, partition)];
         world.stable - world.committed

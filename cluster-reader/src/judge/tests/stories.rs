@@ -122,6 +122,29 @@ pub fn poison_of_a_busy_owner(every: i64) -> Scene {
     scene.run(660, |scene, _| scene.read(PAYMENTS, 0, 1))
 }
 
+pub fn poison_before_any_commit(every: i64) -> Scene {
+    let mut scene = Scene::of(PAYMENTS, 3, 1, every);
+    scene.unknown(PAYMENTS, 1, NoLag::NoRecordYet);
+    let mut scene = scene.run(20, |_, _| {});
+    scene.unknown(PAYMENTS, 1, NoLag::NothingCommitted);
+    scene.run(160, pill)
+}
+
+pub fn reads_only_what_is_new(every: i64) -> Scene {
+    let mut scene = Scene::of(PAYMENTS, 3, 1, every);
+    scene.unknown(PAYMENTS, 1, NoLag::NothingCommitted);
+    scene.run(160, |scene, _| {
+        scene.produce(PAYMENTS, 0, 1);
+        scene.read(PAYMENTS, 0, 1);
+    })
+}
+
+pub fn commits_elsewhere(every: i64) -> Scene {
+    let mut scene = Scene::of(PAYMENTS, 1, 1, every);
+    scene.unknown(PAYMENTS, 0, NoLag::NothingCommitted);
+    scene.run(160, |scene, _| scene.produce(PAYMENTS, 0, 1))
+}
+
 pub fn one_topic_stands(every: i64) -> Scene {
     let mut scene = Scene::of(PAYMENTS, 1, 1, every);
     scene.topic(ORDERS, 1, 1);
@@ -156,6 +179,21 @@ pub fn made_anew(every: i64) -> Scene {
     let mut scene = reset(every, 1000);
     scene.end(PAYMENTS, 0, 20);
     scene.poll()
+}
+
+pub fn reset_with_its_group(every: i64) -> Scene {
+    let mut scene = reset(every, 1000);
+    scene.unknown(PAYMENTS, 0, NoLag::NothingCommitted);
+    let mut scene = scene.run(25, |_, _| {});
+    scene.know(PAYMENTS, 0);
+    scene.commit(PAYMENTS, 0, 3);
+    scene.run(20, |_, _| {})
+}
+
+pub fn shorter_than_before(every: i64) -> Scene {
+    let mut scene = reset(every, 1000);
+    scene.at(PAYMENTS, 0, 20);
+    scene.run(20, |_, _| {})
 }
 
 pub fn lost(every: i64) -> Scene {
@@ -222,6 +260,13 @@ pub fn hot(every: i64) -> Scene {
     scene.produce(PAYMENTS, 1, 30);
     scene.produce(PAYMENTS, 2, 1000);
     scene.run(20, |scene, _| scene.read(PAYMENTS, 2, 5))
+}
+
+pub fn hot_at_first_sight(every: i64) -> Scene {
+    let mut scene = Scene::of(PAYMENTS, 3, 3, every);
+    scene.unknown(PAYMENTS, 0, NoLag::NoRecordYet);
+    scene.produce(PAYMENTS, 2, 1000);
+    scene.poll()
 }
 
 pub fn sequential(every: i64) -> Scene {

@@ -1,0 +1,255 @@
+//! The contract of the consumer's controls, as every consuming service has them.
+
+use std::time::Duration;
+
+use messaging::cluster::Cluster;
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared_events::{GroupControls, Service, Topic};
+use test_stack::eventually;
+
+use crate::service::{Running, in_saga, run_shared};
+use crate::support::paid;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+
+/// Status and JSON of an answer. A body comes with its type.
+async fn ask(
+    service: &Running,
+    method: Method,
+    path: &str,
+    body: Option<(&str, &str)>,
+) -> (u16, Value) {
+    let mut request = reqwest::Client::new().request(method, format!("{}{path}", service.url));
+    if let Some((media_type, body)) = body {
+        request = request
+            .header("content-type", media_type)
+            .body(body.to_owned());
+    }
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+async fn get(service: &Running, path: &str) -> Value {
+    let (status, body) = ask(service, Method::GET, path, None).await;
+    assert_eq!(status, 200, "{path}: {body}");
+    body
+}
+
+fn config(time: (u32, &str), batch: (u32, &str), paused: (bool, &str)) -> Value {
+    json!({
+        "processing_time_ms": time.0, "batch_max": batch.0, "paused": paused.0,
+        "sources": {"processing_time_ms": time.1, "batch_max": batch.1, "paused": paused.1},
+    })
+}
+
+#[tokio::test]
+async fn what_is_asked_of_one_instance_is_answered_with_what_holds_then() {
+    let (service, _) = run_shared("controls", &["--batch-max", "20", "--slot", "3"]).await;
+    let going = (false, "default");
+    let started = config((0, "default"), (20, "environment"), going);
+    assert_eq!(get(&service, "/config").await, started);
+    let own = |time, batch, paused| config((time, "instance"), (batch, "instance"), paused);
+    let pace = |time: u32, batch: u32| json!({"processing_time_ms": time, "batch_max": batch});
+    let said = |status: &str| json!({"status": status, "instance_id": "3"});
+    let rows = [
+        ("/slow", None, pace(2000, 1)),
+        ("/slow?time_ms=1000", None, pace(1000, 1)),
+        ("/fast", None, pace(50, 1)),
+        ("/fast?time_ms=0", None, pace(0, 500)),
+        ("/fast", Some((FORM, "time_ms=30")), pace(30, 1)),
+        ("/slow", Some((FORM, "")), pace(2000, 1)),
+        (
+            "/config",
+            Some((JSON, r#"{"batch_max": 7}"#)),
+            own(2000, 7, going),
+        ),
+        ("/config", Some((JSON, "{}")), own(2000, 7, going)),
+        (
+            "/config",
+            Some((
+                JSON,
+                r#"{"processing_time_ms": 0, "batch_max": 9, "paused": true}"#,
+            )),
+            own(0, 9, (true, "instance")),
+        ),
+        ("/resume", None, said("running")),
+        ("/pause", None, said("paused")),
+    ];
+    for (path, body, expected) in rows {
+        let (status, answer) = ask(&service, Method::POST, path, body).await;
+        assert_eq!((status, answer), (200, expected), "{path} {body:?}");
+    }
+    let paused = own(0, 9, (true, "instance"));
+    assert_eq!(get(&service, "/config").await, paused);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_answered_with_its_limit_and_changes_nothing() {
+    let (service, _) = run_shared("controls_wrong", &[]).await;
+    let before = get(&service, "/config").await;
+    for (path, body, status, says) in [
+        (
+            "/slow?time_ms=30001",
+            None,
+            422,
+            "time_ms must be a whole number from 0 to 30000",
+        ),
+        ("/slow?time_ms=-1", None, 422, "time_ms must be"),
+        ("/fast?time_ms=1.5", None, 422, "time_ms must be"),
+        ("/fast?time=1", None, 422, "time is not a parameter"),
+        (
+            "/fast?time_ms=1&time_ms=2",
+            None,
+            422,
+            "time_ms is given twice",
+        ),
+        (
+            "/fast?time_ms=1",
+            Some((FORM, "time_ms=1")),
+            422,
+            "time_ms is given twice",
+        ),
+        ("/fast?time_ms=%ff", None, 422, "time_ms must be"),
+        ("/fast", Some((JSON, r#"{"time_ms": 1}"#)), 415, FORM),
+        ("/config", None, 400, "the body is empty"),
+        ("/config", Some((FORM, "batch_max=1")), 415, JSON),
+        ("/config", Some((JSON, "[]")), 400, "must be a JSON object"),
+        (
+            "/config",
+            Some((JSON, r#"{"batch_max": 0}"#)),
+            422,
+            "must be a whole number from 1 to 10000",
+        ),
+        (
+            "/config",
+            Some((JSON, r#"{"batch_max": 10001}"#)),
+            422,
+            "from 1 to 10000",
+        ),
+        (
+            "/config",
+            Some((JSON, r#"{"processing_time_ms": 30001}"#)),
+            422,
+            "from 0 to 30000",
+        ),
+        (
+            "/config",
+            Some((JSON, r#"{"processing_time_ms": "50"}"#)),
+            422,
+            "from 0 to 30000",
+        ),
+        (
+            "/config",
+            Some((JSON, r#"{"paused": "yes"}"#)),
+            422,
+            "paused",
+        ),
+        (
+            "/config",
+            Some((JSON, r#"{"paused": null}"#)),
+            422,
+            "paused",
+        ),
+        (
+            "/config",
+            Some((JSON, r#"{"paused": true, "colour": 1}"#)),
+            422,
+            "colour is not a field",
+        ),
+        (
+            "/config",
+            Some((JSON, r#"{"batch_max": 1, "batch_max": 2}"#)),
+            422,
+            "given twice",
+        ),
+    ] {
+        let (found, problem) = ask(&service, Method::POST, path, body).await;
+        assert_eq!(found, status, "{path} {body:?}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(says), "{path} {body:?}: {detail}");
+    }
+    for path in ["/slow", "/fast", "/pause", "/resume"] {
+        assert_eq!(
+            ask(&service, Method::GET, path, None).await.0,
+            405,
+            "{path}"
+        );
+    }
+    assert_eq!(get(&service, "/config").await, before);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn health_and_stats_tell_what_the_member_does() {
+    let (service, settings) = run_shared("controls_stats", &["--slot", "2"]).await;
+    service.until_ready().await;
+    let healthy = json!({"status": "healthy", "service": "inventory-service", "instance_id": "2",
+        "consuming": true, "paused": false});
+    eventually(Duration::from_secs(30), "it consumes", async || {
+        let found = get(&service, "/health").await;
+        if found == healthy { Ok(()) } else { Err(found) }
+    })
+    .await;
+    let topic = service.cluster.prefix().topic(Topic::Payments);
+    let at_first = get(&service, "/stats").await;
+    let expected = json!({
+        "instance_id": "2", "group_id": service.cluster.prefix().group(Service::Inventory),
+        "topic": topic, "processing_time_ms": 0, "running": true, "paused": false,
+        "messages_processed": 0, "last_message_time": null, "assigned_partitions": [0, 1, 2],
+        "assignment": {&topic: [0, 1, 2]}, "applied": null,
+    });
+    assert_eq!(at_first, expected);
+
+    // Told to its group, and not to itself: the topic is made by a tool that comes later.
+    let cluster = Cluster::new(&settings.kafka).unwrap();
+    cluster
+        .create_topics(&[Topic::Controls], None)
+        .await
+        .unwrap();
+    let controls = GroupControls {
+        processing_time_ms: Some(1),
+        batch_max: Some(2),
+        paused: None,
+    };
+    cluster
+        .set_controls(Service::Inventory, &controls)
+        .await
+        .unwrap();
+    let by_group = config((1, "group"), (2, "group"), (false, "default"));
+    eventually(
+        Duration::from_secs(30),
+        "it knows what its group was told",
+        async || {
+            let found = get(&service, "/config").await;
+            if found == by_group {
+                Ok(())
+            } else {
+                Err(found)
+            }
+        },
+    )
+    .await;
+    let payments: Vec<_> = (0..3).map(|_| in_saga(paid("prod_123", 1))).collect();
+    service.tell(&payments).await;
+    service.until_at_rest().await;
+    let stats = get(&service, "/stats").await;
+    assert_eq!(
+        stats["applied"],
+        json!({"processing_time_ms": 1, "batch_max": 2})
+    );
+    assert_eq!(stats["messages_processed"], 3);
+    assert!(stats["last_message_time"].is_string(), "{stats}");
+
+    ask(&service, Method::POST, "/pause", None).await;
+    let paused = json!({"status": "degraded", "service": "inventory-service", "instance_id": "2",
+        "consuming": false, "paused": true});
+    eventually(Duration::from_secs(30), "it is paused", async || {
+        let found = get(&service, "/health").await;
+        if found == paused { Ok(()) } else { Err(found) }
+    })
+    .await;
+    service.stop().await;
+}
