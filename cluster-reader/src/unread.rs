@@ -195,11 +195,11 @@ impl Unread {
             return Err(of.incomplete(what, "it sends none of the records there are"));
         }
         // Those that got nothing come first, so that one of them gets its whole first batch.
-        let mut again: Vec<_> = now
-            .into_iter()
-            .filter(|one| !seen.contains(&one.at))
-            .collect();
+        let (some, mut again): (Vec<_>, Vec<_>) =
+            now.into_iter().partition(|one| seen.contains(&one.at));
         again.append(&mut left);
+        let hungry = |one: &Stretch| !self.walked.get(one).is_none_or(Walked::has_its_share);
+        again.extend(some.into_iter().filter(hungry));
         Ok(again)
     }
 
