@@ -7,6 +7,7 @@ use rdkafka::producer::FutureProducer;
 use shared_events::Service;
 use uuid::Uuid;
 
+use crate::bulk::{Acks, BulkSettings, Compression, MOST_IN_FLIGHT};
 pub use crate::connection::{Connection, Need};
 use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};
 
@@ -131,6 +132,44 @@ pub(crate) fn idempotent_producer(
     // Nothing is lost by giving up: the rows stay in the outbox, the records unsettled.
     config.set("delivery.timeout.ms", "10000");
     create(&config, connection)
+}
+
+/// The settings of a producer of loads.
+pub(crate) fn bulk_config(
+    kafka: &KafkaSettings,
+    client_id: &str,
+    load: &BulkSettings,
+) -> ClientConfig {
+    let (acks, idempotent) = match load.acks {
+        Acks::All => ("all", "true"),
+        // librdkafka refuses idempotence without the acknowledgement of all.
+        Acks::Leader => ("1", "false"),
+        Acks::Nobody => ("0", "false"),
+    };
+    let compression = match load.compression {
+        Compression::None => "none",
+        Compression::Gzip => "gzip",
+        Compression::Snappy => "snappy",
+        Compression::Lz4 => "lz4",
+        Compression::Zstd => "zstd",
+    };
+    let mut config = producer_config(kafka, client_id, load.linger_ms);
+    config
+        .set("acks", acks)
+        .set("enable.idempotence", idempotent)
+        .set("compression.type", compression)
+        .set("batch.size", load.batch_bytes.to_string())
+        // The bound is ours (see `bulk`), and lower, so that a sender is told at once and woken in time.
+        .set(
+            "queue.buffering.max.messages",
+            (2 * MOST_IN_FLIGHT).to_string(),
+        )
+        .set("queue.buffering.max.kbytes", "262144")
+        // A load that no broker takes is known to have failed soon.
+        .set("delivery.timeout.ms", "10000")
+        // They say when the producer is ready, for which somebody waits.
+        .set("statistics.interval.ms", "200");
+    config
 }
 
 /// A producer that tells a batch's events in one transaction with its offsets. `delivery.timeout.ms` is left to librdkafka,

@@ -58,6 +58,11 @@ impl Connection {
         }
     }
 
+    /// Whether a broker answered, and none was lost since.
+    pub fn is_reached(&self) -> bool {
+        !self.away.load(Ordering::Relaxed)
+    }
+
     /// A broker could not be reached: the reason, with advice. While others may still be there, it is only kept.
     fn failed(&self, reason: &str) {
         let reason = format!("{reason}{}", address_advice(reason));

@@ -8,8 +8,10 @@
 //! 6. [`client`]: every librdkafka setting that is not a default, with its reason;
 //! 7. [`database`]: a service's PostgreSQL, with the bounds that the member loop needs;
 //! 8. [`controls`]: what a running member can be asked, alone or with its whole group;
-//! 9. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
+//! 9. [`bulk`]: many records as fast as they are acknowledged, for a load generator;
+//! 10. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
 
+pub mod bulk;
 pub mod client;
 pub mod cluster;
 mod connection;

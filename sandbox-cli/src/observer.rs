@@ -1,12 +1,14 @@
 //! Sees what conditions are about: the shop over HTTP, the cluster without joining anything, the processes of the stack.
 
 use anyhow::Result;
+use cluster_reader::ClusterReader;
 use futures::future::{join_all, try_join_all};
 use messaging::cluster::Cluster;
 use messaging::cluster::records::{Isolation, Query, Start};
 use messaging::replay;
 use procfs::process::Process;
-use shared_events::{Decoded, OrderId, Topic};
+use shared_events::{Decoded, OrderId, Service, Topic};
+use tokio::sync::Mutex;
 
 use crate::conditions::Seen;
 use crate::conditions::controls::{ControlsAre, Member};
@@ -19,6 +21,7 @@ use crate::conditions::settings::{Settings, SettingsAre};
 use crate::conditions::status::StatusIs;
 use crate::conditions::stock::StockIs;
 use crate::conditions::told::{Records, Told};
+use crate::reading;
 use crate::sandbox::{Instance, Sandbox};
 use crate::shop::Shop;
 use crate::stack::ready::Answer;
@@ -37,6 +40,7 @@ pub struct Observer<'a> {
     sandbox: &'a Sandbox,
     shop: Shop<'a>,
     cluster: Cluster,
+    reader: Mutex<ClusterReader>,
     http: reqwest::Client,
 }
 
@@ -47,6 +51,7 @@ impl<'a> Observer<'a> {
             sandbox,
             shop: Shop::new(sandbox)?,
             cluster: Cluster::new(&sandbox.kafka())?,
+            reader: Mutex::new(reading::reader(&sandbox.kafka())),
             http: reqwest::Client::builder().no_proxy().build()?,
         })
     }
@@ -76,17 +81,29 @@ impl<'a> Observer<'a> {
 
     /// See [`LagIs`].
     pub async fn lag(&self, wanted: &LagIs) -> Result<Seen> {
-        let mut lags = Vec::new();
-        for service in wanted.services() {
-            let prefix = self.cluster.prefix();
-            let topics: Vec<String> = service
-                .consumes()
-                .iter()
-                .map(|t| prefix.topic(*t))
-                .collect();
-            lags.push(self.cluster.lag(&prefix.group(service), &topics).await?);
+        let prefix = self.cluster.prefix();
+        let mut reader = self.reader.lock().await;
+        if let Some(typed) = &wanted.group {
+            reader.remember(&reading::on_broker(typed, prefix));
         }
-        Ok(wanted.check(&lags))
+        let snapshot = reader.poll().await?;
+        let of_shop = |service| {
+            let group = reading::of_shop(&snapshot, prefix, service);
+            (prefix.group(service), group)
+        };
+        let Some(typed) = &wanted.group else {
+            return Ok(wanted.check(&Service::ALL.map(of_shop)));
+        };
+        let of_others = || {
+            let group = snapshot.groups.get(typed).cloned();
+            group.map(|group| (typed.clone(), group))
+        };
+        let found =
+            reading::service_of(typed, prefix).map_or_else(of_others, |one| Some(of_shop(one)));
+        match found {
+            Some(found) => Ok(wanted.check(&[found])),
+            None => Err(reading::unknown_group(typed, &snapshot)),
+        }
     }
 
     /// See [`StatusIs`].

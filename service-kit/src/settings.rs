@@ -50,26 +50,64 @@ pub struct WrongSettings(pub String);
 ///
 /// A variable that is empty counts as not set; see [`without_empty_variables`].
 pub fn parse<T: Parser, V>(validate: impl Fn(&T) -> Result<V, WrongSettings>) -> T {
-    let mut command = without_empty_variables(T::command());
+    let command = without_empty_variables(T::command());
     let health = health::command(&command);
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|verb| verb == health::NAME)
-    {
+    if is_first(health::NAME) {
         answer_health(health);
     }
-    command = command
-        .subcommand(health)
-        .subcommand(
-            Command::new(CHECK).about("Read the settings, say what is wrong with them, and end"),
-        )
-        .args_conflicts_with_subcommands(true);
+    let mut command = with_verbs(command, health).args_conflicts_with_subcommands(true);
     let parsed = command
         .try_get_matches_from_mut(std::env::args_os())
         .and_then(|mut matches| {
             let only_checked = matches.subcommand_name() == Some(CHECK);
             T::from_arg_matches_mut(&mut matches).map(|settings| (settings, only_checked))
         });
+    finish(parsed, validate)
+}
+
+/// [`parse`] for a program of several subcommands, of which the one called `service` is a service: `health` asks that one's
+/// instance, and `check` reads its settings.
+pub fn parse_with_verbs<T: Parser, V>(
+    service: &str,
+    validate: impl Fn(&T) -> Result<V, WrongSettings>,
+) -> T {
+    let command = without_empty_variables(T::command());
+    let settings = command.find_subcommand(service).unwrap_or(&command);
+    let health = health::command(settings);
+    if is_first(health::NAME) {
+        answer_health(health);
+    }
+    let only_checked = is_first(CHECK);
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if let (true, Some(verb)) = (only_checked, arguments.get_mut(1)) {
+        // What is checked is what the service would read.
+        *verb = service.into();
+    }
+    let parsed = with_verbs(command, health)
+        .try_get_matches_from_mut(arguments)
+        .and_then(|mut matches| T::from_arg_matches_mut(&mut matches))
+        .map(|settings| (settings, only_checked));
+    finish(parsed, validate)
+}
+
+fn is_first(verb: &str) -> bool {
+    std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == verb)
+}
+
+fn with_verbs(command: Command, health: Command) -> Command {
+    let about = "Read the settings, say what is wrong with them, and end";
+    command
+        .subcommand(health)
+        .subcommand(Command::new(CHECK).about(about))
+}
+
+/// Ends the process unless the settings are right, and are to be used.
+fn finish<T: Parser, V>(
+    parsed: Result<(T, bool), clap::Error>,
+    validate: impl Fn(&T) -> Result<V, WrongSettings>,
+) -> T {
     match parsed {
         Ok((settings, only_checked)) => {
             if let Err(wrong) = validate(&settings) {
@@ -177,8 +215,8 @@ fn first_paragraph(rendered: &str) -> String {
         .join(" ")
 }
 
-/// The one argument that the error is about. clap names it as in `--help`: `--port <PORT>`.
-fn invalid_argument<'a>(command: &'a Command, error: &clap::Error) -> Option<&'a clap::Arg> {
+/// The one argument that the error is about, of the command or of one below it. clap names it as in `--help`: `--port <PORT>`.
+fn invalid_argument<'a>(command: &'a Command, error: &clap::Error) -> Option<&'a Arg> {
     let named = match error.get(ContextKind::InvalidArg)? {
         ContextValue::String(name) => name,
         ContextValue::Strings(names) => names.first()?,
@@ -187,11 +225,16 @@ fn invalid_argument<'a>(command: &'a Command, error: &clap::Error) -> Option<&'a
     match error.kind() {
         ErrorKind::InvalidValue
         | ErrorKind::ValueValidation
-        | ErrorKind::MissingRequiredArgument => command
-            .get_arguments()
-            .find(|argument| argument.to_string() == *named),
+        | ErrorKind::MissingRequiredArgument => named_argument(command, named),
         _ => None,
     }
+}
+
+fn named_argument<'a>(command: &'a Command, named: &str) -> Option<&'a Arg> {
+    let mut own = command.get_arguments();
+    let found = own.find(|argument| argument.to_string() == named);
+    let mut below = command.get_subcommands();
+    found.or_else(|| below.find_map(|verb| named_argument(verb, named)))
 }
 
 #[cfg(test)]

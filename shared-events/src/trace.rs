@@ -23,7 +23,12 @@ impl TraceParent {
 
     /// The root of a new trace. Not sampled: nothing records it yet.
     pub fn random() -> Self {
-        let id = Uuid::new_v4().as_u128();
+        Self::root(Uuid::new_v4())
+    }
+
+    /// The root of the trace of this UUID of version 4 or 7, which nobody else uses. Not sampled.
+    pub fn root(id: Uuid) -> Self {
+        let id = id.as_u128();
         // A UUID's lower half begins with the variant bits, so neither half is ever the forbidden zero.
         Self {
             trace_id: id,

@@ -64,6 +64,21 @@ pub(super) fn reader(settings: &KafkaSettings, isolation: Isolation) -> KafkaRes
         .create()
 }
 
+/// Reads one topic and goes on reading what comes, without a group. Its ends are told, and a topic that is deleted is noticed
+/// within seconds: librdkafka would hope for 30 s that it is only on its way.
+pub(super) fn tail(settings: &KafkaSettings, isolation: Isolation) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set("group.id", format!("sandbox-tail-{}", fastrand::u64(..)))
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", isolation.name())
+        .set("enable.partition.eof", "true")
+        .set("topic.metadata.propagation.max.ms", "1000")
+        .set("fetch.wait.max.ms", "100")
+        .set("queued.max.messages.kbytes", "16384")
+        .create()
+}
+
 /// Reads what comes into a topic, without a group: the group id is only there because librdkafka demands one. A fetch waits at
 /// the broker, which answers it as soon as there is something: that costs neither side much, and no time.
 pub(super) fn follower(settings: &KafkaSettings) -> KafkaResult<BaseConsumer> {

@@ -15,7 +15,7 @@ use super::{Cluster, ClusterError, TIMEOUT, handles};
 use crate::dead_letter::Header;
 
 /// How long a topic may bring nothing new before reading it is given up.
-const SILENCE: Duration = Duration::from_secs(10);
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
 
 /// Which records are seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub enum Start {
     Beginning,
     /// With the first record whose timestamp (milliseconds since 1970) is not before this.
     Time(i64),
+    /// With this offset of each partition, or with its oldest record if that has a later one.
+    Offset(i64),
+    /// So many offsets before the end of each partition.
+    Last(i64),
     /// With these offsets, by partition; partitions not named are read from the beginning.
     Offsets(BTreeMap<i32, i64>),
 }
@@ -104,7 +108,7 @@ impl Record {
         )
     }
 
-    fn read(message: &BorrowedMessage<'_>) -> Self {
+    pub(super) fn read(message: &BorrowedMessage<'_>) -> Self {
         // rdkafka panics on a header name that is not UTF-8, and has no other way to look at it.
         let headers = catch_unwind(AssertUnwindSafe(|| {
             let headers = message.headers().map(|headers| {
@@ -234,7 +238,7 @@ pub(super) fn is_passing(error: &KafkaError) -> bool {
 }
 
 /// The offset at which each partition begins; `None` is its beginning.
-fn starts(
+pub(super) fn starts(
     consumer: &BaseConsumer,
     topic: &str,
     partitions: i32,
@@ -243,6 +247,13 @@ fn starts(
     let all = 0..partitions;
     match start {
         Start::Beginning => Ok(all.map(|partition| (partition, None)).collect()),
+        Start::Offset(offset) => Ok(all.map(|partition| (partition, Some(*offset))).collect()),
+        Start::Last(offsets) => all
+            .map(|partition| {
+                let (low, end) = handles::watermarks(consumer, topic, partition)?;
+                Ok((partition, Some(end.saturating_sub(*offsets).max(low))))
+            })
+            .collect(),
         Start::Offsets(offsets) => Ok(all
             .map(|partition| (partition, offsets.get(&partition).copied()))
             .collect()),

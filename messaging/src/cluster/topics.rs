@@ -195,12 +195,12 @@ impl Cluster {
         Ok(())
     }
 
-    async fn wait_until_led(&self, name: &str) -> Result<(), ClusterError> {
+    pub(super) async fn wait_until_led(&self, name: &str) -> Result<(), ClusterError> {
         self.wait_until(name, "has no leader yet", |count| count > 0)
             .await
     }
 
-    async fn wait_until(
+    pub(super) async fn wait_until(
         &self,
         name: &str,
         otherwise: &str,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntCounterVec;
 use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use shared_events::{GroupControls, Service, Topic, WrongControls};
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Controls;
 use crate::client;
+use crate::cluster::tail::has_gone;
 use crate::member::MemberSettings;
 use crate::metrics::{Ignored, ignored};
 
@@ -224,15 +225,4 @@ fn read(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Told, (Option<Servic
     let told = value.map(GroupControls::decode).transpose();
     let told = told.map_err(|wrong| (Some(service), wrong.into()))?;
     Ok((service, told))
-}
-
-fn has_gone(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownPartition
-        )
-    )
 }

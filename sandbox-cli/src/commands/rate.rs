@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cluster_reader::{ClusterReader, Group};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::groups;
+use crate::reading;
 use crate::sandbox::Sandbox;
 use crate::terminal::{note, say};
 
@@ -53,8 +53,8 @@ struct Reading {
 
 /// Measures.
 pub async fn run(args: Rate, sandbox: &Sandbox) -> Result<()> {
-    let name = groups::full_name(&args.group, &sandbox.settings().name_prefix);
-    let mut reader = groups::reader(sandbox);
+    let name = reading::on_broker(&args.group, &sandbox.settings().name_prefix);
+    let mut reader = reading::reader(&sandbox.kafka());
     reader.remember(&name);
     let first = read(&mut reader, &name).await?;
     let last = match args.over {
@@ -76,10 +76,11 @@ pub async fn run(args: Rate, sandbox: &Sandbox) -> Result<()> {
 
 async fn read(reader: &mut ClusterReader, name: &str) -> Result<Reading> {
     let mut snapshot = reader.poll().await?;
-    let group = snapshot.groups.remove(name);
-    let group = group.with_context(|| groups::unknown(name, snapshot.groups.keys()))?;
     let at = Instant::now();
-    Ok(Reading { at, group })
+    match snapshot.groups.remove(name) {
+        Some(group) => Ok(Reading { at, group }),
+        None => Err(reading::unknown_group(name, &snapshot)),
+    }
 }
 
 async fn drained(

@@ -1,22 +1,19 @@
-//! `sandbox topics`: the topics of the shop, made by the table in `shared-events`.
+//! `sandbox topics`: looks into topics, and makes, grows and deletes them.
 
-use std::time::Duration;
+mod change;
+mod look;
+mod tail;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use messaging::cluster::Cluster;
-use messaging::cluster::topics::Created;
-use shared_events::Topic;
 
-use crate::conditions::{Seen, until};
 use crate::sandbox::Sandbox;
-use crate::terminal::{note, say};
-
-/// How long the broker may think about one try.
-const ONE_TRY: Duration = Duration::from_secs(2);
 
 /// What to do with the topics.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:  ./sandbox topics create")]
+#[command(
+    after_help = "Examples:\n  ./sandbox topics tail orders -n 3\n  ./sandbox topics tail inventory -f --json | jq .value\n  ./sandbox topics create                                the shop's, if they are missing\n  ./sandbox topics create clicks --partitions 6 --config retention.ms=3600000\n  ./sandbox topics grow payments --partitions 6\n\nThe shop's own topics (orders, payments, inventory, orders.dlq, payments.dlq, inventory.dlq, sandbox.controls) are typed without\nthe prefix of this stack (NAME_PREFIX); any other as it is called on the broker."
+)]
 pub struct Topics {
     /// What.
     #[command(subcommand)]
@@ -26,49 +23,52 @@ pub struct Topics {
 /// What can be done with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Make those that are missing; those that are there are compared, and left as they are
-    Create(Create),
-}
-
-/// How patiently.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  ./sandbox topics create\n  ./sandbox topics create --within 60s     also while the broker is still starting"
-)]
-pub struct Create {
-    /// Go on trying for so long while the broker cannot be reached [default: one try]
-    #[arg(long, value_parser = humantime::parse_duration)]
-    pub within: Option<Duration>,
+    /// Show a topic's records, and follow it
+    Tail(tail::Tail),
+    /// List the topics
+    List(look::List),
+    /// Show a topic's partitions and settings
+    Describe(look::Describe),
+    /// Make a topic, or the shop's where they are missing; one that is there is compared, and left as it is
+    Create(change::Create),
+    /// Give a topic more partitions
+    Grow(change::Grow),
+    /// Delete a topic with all its records
+    Delete(change::Delete),
 }
 
 /// Does it.
 pub async fn run(args: Topics, sandbox: &Sandbox) -> Result<()> {
-    let Verb::Create(Create { within }) = args.verb;
     let cluster = Cluster::new(&sandbox.kafka())?;
-    if let Some(within) = within {
-        let look = async || {
-            cluster.answers(ONE_TRY).await?;
-            Ok(Seen::Holds(String::new()))
-        };
-        until(within, look).await?;
+    match args.verb {
+        Verb::Tail(args) => tail::run(args, &cluster).await,
+        Verb::List(args) => look::list(args, &cluster).await,
+        Verb::Describe(args) => look::describe(args, &cluster).await,
+        Verb::Create(args) => change::create(args, &cluster).await,
+        Verb::Grow(args) => change::grow(args, &cluster).await,
+        Verb::Delete(args) => change::delete(args, &cluster).await,
     }
-    let mut differing = 0;
-    for (topic, outcome) in cluster.create_topics(&Topic::ALL, None).await? {
-        let name = cluster.prefix().topic(topic);
-        match outcome {
-            Created::Created => say(format_args!("{name} created")),
-            Created::Exists => say(format_args!("{name} exists")),
-            Created::Differs(differences) => {
-                differing += 1;
-                say(format_args!("{name} exists, but differs"));
-                for difference in differences {
-                    note(format_args!("  {difference}"));
-                }
-            }
+}
+
+/// A topic's name as it may be typed: what Kafka allows.
+fn topic_name(name: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let fits = (1..=249).contains(&name.len()) && name.bytes().all(allowed);
+    match fits && !matches!(name, "." | "..") {
+        true => Ok(name.to_owned()),
+        false => Err("must be 1 to 249 letters, digits, _, - or .".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_kafka_allows() {
+        assert!(topic_name("sandbox.controls").is_ok());
+        for bad in ["", ".", "..", "a b", "a/b", "ä", &"a".repeat(250)] {
+            assert!(topic_name(bad).is_err(), "{bad}");
         }
     }
-    if differing > 0 {
-        bail!("{differing} topics are not as the shop expects: ./sandbox reset makes them anew");
-    }
-    Ok(())
 }

@@ -1,0 +1,297 @@
+//! The service over HTTP: every row of its contract, and every bound.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use shared_events::OrderCreated;
+use test_stack::eventually;
+
+use crate::support::{Broker, PATIENCE, Running, answer, order};
+
+async fn service(test: &str, more: &[&str]) -> (Broker, Running) {
+    let broker = Broker::new(test, 3).await;
+    let service = broker.serve(more).await;
+    service.connected().await;
+    (broker, service)
+}
+
+#[tokio::test]
+async fn health_and_readiness_tell_of_the_broker() {
+    let (_, service) = service("api_health", &[]).await;
+    let (status, body) = service.get("/health").await;
+    let expected =
+        json!({"status": "healthy", "service": "load-generator", "kafka_connected": true});
+    assert_eq!((status, body), (StatusCode::OK, expected));
+    assert_eq!(service.get("/health/live").await.0, 200);
+    let (status, body) = service.get("/health/ready").await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("ready")));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_settings_begin_as_the_environment_says_and_each_can_be_changed_alone() {
+    let (broker, service) = service("api_config", &[]).await;
+    let topic = format!("{}orders", broker.kafka.name_prefix);
+    let defaults = json!({"rate_ms": 100, "batch_size": 1, "running": false, "topic": topic});
+    assert_eq!(
+        service.get("/config").await,
+        (StatusCode::OK, defaults.clone())
+    );
+    for body in [json!({}), json!({"running": false})] {
+        let answer = service.post_json("/config", &body).await;
+        assert_eq!(answer, (StatusCode::OK, defaults.clone()), "{body}");
+    }
+    assert_eq!(service.post("/config").await, (StatusCode::OK, defaults));
+    for (change, field) in [
+        (json!({"rate_ms": 60_000}), "rate_ms"),
+        (json!({"batch_size": 7}), "batch_size"),
+        (json!({"running": true}), "running"),
+    ] {
+        let (status, now) = service.post_json("/config", &change).await;
+        assert_eq!((status, &now[field]), (StatusCode::OK, &change[field]));
+        assert_eq!(service.get("/config").await.1, now);
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn one_order_is_answered_when_it_is_in_the_topic() {
+    let (broker, service) = service("api_produce", &[]).await;
+    let (status, body) = service.post("/produce").await;
+    assert_eq!(
+        (status, &body["success"]),
+        (StatusCode::OK, &json!(true)),
+        "{body}"
+    );
+    let told: OrderCreated = serde_json::from_value(body["order"].clone()).unwrap();
+    let records = broker.records().await;
+    assert_eq!(records.iter().map(order).collect::<Vec<_>>(), [told]);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn batches_and_bursts_are_answered_with_what_became_of_them() {
+    let (broker, service) = service("api_burst", &[]).await;
+    let batch = service.post("/produce/batch?count=37").await;
+    let expected = json!({"total": 37, "successful": 37, "failed": 0});
+    assert_eq!(batch, (StatusCode::OK, expected));
+
+    let asked = json!({"count": 250, "delay_ms": 20});
+    let (status, body) = service.post_json("/burst", &asked).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(
+        (&body["total"], &body["successful"], &body["failed"]),
+        (&json!(250), &json!(250), &json!(0))
+    );
+    // A pause after the first and after the second hundred.
+    let seconds = body["duration_seconds"].as_f64().unwrap();
+    assert!(seconds >= 0.04, "{body}");
+    let rate = body["messages_per_second"].as_f64().unwrap();
+    assert!((rate - 250.0 / seconds).abs() < 0.001, "{body}");
+    assert_eq!(body.as_object().unwrap().len(), 5, "{body}");
+
+    let (_, body) = service.post("/burst").await;
+    assert_eq!(body["total"], 1000, "{body}");
+    assert_eq!(broker.orders().await.len(), 37 + 250 + 1000);
+    let topic = format!("{}orders", broker.kafka.name_prefix);
+    let count = format!("kafka_messages_produced_total{{topic=\"{topic}\"}}");
+    assert_eq!(service.metric(&count).await, Some(1287.0));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_auto_producer_can_be_started_and_stopped_and_tells_which_it_was() {
+    let (broker, service) =
+        service("api_auto", &["--production-rate-ms=10", "--batch-size=3"]).await;
+    let running = "kafka_auto_producer_running";
+    assert_eq!(service.metric(running).await, Some(0.0));
+    for status in ["started", "already_running"] {
+        let expected = json!({"status": status, "rate_ms": 10, "batch_size": 3});
+        assert_eq!(service.post("/start").await, (StatusCode::OK, expected));
+    }
+    assert_eq!(service.metric(running).await, Some(1.0));
+    eventually(PATIENCE, "batches of three come", async || {
+        match broker.orders().await.len() {
+            0..9 => Err("too few"),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    let topic = format!("{}orders", broker.kafka.name_prefix);
+    let rate = format!("kafka_production_rate_per_second{{topic=\"{topic}\"}}");
+    eventually(PATIENCE, "a rate is measured", async || {
+        match service.metric(&rate).await {
+            Some(rate) if rate > 0.0 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    for _ in 0..2 {
+        let expected = json!({"status": "stopped"});
+        assert_eq!(service.post("/stop").await, (StatusCode::OK, expected));
+    }
+    assert_eq!(service.metric(running).await, Some(0.0));
+    assert_eq!(service.get("/config").await.1["running"], false);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_told_so_makes_orders_from_its_start() {
+    let (broker, service) = service("api_at_start", &["--auto-produce=true"]).await;
+    eventually(PATIENCE, "an order comes", async || {
+        match broker.orders().await.len() {
+            0 => Err("none"),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn one_load_runs_at_a_time_and_a_single_order_beside_it() {
+    let (_, service) = service("api_conflict", &[]).await;
+    service.post("/start").await;
+    for path in ["/burst", "/produce/batch?count=1"] {
+        let (status, problem) = service.post(path).await;
+        assert_eq!(status, 409, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("POST /stop first"), "{problem}");
+    }
+    assert_eq!(service.post("/produce").await.0, 200);
+    service.post("/stop").await;
+
+    let asked = json!({"count": 300, "delay_ms": 3000});
+    let burst = answer(service.ask(Method::POST, "/burst").json(&asked));
+    let beside = async {
+        eventually(PATIENCE, "the burst is on its way", async || match service
+            .post("/produce/batch?count=1")
+            .await
+        {
+            (StatusCode::CONFLICT, problem) => Ok(problem),
+            (status, _) => Err(status.to_string()),
+        })
+        .await;
+        for path in ["/burst", "/start"] {
+            let (status, problem) = service.post(path).await;
+            assert_eq!(status, 409, "{path}: {problem}");
+        }
+        let on = json!({"running": true});
+        assert_eq!(service.post_json("/config", &on).await.0, 409);
+        let rate = json!({"rate_ms": 50});
+        assert_eq!(service.post_json("/config", &rate).await.0, 200);
+        assert_eq!(service.post("/stop").await.0, 200);
+        assert_eq!(service.post("/produce").await.0, 200);
+    };
+    let ((status, body), ()) = tokio::join!(burst, beside);
+    assert_eq!(
+        (status, &body["successful"]),
+        (StatusCode::OK, &json!(300)),
+        "{body}"
+    );
+    // The right to a load is given back.
+    assert_eq!(service.post("/produce/batch?count=1").await.0, 200);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_burst_that_nobody_waits_for_ends() {
+    let (_, service) = service("api_gone", &[]).await;
+    let asked = json!({"count": 300, "delay_ms": 3500});
+    let burst = service.ask(Method::POST, "/burst").json(&asked);
+    let burst = burst.timeout(std::time::Duration::from_millis(300)).send();
+    assert!(burst.await.unwrap_err().is_timeout());
+    eventually(PATIENCE, "another load can run", async || {
+        match service.post("/produce/batch?count=1").await {
+            (StatusCode::OK, _) => Ok(()),
+            (status, _) => Err(status.to_string()),
+        }
+    })
+    .await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_number_is_answered_with_its_field_and_its_bound() {
+    let (broker, service) = service("api_bounds", &[]).await;
+    let text = |path: &'static str, body: &str| {
+        let request = service.ask(Method::POST, path);
+        let request = request.header("content-type", "application/json");
+        (path, body.to_owned(), request.body(body.to_owned()))
+    };
+    let mut wrong = Vec::new();
+    let bounds = [
+        ("/config", "rate_ms", "from 1 to 60000", "60001"),
+        ("/config", "batch_size", "from 1 to 1000", "1001"),
+        ("/burst", "count", "from 1 to 500000", "500001"),
+        ("/burst", "delay_ms", "from 0 to 8000", "8001"),
+    ];
+    for (path, field, bound, beyond) in bounds {
+        for value in [beyond, "-1", "1.5", "1e400", "\"2\"", "null", "[]", "true"] {
+            let body = format!(r#"{{"{field}": {value}}}"#);
+            wrong.push((text(path, &body), field, bound));
+        }
+    }
+    for body in [r#"{"running": 1}"#, r#"{"running": "true"}"#] {
+        wrong.push((text("/config", body), "running", "true or false"));
+    }
+    wrong.push((text("/config", r#"{"rate": 1}"#), "rate", "is not a field"));
+    let pauses = r#"{"count": 90001, "delay_ms": 10}"#;
+    wrong.push((
+        text("/burst", pauses),
+        "delay_ms",
+        "at most 8 with this count",
+    ));
+    for (path, bound) in [
+        ("/produce/batch", "is missing"),
+        ("/produce/batch?count=0", "from 1 to 10000"),
+        ("/produce/batch?count=10001", "from 1 to 10000"),
+        ("/produce/batch?count=x", "from 1 to 10000"),
+        ("/produce/batch?count=1&count=2", "given once"),
+    ] {
+        let request = service.ask(Method::POST, path);
+        wrong.push(((path, String::new(), request), "count", bound));
+    }
+    for ((path, body, request), field, bound) in wrong {
+        let (status, problem) = answer(request).await;
+        assert_eq!(status, 422, "{path} {body}: {problem}");
+        assert_eq!(
+            problem["errors"][0]["field"], field,
+            "{path} {body}: {problem}"
+        );
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(bound), "{path} {body}: {problem}");
+    }
+    let unread: Vec<(StatusCode, Value)> = vec![
+        answer(text("/burst", "{").2).await,
+        answer(service.ask(Method::POST, "/burst").body("x=1")).await,
+    ];
+    assert_eq!(
+        [unread[0].0, unread[1].0],
+        [StatusCode::BAD_REQUEST, StatusCode::UNSUPPORTED_MEDIA_TYPE]
+    );
+    assert!(broker.records().await.is_empty());
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn every_metric_is_there_before_the_first_order() {
+    let (broker, service) = service("api_metrics", &[]).await;
+    let topic = format!("{{topic=\"{}orders\"}}", broker.kafka.name_prefix);
+    for name in [
+        "kafka_messages_produced_total",
+        "kafka_production_errors_total",
+        "kafka_production_latency_seconds_count",
+        "kafka_production_rate_per_second",
+    ] {
+        assert_eq!(
+            service.metric(&format!("{name}{topic}")).await,
+            Some(0.0),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        service.metric("kafka_auto_producer_running").await,
+        Some(0.0)
+    );
+    service.stop().await;
+}
