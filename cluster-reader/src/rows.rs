@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
 
-use crate::groups::Found;
+use crate::coordinator::Found;
 use crate::snapshot::{Ends, Group, Lag, NoLag, Owner, PartitionLag, TopicPartition};
 use crate::unread::{Stretch, Unread};
 
