@@ -9,7 +9,9 @@
 )]
 
 mod answers;
+mod consumer;
 mod failures;
 mod lifecycle;
 mod rig;
 mod settings;
+mod topics;
