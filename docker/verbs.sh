@@ -57,8 +57,10 @@ usage() {
   start, look, stop   up [SERVICE…] [--offline] [--no-build] [--no-wait], status, url SERVICE, logs [-f], doctor, down [--reset]
   begin anew          reset
   break               kill [-9], pause, continue with SERVICE[.slot], kafka or postgres
-  change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME], consumer slow|fast|pause|resume SERVICE
-  ask                 lag [-w], rate GROUP, order …, wait …, expect …, dlq list|show|replay, topics list|tail|create|…
+  change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME],
+                      consumer slow|fast|pause|resume|set|clear SERVICE, topics create|grow|delete TOPIC
+  ask                 order …, lag [-w], rate GROUP, wait …, expect …, dlq list|show|replay, consumer show,
+                      topics tail|list|describe
   tools               load burst|continuous …, kafka TOOL …, psql orders_db|inventory_db …
   prove               demo; and with Rust on this machine: scenario, test, bench
   without a network   fetch, then up --offline

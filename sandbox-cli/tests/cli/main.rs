@@ -9,8 +9,10 @@
 )]
 
 mod answers;
+mod consumer;
 mod failures;
 mod lag;
 mod lifecycle;
 mod rig;
 mod settings;
+mod topics;

@@ -1,0 +1,98 @@
+//! The members of a group, told what to do.
+
+use serde_json::Value;
+
+use crate::rig::Rig;
+
+const SERVICE: &str = "inventory-service";
+
+fn shown(rig: &Rig) -> Value {
+    serde_json::from_str(&rig.good(&["consumer", "show", SERVICE, "--json"])).unwrap()
+}
+
+#[test]
+fn a_whole_group_is_told_also_who_joins_later_and_one_instance_can_differ_until_the_next_word() {
+    let rig = Rig::shared();
+    let told = rig.good(&["consumer", "slow", SERVICE, "--time-ms", "30"]);
+    assert!(
+        told.contains("inventory-service.1  processing_time_ms=30 [group] batch_max=1 [group]"),
+        "{told}"
+    );
+    rig.good(&["consumer", "set", SERVICE, "--batch-max", "7"]);
+    rig.good(&["scale", "inventory-service=2"]);
+    let same = [
+        "expect",
+        "controls",
+        SERVICE,
+        "--processing-time-ms",
+        "30",
+        "--batch-max",
+        "7",
+    ];
+    rig.good(&[&same[..], &["--members", "2"]].concat());
+
+    let one = rig.good(&["consumer", "fast", "inventory-service.2"]);
+    assert!(
+        one.starts_with("inventory-service.2  processing_time_ms=50 [instance]"),
+        "{one}"
+    );
+    let differ = rig.run(&[&same[..], &["--within", "1s"]].concat());
+    assert_eq!(differ.code, 1, "{differ:?}");
+    assert_eq!(shown(&rig)["inventory-service.1"]["processing_time_ms"], 30);
+    assert_eq!(
+        shown(&rig)["inventory-service.2"]["sources"]["batch_max"],
+        "instance"
+    );
+
+    rig.good(&["consumer", "pause", SERVICE]);
+    rig.good(&[
+        "wait",
+        "controls",
+        SERVICE,
+        "--paused",
+        "true",
+        "--within",
+        "1s",
+        "--members",
+        "2",
+    ]);
+    rig.good(&["consumer", "resume", SERVICE]);
+    rig.good(&["consumer", "set", SERVICE, "--processing-time-ms", "0"]);
+    rig.good(&[
+        "expect",
+        "controls",
+        SERVICE,
+        "--batch-max",
+        "500",
+        "--paused",
+        "false",
+    ]);
+    rig.good(&["consumer", "clear", SERVICE]);
+    let sources = &shown(&rig)["inventory-service.2"]["sources"];
+    for field in ["processing_time_ms", "batch_max", "paused"] {
+        assert_eq!(sources[field], "default", "{sources}");
+    }
+}
+
+#[test]
+fn a_group_of_which_nobody_runs_can_be_told_and_a_single_one_that_does_not_run_cannot() {
+    let rig = Rig::shared();
+    rig.good(&["kill", "payment-service"]);
+    let nobody = rig.run(&["consumer", "slow", "payment-service", "--time-ms", "1"]);
+    assert_eq!(nobody.code, 0, "{nobody:?}");
+    assert!(
+        nobody.errors.contains("those that start will be told"),
+        "{nobody:?}"
+    );
+    let one = rig.run(&["consumer", "slow", "payment-service.1"]);
+    assert_eq!(one.code, 1, "{one:?}");
+    rig.good(&["up", "--no-build", "payment-service"]);
+    rig.good(&[
+        "expect",
+        "controls",
+        "payment-service",
+        "--processing-time-ms",
+        "1",
+    ]);
+    rig.good(&["consumer", "clear", "payment-service"]);
+}
