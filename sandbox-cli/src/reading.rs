@@ -6,12 +6,18 @@ pub mod view;
 
 use std::time::Duration;
 
-use cluster_reader::{ClusterReader, Group, ReaderSettings, Snapshot};
+use anyhow::Result;
+use cluster_reader::{ClusterReader, Group, ReadError, ReaderSettings, Snapshot};
 use messaging::KafkaSettings;
+use messaging::cluster::ClusterError;
 use shared_events::{NamePrefix, Service};
+use tokio::time::{Instant, sleep};
 
 /// How long one call to the broker may take.
 const CALL: Duration = Duration::from_secs(5);
+
+/// Between two tries.
+const TURN: Duration = Duration::from_millis(100);
 
 /// A reader of the stack's cluster that knows the shop's groups, also while a broker that has just started does not list them.
 pub fn reader(kafka: &KafkaSettings) -> ClusterReader {
@@ -24,6 +30,20 @@ pub fn reader(kafka: &KafkaSettings) -> ClusterReader {
         reader.remember(&kafka.name_prefix.group(service));
     }
     reader
+}
+
+/// One reading. A broker that has just started cannot tell of everything at once: it gets some seconds.
+pub async fn read(reader: &mut ClusterReader) -> Result<Snapshot> {
+    let deadline = Instant::now() + CALL;
+    loop {
+        match reader.poll().await {
+            Err(ReadError::Incomplete { .. }) if Instant::now() < deadline => sleep(TURN).await,
+            Err(ReadError::Unreachable { broker, .. }) => {
+                return Err(ClusterError::Unreachable { address: broker }.into());
+            }
+            told => return Ok(told?),
+        }
+    }
 }
 
 /// A service's group: with a row for each partition that the service reads, whether anybody owns it just now or not.

@@ -129,11 +129,13 @@ async fn nobody_at_the_address_is_unreachable_and_names_it() {
 
 #[tokio::test]
 async fn whoever_is_no_kafka_broker_is_said_to_be_none() {
-    let answers: [&[u8]; 4] = [
+    // Another protocol; a wrong correlation id; a cut answer; one with a byte too many; a right one of a broker that can do nothing.
+    let answers: [&[u8]; 5] = [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"\0\0\0\x08\0\0\0\x01\xff\xff\xff\xff",
-        b"\0\0\0\x06\0\0\0\x07\0\0",
-        b"\0\0\0\x0c\0\0\0\x01\0\0\x01\0\0\0\0\0\0",
+        b"\0\0\0\x0c\0\0\0\x07\0\0\x01\0\0\0\0\0",
+        b"\0\0\0\x06\0\0\0\x01\0\0",
+        b"\0\0\0\x0d\0\0\0\x01\0\0\x01\0\0\0\0\0\0",
+        b"\0\0\0\x0c\0\0\0\x01\0\0\x01\0\0\0\0\0",
     ];
     for answer in answers {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

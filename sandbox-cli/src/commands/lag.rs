@@ -23,7 +23,7 @@ const TURN: Duration = Duration::from_secs(1);
 /// Of which groups, and how often.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox lag\n  ./sandbox lag --group inventory-service-group --watch\n  ./sandbox lag --json | jq '.groups[] | {group, totalLag, status}'\n\nLag is what a read_committed consumer would still get. What Kafka's own tool counts besides stands in brackets: markers of transactions, aborted records, what lies in open transactions or was lost. in/s is how fast the partition grows, out/s how fast the group commits; for these it is read twice, one second apart."
+    after_help = "Examples:\n  ./sandbox lag\n  ./sandbox lag --group inventory-service-group --watch\n  ./sandbox lag --json | jq '.groups[] | {group, totalLag, status}'\n\nLag is what a read_committed consumer would still get. What Kafka's own tool counts besides stands in brackets: markers of transactions, aborted records, what lies in open transactions or was lost. in/s is how fast the partition grows, out/s how fast the group commits, markers included; for these it is read twice, one second apart."
 )]
 pub struct Lag {
     /// Only this group of the cluster; the shop's own without the stack's prefix
@@ -61,7 +61,7 @@ pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
         reader.remember(group);
     }
     let mut history = History::default();
-    let first = reader.poll().await?;
+    let first = reading::read(&mut reader).await?;
     known(&first, group.as_deref(), topic.as_deref())?;
     history.add(first);
     let mut trends = Trends::default();

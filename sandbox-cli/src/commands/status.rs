@@ -78,7 +78,7 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
 async fn ask_broker(sandbox: &Sandbox) -> Result<Brokerage> {
     let cluster = Cluster::new(&sandbox.kafka())?;
     cluster.answers(PATIENCE).await?;
-    let snapshot = reading::reader(&sandbox.kafka()).poll().await?;
+    let snapshot = reading::read(&mut reading::reader(&sandbox.kafka())).await?;
     Ok(brokerage(&snapshot, cluster.prefix()))
 }
 

@@ -1,117 +1,131 @@
-//! Lag made, seen and recommended against, by the verbs that a person types.
+//! How far groups are behind, as a person asks for it.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::rig::{Rig, until};
+use crate::rig::Rig;
 
-const GROUP: &str = "inventory-service-group";
+const GROUPS: [&str; 3] = [
+    "inventory-service-group",
+    "order-service-group",
+    "payment-service-group",
+];
 
-/// What lag-monitor answers.
-fn monitor(rig: &Rig, path: &str) -> Value {
-    let url = format!("{}{path}", rig.good(&["url", "lag-monitor"]).trim());
-    let output = Command::new("curl")
-        .args(["-sS", "--fail-with-body", "--noproxy", "*", &url])
-        .output()
-        .unwrap();
-    let body = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{url}: {body}");
-    serde_json::from_str(&body).unwrap()
-}
-
-/// The commands that lag-monitor recommends now for the group.
-fn recommended(rig: &Rig) -> Vec<String> {
-    let answer = monitor(
-        rig,
-        &format!("/recommendations?group={GROUP}&topic=payments"),
-    );
-    let all = answer["recommendations"].as_array().unwrap();
-    let commands = all.iter().filter_map(|one| one["command"].as_str());
-    commands.map(str::to_owned).collect()
-}
-
-/// Pastes a command, as a person would at the root of the repository.
-fn paste(rig: &Rig, command: &str) {
-    let pasted = command.replace("./sandbox", env!("CARGO_BIN_EXE_sandbox"));
-    let mut bash = rig.command(&[]);
-    let environment: Vec<_> = bash
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
-    bash = Command::new("bash");
-    let output = bash
-        .args(["-eu", "-o", "pipefail", "-c", &pasted])
-        .envs(environment)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command}: {said}");
+fn lag(rig: &Rig, arguments: &[&str]) -> Vec<Value> {
+    let told = rig.good(&[&["lag", "--json"], arguments].concat());
+    let told: Value = serde_json::from_str(&told).unwrap();
+    told["groups"].as_array().unwrap().clone()
 }
 
 #[test]
-fn a_slow_group_falls_behind_and_every_command_that_is_recommended_works() {
+fn lag_tells_of_every_group_who_owns_what_and_how_it_does() {
     let rig = Rig::shared();
-    rig.good(&["consumer", "slow", "inventory-service", "--time-ms", "2000"]);
-    rig.good(&["load", "burst", "--count", "700"]);
-    rig.good(&[
-        "wait", "lag", "--group", GROUP, "--above", "500", "--within", "60s",
-    ]);
-    let commands = until("lag-monitor recommends something", || {
-        let commands = recommended(&rig);
-        match commands.is_empty() {
-            true => Err("nothing".to_owned()),
-            false => Ok(commands),
+    let prefix = rig.variable("NAME_PREFIX").to_owned();
+    let told = lag(&rig, &[]);
+    let names: Vec<&str> = told
+        .iter()
+        .map(|one| one["group"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, GROUPS.map(|name| format!("{prefix}{name}")));
+    for group in &told {
+        assert_eq!(group["state"], "Stable", "{group}");
+        assert!(!group["rule"].as_str().unwrap().is_empty(), "{group}");
+        for partition in group["partitions"].as_array().unwrap() {
+            let owner = partition["owner"].as_str().unwrap();
+            assert!(
+                owner.contains("-service-") && owner.contains('@'),
+                "{partition}"
+            );
         }
-    });
-    for command in commands {
-        paste(&rig, &command);
     }
-    rig.good(&["consumer", "clear", "inventory-service"]);
-    rig.good(&[
+    let payments = format!("{prefix}payments");
+    let read_by = lag(&rig, &["--topic", "payments"]);
+    assert_eq!(read_by.len(), 2, "{read_by:?}");
+    for group in read_by {
+        let partitions = group["partitions"].as_array().unwrap();
+        assert!(
+            partitions
+                .iter()
+                .all(|one| one["topic"] == payments.as_str()),
+            "{group}"
+        );
+    }
+}
+
+#[test]
+fn what_a_paused_group_leaves_is_its_lag_until_it_goes_on() {
+    let rig = Rig::shared();
+    let prefix = rig.variable("NAME_PREFIX").to_owned();
+    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+    rig.good(&["consumer", "pause", "inventory-service"]);
+    for _ in 0..3 {
+        rig.good(&["order", "--product", "prod_burst"]);
+    }
+    // By its name on the broker, and by that without the prefix.
+    for name in [GROUPS[0].to_owned(), format!("{prefix}{}", GROUPS[0])] {
+        rig.good(&[
+            "wait", "lag", "--group", &name, "--above", "2", "--within", "60s",
+        ]);
+        let told = lag(&rig, &["--group", &name]);
+        assert_eq!(told[0]["totalLag"], 3, "{told:?}");
+        assert!(
+            told[0]["oldestUnreadSeconds"].as_f64().unwrap() >= 0.0,
+            "{told:?}"
+        );
+    }
+    rig.good(&["consumer", "resume", "inventory-service"]);
+    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+    assert_eq!(lag(&rig, &["--group", GROUPS[0]])[0]["totalLag"], 0);
+}
+
+#[test]
+fn a_group_or_topic_that_is_not_there_is_answered_with_those_there_are() {
+    let rig = Rig::shared();
+    let wait = [
         "wait",
         "lag",
         "--group",
-        GROUP,
+        "nobody",
         "--at-rest",
         "--within",
-        "60s",
-    ]);
+        "1s",
+    ];
+    for wrong in [
+        &["lag", "--group", "nobody"][..],
+        &["lag", "--watch", "--group", "nobody"],
+        &wait,
+    ] {
+        let ran = rig.run(wrong);
+        assert_eq!(ran.code, 1, "{wrong:?}: {}", ran.errors);
+        assert_eq!(ran.errors.lines().count(), 1, "{wrong:?}: {}", ran.errors);
+        assert!(
+            GROUPS.iter().all(|name| ran.errors.contains(name)),
+            "{}",
+            ran.errors
+        );
+    }
+    let ran = rig.run(&["lag", "--topic", "nothing"]);
+    assert_eq!(ran.code, 1, "{}", ran.errors);
+    assert!(ran.errors.contains("payments"), "{}", ran.errors);
 }
 
 #[test]
-fn a_rate_is_a_number_and_a_group_that_nobody_knows_is_answered_with_those_there_are() {
+fn watching_without_a_terminal_prints_one_block_a_reading() {
     let rig = Rig::shared();
-    rig.good(&["consumer", "slow", "inventory-service", "--time-ms", "100"]);
-    rig.good(&["load", "burst", "--count", "100"]);
-    rig.good(&[
-        "wait", "lag", "--group", GROUP, "--above", "50", "--within", "60s",
-    ]);
-    let rate: f64 = rig
-        .good(&["rate", GROUP, "--over", "2s"])
-        .trim()
-        .parse()
-        .unwrap();
-    assert!(rate > 0.0 && rate < 100.0, "{rate}");
-    rig.good(&["consumer", "clear", "inventory-service"]);
-    rig.good(&["rate", GROUP, "--drain"]);
-
-    for unknown in [
-        &["rate", "no-such-group", "--over", "1s"][..],
-        &["lag", "--group", "no-such-group"],
-        &[
-            "wait",
-            "lag",
-            "--group",
-            "no-such-group",
-            "--at-rest",
-            "--within",
-            "1s",
-        ],
-    ] {
-        let ran = rig.run(unknown);
-        assert_eq!(ran.code, 1, "{unknown:?}: {}", ran.errors);
-        assert!(ran.errors.contains(GROUP), "{unknown:?}: {}", ran.errors);
-    }
+    let mut command = rig.command(&["lag", "--watch", "--group", GROUPS[1]]);
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let headlines = lines
+        .map(Result::unwrap)
+        .filter(|line| line.contains("-group: "));
+    let blocks: Vec<String> = headlines.take(3).collect();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert_eq!(blocks.len(), 3, "{blocks:?}");
+    assert!(
+        blocks.iter().all(|line| !line.contains('\x1b')),
+        "{blocks:?}"
+    );
 }

@@ -13,6 +13,7 @@ mod consumer;
 mod failures;
 mod lag;
 mod lifecycle;
+mod recommended;
 mod rig;
 mod settings;
 mod topics;
