@@ -4,7 +4,7 @@
 //! no group, and committed offsets are asked for by a handle that never subscribes.
 //!
 //! Read in this order: [`topics`] (make, compare, delete), [`groups`] (who is a member of what), [`lag`] (how far behind),
-//! [`records`] (what is in the topics), [`follow`] (what comes into one from now on), [`publish`] (put anything there, also
+//! [`records`] (what is in the topics), [`follow`] (what comes into one from now on), [`skim`] (how fast that can be read), [`publish`] (put anything there, also
 //! rubbish), `controls` (what members of a group are told), [`broker`] (is it set up as the shop needs it).
 
 pub mod broker;
@@ -15,6 +15,7 @@ pub(crate) mod handles;
 pub mod lag;
 pub mod publish;
 pub mod records;
+pub mod skim;
 pub mod topics;
 
 use std::collections::HashMap;
