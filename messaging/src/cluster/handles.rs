@@ -94,6 +94,21 @@ pub(super) fn follower(settings: &KafkaSettings) -> KafkaResult<BaseConsumer> {
         .create()
 }
 
+/// Reads as fast as can be, with the buffers of a service's member: what it is compared with is one.
+pub(super) fn skimmer(settings: &KafkaSettings) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set("group.id", format!("sandbox-skimmer-{}", fastrand::u64(..)))
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", Isolation::ReadCommitted.name())
+        .set("fetch.wait.max.ms", "50")
+        .set("fetch.queue.backoff.ms", "50")
+        .set("queued.min.messages", "100000")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("check.crcs", "true")
+        .create()
+}
+
 /// Publishes whatever it is given, once each. Uncompressed, so that a record meant to be just at a topic's limit is.
 pub(super) fn publisher(settings: &KafkaSettings) -> KafkaResult<FutureProducer> {
     producer(settings).set("compression.type", "none").create()

@@ -3,8 +3,9 @@
 //! Nothing here joins a group: a tool that joined one would take partitions away from the service it looks at. Reading needs
 //! no group, and committed offsets are asked for by a handle that never subscribes.
 //!
-//! Read in this order: [`topics`] (the shop's: make, compare, delete), [`named`] (the same of any topic, and growing), [`groups`] (who is a member of what), [`lag`] (how far behind),
-//! [`records`] (what is in the topics), [`tail`] (the same of one, then what comes), [`follow`] (what comes into one from now on), [`publish`] (put anything there, also
+//! Read in this order: [`topics`] (the shop's: make, compare, delete), [`named`] (the same of any topic, and growing), [`groups`]
+//! (who is a member of what), [`lag`] (where things end), [`records`] (what is in the topics), [`tail`] (the same of one, then what
+//! comes), [`follow`] (what comes into one from now on), [`skim`] (how fast that can be read), [`publish`] (put anything there, also
 //! rubbish), `controls` (what members of a group are told), [`broker`] (is it set up as the shop needs it).
 
 pub mod broker;
@@ -17,6 +18,7 @@ mod murmur;
 pub mod named;
 pub mod publish;
 pub mod records;
+pub mod skim;
 pub mod tail;
 pub mod topics;
 

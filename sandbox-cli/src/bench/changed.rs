@@ -12,6 +12,9 @@ use crate::stack::start::Wanted;
 use crate::stack::{Known, Stack, settings};
 use crate::terminal::note;
 
+/// The setting that says how services settle.
+pub const DELIVERY: &str = "DELIVERY";
+
 /// How services settle unless they are told otherwise.
 pub const DEFAULT_DELIVERY: &str = "exactly-once";
 

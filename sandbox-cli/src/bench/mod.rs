@@ -16,14 +16,17 @@
 //!   stopped, all orders are listed, and a single one that is not `CONFIRMED` makes the measurement an error.
 //! * **processor time**: user and system time from `/proc`, of each process with its descendants and of this program, over the
 //!   whole of such a run, divided by its orders. Nothing is subtracted.
+//! * **drained/s**: what inventory-service takes of payments that wait for it; see [`drain`].
 //! * **recovery**: from `kill -9` until an order placed after it has passed the service that was killed and restarted.
 //!
 //! Read in this order: [`customers`] (the HTTP client), [`ends`] (when a saga ends), [`latency`], [`throughput`], [`recovery`],
-//! [`warm`], [`usage`] (processor and memory), [`figures`] (min, median and max of all runs; the file and the table),
-//! [`changed`] (settings changed and put back).
+//! [`drain`], [`warm`], [`usage`] (processor and memory), [`figures`] (min, median and max of all runs; the file and the table),
+//! [`changed`] and [`cast`] (settings changed, instances started and ended, and put back).
 
+pub mod cast;
 pub mod changed;
 pub mod customers;
+pub mod drain;
 pub mod ends;
 pub mod figures;
 pub mod latency;

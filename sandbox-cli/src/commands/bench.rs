@@ -1,5 +1,7 @@
 //! `sandbox bench`: how fast, on this machine, now.
 
+mod drain;
+
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -28,7 +30,7 @@ const CALM: Duration = Duration::from_secs(3);
 /// What to measure.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n\nNeeds a running shop (./sandbox up). All load is made on this machine and for this machine. Close what else runs: figures are\nworth as much as the machine was quiet. They are written to target/bench/."
+    after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n  ./sandbox bench drain\n\nNeeds a running shop (./sandbox up). All load is made on this machine and for this machine. Close what else runs: figures are\nworth as much as the machine was quiet. They are written to target/bench/."
 )]
 pub struct Bench {
     #[command(subcommand)]
@@ -43,6 +45,9 @@ enum What {
     /// Time from kill -9 of inventory-service until it consumes again, with and without static membership
     #[command(after_help = "Example:  ./sandbox bench recovery --runs 5")]
     Recovery(Recovery),
+    /// How fast inventory-service takes events that wait for it: each message and batches, 1 and 3 members, both ways to settle
+    #[command(after_help = "Example:  ./sandbox bench drain --runs 3")]
+    Drain(drain::Drain),
     /// Load until broker and services are at working temperature: 30 s at least
     #[command(after_help = "Example:  ./sandbox bench warm")]
     Warm,
@@ -101,6 +106,7 @@ pub async fn run(args: Bench, sandbox: &Sandbox) -> Result<()> {
     match args.what {
         What::Saga(saga) => run_saga(saga, sandbox).await,
         What::Recovery(recovery) => run_recovery(recovery, sandbox).await,
+        What::Drain(args) => drain::run(args, sandbox).await,
         What::Warm => {
             let scene = Scene::open(sandbox).await?;
             say(warmed(&scene).await?);
