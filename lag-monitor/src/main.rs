@@ -1,3 +1,19 @@
 //! The process.
 
-fn main() {}
+use std::process::ExitCode;
+
+use lag_monitor::{App, NAME, Settings};
+use service_kit::{settings, shutdown, telemetry};
+
+// One reading of a cluster at a time, and answers of a millisecond: one thread is enough, and costs the least memory.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let settings = settings::parse(Settings::validate);
+    telemetry::init(NAME, settings.http.log_format);
+    shutdown::exit_code(run(settings).await)
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let app = App::build(settings).await?;
+    app.run(shutdown::on_signal()).await
+}

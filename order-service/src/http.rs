@@ -1,7 +1,6 @@
 //! The API: what a client can ask of the shop.
 
 mod list;
-mod parameters;
 mod place;
 mod show;
 mod stream;

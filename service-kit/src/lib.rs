@@ -2,8 +2,8 @@
 //!
 //! In the order in which a service meets it: [`settings`] (one typed struct, wrong ones end in one line), [`telemetry`],
 //! [`shutdown`], [`server`] (every bound on connections, headers, bodies and time), behind it [`guard`] (no web page may reach
-//! a service through a browser), [`body`] (JSON read field by field), [`problem`] (what an error looks like to a client),
-//! [`readiness`] and [`admin`] (what a service says about itself); `SERVICE health` asks for it;
+//! a service through a browser), [`parameters`] and [`body`] (queries and JSON read field by field), [`problem`] (what an error
+//! looks like to a client), [`readiness`] and [`admin`] (what a service says about itself); `SERVICE health` asks for it;
 //! [`instance`] (which number it has) and [`names`] (who is who in its network).
 
 pub mod admin;
@@ -13,6 +13,7 @@ mod health;
 pub mod instance;
 mod limits;
 pub mod names;
+pub mod parameters;
 pub mod problem;
 pub mod readiness;
 pub mod server;

@@ -121,8 +121,13 @@ async fn config(State(controls): State<Controls>) -> Json<InForce> {
 
 async fn configure(
     State(controls): State<Controls>,
-    mut fields: Fields,
+    fields: Fields,
 ) -> Result<Json<InForce>, Problem> {
+    Ok(Json(controls.ask(asked_for(fields)?)))
+}
+
+/// What a JSON body asks for. Whatever is wrong with it is answered with the field and its bounds.
+pub fn asked_for(mut fields: Fields) -> Result<GroupControls, Problem> {
     let time: Option<ProcessingTime> = fields.take_if_given("processing_time_ms");
     let batch: Option<BatchMax> = fields.take_if_given("batch_max");
     let wanted = GroupControls {
@@ -130,8 +135,7 @@ async fn configure(
         batch_max: batch.map(|most| most.0),
         paused: fields.take_if_given("paused"),
     };
-    let wanted = fields.finish(Some(wanted))?;
-    Ok(Json(controls.ask(wanted)))
+    fields.finish(Some(wanted))
 }
 
 /// The answer to a wish.

@@ -22,6 +22,8 @@ pub use layers::{InForce, Source, Sources};
 use crate::member::assignment::{Partition, TopicNames};
 use layers::Layers;
 
+pub use http::asked_for;
+
 /// Wishes, which the member's loop reads between batches, and what it does about them. Clones speak to the same member.
 #[derive(Debug, Clone)]
 pub struct Controls {

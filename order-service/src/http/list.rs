@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use service_kit::Problem;
+use service_kit::parameters::{Parameters, Within};
 use shared_events::OrderId;
 
-use super::parameters::{Parameters, Within};
 use super::view::OrderView;
 use super::{Shop, unavailable};
 use crate::store::{self, Listing};

@@ -8,13 +8,13 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream};
 use service_kit::Problem;
+use service_kit::parameters::{Parameters, Within};
 use shared_events::OrderId;
 use sqlx::PgPool;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::parameters::{Parameters, Within};
 use super::view::FactView;
 use super::{Named, RETRY_AFTER, Shop, Streams, unavailable, unknown};
 use crate::domain::Order;

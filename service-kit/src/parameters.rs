@@ -5,21 +5,25 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use service_kit::Problem;
-use service_kit::problem::FieldError;
 
-/// The parameters nobody has taken yet, and what was wrong with those taken.
-pub(super) struct Parameters {
+use crate::Problem;
+use crate::problem::FieldError;
+
+/// The parameters nobody has taken yet, and what was wrong with those taken. As an extractor it answers 400 to a query that cannot
+/// be read.
+#[derive(Debug)]
+pub struct Parameters {
     given: Vec<(String, String)>,
     errors: Vec<FieldError>,
 }
 
 /// A whole number from `LOW` to `HIGH`.
-pub(super) struct Within<const LOW: u32, const HIGH: u32>(pub(super) u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within<const LOW: u32, const HIGH: u32>(pub u32);
 
 impl Parameters {
     /// Takes a parameter that may be there. `None` if it is missing or wrong, of which [`Parameters::finish`] then tells.
-    pub(super) fn take<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+    pub fn take<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         let (mut found, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.given)
             .into_iter()
             .partition(|(given, _)| given == name);
@@ -36,8 +40,11 @@ impl Parameters {
             .ok()
     }
 
+    /// Ends the reading.
+    ///
+    /// # Errors
     /// 422 if any was wrong or is left over.
-    pub(super) fn finish(mut self) -> Result<(), Problem> {
+    pub fn finish(mut self) -> Result<(), Problem> {
         let unknown = self.given.into_iter().take(1);
         self.errors.extend(
             unknown.map(|(name, _)| FieldError::new(name, "is not a parameter of this request")),
