@@ -13,6 +13,7 @@ use crate::stack::services::Slot;
 use crate::stack::start::Wanted;
 use crate::stack::{Known, Stack, settings};
 use crate::terminal::note;
+use crate::workload::Workload;
 
 /// Who ran before, and how inventory-service was set.
 #[derive(Debug, Clone)]
@@ -39,7 +40,7 @@ pub async fn alone<T>(sandbox: &Sandbox, work: impl Future<Output = Result<T>>) 
     outcome.and_then(|outcome| put_back.map(|()| outcome))
 }
 
-/// Ends every service, and starts this many instances of inventory-service, which settle in this way.
+/// Ends every service and tool, and starts this many instances of inventory-service, which settle in this way.
 pub async fn inventory(sandbox: &Sandbox, members: u32, delivery: &str) -> Result<Vec<Instance>> {
     // Those that are started are ended by `alone`, on a signal too.
     let hold = sandbox.interrupt().hold()?;
@@ -54,11 +55,11 @@ pub async fn inventory(sandbox: &Sandbox, members: u32, delivery: &str) -> Resul
     let mut memory = stack.memory()?;
     let mut settings = memory.settings(Service::Inventory);
     settings.insert(DELIVERY.to_owned(), delivery.to_owned());
-    settings::check(&settings)?;
+    settings::check(sandbox, Service::Inventory, &settings).await?;
     memory.change(Service::Inventory, settings);
     memory.save(stack.home().folder())?;
     let slots = (1..=members)
-        .map(|slot| (Service::Inventory, slot))
+        .map(|slot| (Service::Inventory.into(), slot))
         .collect();
     let wanted = Wanted {
         slots,
@@ -70,9 +71,9 @@ pub async fn inventory(sandbox: &Sandbox, members: u32, delivery: &str) -> Resul
 
 fn slots(stack: &Stack<'_>, which: impl Fn(&Known) -> bool) -> Result<Vec<Slot>> {
     let mut slots = Vec::new();
-    for service in Service::ALL {
-        let known = stack.known(service)?.into_iter();
-        slots.extend(known.filter(&which).map(|one| (service, one.slot)));
+    for workload in Workload::ALL {
+        let known = stack.known(workload)?.into_iter();
+        slots.extend(known.filter(&which).map(|one| (workload, one.slot)));
     }
     Ok(slots)
 }
@@ -88,13 +89,13 @@ impl Before {
 
     async fn put_back(self, stack: &Stack<'_>, hold: &Hold) -> Result<()> {
         let _lock = stack.lock().await?;
-        let members = slots(stack, |one| one.service == Service::Inventory)?;
+        let members = slots(stack, |one| one.workload == Service::Inventory.into())?;
         stack.stop_instances(&members).await?;
         let mut memory = stack.memory()?;
         memory.change(Service::Inventory, self.settings);
         memory.save(stack.home().folder())?;
         for one in stack.known(Service::Inventory)? {
-            if !self.known.contains(&(one.service, one.slot)) {
+            if !self.known.contains(&(one.workload, one.slot)) {
                 stack.processes.forget(&one.record.name)?;
             }
         }

@@ -16,18 +16,14 @@ use crate::terminal::Usage;
 use crate::workload::Workload;
 
 /// What every program can be told.
-const ANY: [&str; 4] = [
-    "DRAIN_TIMEOUT",
-    "KAFKA_BOOTSTRAP_SERVERS",
-    "LOG_FORMAT",
-    "RUST_LOG",
-];
+const ANY: [&str; 3] = ["KAFKA_BOOTSTRAP_SERVERS", "LOG_FORMAT", "RUST_LOG"];
 
 /// What any member of a consumer group can be told.
-const CONSUMER: [&str; 9] = [
+const CONSUMER: [&str; 10] = [
     "BATCH_MAX",
     "CRASH_AT",
     "DELIVERY",
+    "DRAIN_TIMEOUT",
     "POISON_LIMIT",
     "POISON_POLICY",
     "PROCESSING_TIME_MS",
@@ -42,7 +38,12 @@ const fn own(workload: Workload) -> &'static [&'static str] {
         Workload::Service(Service::Order) => &["HTTP_QUEUE", "OUTBOX_LIMIT"],
         Workload::Service(Service::Payment) => &[],
         Workload::Service(Service::Inventory) => &["POISON_PRODUCT"],
-        Workload::LoadGenerator => &["AUTO_PRODUCE", "BATCH_SIZE", "PRODUCTION_RATE_MS"],
+        Workload::LoadGenerator => &[
+            "AUTO_PRODUCE",
+            "BATCH_SIZE",
+            "DRAIN_TIMEOUT",
+            "PRODUCTION_RATE_MS",
+        ],
         Workload::LagMonitor => &[
             "GROUP",
             "LAG_THRESHOLD_CRITICAL",
