@@ -1,0 +1,218 @@
+//! Each call as it is written down: path, parameters, names and types of fields, status.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared_events::Topic;
+
+use crate::support::{Lab, answer, series};
+
+/// Whether a value is of the shape: objects with the same fields, texts naming a type, and arrays of one shape.
+fn check(path: &str, value: &Value, shape: &Value) {
+    match shape {
+        Value::Object(fields) => {
+            let found: Vec<&String> = value
+                .as_object()
+                .unwrap_or_else(|| panic!("{path}: {value}"))
+                .keys()
+                .collect();
+            let wanted: Vec<&String> = fields.keys().collect();
+            assert_eq!(found, wanted, "{path}");
+            fields
+                .iter()
+                .for_each(|(name, shape)| check(&format!("{path}.{name}"), &value[name], shape));
+        }
+        Value::Array(shapes) => {
+            let all = value
+                .as_array()
+                .unwrap_or_else(|| panic!("{path}: {value}"));
+            assert!(!all.is_empty(), "{path} is empty");
+            all.iter().for_each(|one| check(path, one, &shapes[0]));
+        }
+        Value::String(kind) => {
+            let right = kind.split('|').any(|kind| match kind {
+                "text" => value.is_string(),
+                "integer" => value.is_i64(),
+                "number" => value.is_number(),
+                "bool" => value.is_boolean(),
+                "null" => value.is_null(),
+                "object" => value.is_object(),
+                "time" => value
+                    .as_str()
+                    .is_some_and(|text| text.parse::<chrono::DateTime<chrono::Utc>>().is_ok()),
+                "list" => value.is_array(),
+                exactly => value == exactly,
+            });
+            assert!(right, "{path} is {value} and not {kind}");
+        }
+        exactly => assert_eq!(value, exactly, "{path}"),
+    }
+}
+
+fn shapes() -> Vec<(&'static str, Value)> {
+    let thresholds = json!({"warning": 100, "critical": 500});
+    let partition = json!({
+        "lag": "integer", "at_least": "bool", "reason": "null", "committed_offset": "integer", "stable_offset": "integer",
+        "end_offset": "integer", "control_records": "integer", "aborted_records": "integer", "beyond_stable": "integer",
+        "lost": "integer", "oldest_unread_seconds": "number|null",
+        "owner": {"client_id": "text", "member_id": "text", "host": "text"},
+    });
+    let status = "ok|warning|critical|unknown";
+    let alert = json!({
+        "level": status, "message": "text", "timestamp": "time", "total_lag": "integer|null", "group_id": "text", "topic": "text",
+    });
+    let lag = json!({
+        "topic": "text", "group_id": "text", "total_lag": "integer", "status": status, "rate_of_change": "number",
+        "partitions": {"0": partition, "1": partition, "2": partition}, "thresholds": thresholds, "timestamp": "time",
+    });
+    let member = json!({"client_id": "text", "member_id": "text", "instance_id": "null|text", "host": "text", "owns": "object"});
+    vec![
+        (
+            "/health",
+            json!({"status": "healthy", "service": "lag-monitor"}),
+        ),
+        ("/lag", lag.clone()),
+        ("/lag?group=inventory-service-group&topic=payments", lag),
+        (
+            "/lag/history?limit=2",
+            json!({
+                "topic": "text", "group_id": "text", "count": 2,
+                "history": [{"timestamp": "time", "total_lag": "integer|null", "status": status}],
+            }),
+        ),
+        (
+            "/alerts?limit=1",
+            json!({"alerts": [alert.clone()], "count": 1}),
+        ),
+        (
+            "/status",
+            json!({
+                "topic": "text", "group_id": "text", "total_lag": "integer", "status": "critical", "rule": "above_critical",
+                "evidence": "text", "last_poll": "time", "thresholds": thresholds, "recent_alerts": [alert],
+            }),
+        ),
+        (
+            "/recommendations",
+            json!({
+                "total_lag": "integer", "rate_of_change": "number",
+                "recommendations": [{"priority": "high|medium|low", "action": "text", "reason": "text", "command": "text|null"}],
+            }),
+        ),
+        (
+            "/groups",
+            json!({
+                "count": "integer", "timestamp": "time",
+                "groups": "list",
+            }),
+        ),
+        (
+            "/groups#mine",
+            json!({
+                "group_id": "text", "state": "text", "protocol": "classic|consumer", "member_count": 1, "members": [member],
+                "topics": "list", "total_lag": "integer|null", "status": status, "rule": "text", "evidence": "text",
+                "rate_of_change": "number|null", "consumed_per_second": "number|null", "produced_per_second": "number|null",
+                "time_to_drain_seconds": "number|null",
+            }),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn every_call_is_answered_as_it_is_written_down() {
+    let lab = Lab::new("contract").await;
+    for partition in 0..3 {
+        lab.commit("inventory-service-group", Topic::Payments, partition, 0)
+            .await;
+    }
+    let member = lab.member();
+    member.controls().pause();
+    for partition in 0..3 {
+        lab.publish(Topic::Payments, partition, 200).await;
+    }
+    lab.until(
+        "600 records wait, and the member owns all",
+        "/lag",
+        |status, body| {
+            let owned = |n: &str| body["partitions"][n]["owner"].is_object();
+            status == 200
+                && body["total_lag"] == 600
+                && ["0", "1", "2"].into_iter().all(owned)
+                && body["rate_of_change"].is_number()
+        },
+    )
+    .await;
+    lab.until("there are two moments", "/lag/history", |_, body| {
+        body["count"].as_u64() >= Some(2)
+    })
+    .await;
+    for (path, shape) in shapes() {
+        let (status, body) = lab.get(path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        match path.ends_with("#mine") {
+            false => check(path, &body, &shape),
+            true => {
+                let name = lab.name("inventory-service-group");
+                let all = body["groups"].as_array().unwrap();
+                let mine = all
+                    .iter()
+                    .find(|one| one["group_id"] == name.as_str())
+                    .unwrap();
+                check(path, mine, &shape);
+            }
+        }
+    }
+
+    let (status, body) = answer(lab.ask(Method::DELETE, "/alerts")).await;
+    assert_eq!((status, body), (200, json!({"alerts": [], "count": 0})));
+    metrics_are_there(&lab).await;
+    member.stopper()();
+    member.ended().await.unwrap();
+    lab.stop().await;
+}
+
+async fn metrics_are_there(lab: &Lab) {
+    let metrics = lab.metrics().await;
+    let group = lab.name("inventory-service-group");
+    let topic = lab.name("payments");
+    let pair = format!("{{group_id=\"{group}\",topic=\"{topic}\"}}");
+    let partition = |n| format!("{{group_id=\"{group}\",partition=\"{n}\",topic=\"{topic}\"}}");
+    for (name, labels, value) in [
+        ("kafka_consumer_group_lag", partition(1), Some(200.0)),
+        ("kafka_partition_committed_offset", partition(2), Some(0.0)),
+        ("kafka_consumer_group_lag_total", pair.clone(), Some(600.0)),
+        ("kafka_lag_status", pair.clone(), Some(2.0)),
+        ("kafka_lag_rate_of_change", pair.clone(), None),
+        ("kafka_consumer_group_oldest_unread_seconds", pair, None),
+        (
+            "kafka_partition_end_offset",
+            format!("{{partition=\"0\",topic=\"{topic}\"}}"),
+            Some(200.0),
+        ),
+        ("lag_monitor_polls_total", String::new(), None),
+        (
+            "lag_monitor_errors_total",
+            "{error_type=\"timeout\"}".to_owned(),
+            None,
+        ),
+        (
+            "lag_monitor_last_success_timestamp_seconds",
+            String::new(),
+            None,
+        ),
+    ] {
+        let wanted = format!("{name}{labels}");
+        let found = series(&metrics, name)
+            .into_iter()
+            .find(|(series, _)| *series == wanted);
+        let (_, found) = found.unwrap_or_else(|| panic!("no {wanted} in {metrics}"));
+        assert!(
+            value.is_none_or(|value| value == found),
+            "{wanted} is {found}"
+        );
+    }
+    let at_rest = lab.name("order-service-group");
+    assert!(
+        !metrics.contains(&at_rest),
+        "a group that is not there has no series"
+    );
+    assert!(!metrics.contains("member"), "a member's id is in no label");
+}

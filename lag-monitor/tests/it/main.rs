@@ -1,0 +1,18 @@
+//! lag-monitor on a real Kafka.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected has failed"
+)]
+
+mod changes;
+mod contract;
+mod controls;
+mod events;
+mod names;
+mod outage;
+mod support;
+mod wire;
