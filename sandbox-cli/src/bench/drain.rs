@@ -37,8 +37,8 @@ use crate::stack::Stack;
 /// Fewer events than this a plain consumer takes at one go.
 const FEW: u64 = 10_000;
 
-/// Between two looks at what is committed.
-const TURN: Duration = Duration::from_millis(10);
+/// Between two looks at what is committed. More of them would be a load on the broker of their own.
+const TURN: Duration = Duration::from_millis(50);
 
 /// How long nothing may be committed while something waits.
 const SILENCE: Duration = Duration::from_secs(60);
