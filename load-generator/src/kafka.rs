@@ -158,7 +158,7 @@ impl Job<'_> {
         let begun = Instant::now();
         let give_up = plan.time().map(|time| begun + time + GRACE);
         for n in 0..plan.count() {
-            if n % LOOK_EVERY == 0 {
+            if n.is_multiple_of(LOOK_EVERY) {
                 self.sender.bulk.take_receipts();
                 if self.is_over(plan, stop, give_up) {
                     break;

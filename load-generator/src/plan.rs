@@ -76,11 +76,13 @@ impl Plan {
     /// What has to be so before order `n` is sent, counted from 0.
     pub fn before(&self, n: u64) -> Before {
         match self {
-            Self::Burst { pause, .. } if n > 0 && n % PAUSE_EVERY == 0 && !pause.is_zero() => {
+            Self::Burst { pause, .. }
+                if n > 0 && n.is_multiple_of(PAUSE_EVERY) && !pause.is_zero() =>
+            {
                 Before::Pause(*pause)
             }
             Self::Burst { .. } => Before::Nothing,
-            Self::Batches { size, .. } if n > 0 && n % size == 0 => Before::Acknowledged,
+            Self::Batches { size, .. } if n > 0 && n.is_multiple_of(*size) => Before::Acknowledged,
             Self::Batches { .. } => Before::Nothing,
             Self::Open(schedule) => Before::Due(schedule.due(n)),
         }

@@ -105,11 +105,11 @@ impl Events {
                 .hyphenated()
                 .encode_lower(&mut Uuid::encode_buffer()),
         );
-        let (value, headers) = self.template.write(id, &self.key, customer, at)?;
+        self.template.write(id, &self.key, customer, at)?;
         Ok(Written {
             key: &self.key,
-            value,
-            headers,
+            value: self.template.body.as_bytes(),
+            headers: &self.template.written,
         })
     }
 }
@@ -158,14 +158,14 @@ impl Template {
         })
     }
 
-    /// The value and the headers of the event of this order, whose id is `key` as text. They are good until the next.
+    /// Makes value and headers those of the event of this order, whose id is `key` as text.
     fn write(
         &mut self,
         order: OrderId,
         key: &str,
         customer: &CustomerId,
         at: DateTime<Utc>,
-    ) -> Result<(&[u8], &[(&'static str, String)]), TemplateError> {
+    ) -> Result<(), TemplateError> {
         if self.time.0 != at {
             self.time = (at, serde_json::to_string(&at)?);
         }
@@ -182,7 +182,7 @@ impl Template {
         for ((_, parts), (_, text)) in self.headers.iter().zip(&mut self.written) {
             parts.write(&texts, text);
         }
-        Ok((self.body.as_bytes(), &self.written))
+        Ok(())
     }
 }
 
@@ -263,10 +263,10 @@ mod tests {
                     occurred_at: DateTime::from_timestamp_millis(time).unwrap(),
                 };
                 let key = order.order_id.to_string();
-                let written = template.write(order.order_id, &key, &order.customer_id, order.occurred_at).unwrap();
+                template.write(order.order_id, &key, &order.customer_id, order.occurred_at).unwrap();
                 let expected = event(order);
-                prop_assert_eq!(written.0, expected.value().unwrap());
-                prop_assert_eq!(written.1, expected.header_pairs());
+                prop_assert_eq!(template.body.as_bytes(), expected.value().unwrap());
+                prop_assert_eq!(&template.written, &expected.header_pairs());
             }
         }
     }

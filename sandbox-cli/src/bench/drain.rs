@@ -4,9 +4,11 @@
 //! no part of the figure. While they are paused, payments for `prod_burst` are told; then all resume at once. Measured is from
 //! the first committed offset that moves until all are committed, so what a start costs is no part of it either.
 //!
-//! Beside each stands what a plain consumer needs for the same records: it reads them in the same run, alone and without a
-//! group, and does nothing with them.
+//! Beside each stands what a plain consumer takes of the same records: it reads them in the same run, alone and without a group,
+//! and does nothing with them. Where members take one at a time, too few wait for that, and the figure is that of the batch
+//! before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -32,8 +34,11 @@ use super::usage::{self, Sample};
 use crate::sandbox::{Instance, Sandbox};
 use crate::stack::Stack;
 
-/// Between two looks at what is committed.
-const TURN: Duration = Duration::from_millis(10);
+/// Fewer events than this a plain consumer takes at one go.
+const FEW: u64 = 10_000;
+
+/// Between two looks at what is committed. More of them would be a load on the broker of their own.
+const TURN: Duration = Duration::from_millis(50);
 
 /// How long nothing may be committed while something waits.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -83,13 +88,15 @@ impl<'s> Scene<'s> {
         })
     }
 
-    /// One drain of each way, by these members.
+    /// One drain in this way, by these members. Returns what a plain consumer takes a second of the same records; of few records
+    /// that cannot be measured, and they are compared with what it took of others.
     pub async fn measure(
         &self,
         way: Way,
         members: &[Instance],
+        compared: Option<f64>,
         figures: &mut Figures,
-    ) -> Result<()> {
+    ) -> Result<Option<f64>> {
         let count = members.len();
         let name = |what: &str| {
             let (delivery, batch) = (way.delivery, way.batch_max);
@@ -121,21 +128,24 @@ impl<'s> Scene<'s> {
             let each = 1e6 * seconds / way.events as f64;
             figures.add(name(&format!("processor time an event: {who}")), "µs", each);
         }
-        let (read, time) = self.cluster.skim(&self.topic, &ranges).await?;
-        if read != way.events {
-            bail!(
-                "{read} of {} payments were read: this is no figure but a fault",
-                way.events
-            );
+        let limit = match way.events {
+            0..FEW => compared,
+            _ => Some(self.limit(way.events, &ranges).await?),
+        };
+        if let Some(limit) = limit {
+            figures.add(name("a plain consumer takes"), "events/s", limit);
+            figures.add(name("a plain consumer is faster"), "times", limit / rate);
         }
-        let limit = read as f64 / time.as_secs_f64();
-        figures.add(name("a plain consumer, same records"), "events/s", limit);
-        figures.add(
-            name("share of the plain consumer"),
-            "%",
-            100.0 * rate / limit,
-        );
-        Ok(())
+        Ok(limit)
+    }
+
+    /// What a plain consumer takes a second of these records.
+    async fn limit(&self, events: u64, ranges: &Ranges) -> Result<f64> {
+        let (read, time) = self.cluster.skim(&self.topic, ranges).await?;
+        if read != events {
+            bail!("{read} of {events} payments were read: this is no figure but a fault");
+        }
+        Ok(read as f64 / time.as_secs_f64())
     }
 
     async fn lag(&self) -> Result<GroupLag> {
@@ -223,7 +233,7 @@ impl<'s> Scene<'s> {
 
 /// Processor seconds: of all instances together, of broker and database.
 fn by_service(used: &usage::Used) -> Vec<(String, f64)> {
-    let mut sums = std::collections::BTreeMap::<String, f64>::new();
+    let mut sums = BTreeMap::<String, f64>::new();
     for (name, seconds) in &used.by_process {
         let service = name.split('.').next().unwrap_or(name);
         *sums.entry(service.to_owned()).or_default() += seconds;
@@ -289,4 +299,27 @@ fn tell(kafka: &KafkaSettings, events: u64) -> Result<()> {
         bail!("{acknowledged} of {events} payments were acknowledged");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_all_members_is_one_figure_and_ours_is_none() {
+        let seconds = [
+            ("inventory-service.1", 1.0),
+            ("inventory-service.2", 2.0),
+            ("kafka", 4.0),
+            (usage::OURSELVES, 8.0),
+        ];
+        let by_process = seconds.map(|(name, seconds)| (name.to_owned(), seconds));
+        let used = usage::Used {
+            by_process: BTreeMap::from(by_process),
+            others_s: 16.0,
+        };
+        let expected = [("inventory-service", 3.0), ("kafka", 4.0)];
+        let expected = expected.map(|(name, seconds)| (name.to_owned(), seconds));
+        assert_eq!(by_service(&used), expected);
+    }
 }

@@ -1,5 +1,7 @@
 //! `sandbox bench drain`
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use clap::{Args, value_parser};
 use serde_json::json;
@@ -18,6 +20,9 @@ const MEMBERS: [u32; 2] = [1, 3];
 
 /// Records of a batch, where batches are measured: the default of every service.
 const BATCH: u32 = 500;
+
+/// How long a broker takes to its working temperature. New members are warmed up once each besides.
+const WARM: Duration = Duration::from_secs(30);
 
 /// How much of it.
 #[derive(Debug, Clone, Args)]
@@ -57,36 +62,36 @@ pub(super) async fn run(args: Drain, sandbox: &Sandbox) -> Result<()> {
 async fn measure(args: &Drain, sandbox: &Sandbox, figures: &mut Figures) -> Result<()> {
     let scene = Scene::open(sandbox)?;
     let progress = Progress::new("drain");
+    let begun = Instant::now();
     for delivery in DELIVERIES {
         for members in MEMBERS {
-            progress.say(format!(
-                "{delivery}: bringing up {members} of inventory-service"
-            ));
+            let ways = [(BATCH, args.events), (1, args.single_events)];
+            let ways = ways.map(|(batch_max, events)| Way {
+                delivery,
+                batch_max,
+                events,
+            });
+            let say =
+                |what: String| progress.say(format!("{delivery}, {members} member(s): {what}"));
+            say("starting".to_owned());
             let instances = cast::inventory(sandbox, members, delivery).await?;
-            for run in 0..=args.runs {
-                for (batch_max, events) in [(BATCH, args.events), (1, args.single_events)] {
-                    let way = Way {
-                        delivery,
-                        batch_max,
-                        events,
-                    };
-                    // The first is for the working temperature of new processes, and counts for nothing.
-                    let (mut ignored, what) = (
-                        Figures::default(),
-                        match run {
-                            0 => "warming up".to_owned(),
-                            _ => format!("run {run} of {}", args.runs),
-                        },
-                    );
-                    let into = if run == 0 {
-                        &mut ignored
-                    } else {
-                        &mut *figures
-                    };
-                    progress.say(format!(
-                        "{delivery}, {members}, batches of {batch_max}: {what}"
+            let mut warm = false;
+            while !warm {
+                say("warming up".to_owned());
+                for way in ways {
+                    let mut ignored = Figures::default();
+                    scene.measure(way, &instances, None, &mut ignored).await?;
+                }
+                warm = begun.elapsed() > WARM;
+            }
+            for run in 1..=args.runs {
+                let mut limit = None;
+                for way in ways {
+                    say(format!(
+                        "run {run} of {}, batches of {}",
+                        args.runs, way.batch_max
                     ));
-                    scene.measure(way, &instances, into).await?;
+                    limit = scene.measure(way, &instances, limit, figures).await?;
                 }
             }
         }
