@@ -43,7 +43,7 @@ docker_way() {
       require_engine
       if [ "${1:-}" = settings ]; then shift; expect_settings "$@"; else inside expect "$@"; fi
       ;;
-    wait | order | dlq | consumer | topics) require_engine; inside "$verb" "$@" ;;
+    wait | order | dlq | lag | consumer | topics) require_engine; inside "$verb" "$@" ;;
     *) wrong "no verb $verb: ./sandbox --docker --help shows them" ;;
   esac
 }
@@ -56,7 +56,7 @@ usage() {
   begin anew          reset
   break               kill [-9], pause, continue with SERVICE[.slot], kafka or postgres
   change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME], consumer pause|resume SERVICE
-  ask                 order …, wait …, expect …, dlq list|show|replay, topics create
+  ask                 order …, lag [-w], wait …, expect …, dlq list|show|replay, topics create
   tools               kafka TOOL …, psql orders_db|inventory_db …
   prove               demo; and with Rust on this machine: scenario, test, bench
   without a network   fetch, then up --offline

@@ -6,8 +6,9 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::brokers::{Brokers, Topics, partition};
+use crate::coordinator::Found;
 use crate::error::ReadError;
-use crate::groups::{Found, Groups};
+use crate::groups::Groups;
 use crate::offsets;
 use crate::rows;
 use crate::snapshot::{Ends, Snapshot, TopicPartition};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
 
-use crate::groups::Found;
+use crate::coordinator::Found;
 use crate::snapshot::{Ends, Group, Lag, NoLag, Owner, PartitionLag, TopicPartition};
 use crate::unread::{Stretch, Unread};
 
@@ -112,4 +112,54 @@ fn lag(
             .and_then(|one| one.oldest())
             .and_then(DateTime::from_timestamp_millis),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at() -> TopicPartition {
+        TopicPartition {
+            topic: "orders".to_owned(),
+            partition: 0,
+        }
+    }
+
+    #[test]
+    fn without_a_topic_or_with_a_commit_beyond_the_end_there_is_no_number() {
+        let unread = Unread::default();
+        let ends = Ends {
+            low: 2,
+            stable: 5,
+            high: 5,
+        };
+        let lag = |committed, ends| lag(&at(), committed, ends, &unread);
+        assert_eq!(lag(Some(3), None), Err(NoLag::TopicDeleted));
+        assert_eq!(lag(Some(6), Some(ends)), Err(NoLag::CommittedBeyondEnd));
+        assert_eq!(lag(None, Some(ends)), Err(NoLag::NothingCommitted));
+        assert_eq!(
+            lag(None, Some(Ends { low: 5, ..ends })),
+            Err(NoLag::NoRecordYet)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_always_sum_up_to_the_lag_of_kafkas_own_tool(
+            committed in 0i64..100, low in 0i64..100, stable in 0i64..100, high in 0i64..100,
+        ) {
+            let mut all = [low, stable, high];
+            all.sort_unstable();
+            let [low, stable, high] = all;
+            let lag = lag(&at(), Some(committed), Some(Ends { low, stable, high }), &Unread::default());
+            prop_assert_eq!(lag.is_err(), committed > high);
+            if let Ok(lag) = lag {
+                let parts = [lag.readable, lag.control_records, lag.aborted_records, lag.beyond_stable, lag.lost];
+                prop_assert!(parts.iter().all(|part| *part >= 0), "{:?}", lag);
+                prop_assert_eq!(parts.iter().sum::<i64>(), high - committed);
+            }
+        }
+    }
 }

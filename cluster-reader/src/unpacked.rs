@@ -70,8 +70,11 @@ fn lz4(packed: &[u8]) -> Option<u64> {
     };
     let (size, dictionary) = (usize::from(flags >> 3 & 1), usize::from(flags & 1));
     input.take(size * 8 + dictionary * 4 + 1)?;
+    if magic != 0x184d_2204 {
+        return None;
+    }
     let mut blocks = 0u64;
-    while magic == 0x184d_2204 {
+    loop {
         let length = input.uint32_le()?;
         if length == 0 {
             input.take(4 * usize::from(flags >> 2 & 1))?;
@@ -81,7 +84,6 @@ fn lz4(packed: &[u8]) -> Option<u64> {
         input.take((length & 0x7fff_ffff) as usize + checksum)?;
         blocks += 1;
     }
-    None
 }
 
 /// A compressed block holds at most 128 KiB, and others say their size (RFC 8878, 3.1.1).

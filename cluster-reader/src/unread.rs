@@ -17,6 +17,8 @@ use crate::snapshot::TopicPartition;
 /// What a partition may send at most, bytes, unless its first batch is larger. With 4 KiB twice as many requests were needed
 /// (measured).
 const PARTITION_BYTES: i32 = 64 << 10;
+/// From here on a partition had its share: what comes last in an answer is mostly cut.
+const SHARE: usize = PARTITION_BYTES as usize / 2;
 /// What an answer may hold at most, bytes, unless its first batch is larger.
 const ANSWER_BYTES: i32 = 1 << 20;
 /// Partitions in one request.
@@ -46,9 +48,16 @@ pub(crate) struct Walked {
     pub aborted: i64,
     /// The first readable record.
     oldest: Oldest,
+    /// How much of it was sent in this poll.
+    bytes: usize,
 }
 
 impl Walked {
+    /// Whether it had its share of this poll. What was cut short because the answer was full, is asked for again.
+    fn has_its_share(&self) -> bool {
+        self.is_complete() || self.bytes >= SHARE
+    }
+
     /// Whether nothing is left unseen.
     pub fn is_complete(&self) -> bool {
         self.reached >= self.stable
@@ -100,9 +109,11 @@ impl Unread {
                 control: 0,
                 aborted: 0,
                 oldest: Oldest::NotThere,
+                bytes: 0,
             };
             let kept = known.map_or(fresh, |known| Walked {
                 stable: *stable,
+                bytes: 0,
                 ..*known
             });
             self.walked.insert(stretch.clone(), kept);
@@ -184,11 +195,11 @@ impl Unread {
             return Err(of.incomplete(what, "it sends none of the records there are"));
         }
         // Those that got nothing come first, so that one of them gets its whole first batch.
-        let mut again: Vec<_> = now
-            .into_iter()
-            .filter(|one| !seen.contains(&one.at))
-            .collect();
+        let (some, mut again): (Vec<_>, Vec<_>) =
+            now.into_iter().partition(|one| seen.contains(&one.at));
         again.append(&mut left);
+        let hungry = |one: &Stretch| !self.walked.get(one).is_none_or(Walked::has_its_share);
+        again.extend(some.into_iter().filter(hungry));
         Ok(again)
     }
 
@@ -237,6 +248,7 @@ impl Unread {
         let found = walk(bytes, &aborted, walked.reached, walked.stable, seek_oldest);
         let went_on = found.reached > walked.reached;
         walked.reached = found.reached;
+        walked.bytes = walked.bytes.saturating_add(bytes.len());
         walked.control += found.control;
         walked.aborted += found.aborted;
         if seek_oldest {

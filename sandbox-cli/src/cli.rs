@@ -8,8 +8,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use service_kit::settings::without_empty_variables;
 
 use crate::commands::{
-    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, logs, order, psql, reset,
-    reset_data, restart, scale, scenario, status, test, topics, up, url, wait,
+    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, lag, logs, order, psql,
+    reset, reset_data, restart, scale, scenario, status, test, topics, up, url, wait,
 };
 use crate::sandbox::{Sandbox, StackSettings};
 use crate::terminal::{self, Usage};
@@ -45,6 +45,8 @@ pub enum Verb {
     Url(url::Url),
     /// Bring and build all that `up` needs, so that it works without a network
     Fetch(fetch::Fetch),
+    /// Show how far each consumer group is behind, how fast, and what that means
+    Lag(lag::Lag),
     /// Show the services' logs in order of time, or one order's journey
     Logs(logs::Logs),
     /// Start or stop instances of a service
@@ -78,7 +80,7 @@ pub enum Verb {
     Kafka(kafka::Kafka),
     /// Open a database with psql
     Psql(psql::Psql),
-    /// Pause and resume the consumers of a service
+    /// Make the consumers of a service slow or fast, pause and resume them
     Consumer(consumer::Consumer),
     /// Create the topics
     Topics(topics::Topics),
@@ -110,6 +112,7 @@ impl Verb {
             Self::Test(_) => "test",
             Self::Bench(_) => "bench",
             Self::Status(_)
+            | Self::Lag(_)
             | Self::Logs(_)
             | Self::ResetData(_)
             | Self::Doctor(_)
@@ -170,6 +173,7 @@ pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
         Verb::Status(args) => status::run(args, sandbox).await,
         Verb::Url(args) => url::run(args, sandbox).await,
         Verb::Fetch(args) => fetch::run(args, sandbox).await,
+        Verb::Lag(args) => lag::run(args, sandbox).await,
         Verb::Logs(args) => logs::run(args, sandbox).await,
         Verb::Scale(args) => scale::run(args, sandbox).await,
         Verb::Restart(args) => restart::run(args, sandbox).await,

@@ -11,6 +11,7 @@ mod conditions;
 mod database;
 mod letter;
 mod observer;
+mod reading;
 mod sandbox;
 mod scenario;
 mod shop;

@@ -1,14 +1,17 @@
 //! Sees what conditions are about: the shop over HTTP, the cluster without joining anything, the processes of the stack.
 
 use anyhow::Result;
-use futures::future::join_all;
+use cluster_reader::ClusterReader;
+use futures::future::{join_all, try_join_all};
 use messaging::cluster::Cluster;
 use messaging::cluster::records::{Isolation, Query, Start};
 use messaging::replay;
 use procfs::process::Process;
 use shared_events::{Decoded, OrderId, Service, Topic};
+use tokio::sync::Mutex;
 
 use crate::conditions::Seen;
+use crate::conditions::controls::{ControlsAre, Member};
 use crate::conditions::lag::LagIs;
 use crate::conditions::letters::Letters;
 use crate::conditions::members::MembersAre;
@@ -17,6 +20,7 @@ use crate::conditions::ready::AreReady;
 use crate::conditions::settings::{Settings, SettingsAre};
 use crate::conditions::stock::StockIs;
 use crate::conditions::told::{Records, Told};
+use crate::reading;
 use crate::sandbox::{Instance, Sandbox};
 use crate::shop::Shop;
 use crate::stack::ready::Answer;
@@ -34,6 +38,7 @@ pub struct Observer<'a> {
     sandbox: &'a Sandbox,
     shop: Shop<'a>,
     cluster: Cluster,
+    reader: Mutex<ClusterReader>,
     http: reqwest::Client,
 }
 
@@ -44,6 +49,7 @@ impl<'a> Observer<'a> {
             sandbox,
             shop: Shop::new(sandbox)?,
             cluster: Cluster::new(&sandbox.kafka())?,
+            reader: Mutex::new(reading::reader(&sandbox.kafka())),
             http: reqwest::Client::builder().no_proxy().build()?,
         })
     }
@@ -73,23 +79,49 @@ impl<'a> Observer<'a> {
 
     /// See [`LagIs`].
     pub async fn lag(&self, wanted: &LagIs) -> Result<Seen> {
-        let mut lags = Vec::new();
-        for service in wanted.services() {
-            let prefix = self.cluster.prefix();
-            let topics: Vec<String> = service
-                .consumes()
-                .iter()
-                .map(|t| prefix.topic(*t))
-                .collect();
-            lags.push(self.cluster.lag(&prefix.group(service), &topics).await?);
+        let prefix = self.cluster.prefix();
+        let mut reader = self.reader.lock().await;
+        if let Some(typed) = &wanted.group {
+            reader.remember(&reading::on_broker(typed, prefix));
         }
-        Ok(wanted.check(&lags))
+        let snapshot = reader.poll().await?;
+        let of_shop = |service| {
+            let group = reading::of_shop(&snapshot, prefix, service);
+            (prefix.group(service), group)
+        };
+        let Some(typed) = &wanted.group else {
+            return Ok(wanted.check(&Service::ALL.map(of_shop)));
+        };
+        let of_others = || {
+            let group = snapshot.groups.get(typed).cloned();
+            group.map(|group| (typed.clone(), group))
+        };
+        let found =
+            reading::service_of(typed, prefix).map_or_else(of_others, |one| Some(of_shop(one)));
+        match found {
+            Some(found) => Ok(wanted.check(&[found])),
+            None => Err(reading::unknown_group(typed, &snapshot)),
+        }
     }
 
     /// See [`MembersAre`].
     pub async fn members(&self, wanted: &MembersAre) -> Result<Seen> {
         let name = self.cluster.prefix().group(wanted.service);
         Ok(wanted.check(&self.cluster.group(&name).await?))
+    }
+
+    /// See [`ControlsAre`].
+    pub async fn controls(&self, wanted: &ControlsAre) -> Result<Seen> {
+        let running = self.sandbox.instances(wanted.service).await?;
+        let members = running.iter().map(async |instance| -> Result<Member> {
+            let stats = self.shop.stats(instance).await?;
+            Ok(Member {
+                name: process_name(instance.service, instance.slot),
+                told: self.shop.controls(instance).await?,
+                applied: stats.applied,
+            })
+        });
+        Ok(wanted.check(&try_join_all(members).await?))
     }
 
     /// See [`Letters`].

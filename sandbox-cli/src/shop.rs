@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
+use messaging::controls::{InForce, Stats};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity, Service};
+use shared_events::{Amount, CustomerId, GroupControls, OrderId, ProductId, Quantity, Service};
 
 use crate::sandbox::{Instance, Sandbox};
 
@@ -137,15 +138,6 @@ struct Product {
     quantity: u64,
 }
 
-/// What a member says after it was paused or resumed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Controlled {
-    /// `paused` or `running`.
-    pub status: String,
-    /// Which instance.
-    pub instance_id: String,
-}
-
 /// RFC 9457, as far as a person wants to read it.
 #[derive(Deserialize)]
 struct Problem {
@@ -221,9 +213,26 @@ impl<'a> Shop<'a> {
         Ok(product.map(|product| product.quantity))
     }
 
-    /// Asks one member to stop taking records, or to go on.
-    pub async fn control(&self, instance: &Instance, verb: &str) -> Result<Controlled> {
-        let request = self.http.post(format!("{}/{verb}", instance.url));
+    /// What holds for one member, and where it comes from.
+    pub async fn controls(&self, instance: &Instance) -> Result<InForce> {
+        let request = self.http.get(format!("{}/config", instance.url));
+        read(instance.service, send(instance.service, request).await?).await
+    }
+
+    /// Asks this of one member alone, and returns what holds then.
+    pub async fn set_controls(
+        &self,
+        instance: &Instance,
+        wanted: &GroupControls,
+    ) -> Result<InForce> {
+        let request = self.http.post(format!("{}/config", instance.url));
+        let sent = send(instance.service, request.json(wanted)).await?;
+        read(instance.service, sent).await
+    }
+
+    /// What one member does.
+    pub async fn stats(&self, instance: &Instance) -> Result<Stats> {
+        let request = self.http.get(format!("{}/stats", instance.url));
         read(instance.service, send(instance.service, request).await?).await
     }
 

@@ -10,6 +10,9 @@ use std::path::Path;
 use testcontainers::core::{ContainerPort, IntoContainerPort};
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
+/// The image of the broker, and its tag.
+pub(crate) const KAFKA: [&str; 2] = ["apache/kafka", "4.3.1"];
+
 /// A volume of the image: it stays when the broker is killed, and goes with the container.
 pub(crate) const KAFKA_DATA: &str = "/var/lib/kafka/data";
 /// The entry point writes the broker's configuration there. Fresh at every start, as user 1000, who runs the broker: neither the
@@ -26,7 +29,8 @@ pub(crate) fn kafka(address: SocketAddr, label: &str) -> ContainerRequest<Generi
         controller: CONTROLLER,
         data: Path::new(KAFKA_DATA),
     };
-    let image = GenericImage::new("apache/kafka", "4.3.1");
+    let [image, tag] = KAFKA;
+    let image = GenericImage::new(image, tag);
     let mut request = image
         .with_env_var("CLUSTER_ID", CLUSTER_ID)
         .with_env_var("KAFKA_HEAP_OPTS", HEAP.join(" "));

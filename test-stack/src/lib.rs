@@ -3,6 +3,7 @@
 //! * [`shared`]: one broker and one database server for all tests of a process, or of the whole run when `./sandbox test`
 //!   started them. A test keeps to topics with a prefix of its own and to databases of its own, so tests run side by side.
 //! * [`exclusive`]: a broker and a server for one test, which may stop, kill and pause them.
+//! * [`kafka_tool`]: Kafka's own command-line tools, to compare with.
 //! * [`eventually`]: waits for a condition with a deadline.
 //!
 //! `SANDBOX_TEST_STACK` says what they are: `local` processes (also when it is not set), or containers of the `docker` engine on
@@ -27,8 +28,10 @@ mod local;
 mod own;
 mod shared;
 mod sweeper;
+mod tool;
 mod until;
 
 pub use own::{OwnStack, exclusive};
 pub use shared::{Stack, shared};
+pub use tool::kafka_tool;
 pub use until::eventually;

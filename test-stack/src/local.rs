@@ -113,7 +113,7 @@ fn runs(it: bool) -> Result<()> {
 }
 
 /// Where the tests of this checkout find Kafka and PostgreSQL.
-fn sources() -> Sources {
+pub(crate) fn sources() -> Sources {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap_or(Path::new("."));

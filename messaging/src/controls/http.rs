@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use service_kit::Problem;
 use service_kit::body::Fields;
 use service_kit::problem::FieldError;
@@ -68,19 +68,31 @@ async fn health(State(controls): State<Controls>) -> (StatusCode, Json<HealthAns
     (code, Json(answer))
 }
 
-#[derive(Serialize)]
-struct Stats {
-    instance_id: String,
-    group_id: String,
-    topic: String,
-    processing_time_ms: u32,
-    running: bool,
-    paused: bool,
-    messages_processed: u64,
-    last_message_time: Option<DateTime<Utc>>,
-    assigned_partitions: Vec<i32>,
-    assignment: BTreeMap<String, Vec<i32>>,
-    applied: Option<Applied>,
+/// What a member does: the answer to `GET /stats`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The number of its instance.
+    pub instance_id: String,
+    /// Its consumer group, by its name on the broker.
+    pub group_id: String,
+    /// The first of its topics, by its name on the broker.
+    pub topic: String,
+    /// The simulated work that it is told, milliseconds a handler call.
+    pub processing_time_ms: u32,
+    /// Whether its loop runs.
+    pub running: bool,
+    /// Whether it takes no records, on purpose.
+    pub paused: bool,
+    /// Records of the batches it has settled since it was started.
+    pub messages_processed: u64,
+    /// When it settled the last of them.
+    pub last_message_time: Option<DateTime<Utc>>,
+    /// Its partitions of the first topic.
+    pub assigned_partitions: Vec<i32>,
+    /// Its partitions of every topic.
+    pub assignment: BTreeMap<String, Vec<i32>>,
+    /// What its last batch was taken with, if it has taken one.
+    pub applied: Option<Applied>,
 }
 
 async fn stats(State(controls): State<Controls>) -> Json<Stats> {

@@ -4,12 +4,14 @@
 //! the instance itself (its own HTTP interface). What is asked of the group later takes the place of what was asked of the
 //! instance before, field by field.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use shared_events::GroupControls;
 use shared_events::controls::BATCH_MAX_DEFAULT;
 
 /// Where a setting comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Nobody asked for anything.
@@ -22,8 +24,19 @@ pub enum Source {
     Instance,
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Environment => "environment",
+            Self::Group => "group",
+            Self::Instance => "instance",
+        })
+    }
+}
+
 /// The settings that hold, and where each comes from: the answer to `GET /config`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InForce {
     /// Simulated work, milliseconds a handler call: 0 to 30 000.
     pub processing_time_ms: u32,
@@ -36,7 +49,7 @@ pub struct InForce {
 }
 
 /// Where the settings come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
     /// Of `processing_time_ms`.
     pub processing_time_ms: Source,

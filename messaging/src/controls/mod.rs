@@ -13,10 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared_events::{GroupControls, Service};
 
-pub use http::router;
+pub use http::{Stats, router};
 pub use layers::{InForce, Source, Sources};
 
 use crate::member::assignment::{Partition, TopicNames};
@@ -73,10 +73,12 @@ pub(crate) enum Health {
 }
 
 /// With which settings a batch was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-struct Applied {
-    processing_time_ms: u32,
-    batch_max: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Simulated work, milliseconds a handler call.
+    pub processing_time_ms: u32,
+    /// Most records it could have had.
+    pub batch_max: u32,
 }
 
 impl Controls {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use cluster_reader::TopicPartition;
 use messaging::cluster::Cluster;
 use messaging::dead_letter::DeadLetterHeaders;
 use messaging::replay;
@@ -14,6 +15,7 @@ use super::up::Up;
 use crate::conditions::letters::is_about;
 use crate::conditions::order::OrderIs;
 use crate::conditions::{Seen, until};
+use crate::reading;
 use crate::sandbox::Sandbox;
 use crate::shop::{Placed, Shop, Status};
 use crate::terminal::{Table, say};
@@ -164,13 +166,14 @@ async fn set_aside(id: OrderId, sandbox: &Sandbox) -> Result<Seen> {
             "no letter of order {id} in inventory.dlq"
         )));
     };
-    let topics = [origin.original_topic.clone()];
-    let lag = cluster.lag(&origin.consumer_group, &topics).await?;
-    let position = lag
-        .partitions
-        .iter()
-        .find(|one| one.partition == origin.original_partition)
-        .and_then(|one| one.committed);
+    let at = TopicPartition {
+        topic: origin.original_topic.clone(),
+        partition: origin.original_partition,
+    };
+    let snapshot = reading::read(&mut reading::reader(&sandbox.kafka())).await?;
+    let group = snapshot.groups.get(&origin.consumer_group);
+    let row = group.and_then(|group| group.partitions.get(&at));
+    let position = row.and_then(|row| row.committed);
     let moved_on = position > Some(origin.original_offset);
     Ok(Seen::judge(moved_on, place(origin)))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::conditions::controls::ControlsAre;
 use crate::conditions::lag::LagIs;
 use crate::conditions::letters::Letters;
 use crate::conditions::order::OrderIs;
@@ -45,6 +46,8 @@ pub enum Fact {
     Lag(LagIs),
     /// A service runs with these settings
     Settings(SettingsAre),
+    /// All members of a service are told the same
+    Controls(ControlsAre),
 }
 
 /// Checks.
@@ -57,6 +60,7 @@ pub async fn run(args: Expect, sandbox: &Sandbox) -> Result<()> {
         Fact::Dlq(wanted) => observer.letters(wanted).await,
         Fact::Lag(wanted) => observer.lag(wanted).await,
         Fact::Settings(wanted) => observer.settings(wanted).await,
+        Fact::Controls(wanted) => observer.controls(wanted).await,
     };
     say(until(args.within, look).await.context("it is not so")?);
     Ok(())

@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod journey;
 pub mod kafka;
 pub mod kill;
+pub mod lag;
 pub mod logs;
 pub mod order;
 pub mod psql;

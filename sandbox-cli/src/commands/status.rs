@@ -6,6 +6,7 @@ use anyhow::Result;
 use messaging::cluster::Cluster;
 use serde_json::json;
 
+use crate::reading;
 use crate::sandbox::Sandbox;
 use crate::stack::report::{Brokerage, Changed, ProcessRow, brokerage};
 use crate::terminal::{Table, say};
@@ -77,7 +78,8 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
 async fn ask_broker(sandbox: &Sandbox) -> Result<Brokerage> {
     let cluster = Cluster::new(&sandbox.kafka())?;
     cluster.answers(PATIENCE).await?;
-    brokerage(&cluster).await
+    let snapshot = reading::read(&mut reading::reader(&sandbox.kafka())).await?;
+    Ok(brokerage(&snapshot, cluster.prefix()))
 }
 
 fn show_processes(processes: &[ProcessRow]) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::conditions::controls::ControlsAre;
 use crate::conditions::lag::LagIs;
 use crate::conditions::letters::Letters;
 use crate::conditions::members::MembersAre;
@@ -42,6 +43,8 @@ pub enum Condition {
     Members(MembersAre),
     /// Dead letters are there
     Dlq(Letters),
+    /// All members of a service are told the same
+    Controls(ControlsAre),
 }
 
 /// Waits.
@@ -53,6 +56,7 @@ pub async fn run(args: Wait, sandbox: &Sandbox) -> Result<()> {
         Condition::Ready(wanted) => observer.ready(wanted).await,
         Condition::Members(wanted) => observer.members(wanted).await,
         Condition::Dlq(wanted) => observer.letters(wanted).await,
+        Condition::Controls(wanted) => observer.controls(wanted).await,
     };
     say(until(args.within, look).await?);
     Ok(())

@@ -1,20 +1,19 @@
 //! How far groups are behind.
 
-use messaging::cluster::lag::GroupLag;
-use shared_events::Service;
+use cluster_reader::Group;
 
 use super::Seen;
 
 /// Groups that are so far behind.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n  ./sandbox wait lag --at-rest\n\nLag is high watermark minus committed offset, summed over the group's partitions. A partition for which the group has committed nothing has an unknown lag: it is left out of --above, and keeps --below and --at-rest from holding."
+    after_help = "Examples:\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n  ./sandbox wait lag --at-rest\n\nLag is what a read_committed consumer would still get, summed over the group's partitions: neither markers of transactions nor aborted records count. A partition for which the group has committed nothing has an unknown lag: it is left out of --above, and keeps --below and --at-rest from holding. --at-rest wants, besides, that no transaction is open."
 )]
 #[command(group(clap::ArgGroup::new("bound").required(true).args(["above", "below", "at_rest"])))]
 pub struct LagIs {
-    /// Only this group, without the stack's prefix; otherwise each of the shop's groups
-    #[arg(long, value_parser = group)]
-    pub group: Option<Service>,
+    /// Only this group of the cluster; the shop's own without the stack's prefix. Otherwise each of the shop's groups
+    #[arg(long)]
+    pub group: Option<String>,
 
     /// More records than this
     #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(i64).range(0..))]
@@ -29,50 +28,63 @@ pub struct LagIs {
     pub at_rest: bool,
 }
 
-fn group(name: &str) -> Result<Service, String> {
-    let known = Service::ALL
-        .into_iter()
-        .find(|service| service.group() == name);
-    known.ok_or_else(|| format!("must be {}", Service::ALL.map(Service::group).join(", ")))
-}
-
 impl LagIs {
-    /// The services whose groups are meant.
-    pub fn services(&self) -> Vec<Service> {
-        self.group
-            .map_or_else(|| Service::ALL.to_vec(), |one| vec![one])
-    }
-
-    /// Whether each of the groups is so far behind.
-    pub fn check(&self, groups: &[GroupLag]) -> Seen {
-        let holds = |lag: &GroupLag| match (self.above, self.below) {
-            (Some(above), _) => lag.known() > above,
-            (None, Some(below)) => lag.at_most(below - 1),
-            (None, None) => lag.is_at_rest(),
+    /// Whether each of the groups, given with their names, is so far behind.
+    pub fn check(&self, groups: &[(String, Group)]) -> Seen {
+        let holds = |group: &Group| match (self.above, self.below) {
+            (Some(above), _) => group.known() > above,
+            (None, Some(below)) => group.at_most(below - 1),
+            (None, None) => group.is_at_rest(),
         };
-        let seen: Vec<String> = groups.iter().map(ToString::to_string).collect();
-        Seen::judge(groups.iter().all(holds), seen.join("; "))
+        let seen = groups.iter().map(|(name, group)| format!("{name} {group}"));
+        let seen: Vec<String> = seen.collect();
+        Seen::judge(
+            groups.iter().all(|(_, group)| holds(group)),
+            seen.join("; "),
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use messaging::cluster::lag::PartitionLag;
+    use std::collections::BTreeMap;
+
+    use cluster_reader::{Ends, Lag, NoLag, PartitionLag, Protocol, TopicPartition};
 
     use super::*;
 
-    fn lag(committed: Option<i64>) -> GroupLag {
-        GroupLag {
-            group: "g".to_owned(),
-            partitions: vec![PartitionLag {
-                topic: "payments".to_owned(),
-                partition: 0,
-                committed,
-                low_watermark: 0,
-                high_watermark: 10,
-            }],
-        }
+    fn lag(committed: Option<i64>) -> (String, Group) {
+        let at = TopicPartition {
+            topic: "payments".to_owned(),
+            partition: 0,
+        };
+        let lag = committed.map(|committed| Lag {
+            readable: 10 - committed,
+            at_least: false,
+            control_records: 0,
+            aborted_records: 0,
+            beyond_stable: 0,
+            lost: 0,
+            oldest_unread: None,
+        });
+        let row = PartitionLag {
+            committed,
+            ends: Some(Ends {
+                low: 0,
+                stable: 10,
+                high: 10,
+            }),
+            owner: None,
+            lag: lag.ok_or(NoLag::NothingCommitted),
+        };
+        let group = Group {
+            state: "Stable".to_owned(),
+            protocol: Protocol::Classic,
+            members: Vec::new(),
+            partitions: BTreeMap::from([(at, row)]),
+        };
+        ("g".to_owned(), group)
     }
 
     fn holds(above: Option<i64>, below: Option<i64>, committed: Option<i64>) -> bool {
@@ -138,11 +150,5 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_group_is_named_as_kafka_names_it() {
-        assert_eq!(group("inventory-service-group"), Ok(Service::Inventory));
-        assert!(group("inventory-service").is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Conditions that scenarios wait for and assert. Each is two halves: what it says (its arguments and a pure check of what was
 //! seen, in a file of its own), and how that is seen ([`crate::observer`]).
 
+pub mod controls;
 pub mod lag;
 pub mod letters;
 pub mod members;

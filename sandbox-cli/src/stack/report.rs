@@ -3,17 +3,17 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use futures::future::{join_all, try_join_all};
+use cluster_reader::{Group, Snapshot};
+use futures::future::join_all;
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{Record, State};
-use messaging::cluster::Cluster;
-use messaging::cluster::lag::PartitionLag;
 use serde::Serialize;
-use shared_events::{Service, Topic};
+use shared_events::{NamePrefix, Service, Topic};
 
 use super::services::PORT_LABEL;
 use super::{Stack, ending, process_name, ready};
+use crate::reading;
 use crate::sandbox::Sandbox;
 
 /// One process, as a row of `status`.
@@ -217,49 +217,46 @@ pub struct GroupRow {
     pub state: String,
     /// How many members.
     pub members: usize,
-    /// High watermark minus committed offset, summed over the partitions where both are known.
+    /// What a `read_committed` consumer would still get, summed over the partitions where that is known.
     pub lag: i64,
     /// The same a partition, `-` where it is not known.
     pub lag_text: String,
 }
 
-/// Asks the broker. Joins no group, so nobody is disturbed.
-pub async fn brokerage(cluster: &Cluster) -> Result<Brokerage> {
-    let topics = try_join_all(Topic::ALL.map(|topic| topic_row(cluster, topic)));
-    let groups = try_join_all(Service::ALL.map(|service| group_row(cluster, service)));
-    let (topics, groups) = tokio::try_join!(topics, groups)?;
-    Ok(Brokerage { topics, groups })
+/// Topics and groups of the shop, out of what the cluster has.
+pub fn brokerage(snapshot: &Snapshot, prefix: &NamePrefix) -> Brokerage {
+    Brokerage {
+        topics: Topic::ALL
+            .map(|topic| topic_row(snapshot, prefix.topic(topic)))
+            .into(),
+        groups: Service::ALL
+            .map(|service| group_row(snapshot, prefix, service))
+            .into(),
+    }
 }
 
-async fn topic_row(cluster: &Cluster, topic: Topic) -> Result<TopicRow> {
-    let name = cluster.prefix().topic(topic);
-    let ends = cluster.end_offsets(&name).await?.into_values().collect();
-    Ok(TopicRow { name, ends })
+fn topic_row(snapshot: &Snapshot, name: String) -> TopicRow {
+    let ends = snapshot.topics.get(&name).into_iter().flatten();
+    let ends = ends.map(|(_, ends)| ends.high).collect();
+    TopicRow { name, ends }
 }
 
-async fn group_row(cluster: &Cluster, service: Service) -> Result<GroupRow> {
-    let name = cluster.prefix().group(service);
-    let consumed = service.consumes().iter();
-    let consumed: Vec<_> = consumed
-        .map(|topic| cluster.prefix().topic(*topic))
-        .collect();
-    let (group, lag) = tokio::try_join!(cluster.group(&name), cluster.lag(&name, &consumed))?;
-    Ok(GroupRow {
+fn group_row(snapshot: &Snapshot, prefix: &NamePrefix, service: Service) -> GroupRow {
+    let group = reading::of_shop(snapshot, prefix, service);
+    GroupRow {
+        name: prefix.group(service),
         members: group.members.len(),
+        lag: group.known(),
+        lag_text: lag_text(&group),
         state: group.state,
-        lag: lag.known(),
-        lag_text: lag_text(&lag.partitions, lag.known()),
-        name,
-    })
+    }
 }
 
-fn lag_text(partitions: &[PartitionLag], known: i64) -> String {
-    let each: Vec<String> = partitions
-        .iter()
-        .map(|one| {
-            one.lag()
-                .map_or_else(|_| "-".to_owned(), |lag| lag.to_string())
-        })
-        .collect();
-    format!("{known} ({})", each.join(" "))
+fn lag_text(group: &Group) -> String {
+    let each = group.partitions.values().map(|row| match row.lag {
+        Ok(lag) => lag.readable.to_string(),
+        Err(_) => "-".to_owned(),
+    });
+    let each: Vec<String> = each.collect();
+    format!("{} ({})", group.known(), each.join(" "))
 }

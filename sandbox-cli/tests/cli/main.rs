@@ -10,6 +10,7 @@
 
 mod answers;
 mod failures;
+mod lag;
 mod lifecycle;
 mod rig;
 mod settings;

@@ -1,8 +1,9 @@
 //! What the shop has done, as topics and databases show it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use messaging::cluster::lag::GroupLag;
+use cluster_reader::{ClusterReader, Group, ReaderSettings};
 use messaging::cluster::records::Query;
 use shared_events::{Decoded, Envelope, EventType, OrderId, Service, Topic};
 use test_stack::eventually;
@@ -90,30 +91,37 @@ impl Shop {
             let rows = self
                 .sql(&self.orders_db, "SELECT count(*) FROM outbox")
                 .await?;
-            let rests = rows == "0" && now.iter().all(GroupLag::is_at_rest);
+            let rests = rows == "0" && now.iter().all(|(_, group)| group.is_at_rest());
             let alike = std::mem::replace(&mut before, now.clone()) == now;
             if rests && alike {
                 return Ok(());
             }
-            let lags: Vec<_> = now.iter().map(ToString::to_string).collect();
+            let lags = now.iter().map(|(name, group)| format!("{name} {group}"));
+            let lags: Vec<_> = lags.collect();
             Err(format!("{rows} rows in the outbox; {}", lags.join("; ")))
         })
         .await;
     }
 
-    async fn lags(&self) -> Result<Vec<GroupLag>, String> {
+    async fn lags(&self) -> Result<Vec<(String, Group)>, String> {
         let prefix = &self.kafka.name_prefix;
-        let mut lags = Vec::new();
+        let mut reader = ClusterReader::new(ReaderSettings {
+            bootstrap_servers: self.kafka.bootstrap_servers.clone(),
+            client_id: "evidence".to_owned(),
+            timeout: Duration::from_secs(10),
+        });
         for service in Service::ALL {
-            let topics: Vec<_> = service
-                .consumes()
-                .iter()
-                .map(|topic| prefix.topic(*topic))
-                .collect();
-            let lag = self.cluster.lag(&prefix.group(service), &topics).await;
-            lags.push(lag.map_err(|error| error.to_string())?);
+            reader.remember(&prefix.group(service));
         }
-        Ok(lags)
+        let snapshot = reader.poll().await.map_err(|error| error.to_string())?;
+        let of_service = |service: Service| {
+            let topics = service.consumes().iter();
+            let topics: Vec<_> = topics.map(|topic| prefix.topic(*topic)).collect();
+            let name = prefix.group(service);
+            let group = snapshot.reading(&name, &topics);
+            (name, group)
+        };
+        Ok(Service::ALL.map(of_service).into())
     }
 
     /// Rows as `psql` prints them.

@@ -1,0 +1,256 @@
+//! Topics, records and groups on the real broker, made by plain clients, and a reader that looks at them.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use chrono::Utc;
+use cluster_reader::{ClusterReader, Group, Lag, NoLag, ReaderSettings, Snapshot, TopicPartition};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+
+/// What any single thing may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When the records of a test began, milliseconds: an hour ago, since the broker deletes old ones. No round number.
+pub fn began() -> i64 {
+    static BEGAN: LazyLock<i64> = LazyLock::new(|| Utc::now().timestamp_millis() - 3_600_123);
+    *BEGAN
+}
+
+/// One broker, names of one's own on it, and a reader.
+pub struct Rig {
+    pub bootstrap: String,
+    prefix: String,
+    pub reader: ClusterReader,
+}
+
+impl Rig {
+    /// On the broker of all tests.
+    pub async fn shared(test: &str) -> Self {
+        let stack = test_stack::shared().await;
+        Self::on(stack.bootstrap(), &stack.unique_prefix(test))
+    }
+
+    pub fn on(bootstrap: &str, prefix: &str) -> Self {
+        Self {
+            bootstrap: bootstrap.to_owned(),
+            prefix: prefix.to_owned(),
+            reader: reader(bootstrap, PATIENCE),
+        }
+    }
+
+    /// A name that no other test has.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    pub fn at(&self, topic: &str, partition: i32) -> TopicPartition {
+        TopicPartition {
+            topic: self.name(topic),
+            partition,
+        }
+    }
+
+    pub fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap);
+        config.set("broker.address.family", "v4");
+        config
+    }
+
+    pub fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.config().create().unwrap()
+    }
+
+    pub async fn topic(&self, name: &str, partitions: i32) {
+        self.topic_with(name, partitions, &[]).await;
+    }
+
+    pub async fn topic_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let name = self.name(name);
+        let mut topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        for (key, value) in settings {
+            topic = topic.set(key, value);
+        }
+        let made = self
+            .admin()
+            .create_topics([&topic], &AdminOptions::new())
+            .await;
+        made.unwrap().pop().unwrap().unwrap();
+    }
+
+    pub async fn delete_topic(&self, name: &str) {
+        let name = self.name(name);
+        let gone = self
+            .admin()
+            .delete_topics(&[&name], &AdminOptions::new())
+            .await;
+        gone.unwrap().pop().unwrap().unwrap();
+    }
+
+    /// Deletes the records before an offset.
+    pub async fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let mut list = TopicPartitionList::new();
+        let before = Offset::Offset(before);
+        list.add_partition_offset(&self.name(topic), partition, before)
+            .unwrap();
+        self.admin()
+            .delete_records(&list, &AdminOptions::new())
+            .await
+            .unwrap();
+    }
+
+    /// Commits as somebody who is no member.
+    pub fn commit(&self, group: &str, topic: &str, partition: i32, offset: i64) {
+        let group = self.name(group);
+        let consumer: BaseConsumer = self.config().set("group.id", group).create().unwrap();
+        self.commit_as(&consumer, topic, partition, offset);
+    }
+
+    /// Commits as this consumer.
+    pub fn commit_as(&self, consumer: &BaseConsumer, topic: &str, partition: i32, offset: i64) {
+        let mut offsets = TopicPartitionList::new();
+        let offset = Offset::Offset(offset);
+        offsets
+            .add_partition_offset(&self.name(topic), partition, offset)
+            .unwrap();
+        consumer.commit(&offsets, CommitMode::Sync).unwrap();
+    }
+
+    /// A member that has got partitions.
+    pub async fn member(
+        &self,
+        group: &str,
+        topic: &str,
+        settings: &[(&str, &str)],
+    ) -> BaseConsumer {
+        let mut config = self.config();
+        config
+            .set("group.id", self.name(group))
+            .set("enable.auto.commit", "false");
+        config.set("client.id", format!("member-of-{group}"));
+        for (key, value) in settings {
+            config.set(*key, *value);
+        }
+        let member: BaseConsumer = config.create().unwrap();
+        member.subscribe(&[&self.name(topic)]).unwrap();
+        test_stack::eventually(PATIENCE, "a member has partitions", async || {
+            let _ = member.poll(Duration::from_millis(50));
+            match member.assignment().unwrap().count() {
+                0 => Err("none"),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        member
+    }
+
+    /// A producer with these settings; all that is sent before a flush is one batch, if it fits.
+    pub fn producer(&self, settings: &[(&str, &str)]) -> Sender {
+        let mut config = self.config();
+        config
+            .set("linger.ms", "1000")
+            .set("message.max.bytes", "8000000");
+        for (key, value) in settings {
+            config.set(*key, *value);
+        }
+        Sender {
+            producer: config.create().unwrap(),
+            prefix: self.prefix.clone(),
+        }
+    }
+
+    /// A producer with transactions.
+    pub fn transactional(&self, id: &str) -> Sender {
+        let sender = self.producer(&[("transactional.id", &self.name(id))]);
+        sender.producer.init_transactions(PATIENCE).unwrap();
+        sender
+    }
+
+    pub async fn snapshot(&mut self) -> Snapshot {
+        self.reader.poll().await.unwrap()
+    }
+
+    pub async fn group(&mut self, group: &str) -> Group {
+        let name = self.name(group);
+        let mut snapshot = self.snapshot().await;
+        snapshot
+            .groups
+            .remove(&name)
+            .unwrap_or_else(|| panic!("no group {name}"))
+    }
+
+    pub async fn lag(&mut self, group: &str, topic: &str, partition: i32) -> Result<Lag, NoLag> {
+        let at = self.at(topic, partition);
+        self.group(group).await.partitions[&at].lag
+    }
+}
+
+pub fn reader(bootstrap: &str, timeout: Duration) -> ClusterReader {
+    ClusterReader::new(ReaderSettings {
+        bootstrap_servers: bootstrap.to_owned(),
+        client_id: "cluster-reader-test".to_owned(),
+        timeout,
+    })
+}
+
+/// Sends records to one's own topics.
+pub struct Sender {
+    producer: BaseProducer,
+    prefix: String,
+}
+
+impl Sender {
+    /// A record with a timestamp, milliseconds.
+    pub fn record(&self, topic: &str, partition: i32, timestamp: i64, value: &[u8]) {
+        let topic = format!("{}{topic}", self.prefix);
+        let record = BaseRecord::<str, [u8]>::to(&topic)
+            .partition(partition)
+            .timestamp(timestamp)
+            .payload(value);
+        self.producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .unwrap();
+    }
+
+    pub fn flush(&self) {
+        self.producer.flush(PATIENCE).unwrap();
+    }
+
+    /// So many records, acknowledged.
+    pub fn send(&self, topic: &str, partition: i32, count: usize) {
+        for _ in 0..count {
+            self.record(topic, partition, began(), b"value");
+        }
+        self.flush();
+    }
+
+    pub fn begin(&self) {
+        self.producer.begin_transaction().unwrap();
+    }
+
+    pub fn commit(&self) {
+        self.producer.commit_transaction(PATIENCE).unwrap();
+    }
+
+    pub fn abort(&self) {
+        self.producer.abort_transaction(PATIENCE).unwrap();
+    }
+
+    pub fn committed(&self, topic: &str, partition: i32, count: usize) {
+        self.begin();
+        self.send(topic, partition, count);
+        self.commit();
+    }
+
+    pub fn aborted(&self, topic: &str, partition: i32, count: usize) {
+        self.begin();
+        self.send(topic, partition, count);
+        self.abort();
+    }
+}

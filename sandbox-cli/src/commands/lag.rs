@@ -1,0 +1,146 @@
+//! `sandbox lag`: how far each group is behind, how fast, and what that means.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
+use cluster_reader::Snapshot;
+use cluster_reader::judge::History;
+use serde_json::json;
+use shared_events::{NamePrefix, Topic};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::reading;
+use crate::reading::table::{followed, shown};
+use crate::reading::trend::Trends;
+use crate::reading::view::{GroupView, views};
+use crate::sandbox::Sandbox;
+use crate::terminal::{is_watched, say};
+
+/// Between two readings: a rate needs two.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Of which groups, and how often.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ./sandbox lag\n  ./sandbox lag --group inventory-service-group --watch\n  ./sandbox lag --json | jq '.groups[] | {group, totalLag, status}'\n\nLag is what a read_committed consumer would still get. What Kafka's own tool counts besides stands in brackets: markers of transactions, aborted records, what lies in open transactions or was lost. in/s is how fast the partition grows, out/s how fast the group commits, markers included; for these it is read twice, one second apart."
+)]
+pub struct Lag {
+    /// Only this group of the cluster; the shop's own without the stack's prefix
+    #[arg(long)]
+    group: Option<String>,
+
+    /// Only this topic; the shop's own without the stack's prefix
+    #[arg(long)]
+    topic: Option<String>,
+
+    /// Go on, every second, until Ctrl-C
+    #[arg(short, long)]
+    watch: bool,
+
+    /// For scripts: one object, or with --watch one a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads twice and shows, once or until it is interrupted. While watching, a reading that fails is said, and no older one is shown in
+/// its place.
+pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
+    let kafka = sandbox.kafka();
+    let prefix = &kafka.name_prefix;
+    let group = args
+        .group
+        .as_ref()
+        .map(|group| reading::on_broker(group, prefix));
+    let topic = args
+        .topic
+        .as_ref()
+        .map(|topic| topic_on_broker(topic, prefix));
+    let mut reader = reading::reader(&kafka);
+    if let Some(group) = &group {
+        reader.remember(group);
+    }
+    let mut history = History::default();
+    let first = reading::read(&mut reader).await?;
+    known(&first, group.as_deref(), topic.as_deref())?;
+    history.add(first);
+    let mut trends = Trends::default();
+    let mut turns = interval(TURN);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turns.tick().await;
+    loop {
+        turns.tick().await;
+        match reader.poll().await {
+            Ok(snapshot) => {
+                let taken_at = snapshot.taken_at;
+                history.add(snapshot);
+                let views = views(&history, group.as_deref(), topic.as_deref());
+                trends.add(followed(&views));
+                show(&args, &views, &trends, taken_at)?;
+            }
+            Err(error) if args.watch => say_failed(&args, &error.into()),
+            Err(error) => return Err(error.into()),
+        }
+        if !args.watch {
+            return Ok(());
+        }
+    }
+}
+
+/// The stack's prefix stands before the shop's own topics, and before no other.
+fn topic_on_broker(topic: &str, prefix: &NamePrefix) -> String {
+    let of_shop = Topic::ALL.into_iter().find(|one| one.name() == topic);
+    of_shop.map_or_else(|| topic.to_owned(), |one| prefix.topic(one))
+}
+
+/// Refuses what is not there, and says what is.
+fn known(snapshot: &Snapshot, group: Option<&str>, topic: Option<&str>) -> Result<()> {
+    if let Some(group) = group
+        && !snapshot.groups.contains_key(group)
+    {
+        return Err(reading::unknown_group(group, snapshot));
+    }
+    match topic {
+        Some(topic) if !snapshot.topics.contains_key(topic) => {
+            let known: Vec<&str> = snapshot.topics.keys().map(String::as_str).collect();
+            bail!("no topic {topic}: there are {}", known.join(", "))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn show(args: &Lag, views: &[GroupView], trends: &Trends, taken_at: DateTime<Utc>) -> Result<()> {
+    if args.json {
+        let object = json!({"takenAt": taken_at, "groups": views});
+        say(match args.watch {
+            true => object.to_string(),
+            false => serde_json::to_string_pretty(&object)?,
+        });
+        return Ok(());
+    }
+    let text = match views.is_empty() {
+        true => "no group reads anything".to_owned(),
+        false => shown(views, args.watch.then_some(trends)),
+    };
+    match args.watch {
+        true => redraw(taken_at, &text),
+        false => say(text),
+    }
+    Ok(())
+}
+
+/// On a terminal in the place of the last reading, else below it.
+fn redraw(at: DateTime<Utc>, text: &str) {
+    let at = at.format("%H:%M:%S UTC");
+    match is_watched() {
+        true => say(format_args!("\x1b[H\x1b[2J{at}\n\n{text}")),
+        false => say(format_args!("{at}\n{text}\n")),
+    }
+}
+
+fn say_failed(args: &Lag, error: &anyhow::Error) {
+    match args.json {
+        true => say(json!({"takenAt": Utc::now(), "error": format!("{error:#}")})),
+        false => redraw(Utc::now(), &format!("not read: {error:#}")),
+    }
+}

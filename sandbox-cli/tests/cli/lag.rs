@@ -1,0 +1,126 @@
+//! How far groups are behind, as a person asks for it.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::rig::Rig;
+
+const GROUPS: [&str; 3] = [
+    "inventory-service-group",
+    "order-service-group",
+    "payment-service-group",
+];
+
+fn lag(rig: &Rig, arguments: &[&str]) -> Vec<Value> {
+    let told = rig.good(&[&["lag", "--json"], arguments].concat());
+    let told: Value = serde_json::from_str(&told).unwrap();
+    told["groups"].as_array().unwrap().clone()
+}
+
+#[test]
+fn lag_tells_of_every_group_who_owns_what_and_how_it_does() {
+    let rig = Rig::shared();
+    let told = lag(&rig, &[]);
+    let names: Vec<&str> = told
+        .iter()
+        .map(|one| one["group"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, GROUPS);
+    for group in &told {
+        assert_eq!(group["state"], "Stable", "{group}");
+        assert!(!group["rule"].as_str().unwrap().is_empty(), "{group}");
+        for partition in group["partitions"].as_array().unwrap() {
+            let owner = partition["owner"].as_str().unwrap();
+            assert!(
+                owner.contains("-service-") && owner.contains('@'),
+                "{partition}"
+            );
+        }
+    }
+    let read_by = lag(&rig, &["--topic", "payments"]);
+    assert_eq!(read_by.len(), 2, "{read_by:?}");
+    for group in read_by {
+        let partitions = group["partitions"].as_array().unwrap();
+        assert!(
+            partitions.iter().all(|one| one["topic"] == "payments"),
+            "{group}"
+        );
+    }
+}
+
+#[test]
+fn what_a_paused_group_leaves_is_its_lag_until_it_goes_on() {
+    let rig = Rig::shared();
+    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+    rig.good(&["consumer", "pause", "inventory-service"]);
+    for _ in 0..3 {
+        rig.good(&["order", "--product", "prod_burst"]);
+    }
+    let group = ["--group", GROUPS[0]];
+    rig.good(
+        &[
+            &["wait", "lag", "--above", "2", "--within", "60s"],
+            &group[..],
+        ]
+        .concat(),
+    );
+    let told = lag(&rig, &group);
+    assert_eq!(told[0]["totalLag"], 3, "{told:?}");
+    let oldest = told[0]["oldestUnreadSeconds"].as_f64();
+    assert!(oldest.unwrap() >= 0.0, "{told:?}");
+    rig.good(&["consumer", "resume", "inventory-service"]);
+    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+    assert_eq!(lag(&rig, &group)[0]["totalLag"], 0);
+}
+
+#[test]
+fn a_group_or_topic_that_is_not_there_is_answered_with_those_there_are() {
+    let rig = Rig::shared();
+    let wait = [
+        "wait",
+        "lag",
+        "--group",
+        "nobody",
+        "--at-rest",
+        "--within",
+        "1s",
+    ];
+    for wrong in [
+        &["lag", "--group", "nobody"][..],
+        &["lag", "--watch", "--group", "nobody"],
+        &wait,
+    ] {
+        let ran = rig.run(wrong);
+        assert_eq!(ran.code, 1, "{wrong:?}: {}", ran.errors);
+        assert_eq!(ran.errors.lines().count(), 1, "{wrong:?}: {}", ran.errors);
+        assert!(
+            GROUPS.iter().all(|name| ran.errors.contains(name)),
+            "{}",
+            ran.errors
+        );
+    }
+    let ran = rig.run(&["lag", "--topic", "nothing"]);
+    assert_eq!(ran.code, 1, "{}", ran.errors);
+    assert!(ran.errors.contains("payments"), "{}", ran.errors);
+}
+
+#[test]
+fn watching_without_a_terminal_prints_one_block_a_reading() {
+    let rig = Rig::shared();
+    let mut command = rig.command(&["lag", "--watch", "--group", GROUPS[1]]);
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let headlines = lines
+        .map(Result::unwrap)
+        .filter(|line| line.contains("-group: "));
+    let blocks: Vec<String> = headlines.take(3).collect();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert_eq!(blocks.len(), 3, "{blocks:?}");
+    assert!(
+        blocks.iter().all(|line| !line.contains('\x1b')),
+        "{blocks:?}"
+    );
+}
