@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::Utc;
 use cluster_reader::judge::Thresholds;
 use messaging::KafkaSettings;
 use messaging::cluster::Cluster;
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
 use crate::settings::Way;
+use crate::text::time;
 use crate::watch::{Stale, View, Watch};
 
 /// Most streams at once.
@@ -109,9 +110,4 @@ pub fn router(monitor: Monitor) -> Router {
                 .delete(controls::clear),
         )
         .with_state(monitor)
-}
-
-/// RFC 3339, UTC, milliseconds.
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -1,6 +1,10 @@
-//! Names from the cluster, as text: any client may have made them, and a group's may be of any length and any characters.
+//! Times, and names from the cluster, as text: any client may have made a name, and a group's may be of any length and any
+//! characters.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serializer;
 
 /// Most characters of a name that is shown.
 const LONGEST: usize = 120;
@@ -30,6 +34,16 @@ pub fn list<'a>(names: impl Iterator<Item = &'a str>, most: usize) -> String {
         (false, 0) => some.join(", "),
         (false, more) => format!("{}, and {more} more", some.join(", ")),
     }
+}
+
+/// RFC 3339, UTC, milliseconds.
+pub fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// [`time`], for serde.
+pub fn serialize_time<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time(*at))
 }
 
 /// What turns the direction of writing around, or takes no room: a name could look like another.

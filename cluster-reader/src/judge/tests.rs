@@ -6,14 +6,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod moving;
 mod scene;
 mod shape;
-mod stories;
+mod standing;
 
 use Rule::*;
 use Status::{Critical, Ok, Unknown, Warning};
+use moving::*;
 use scene::{ORDERS, PAYMENTS, Scene};
-use stories::*;
+use standing::*;
 
 use super::*;
 

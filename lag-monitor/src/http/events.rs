@@ -19,8 +19,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Monitor, time};
-use crate::text::shown;
+use super::Monitor;
+use crate::text::{shown, time};
 use crate::watch::{News, View};
 
 /// A comment is sent after so long without an event, so that nobody on the way takes the stream for dead.

@@ -9,9 +9,9 @@ use serde::Serialize;
 use service_kit::Problem;
 use service_kit::parameters::Parameters;
 
+use super::Monitor;
 use super::selection::limit;
-use super::{Monitor, time};
-use crate::text::shown;
+use crate::text::{shown, time};
 use crate::watch::View;
 
 /// Groups in an answer unless asked otherwise: as many as there can be in one.

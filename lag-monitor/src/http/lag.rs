@@ -12,8 +12,8 @@ use service_kit::Problem;
 use service_kit::parameters::Parameters;
 
 use super::selection::{Asked, limit};
-use super::{Monitor, ThresholdsAnswer, time};
-use crate::text::shown;
+use super::{Monitor, ThresholdsAnswer};
+use crate::text::{shown, time};
 use crate::watch::{Alert, Pair};
 
 /// Entries of the history unless asked otherwise.

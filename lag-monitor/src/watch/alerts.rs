@@ -21,6 +21,7 @@ pub struct Alert {
     /// Who, and on what evidence.
     pub message: String,
     /// When it was read.
+    #[serde(serialize_with = "crate::text::serialize_time")]
     pub timestamp: DateTime<Utc>,
     /// Readable records, where that is known.
     pub total_lag: Option<i64>,
