@@ -37,6 +37,9 @@ use crate::stack::Stack;
 /// Fewer events than this a plain consumer takes at one go.
 const FEW: u64 = 10_000;
 
+/// Payments by which every partition surely gets some.
+const FIRST: u64 = 300;
+
 /// Between two looks at what is committed. More of them would be a load on the broker of their own.
 const TURN: Duration = Duration::from_millis(50);
 
@@ -86,6 +89,15 @@ impl<'s> Scene<'s> {
             sandbox,
             cluster,
         })
+    }
+
+    /// Has the members take a few payments, so that the group has committed something for each partition: only then is there a
+    /// lag to measure.
+    pub async fn prime(&self) -> Result<()> {
+        let kafka = self.sandbox.kafka();
+        let told = tokio::task::spawn_blocking(move || tell(&kafka, FIRST));
+        told.await.context("telling the payments broke off")??;
+        self.at_rest().await
     }
 
     /// One drain in this way, by these members. Returns what a plain consumer takes a second of the same records; of few records

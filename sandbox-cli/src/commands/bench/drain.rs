@@ -75,6 +75,7 @@ async fn measure(args: &Drain, sandbox: &Sandbox, figures: &mut Figures) -> Resu
                 |what: String| progress.say(format!("{delivery}, {members} member(s): {what}"));
             say("starting".to_owned());
             let instances = cast::inventory(sandbox, members, delivery).await?;
+            scene.prime().await?;
             let mut warm = false;
             while !warm {
                 say("warming up".to_owned());
