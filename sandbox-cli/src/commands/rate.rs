@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use cluster_reader::{ClusterReader, Group};
+use messaging::cluster::Cluster;
+use shared_events::GroupControls;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::reading;
 use crate::sandbox::Sandbox;
-use crate::terminal::{note, say};
+use crate::terminal::{Usage, note, say};
 
 /// Between two readings while a backlog is drained.
 const TURN: Duration = Duration::from_millis(100);
@@ -16,7 +18,7 @@ const TURN: Duration = Duration::from_millis(100);
 /// Of which group, and for how long.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox rate inventory-service-group --over 10s\n  ./sandbox rate inventory-service-group --drain        from now until nothing is left to read\n\nPrints a number, records a second, so that ONE=$(./sandbox rate …) can be compared: ./sandbox expect ratio."
+    after_help = "Examples:\n  ./sandbox rate inventory-service-group --over 10s\n  ./sandbox rate inventory-service-group --drain        from now until nothing is left to read\n  ./sandbox rate inventory-service-group --drain --resume      the same of a group that was paused\n\nPrints a number, records a second, so that ONE=$(./sandbox rate …) can be compared: ./sandbox expect ratio."
 )]
 #[command(group(clap::ArgGroup::new("span").required(true).args(["over", "drain"])))]
 pub struct Rate {
@@ -30,6 +32,10 @@ pub struct Rate {
     /// Until the group has nothing left to read
     #[arg(long)]
     pub drain: bool,
+
+    /// Resume the group when the clock runs: a fast one would be done before anybody looks
+    #[arg(long, requires = "drain")]
+    pub resume: bool,
 
     /// How long that may take
     #[arg(long, value_name = "TIME", default_value = "100s", value_parser = span)]
@@ -62,7 +68,12 @@ pub async fn run(args: Rate, sandbox: &Sandbox) -> Result<()> {
             sleep_until(first.at + over).await;
             read(&mut reader, &name).await?
         }
-        None => drained(&mut reader, &name, &first, args.within).await?,
+        None => {
+            if args.resume {
+                resume(&args.group, sandbox).await?;
+            }
+            drained(&mut reader, &name, &first, args.within).await?
+        }
     };
     let seconds = (last.at - first.at).as_secs_f64();
     let records = committed_between(&first.group, &last.group);
@@ -81,6 +92,23 @@ async fn read(reader: &mut ClusterReader, name: &str) -> Result<Reading> {
         Some(group) => Ok(Reading { at, group }),
         None => Err(reading::unknown_group(name, &snapshot)),
     }
+}
+
+/// Takes back what keeps the members of the shop's group from reading.
+async fn resume(group: &str, sandbox: &Sandbox) -> Result<()> {
+    let prefix = &sandbox.settings().name_prefix;
+    let Some(service) = reading::service_of(group, prefix) else {
+        return Err(Usage::error(format_args!(
+            "--resume: {group} is none of the shop's groups"
+        )));
+    };
+    let cluster = Cluster::new(&sandbox.kafka())?;
+    let told = cluster.controls(service).await?.unwrap_or_default();
+    let resumed = told.merged(GroupControls {
+        paused: Some(false),
+        ..GroupControls::default()
+    });
+    Ok(cluster.set_controls(service, &resumed).await?)
 }
 
 async fn drained(
