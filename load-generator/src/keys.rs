@@ -1,6 +1,7 @@
 //! Which partition an order goes to. The key of every record is the order's id, so a hot partition is made by the choice of ids.
 
 use clap::ValueEnum;
+use messaging::cluster::partition_of;
 use rand::Rng;
 use rand_distr::{Distribution, Zipf};
 
@@ -58,57 +59,12 @@ impl Keys {
     }
 }
 
-/// The partition that Kafka's default partitioner chooses for a key, and ours do (`partitioner=murmur2_random`).
-pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
-    (murmur2(key) & 0x7fff_ffff) % partitions.max(1)
-}
-
-/// MurmurHash2 with the seed and the constants of `org.apache.kafka.common.utils.Utils.murmur2`.
-fn murmur2(bytes: &[u8]) -> u32 {
-    const SEED: u32 = 0x9747_b28c;
-    const M: u32 = 0x5bd1_e995;
-    let mut hash = SEED ^ bytes.len() as u32;
-    let (words, rest) = bytes.as_chunks::<4>();
-    for word in words {
-        let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
-        k ^= k >> 24;
-        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
-    }
-    if !rest.is_empty() {
-        let tail = rest
-            .iter()
-            .rev()
-            .fold(0, |tail, byte| (tail << 8) | u32::from(*byte));
-        hash = (hash ^ tail).wrapping_mul(M);
-    }
-    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
-    hash ^ (hash >> 15)
-}
-
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
 
     use super::*;
-
-    #[test]
-    fn the_hash_is_kafkas() {
-        // From UtilsTest.testMurmur2 of Apache Kafka.
-        for (text, hash) in [
-            ("21", -973_932_308),
-            ("foobar", -790_332_482),
-            ("a-little-bit-long-string", -985_981_536),
-            ("a-little-bit-longer-string", -1_486_304_829),
-            (
-                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
-                -58_897_971,
-            ),
-            ("abc", 479_470_107),
-        ] {
-            assert_eq!(murmur2(text.as_bytes()) as i32, hash, "{text}");
-        }
-    }
 
     #[test]
     fn zipfian_partitions_are_unequally_hot_and_a_single_one_is_always_the_first() {
