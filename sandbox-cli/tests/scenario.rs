@@ -149,10 +149,6 @@ fn wrong_usage_exits_with_2_and_one_line_that_says_what_is_right() {
             "PaymentSucceeded",
         ),
         (&["wait", "order", "17", "--status", "PAID"], "UUID"),
-        (
-            &["wait", "lag", "--at-rest", "--group", "mine"],
-            "inventory-service-group",
-        ),
         (&["wait", "lag"], "--above"),
         (&["wait", "dlq", "payments"], "payments.dlq"),
         (&["order", "--quantity", "0"], "from 1 to 10000"),
