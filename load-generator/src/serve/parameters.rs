@@ -19,7 +19,13 @@ use crate::settings::{BATCH_SIZE, RATE_MS};
 const BATCH_MOST: u64 = 10_000;
 
 /// Most orders of `POST /burst`: what a slow machine makes in the time an answer may take. More by `load-generator burst`.
-const BURST_MOST: u64 = 500_000;
+const BURST_MOST: u64 = 100_000;
+
+/// Longest single pause of a burst, milliseconds.
+const PAUSE_MOST: u64 = 1_000;
+
+/// A pause unless asked otherwise, milliseconds.
+const PAUSE: u64 = 10;
 
 /// `POST /burst`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +60,13 @@ impl Burst {
         let delay = fields.take_if_given("delay_ms");
         let (count, delay) = fields.finish(Some((count, delay)))?;
         let Within::<1, BURST_MOST>(count) = count.unwrap_or(Within(1_000));
-        let Within::<0, LONGEST>(delay_ms) = delay.unwrap_or(Within(10));
         let pauses = (count - 1) / PAUSE_EVERY;
+        // Who asks for no pause of their own is not told that theirs are too long.
+        let fits = LONGEST.checked_div(pauses).unwrap_or(PAUSE);
+        let Within::<0, PAUSE_MOST>(delay_ms) = delay.unwrap_or(Within(PAUSE.min(fits)));
         if pauses * delay_ms > LONGEST {
             let detail = format!(
-                "must be at most {} with this count: the pauses of a burst, one after each {PAUSE_EVERY}, may take {LONGEST} ms in all",
-                LONGEST / pauses
+                "must be at most {fits} with this count: the pauses of a burst, one after each {PAUSE_EVERY}, may take {LONGEST} ms in all"
             );
             return Err(Problem::invalid(vec![FieldError::new("delay_ms", detail)]));
         }
