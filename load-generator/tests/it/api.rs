@@ -160,7 +160,7 @@ async fn one_load_runs_at_a_time_and_a_single_order_beside_it() {
     assert_eq!(service.post("/produce").await.0, 200);
     service.post("/stop").await;
 
-    let asked = json!({"count": 300, "delay_ms": 3000});
+    let asked = json!({"count": 600, "delay_ms": 1000});
     let burst = answer(service.ask(Method::POST, "/burst").json(&asked));
     let beside = async {
         eventually(PATIENCE, "the burst is on its way", async || match service
@@ -185,7 +185,7 @@ async fn one_load_runs_at_a_time_and_a_single_order_beside_it() {
     let ((status, body), ()) = tokio::join!(burst, beside);
     assert_eq!(
         (status, &body["successful"]),
-        (StatusCode::OK, &json!(300)),
+        (StatusCode::OK, &json!(600)),
         "{body}"
     );
     // The right to a load is given back.
@@ -196,7 +196,7 @@ async fn one_load_runs_at_a_time_and_a_single_order_beside_it() {
 #[tokio::test]
 async fn a_burst_that_nobody_waits_for_ends() {
     let (_, service) = service("api_gone", &[]).await;
-    let asked = json!({"count": 300, "delay_ms": 3500});
+    let asked = json!({"count": 600, "delay_ms": 1000});
     let burst = service.ask(Method::POST, "/burst").json(&asked);
     let burst = burst.timeout(std::time::Duration::from_millis(300)).send();
     assert!(burst.await.unwrap_err().is_timeout());
