@@ -10,7 +10,6 @@
 
 mod faults;
 mod groups;
-mod measure;
 mod rig;
 mod tool;
 mod unread;

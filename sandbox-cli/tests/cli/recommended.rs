@@ -34,15 +34,11 @@ fn recommended(rig: &Rig) -> Vec<String> {
 /// Pastes a command, as a person would at the root of the repository.
 fn paste(rig: &Rig, command: &str) {
     let pasted = command.replace("./sandbox", env!("CARGO_BIN_EXE_sandbox"));
-    let mut bash = rig.command(&[]);
-    let environment: Vec<_> = bash
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
-    bash = Command::new("bash");
-    let output = bash
+    let of_stack = rig.command(&[]);
+    let environment = of_stack.get_envs();
+    let output = Command::new("bash")
         .args(["-eu", "-o", "pipefail", "-c", &pasted])
-        .envs(environment)
+        .envs(environment.filter_map(|(name, value)| Some((name, value?))))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .unwrap();
