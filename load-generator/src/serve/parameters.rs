@@ -55,7 +55,8 @@ struct Switch(bool);
 
 impl Burst {
     fn read(mut fields: Fields) -> Result<Self, Problem> {
-        const LONGEST: u64 = HAND_OVER.as_millis() as u64;
+        // The rest of the time is for the orders themselves, and for pauses that end a little late.
+        const LONGEST: u64 = HAND_OVER.as_millis() as u64 * 3 / 4;
         let count = fields.take_if_given("count");
         let delay = fields.take_if_given("delay_ms");
         let (count, delay) = fields.finish(Some((count, delay)))?;

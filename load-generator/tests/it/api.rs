@@ -239,7 +239,7 @@ async fn a_wrong_number_is_answered_with_its_field_and_its_bound() {
     wrong.push((
         text("/burst", pauses),
         "delay_ms",
-        "at most 8 with this count",
+        "at most 6 with this count",
     ));
     for (path, bound) in [
         ("/produce/batch", "is missing"),
