@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 /// Each crate of the workspace, and the crates of the workspace it may use. A service never uses a service.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("shared-events", &[]),
-    ("service-kit", &[]),
+    ("service-kit", &["shared-events"]),
     ("messaging", &["shared-events", "service-kit"]),
     (
         "order-service",
@@ -67,6 +67,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("rdkafka", &["messaging"]),
     ("sqlx", &["messaging", "order-service", "inventory-service"]),
     ("kafka-protocol", &["cluster-reader"]),
+    ("opentelemetry_sdk", &["service-kit"]),
     ("testcontainers", &["test-stack"]),
 ];
 

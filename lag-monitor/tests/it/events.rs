@@ -1,24 +1,38 @@
 //! The stream of what happens.
 
-use reqwest::Response;
 use shared_events::Topic;
 use test_stack::eventually;
 use tokio::time::timeout;
 
 use crate::support::{DEADLINE, Lab};
 
-/// Reads on until the stream has said this.
-async fn until_it_says(stream: &mut Response, words: &str) -> String {
-    let mut said = String::new();
-    let read = async {
-        while !said.contains(words) {
-            let chunk = stream.chunk().await.unwrap().expect("the stream ended");
-            said.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
-    };
-    let read = timeout(DEADLINE, read).await;
-    assert!(read.is_ok(), "never {words:?} in {said}");
-    said
+/// What a stream has said and nobody has looked at yet: several events may come in one piece, and one in several.
+struct Listener {
+    stream: reqwest::Response,
+    unread: Vec<u8>,
+}
+
+impl Listener {
+    /// Reads on until the stream has said this; what came after it is kept for the next look.
+    async fn until_it_says(&mut self, words: &str) {
+        let read = async {
+            loop {
+                let said = self
+                    .unread
+                    .windows(words.len())
+                    .position(|said| said == words.as_bytes());
+                if let Some(at) = said {
+                    self.unread.drain(..at + words.len());
+                    return;
+                }
+                let chunk = self.stream.chunk().await.unwrap();
+                self.unread.extend(chunk.expect("the stream ended"));
+            }
+        };
+        let read = timeout(DEADLINE, read).await;
+        let unread = String::from_utf8_lossy(&self.unread);
+        assert!(read.is_ok(), "never {words:?} in {unread}");
+    }
 }
 
 #[tokio::test]
@@ -27,20 +41,27 @@ async fn each_poll_and_each_alert_is_told_as_it_happens_until_the_monitor_stops(
     lab.publish(Topic::Payments, 0, 3).await;
     lab.commit("watched", Topic::Payments, 0, 3).await;
     let group = lab.name("watched");
-    let mut stream = lab.stream().await;
+    let stream = lab.stream().await;
     assert_eq!(stream.status(), 200);
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
-    until_it_says(&mut stream, &format!("\"group_id\":\"{group}\"")).await;
+    let mut listener = Listener {
+        stream,
+        unread: Vec::new(),
+    };
+    listener
+        .until_it_says(&format!("\"group_id\":\"{group}\""))
+        .await;
     lab.publish(Topic::Payments, 0, 4).await;
-    let said = until_it_says(&mut stream, "4 records wait and the group has no member").await;
-    assert!(
-        said.contains("event: state") || said.contains("event: alert"),
-        "{said}"
-    );
-    until_it_says(&mut stream, "event: alert").await;
+    // The poll that tells the alert may have come between the four.
+    for told in ["event: alert", "the group has no member", "event: state"] {
+        listener.until_it_says(told).await;
+    }
+    listener
+        .until_it_says("4 records wait and the group has no member")
+        .await;
     lab.stop().await;
     let rest = timeout(DEADLINE, async {
-        while let Ok(Some(_)) = stream.chunk().await {}
+        while let Ok(Some(_)) = listener.stream.chunk().await {}
     })
     .await;
     assert!(rest.is_ok(), "the stream goes on after the end");
