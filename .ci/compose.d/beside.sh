@@ -26,6 +26,8 @@ other() {
     LAG_MONITOR_POLL_INTERVAL_SECONDS) echo 2 ;;
     LAG_MONITOR_LAG_THRESHOLD_WARNING) echo 10 ;;
     LAG_MONITOR_LAG_THRESHOLD_CRITICAL) echo 50 ;;
+    OTEL_EXPORTER_OTLP_ENDPOINT) echo http://localhost:4318 ;;
+    OTEL_TRACES_SAMPLER_ARG) echo 0.5 ;;
     *_KAFKA_BOOTSTRAP_SERVERS) echo kafka:29092,kafka:29092 ;;
     *_BATCH_MAX) echo 50 ;;
     ORDER_CRASH_AT) echo relay-after-publish:1000000 ;;

@@ -7,6 +7,7 @@ use axum::Router;
 use messaging::database::Database;
 use messaging::{Member, controls};
 use prometheus::Registry;
+use service_kit::trace::Tracer;
 use service_kit::{Component, Readiness, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
@@ -32,6 +33,7 @@ pub struct App {
     member: Member,
     listener: TcpListener,
     router: Router,
+    tracer: Tracer,
     drain: Duration,
 }
 
@@ -39,7 +41,7 @@ impl App {
     /// Checks the settings, listens, and starts the member. Needs neither broker nor database: the member joins its group when
     /// there is one, and a batch that comes before the tables are there comes again.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
-        let member = settings.validate()?;
+        let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;
 
@@ -54,6 +56,8 @@ impl App {
         );
         let reservations = Reservations::new(store, settings.poison_product.0);
         let instance = instance::number(member.kafka.slot).await;
+        let tracer = Tracer::new(&settings.trace, Service::Inventory.name(), instance)?;
+        member.tracer = tracer.clone();
         let member = Member::start(member, instance, reservations, &readiness, &registry)?;
         let router = http::router(database.pool().clone())
             .merge(controls::router(member.controls()))
@@ -64,6 +68,7 @@ impl App {
             member,
             listener,
             router,
+            tracer,
             drain: settings.consumer.drain_timeout,
         })
     }
@@ -83,6 +88,7 @@ impl App {
             server::serve(self.listener, self.router, shutdown, self.drain),
         );
         self.database.close().await;
+        self.tracer.stop().await;
         tables?;
         Ok(member?)
     }

@@ -6,6 +6,7 @@ use clap::Parser;
 use messaging::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need, database};
 use service_kit::HttpSettings;
 use service_kit::settings::WrongSettings;
+use service_kit::trace::TraceSettings;
 use shared_events::{OutOfBounds, ProductId, Service};
 use sqlx::postgres::PgConnectOptions;
 
@@ -52,6 +53,10 @@ pub struct Settings {
     /// What is broken on purpose
     #[command(flatten)]
     pub faults: FaultSettings,
+
+    /// Where traces go
+    #[command(flatten)]
+    pub trace: TraceSettings,
 }
 
 /// A product that fails on purpose, or none.

@@ -23,7 +23,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use service_kit::readiness::Readiness;
-use shared_events::{Envelope, NamePrefix, Service, Topic};
+use shared_events::{Envelope, EventHeaders, NamePrefix, Service, Topic, TraceParent};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -73,6 +73,12 @@ struct Row {
 }
 
 impl Row {
+    /// Where in a trace the order's request was.
+    fn place(&self) -> Option<TraceParent> {
+        let headers = self.headers.iter();
+        EventHeaders::traceparent(headers.map(|(name, value)| (&**name, Some(value.as_bytes()))))
+    }
+
     fn send(
         &self,
         producer: &FutureProducer<Connection>,

@@ -14,6 +14,7 @@ use messaging::{Faults, KafkaSettings, Protection};
 use prometheus::Registry;
 use rig::{DEADLINE, Rig, orders};
 use service_kit::Readiness;
+use service_kit::trace::Tracer;
 use shared_events::{OrderId, Service, Topic};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -61,6 +62,7 @@ impl Outbox {
             database: self.options.clone(),
             kafka,
             faults,
+            tracer: Tracer::default(),
         };
         let relay = Relay::start(settings, &readiness, &registry).unwrap();
         RunningRelay {

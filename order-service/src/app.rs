@@ -13,6 +13,7 @@ use messaging::faults::Protection;
 use messaging::outbox::{Publisher, Relay, RelaySettings};
 use messaging::{Member, MemberSettings, controls};
 use prometheus::Registry;
+use service_kit::trace::Tracer;
 use service_kit::{Component, Readiness, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
@@ -47,6 +48,7 @@ pub struct App {
     readers: Database,
     tables: Component,
     outbox: OutboxCount,
+    tracer: Tracer,
     shutdown: CancellationToken,
     drain: Duration,
 }
@@ -55,7 +57,7 @@ impl App {
     /// Checks the settings, listens, and starts member and relay. Needs neither broker nor database: requests are answered with
     /// 503 until the tables are there, and what is accepted before the broker is there waits in the outbox.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
-        let member = settings.validate()?;
+        let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;
 
@@ -66,6 +68,9 @@ impl App {
         let database = Database::new(settings.database_url.clone(), WRITERS);
         let readers = Database::new(settings.database_url.clone(), READERS);
 
+        let instance = instance::number(member.kafka.slot).await;
+        let tracer = Tracer::new(&settings.trace, Service::Order.name(), instance)?;
+        member.tracer = tracer.clone();
         let relay = Relay::start(relay_settings(&settings, &member), &readiness, &registry)?;
         let telling = if member.faults.keeps(Protection::Outbox) {
             Telling::Outbox(relay.waker())
@@ -82,7 +87,6 @@ impl App {
             metrics.clone(),
         );
         let facts = OrderFacts::new(database.pool().clone());
-        let instance = instance::number(member.kafka.slot).await;
         let member = Member::start(member, instance, facts, &readiness, &registry)?;
 
         let shutdown = CancellationToken::new();
@@ -90,6 +94,7 @@ impl App {
             door,
             pool: readers.pool().clone(),
             metrics: metrics.clone(),
+            tracer: tracer.clone(),
             shutdown: shutdown.clone(),
         };
         let census = Census::new(readers.pool().clone(), metrics.clone());
@@ -115,6 +120,7 @@ impl App {
             readers,
             tables,
             outbox,
+            tracer,
             shutdown,
             drain,
         })
@@ -138,6 +144,7 @@ impl App {
             readers,
             tables,
             outbox,
+            tracer,
             drain,
             ..
         } = self;
@@ -157,7 +164,7 @@ impl App {
         );
         // After the last order, so that what can still be told is.
         relay.stop().await;
-        tokio::join!(database.close(), readers.close());
+        tokio::join!(database.close(), readers.close(), tracer.stop());
         tables?;
         Ok(member?)
     }
@@ -169,6 +176,7 @@ fn relay_settings(settings: &Settings, member: &MemberSettings) -> RelaySettings
         database: settings.database_url.clone(),
         kafka: settings.kafka.clone(),
         faults: member.faults.clone(),
+        tracer: member.tracer.clone(),
     }
 }
 

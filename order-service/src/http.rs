@@ -14,6 +14,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::routing::get;
 use service_kit::Problem;
+use service_kit::trace::Tracer;
 use shared_events::OrderId;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -37,6 +38,8 @@ pub struct Shop {
     pub pool: PgPool,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where spans go.
+    pub tracer: Tracer,
     /// When streams must end.
     pub shutdown: CancellationToken,
 }

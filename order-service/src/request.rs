@@ -98,8 +98,8 @@ pub struct Names {
     pub key: Option<IdempotencyKey>,
     /// The client's name for it, or a new one.
     pub correlation_id: CorrelationId,
-    /// The client's trace, or a new one.
-    pub traceparent: TraceParent,
+    /// The client's place in a trace, if it has one.
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Names {
@@ -116,7 +116,7 @@ impl Names {
         Ok(Self {
             key,
             correlation_id: correlation_id.unwrap_or_else(CorrelationId::random),
-            traceparent: traceparent.unwrap_or_else(TraceParent::random),
+            traceparent,
         })
     }
 }

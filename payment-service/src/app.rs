@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use messaging::{Member, controls};
 use prometheus::Registry;
+use service_kit::trace::Tracer;
 use service_kit::{Readiness, admin, instance, server};
 use shared_events::Service;
 use tokio::net::TcpListener;
@@ -20,13 +21,14 @@ pub struct App {
     member: Member,
     listener: TcpListener,
     router: Router,
+    tracer: Tracer,
     drain: Duration,
 }
 
 impl App {
     /// Checks the settings, listens, and starts the member. Needs no broker: the member joins its group when there is one.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
-        let member = settings.validate()?;
+        let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;
 
@@ -34,12 +36,15 @@ impl App {
         let readiness = Readiness::new(Service::Payment.name());
         let payments = Payments::new(Metrics::new(&registry)?);
         let instance = instance::number(member.kafka.slot).await;
+        let tracer = Tracer::new(&settings.trace, Service::Payment.name(), instance)?;
+        member.tracer = tracer.clone();
         let member = Member::start(member, instance, payments, &readiness, &registry)?;
         let router = admin::router(readiness, registry).merge(controls::router(member.controls()));
         Ok(Self {
             member,
             listener,
             router,
+            tracer,
             drain: settings.consumer.drain_timeout,
         })
     }
@@ -55,6 +60,7 @@ impl App {
             self.member.run(shutdown.clone(), self.drain),
             server::serve(self.listener, self.router, shutdown, self.drain),
         );
+        self.tracer.stop().await;
         Ok(member?)
     }
 }

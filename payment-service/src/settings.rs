@@ -4,6 +4,7 @@ use clap::Parser;
 use messaging::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need};
 use service_kit::HttpSettings;
 use service_kit::settings::WrongSettings;
+use service_kit::trace::TraceSettings;
 use shared_events::Service;
 
 /// Answers each order with a payment or a refusal, and each shortage with a refund.
@@ -29,6 +30,10 @@ pub struct Settings {
     /// What is broken on purpose
     #[command(flatten)]
     pub faults: FaultSettings,
+
+    /// Where traces go
+    #[command(flatten)]
+    pub trace: TraceSettings,
 }
 
 impl Settings {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use local_runtime::database::Server;
 use local_runtime::dist::Sources;
 use messaging::KafkaSettings;
+use service_kit::trace::TraceSettings;
 use shared_events::{NamePrefix, Service};
 
 use crate::database::Database;
@@ -68,6 +69,10 @@ pub struct StackSettings {
     /// Another installation of PostgreSQL: the folder that holds initdb and postgres
     #[arg(long, env = "PG_BIN", value_name = "DIR")]
     pub pg_bin: Option<PathBuf>,
+
+    /// Where the services' traces go
+    #[command(flatten)]
+    pub trace: TraceSettings,
 
     /// This program runs in the network of docker-compose.yml
     #[arg(long, env = "SANDBOX_INSIDE", hide = true, value_parser = clap::builder::FalseyValueParser::new())]

@@ -38,6 +38,14 @@ impl EventHeaders {
         ]
     }
 
+    /// The place in a trace that a record names, also one of which nothing else can be read. Of two the last counts.
+    pub fn traceparent<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ) -> Option<TraceParent> {
+        let named = pairs.into_iter().filter(|(name, _)| *name == TRACEPARENT);
+        str::from_utf8(named.last()?.1?).ok()?.parse().ok()
+    }
+
     /// Reads the headers of a record: the event's type as it is written there, and the rest. Headers of other names are not
     /// ours and are passed over; of two with one name the last counts, as in Kafka's `lastHeader`.
     pub fn from_pairs<'a>(

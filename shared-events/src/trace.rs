@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use crate::{EventId, OutOfBounds};
 
+/// The flag of a trace that is recorded.
+const SAMPLED: u8 = 1;
+
 /// A `traceparent` header of version 00: trace id, span id, flags.
 ///
 /// It is carried through outbox and topics, so that one order is one trace.
@@ -35,6 +38,37 @@ impl TraceParent {
             span_id: id as u64,
             flags: 0,
         }
+    }
+
+    /// A new place in the same trace.
+    pub fn below(self) -> Self {
+        Self {
+            span_id: Self::random().span_id,
+            ..self
+        }
+    }
+
+    /// The same place, its trace being recorded or not.
+    pub fn sampled(self, sampled: bool) -> Self {
+        Self {
+            flags: (self.flags & !SAMPLED) | if sampled { SAMPLED } else { 0 },
+            ..self
+        }
+    }
+
+    /// Whether the trace is recorded.
+    pub fn is_sampled(self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// The trace.
+    pub fn trace_id(self) -> u128 {
+        self.trace_id
+    }
+
+    /// The span that this is the place of.
+    pub fn span_id(self) -> u64 {
+        self.span_id
     }
 
     /// The place of an event in the same trace. A function of the event's id, so that telling an event again gives the same

@@ -15,6 +15,7 @@ use prometheus::Registry;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use service_kit::Readiness;
+use service_kit::trace::Tracer;
 use shared_events::{Envelope, Poison, Service, Topic};
 use test_stack::{eventually, shared};
 use tokio::task::JoinSet;
@@ -128,6 +129,7 @@ impl Lab {
             faults: Faults::default(),
             need: Need::Required,
             clock: Clock::default(),
+            tracer: Tracer::default(),
         };
         Member::start(settings, 1, Idle, &Readiness::new("test"), &Registry::new()).unwrap()
     }

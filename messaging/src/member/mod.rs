@@ -14,6 +14,7 @@ mod plan;
 mod process;
 mod rewind;
 mod simulated;
+pub(crate) mod spans;
 mod standing;
 mod turn;
 pub(crate) mod verdict;
@@ -27,6 +28,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use service_kit::readiness::Readiness;
 use service_kit::settings::WrongSettings;
+use service_kit::trace::Tracer;
 use shared_events::Service;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -61,6 +63,8 @@ pub struct MemberSettings {
     pub need: Need,
     /// How simulated work passes.
     pub clock: Clock,
+    /// Where spans go.
+    pub tracer: Tracer,
 }
 
 impl MemberSettings {
@@ -91,6 +95,7 @@ impl MemberSettings {
                 .map_err(|wrong| WrongSettings(wrong.to_string()))?,
             need,
             clock: Clock::default(),
+            tracer: Tracer::default(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! From a batch to its settlement.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::Utc;
 use rdkafka::Offset;
@@ -15,6 +15,7 @@ use crate::handler::{Failure, Handler};
 use crate::member::assignment::Partition;
 use crate::member::batch::{Batch, Collected, Offsets};
 use crate::member::plan::{Kind, Place, Plan, plan};
+use crate::member::spans::BatchSpans;
 use crate::member::standing::Loop;
 use crate::member::verdict::{Skipped, Verdict, apply};
 use crate::settle::{DeadLetter, Settlement, Unsettled};
@@ -38,8 +39,27 @@ pub(super) struct Done {
 }
 
 impl<H: Handler> Loop<H> {
-    /// Has the effect of a batch, then settles it. An error leaves everything unsettled.
-    pub(super) fn process(&mut self, mut batch: Batch<'_, H::Work>) -> Result<Done, Failed> {
+    /// Has the effect of a batch that was taken then, and settles it. An error leaves everything unsettled.
+    pub(super) fn process(
+        &mut self,
+        batch: Batch<'_, H::Work>,
+        taken: SystemTime,
+    ) -> Result<Done, Failed> {
+        let reader = (self.settings.service, self.group.as_str());
+        let mut spans = BatchSpans::of(&self.settings.tracer, reader, &batch, taken);
+        let done = self.settle_effect(batch, &mut spans);
+        if let (Some(spans), Err(failed)) = (spans, &done) {
+            spans.failed(failed);
+        }
+        done
+    }
+
+    /// Takes the spans when it has recorded them.
+    fn settle_effect(
+        &mut self,
+        mut batch: Batch<'_, H::Work>,
+        spans: &mut Option<BatchSpans>,
+    ) -> Result<Done, Failed> {
         let started = Instant::now();
         let (plan, events) = self.apply(&mut batch)?;
         self.settings.faults.pass(CrashPoint::EffectCommitted);
@@ -62,7 +82,11 @@ impl<H: Handler> Loop<H> {
                     .map(|(partition, offset)| (*partition, Offset::Offset(*offset))),
             ),
         };
+        let settling = SystemTime::now();
         self.settler.settle(&self.consumer, &settlement)?;
+        if let Some(spans) = spans.take() {
+            spans.settled(&batch, &events, settling);
+        }
 
         let records = self.count(&batch);
         self.settled.extend(offsets);
@@ -204,7 +228,7 @@ impl<W> Collected<'_, W> {
         }
     }
 
-    fn poison(&self) -> Option<&Poison> {
+    pub(super) fn poison(&self) -> Option<&Poison> {
         match &self.verdict {
             Verdict::Poison(poison) => Some(poison),
             Verdict::Work(_) | Verdict::NotForUs(_) => None,

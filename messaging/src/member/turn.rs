@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::consumer::Consumer;
 use shared_events::Topic;
@@ -46,12 +46,12 @@ impl<H: Handler> Loop<H> {
         } else {
             self.settings.faults.pass(CrashPoint::BatchCollected);
             self.controls.applied(&wanted);
-            let taken = Instant::now();
+            let (taken, at) = (Instant::now(), SystemTime::now());
             if !self.simulate_work(&batch, wanted.processing_time_ms) {
                 return Ok(());
             }
             let starts = batch.starts();
-            match self.process(batch) {
+            match self.process(batch, at) {
                 Ok(done) => self.go_on(done, taken.elapsed())?,
                 Err(failed) => self.come_again(starts, failed)?,
             }
@@ -170,7 +170,7 @@ impl<H: Handler> Loop<H> {
 }
 
 /// An error with all its causes, in one line.
-struct Chain<'e>(&'e dyn std::error::Error);
+pub(super) struct Chain<'e>(pub(super) &'e dyn std::error::Error);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,7 +33,7 @@ pub(crate) enum Skipped {
 
 /// The record's headers, as the decoders of events and dead letters take them. rdkafka panics on a name that is not UTF-8, and
 /// has no other way to look at it.
-fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Result<Vec<Header<'m>>, Poison> {
+pub(super) fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Result<Vec<Header<'m>>, Poison> {
     let Some(headers) = message.headers() else {
         return Ok(Vec::new());
     };

@@ -1,12 +1,13 @@
 //! The relay: from the outbox into Kafka.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::{IntCounter, IntGauge, Registry};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer};
 use service_kit::readiness::Readiness;
+use service_kit::trace::Tracer;
 use shared_events::Service;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Row;
 use crate::client::{self, Connection, Need};
 use crate::faults::{CrashPoint, Faults, Protection};
+use crate::member::spans::send_span;
 use crate::send::delivered;
 use crate::settings::KafkaSettings;
 
@@ -47,6 +49,8 @@ pub struct RelaySettings {
     pub kafka: KafkaSettings,
     /// What is broken on purpose.
     pub faults: Faults,
+    /// Where spans go.
+    pub tracer: Tracer,
 }
 
 /// Wakes the relay when there is something new. Clones wake the same one.
@@ -251,6 +255,7 @@ impl Run {
         rows: &[Row],
     ) -> (Vec<i64>, Option<KafkaError>) {
         let prefix = &self.settings.kafka.name_prefix;
+        let started = SystemTime::now();
         // All are handed over, in order, before the first answer is waited for.
         let sent: Vec<_> = rows.iter().map(|row| row.send(producer, prefix)).collect();
         let mut failure = None;
@@ -261,11 +266,21 @@ impl Run {
                 Err(error) => Err(error),
             };
             match result {
-                Ok(()) => acknowledged.push(row.id),
+                Ok(()) => {
+                    acknowledged.push(row.id);
+                    self.trace(row, started);
+                }
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
         (acknowledged, failure)
+    }
+
+    fn trace(&self, row: &Row, started: SystemTime) {
+        let tracer = &self.settings.tracer;
+        if let Some(place) = row.place().filter(|place| tracer.records(*place)) {
+            tracer.end(send_span(&row.topic, place.below(), place, started));
+        }
     }
 }
 

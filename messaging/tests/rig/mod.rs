@@ -25,6 +25,7 @@ use messaging::{
 };
 use prometheus::Registry;
 use service_kit::Readiness;
+use service_kit::trace::Tracer;
 use shared_events::{
     Amount, CorrelationId, CustomerId, Decoded, Envelope, Event, NamePrefix, OrderCreated, OrderId,
     PaymentId, PaymentSucceeded, Poison, PoisonClass, ProductId, Quantity, Service, Topic,
@@ -89,6 +90,7 @@ impl Rig {
             faults: Faults::default(),
             need: Need::Required,
             clock: Clock::default(),
+            tracer: Tracer::default(),
         }
     }
 

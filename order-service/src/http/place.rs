@@ -1,5 +1,7 @@
 //! `POST /orders`
 
+use std::time::SystemTime;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
@@ -9,6 +11,7 @@ use serde::Serialize;
 use service_kit::Problem;
 use service_kit::body::Fields;
 use service_kit::problem::FieldError;
+use service_kit::trace::{Span, SpanKind};
 use shared_events::{CorrelationId, OrderId};
 
 use super::{RETRY_AFTER, Shop};
@@ -63,10 +66,10 @@ async fn answered(shop: &Shop, order: NewOrder, names: Names) -> Response {
         correlation_id,
         traceparent,
     } = names;
-    let answer = shop
-        .door
-        .enter(order, key, correlation_id, traceparent)
-        .await;
+    let (place, started) = (shop.tracer.enter(traceparent), SystemTime::now());
+    let answer = shop.door.enter(order, key, correlation_id, place).await;
+    let span = Span::new("POST /orders", SpanKind::Server, place, started).part_of(traceparent);
+    shop.tracer.end(told(span, &answer));
     let unavailable = |detail| Problem::unavailable(detail, RETRY_AFTER).into_response();
     let (outcome, response) = match answer {
         Ok(Answer::Accepted(accepted)) => {
@@ -97,6 +100,22 @@ async fn answered(shop: &Shop, order: NewOrder, names: Names) -> Response {
     };
     shop.metrics.request(outcome);
     response
+}
+
+/// What a request's span says of its answer. An order given before has its own trace, to which this one is of no interest.
+fn told(span: Span, answer: &Result<Answer, Refusal>) -> Span {
+    let span = span
+        .attribute("http.request.method", "POST")
+        .attribute("http.route", "/orders");
+    match answer {
+        Ok(Answer::Accepted(accepted) | Answer::Repeated(accepted)) => span
+            .attribute("http.response.status_code", 202)
+            .attribute("order.id", accepted.order_id.to_string()),
+        Ok(Answer::KeyReused) => span.attribute("http.response.status_code", 422),
+        Err(refusal) => span
+            .attribute("http.response.status_code", 503)
+            .failed(Some(format!("{refusal:?}"))),
+    }
 }
 
 fn key_reused() -> Problem {

@@ -161,6 +161,12 @@ pub fn environment(
     if workload == Workload::LoadGenerator {
         variables.insert("ORDER_URL".to_owned(), sandbox.url(Service::Order, 1)?);
     }
+    let trace = &sandbox.settings().trace;
+    if let (Some(_), Some(receiver)) = (workload.service(), &trace.otel_exporter_otlp_endpoint) {
+        let ratio = trace.otel_traces_sampler_arg.to_string();
+        variables.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), receiver.clone());
+        variables.insert("OTEL_TRACES_SAMPLER_ARG".to_owned(), ratio);
+    }
     variables.extend(changed.clone());
     Ok(variables)
 }
