@@ -17,7 +17,7 @@ use shared_events::TraceParent;
 
 use super::Span;
 
-/// Most spans that wait to be exported, about 8 MB: a second of a service under full load, recorded as a whole.
+/// Most spans that wait to be exported, about 16 MB: a second of a service under full load of which everything is recorded.
 const QUEUE: usize = 16_384;
 
 /// Spans of one request.
