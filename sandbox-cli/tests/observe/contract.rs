@@ -142,6 +142,8 @@ fn all_answered<T>(
     mut ask: impl FnMut(&T) -> Result<(), String>,
     say: impl Fn(&T) -> String,
 ) {
+    // First of all the stack must be there.
+    LazyLock::force(&OBSERVED);
     let deadline = Instant::now() + WITHIN;
     assert!(!open.is_empty(), "nothing is asked");
     loop {

@@ -85,10 +85,7 @@ fn every_panel_says_what_it_shows_in_which_unit_and_from_when_on_it_is_bad() {
             "{place}: {}",
             description.len()
         );
-        assert!(
-            description.contains("normal") || description.contains("rest"),
-            "{place}"
-        );
+        assert!(description.contains("normal"), "{place}");
         let field = &panel["fieldConfig"]["defaults"];
         assert!(!field["unit"].as_str().unwrap().is_empty(), "{place}");
         let steps = field["thresholds"]["steps"].as_array().unwrap();
