@@ -1,9 +1,10 @@
 //! The alert rules, and their cases for promtool.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use crate::prometheus::program;
-use crate::{checkout, is_scenario, text};
+use crate::{checkout, dashboard, is_scenario, text};
 
 /// Each rule by name, with the lines that belong to it.
 fn rules() -> BTreeMap<String, String> {
@@ -45,12 +46,7 @@ fn every_rule_has_a_case_that_fires_and_one_that_must_not() {
 #[test]
 fn every_rule_says_how_bad_it_is_what_to_do_and_which_scenario_shows_it() {
     for (name, lines) in rules() {
-        let value = |key: &str| {
-            let mut lines = lines.lines().map(str::trim);
-            let line = lines.find_map(|line| line.strip_prefix(&format!("{key}: ")));
-            line.unwrap_or_else(|| panic!("{name} has no {key}"))
-                .to_owned()
-        };
+        let value = |key: &str| value(&name, &lines, key);
         let severity = value("severity");
         assert!(
             ["critical", "warning"].contains(&severity.as_str()),
@@ -79,4 +75,60 @@ fn promtool_finds_the_rules_well_formed() {
 #[test]
 fn the_rules_fire_and_rest_as_their_cases_say() {
     promtool(["test", "rules"], "prometheus/alerts.test.yml");
+}
+
+#[test]
+fn the_documentation_has_a_line_for_every_rule_and_the_scenario_of_each_names_it() {
+    let documentation = text("docs/observability.md");
+    for (name, lines) in rules() {
+        let scenario = value(&name, &lines, "scenario");
+        let line = format!("| `{name}` |");
+        let documented = documentation.lines().find(|one| one.starts_with(&line));
+        let link = format!("[{scenario}](../scenarios/{scenario}/README.md)");
+        assert!(documented.unwrap_or_default().contains(&link), "{name}");
+        let readme = text(&format!("scenarios/{scenario}/README.md"));
+        assert!(
+            where_to_look(&readme).contains(&format!("`{name}`")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_scenario_says_where_to_look_and_the_panels_it_names_are_there() {
+    let boards = dashboard::all();
+    let everything = boards.iter().flat_map(|board| board.everything());
+    let titles: Vec<&str> = everything
+        .map(|one| one["title"].as_str().unwrap())
+        .collect();
+    for folder in fs::read_dir(checkout("scenarios")).unwrap() {
+        let file = folder.unwrap().path().join("README.md");
+        let readme = fs::read_to_string(&file).unwrap();
+        let named = where_to_look(&readme);
+        assert!(named.contains("dashboard *"), "{}", file.display());
+        for title in named.split('"').skip(1).step_by(2) {
+            assert!(
+                titles.contains(&title),
+                "{}: no panel {title}",
+                file.display()
+            );
+        }
+    }
+}
+
+/// The paragraph of a scenario that says where it can be seen, on one line.
+fn where_to_look(readme: &str) -> String {
+    let paragraph = readme
+        .split("\n\n")
+        .find(|one| one.starts_with("**Where to look**"));
+    paragraph.unwrap_or_default().replace('\n', " ")
+}
+
+/// What stands behind a key of a rule.
+fn value(rule: &str, lines: &str, key: &str) -> String {
+    let mut lines = lines.lines().map(str::trim);
+    let found = lines.find_map(|line| line.strip_prefix(&format!("{key}: ")));
+    found
+        .unwrap_or_else(|| panic!("{rule} has no {key}"))
+        .to_owned()
 }
