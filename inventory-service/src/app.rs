@@ -7,7 +7,7 @@ use axum::Router;
 use messaging::database::Database;
 use messaging::{Member, controls};
 use prometheus::Registry;
-use service_kit::{Component, Readiness, admin, instance, server};
+use service_kit::{Component, Readiness, Requests, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
@@ -32,6 +32,7 @@ pub struct App {
     member: Member,
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     drain: Duration,
 }
 
@@ -46,6 +47,8 @@ impl App {
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Inventory.name());
         let database = Database::new(settings.database_url, SESSIONS);
+        database.count_in(&registry, "shared")?;
+        let requests = Requests::new(&registry)?;
         let tables = readiness.component("database");
         let store = Store::new(
             database.pool().clone(),
@@ -64,6 +67,7 @@ impl App {
             member,
             listener,
             router,
+            requests,
             drain: settings.consumer.drain_timeout,
         })
     }
@@ -80,7 +84,13 @@ impl App {
             self.database
                 .watch(&MIGRATIONS, self.tables, shutdown.clone()),
             self.member.run(shutdown.clone(), self.drain),
-            server::serve(self.listener, self.router, shutdown, self.drain),
+            server::serve(
+                self.listener,
+                self.router,
+                self.requests,
+                shutdown,
+                self.drain
+            ),
         );
         self.database.close().await;
         tables?;

@@ -13,7 +13,7 @@ use messaging::faults::Protection;
 use messaging::outbox::{Publisher, Relay, RelaySettings};
 use messaging::{Member, MemberSettings, controls};
 use prometheus::Registry;
-use service_kit::{Component, Readiness, admin, instance, server};
+use service_kit::{Component, Readiness, Requests, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
@@ -40,6 +40,7 @@ pub const READERS: u32 = 2;
 pub struct App {
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     acceptor: Acceptor,
     member: Member,
     relay: Relay,
@@ -65,6 +66,9 @@ impl App {
         let metrics = Metrics::new(&registry)?;
         let database = Database::new(settings.database_url.clone(), WRITERS);
         let readers = Database::new(settings.database_url.clone(), READERS);
+        database.count_in(&registry, "writers")?;
+        readers.count_in(&registry, "readers")?;
+        let requests = Requests::new(&registry)?;
 
         let relay = Relay::start(relay_settings(&settings, &member), &readiness, &registry)?;
         let telling = if member.faults.keeps(Protection::Outbox) {
@@ -81,7 +85,7 @@ impl App {
             member.faults.clone(),
             metrics.clone(),
         );
-        let facts = OrderFacts::new(database.pool().clone());
+        let facts = OrderFacts::new(database.pool().clone(), metrics.clone());
         let instance = instance::number(member.kafka.slot).await;
         let member = Member::start(member, instance, facts, &readiness, &registry)?;
 
@@ -108,6 +112,7 @@ impl App {
         Ok(Self {
             listener,
             router,
+            requests,
             acceptor,
             member,
             relay,
@@ -131,6 +136,7 @@ impl App {
         let Self {
             listener,
             router,
+            requests,
             acceptor,
             member,
             relay,
@@ -147,7 +153,7 @@ impl App {
             member.run(shutdown.clone(), drain),
             // It ends with the last request, whose end serve() waits for.
             acceptor.run(),
-            server::serve(listener, router, shutdown.clone(), drain),
+            server::serve(listener, router, requests, shutdown.clone(), drain),
             shutdown.run_until_cancelled(outbox.run()),
             shutdown.run_until_cancelled(upkeep::purge_keys(readers.pool().clone())),
             async {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use messaging::{Member, controls};
 use prometheus::Registry;
-use service_kit::{Readiness, admin, instance, server};
+use service_kit::{Readiness, Requests, admin, instance, server};
 use shared_events::Service;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ pub struct App {
     member: Member,
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     drain: Duration,
 }
 
@@ -32,6 +33,7 @@ impl App {
 
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Payment.name());
+        let requests = Requests::new(&registry)?;
         let payments = Payments::new(Metrics::new(&registry)?);
         let instance = instance::number(member.kafka.slot).await;
         let member = Member::start(member, instance, payments, &readiness, &registry)?;
@@ -40,6 +42,7 @@ impl App {
             member,
             listener,
             router,
+            requests,
             drain: settings.consumer.drain_timeout,
         })
     }
@@ -53,7 +56,13 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (member, ()) = tokio::join!(
             self.member.run(shutdown.clone(), self.drain),
-            server::serve(self.listener, self.router, shutdown, self.drain),
+            server::serve(
+                self.listener,
+                self.router,
+                self.requests,
+                shutdown,
+                self.drain
+            ),
         );
         Ok(member?)
     }
