@@ -7,7 +7,9 @@ postgres POSTGRES_PORT 5432
 order-service ORDER_PORT 3000
 payment-service PAYMENT_PORT 3002
 load-generator LOAD_GENERATOR_PORT 8000
-lag-monitor LAG_MONITOR_PORT 8010'
+lag-monitor LAG_MONITOR_PORT 8010
+prometheus PROMETHEUS_PORT 9090
+grafana GRAFANA_PORT 3001'
 
 # Least memory of the engine: the broker takes 0.5 GB, all else together about as much.
 memory_needed=1500000000
@@ -111,10 +113,10 @@ disk_finding() {
 
 container_findings() {
   mkdir -p "$state"
-  for service in kafka postgres kafka-setup $services; do
+  for service in $backends kafka-setup $services; do
     containers "$service" | while read -r number id status; do
       name=$service.$number
-      case $service in kafka | postgres | kafka-setup) name=$service ;; esac
+      if is_single "$service"; then name=$service; fi
       container_finding "$name" "$id" "$status"
     done
   done >"$state/findings"

@@ -95,7 +95,7 @@ containers() {
     sed -n 's/^False //p' | sort -n
 }
 
-# Those of a target (SERVICE[.n], kafka, postgres) in one of the given states, as ids.
+# Those of a target (SERVICE[.n], kafka, postgres, prometheus, grafana) in one of the given states, as ids.
 ids() {
   parse_target "$1"
   shift
@@ -113,8 +113,8 @@ parse_target() {
   case $1 in *.*) slot=${1#*.} ;; esac
   case $service in
     order-service | payment-service | inventory-service | load-generator | lag-monitor) ;;
-    kafka | postgres) [ -z "$slot" ] || wrong "$1: there is one $service" ;;
-    *) wrong "$1: must be order-service, payment-service, inventory-service, load-generator or lag-monitor, optionally with .slot, or kafka or postgres" ;;
+    kafka | postgres | prometheus | grafana) [ -z "$slot" ] || wrong "$1: there is one $service" ;;
+    *) wrong "$1: must be order-service, payment-service, inventory-service, load-generator or lag-monitor, optionally with .slot, or kafka, postgres, prometheus or grafana" ;;
   esac
   case $slot in
     '' | [1-9]) ;;
@@ -129,6 +129,9 @@ parse_service() {
   esac
 }
 
+# Whether it is called by its name alone: there is one of it, here as on the local way.
+is_single() { case $1 in kafka | postgres | prometheus | grafana | kafka-setup) true ;; *) false ;; esac }
+
 # The port a service listens on in its container.
 inner_port() {
   case $1 in
@@ -139,6 +142,8 @@ inner_port() {
     lag-monitor) echo 8010 ;;
     kafka) echo 9092 ;;
     postgres) echo 5432 ;;
+    prometheus) echo 9090 ;;
+    grafana) echo 3000 ;;
   esac
 }
 

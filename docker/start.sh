@@ -16,7 +16,7 @@ verb_up() {
   if [ "$build" = yes ] && wants_ours; then build; fi
   [ "$build" = yes ] || require_images
   if [ -z "$targets" ]; then
-    wake $services kafka postgres
+    wake $services $backends
     up_containers up -d --no-build --scale "inventory-service=$(count inventory-service)"
   else
     # shellcheck disable=SC2086  # one word a target
@@ -93,7 +93,7 @@ await_ready() {
   [ $# -gt 0 ] || set -- $services
   awaited=
   for service in "$@"; do
-    case $service in kafka | postgres) await_backend "$service"; continue ;; esac
+    if is_single "$service"; then await_backend "$service"; continue; fi
     if [ -n "$(ids "$service" running restarting)" ]; then awaited="$awaited $service"; fi
   done
   [ -n "$awaited" ] || return 0
@@ -115,6 +115,8 @@ show_addresses() {
       printf '%-22s postgres://%s:%s@%s/%s_db\n' "PostgreSQL ${role}_db" $role $role "$(published "$id" 5432)" $role
     done
   done
+  for id in $(ids prometheus running); do printf '%-22s http://%s\n' Prometheus "$(published "$id" 9090)"; done
+  for id in $(ids grafana running); do printf '%-22s http://%s\n' Grafana "$(published "$id" 3000)"; done
 }
 
 verb_down() {
@@ -124,7 +126,7 @@ verb_down() {
     *) wrong "down takes --reset or nothing" ;;
   esac
   # shellcheck disable=SC2086  # nothing, or one word
-  quietly --profile tools down --remove-orphans $volumes
+  quietly --profile tools --profile k6 --profile tracing down --remove-orphans $volumes
   forget_settings
 }
 
@@ -136,7 +138,7 @@ verb_reset() {
   for service in $services; do
     if [ -n "$(ids "$service" running restarting paused)" ]; then ran="$ran $service=$(count "$service")"; fi
   done
-  wake $services kafka postgres
+  wake $services $backends
   # shellcheck disable=SC2086  # one word a service
   quietly rm -sf $services
   forget_settings
@@ -145,9 +147,21 @@ verb_reset() {
   await_backend postgres
   quietly exec -T postgres psql --username postgres --quiet --set ON_ERROR_STOP=1 --file /docker-entrypoint-initdb.d/databases.sql
   inside reset-data >/dev/null
+  empty_prometheus
   for one in $ran; do up_containers up -d --no-build --no-deps --scale "$one" "${one%=*}"; done
   await_ready
   echo "empty again after $(($(date +%s) - began)) s; running:${ran:- broker and database}"
+}
+
+# What it measured is in a volume, which can be removed when no container has it.
+empty_prometheus() {
+  id=$(containers prometheus | cut -d ' ' -f 2)
+  [ -n "$id" ] || return 0
+  ran=$(ids prometheus running restarting)
+  volume=$(docker inspect --format '{{range .Mounts}}{{if eq .Destination "/prometheus"}}{{.Name}}{{end}}{{end}}' "$id")
+  quietly rm -sf prometheus
+  said=$(docker volume rm "$volume" 2>&1) || fail "$(meaning "$said")"
+  if [ -n "$ran" ]; then up_containers up -d --no-build --no-deps prometheus; fi
 }
 
 # Until the broker or the database answers. One that ends again and again will not.
@@ -221,7 +235,7 @@ verb_restart() {
 
 verb_fetch() {
   [ $# -eq 0 ] || wrong "fetch takes nothing"
-  for image in apache/kafka postgres; do
+  for image in apache/kafka postgres prom/prometheus grafana/grafana; do
     image=$(sed -n "s|^ *image: \($image:.*\)|\1|p" docker-compose.yml)
     docker image inspect "$image" >/dev/null 2>&1 && continue
     say "pulling $image"

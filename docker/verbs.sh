@@ -14,6 +14,8 @@
 . "$root/docker/look.sh"
 
 services="order-service payment-service inventory-service load-generator lag-monitor"
+# What others made, each in one container.
+backends="kafka postgres prometheus grafana"
 
 # How long a stack may take from its containers' start until all is ready. Measured: 13 s on two cores.
 ready_limit=180s
@@ -56,7 +58,7 @@ usage() {
 
   start, look, stop   up [SERVICE…] [--offline] [--no-build] [--no-wait], status, url SERVICE, logs [-f], doctor, down [--reset]
   begin anew          reset
-  break               kill [-9], pause, continue with SERVICE[.slot], kafka or postgres
+  break               kill [-9], pause, continue with SERVICE[.slot], kafka, postgres, prometheus or grafana
   change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME],
                       consumer slow|fast|pause|resume|set|clear SERVICE, topics create|grow|delete TOPIC
   ask                 order …, lag [-w], rate GROUP, wait …, expect …, dlq list|show|replay, consumer show,
@@ -72,17 +74,17 @@ END
 verb_kill() {
   how=stop
   case ${1:-} in -9 | --now) how=kill; shift ;; esac
-  [ $# -gt 0 ] || wrong "kill whom? SERVICE[.slot], kafka or postgres"
+  [ $# -gt 0 ] || wrong "kill whom? SERVICE[.slot], kafka, postgres, prometheus or grafana"
   each "$how" "is dead: ./sandbox up % starts it again" "running restarting paused" "$@"
 }
 
 verb_pause() {
-  [ $# -gt 0 ] || wrong "pause whom? SERVICE[.slot], kafka or postgres"
+  [ $# -gt 0 ] || wrong "pause whom? SERVICE[.slot], kafka, postgres, prometheus or grafana"
   each pause "is paused: ./sandbox continue %" running "$@"
 }
 
 verb_continue() {
-  [ $# -gt 0 ] || wrong "continue whom? SERVICE[.slot], kafka or postgres"
+  [ $# -gt 0 ] || wrong "continue whom? SERVICE[.slot], kafka, postgres, prometheus or grafana"
   each unpause "goes on" paused "$@"
 }
 
@@ -99,7 +101,7 @@ each() {
     for id in $found; do
       said=$(docker "$command" "$id" 2>&1) || fail "$(meaning "$said")"
       name=$service.$(docker inspect --format '{{index .Config.Labels "com.docker.compose.container-number"}}' "$id")
-      case $service in kafka | postgres) name=$service ;; esac
+      if is_single "$service"; then name=$service; fi
       echo "$name $(echo "$message" | sed "s/%/$name/")"
     done
   done

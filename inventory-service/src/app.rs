@@ -8,7 +8,7 @@ use messaging::database::Database;
 use messaging::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Component, Readiness, admin, instance, server};
+use service_kit::{Component, Readiness, Requests, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
@@ -33,6 +33,7 @@ pub struct App {
     member: Member,
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     tracer: Tracer,
     drain: Duration,
 }
@@ -48,6 +49,8 @@ impl App {
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Inventory.name());
         let database = Database::new(settings.database_url, SESSIONS);
+        database.count_in(&registry, "shared")?;
+        let requests = Requests::new(&registry)?;
         let tables = readiness.component("database");
         let store = Store::new(
             database.pool().clone(),
@@ -68,6 +71,7 @@ impl App {
             member,
             listener,
             router,
+            requests,
             tracer,
             drain: settings.consumer.drain_timeout,
         })
@@ -85,7 +89,13 @@ impl App {
             self.database
                 .watch(&MIGRATIONS, self.tables, shutdown.clone()),
             self.member.run(shutdown.clone(), self.drain),
-            server::serve(self.listener, self.router, shutdown, self.drain),
+            server::serve(
+                self.listener,
+                self.router,
+                self.requests,
+                shutdown,
+                self.drain
+            ),
         );
         self.database.close().await;
         self.tracer.stop().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use cluster_reader::{ClusterReader, ReaderSettings};
 use prometheus::Registry;
-use service_kit::{Component, Readiness, admin, server};
+use service_kit::{Component, Readiness, Requests, admin, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,7 @@ pub struct App {
     cluster: Component,
     readiness: Readiness,
     registry: Registry,
+    requests: Requests,
     settings: Settings,
     listener: TcpListener,
 }
@@ -37,6 +38,7 @@ impl App {
         let listener = server::bind(address).await?;
 
         let registry = Registry::new();
+        let requests = Requests::new(&registry)?;
         let readiness = Readiness::new(NAME);
         let cluster = readiness.component("kafka");
         let watch = Watch::new(Rules {
@@ -57,6 +59,7 @@ impl App {
             cluster,
             readiness,
             registry,
+            requests,
             settings,
             listener,
         })
@@ -81,7 +84,7 @@ impl App {
                 self.cluster,
                 shutdown.clone()
             ),
-            server::serve(self.listener, router, shutdown, DRAIN),
+            server::serve(self.listener, router, self.requests, shutdown, DRAIN),
         );
         Ok(())
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::bulk::{Acks, BulkSettings, Compression, MOST_IN_FLIGHT};
 pub use crate::connection::{Connection, Need};
+pub use crate::metrics::client::Counted;
 use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};
 
 /// A transaction may stay open this long, milliseconds. Below the session time-out: a dead member's partitions stand still
@@ -30,6 +31,7 @@ fn base(kafka: &KafkaSettings, client_id: &str) -> ClientConfig {
         .set("topic.metadata.refresh.interval.ms", "5000")
         // After an outage be back within a second, not within ten.
         .set("reconnect.backoff.max.ms", "1000")
+        // Whether a broker is reached, and the figures of `metrics::client`. A document takes half a millisecond or less.
         .set("statistics.interval.ms", "5000")
         .set("allow.auto.create.topics", "false")
         .set("log.connection.close", "false");

@@ -3,11 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus::Registry;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use service_kit::readiness::Component;
+
+use crate::metrics::client::{ClientMetrics, Counted};
 
 /// What a Kafka client says about itself: its log goes to ours, and whether a broker can be reached goes to readiness.
 #[derive(Clone)]
@@ -17,6 +20,7 @@ pub struct Connection {
     away: Arc<AtomicBool>,
     /// Why a broker could not be reached, last.
     why: Arc<Mutex<String>>,
+    figures: Option<ClientMetrics>,
 }
 
 /// What a service is without Kafka.
@@ -47,7 +51,15 @@ impl Connection {
             need,
             away: Arc::new(AtomicBool::new(true)),
             why: Arc::default(),
+            figures: None,
         }
+    }
+
+    /// The same, of a client whose requests, bytes and batches are counted. One of a kind in a registry at a time: who takes its
+    /// place is counted on. Fails if the registry has one already.
+    pub fn counted(self, registry: &Registry, client: Counted) -> Result<Self, prometheus::Error> {
+        let figures = Some(ClientMetrics::new(registry, client)?);
+        Ok(Self { figures, ..self })
     }
 
     /// A broker answered.
@@ -114,6 +126,9 @@ impl ClientContext for Connection {
     }
 
     fn stats(&self, statistics: Statistics) {
+        if let Some(figures) = &self.figures {
+            figures.take(&statistics);
+        }
         if statistics
             .brokers
             .values()

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use prometheus::Registry;
 use service_kit::Component;
 use shared_events::OutOfBounds;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -13,6 +14,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::metrics::pool::Sessions;
 
 /// The bounds of each session of a pool, under PostgreSQL's own names.
 const SESSION_BOUNDS: [(&str, &str); 3] = [
@@ -63,6 +66,12 @@ impl Database {
             .acquire_timeout(CONNECT_TIMEOUT)
             .connect_lazy_with(options.clone().options(SESSION_BOUNDS));
         Self { options, pool }
+    }
+
+    /// Shows in `database_connections` how many sessions work and wait now, under this name of the pool. Fails if the registry
+    /// has one of this name already.
+    pub fn count_in(&self, registry: &Registry, name: &str) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(Sessions::new(self.pool.clone(), name)?))
     }
 
     /// The sessions to work with. With the database away each call on it fails after 3 s.

@@ -1,6 +1,8 @@
 //! What a member counts. Labels are closed sets: never an id, an offset or a message.
 
+pub(crate) mod client;
 mod figures;
+pub(crate) mod pool;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -52,6 +54,7 @@ pub(crate) struct MemberMetrics {
     by_partition: BTreeMap<Partition, IntCounter>,
     by_topic: BTreeMap<Topic, OfTopic>,
     rate: Rate,
+    pub(crate) rebalances: IntCounter,
     pub(crate) ignored_controls: IntCounterVec,
     pub(crate) running: IntGauge,
     skipped: IntCounterVec,
@@ -113,6 +116,10 @@ impl MemberMetrics {
             "kafka_consumer_messages_per_second",
             "Records of settled batches, over the last seconds.",
         ))?;
+        let rebalances = IntCounter::with_opts(of_member(
+            "kafka_consumer_rebalances_total",
+            "Assignments that the group gave this member, also those that changed nothing.",
+        ))?;
         let ignored_controls = counter(
             "kafka_controls_ignored_total",
             "Records of sandbox.controls that are rubbish.",
@@ -137,12 +144,14 @@ impl MemberMetrics {
         registry.register(Box::new(assigned.clone()))?;
         registry.register(Box::new(running.clone()))?;
         registry.register(Box::new(rate.clone()))?;
+        registry.register(Box::new(rebalances.clone()))?;
         let metrics = Self {
             consumed,
             consumer_id: consumer_id.to_owned(),
             by_partition: BTreeMap::new(),
             by_topic: of_topics(registry, consumer_id, topics)?,
             rate: Rate::new(rate),
+            rebalances,
             ignored_controls,
             running,
             skipped,

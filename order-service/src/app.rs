@@ -14,7 +14,7 @@ use messaging::outbox::{Publisher, Relay, RelaySettings};
 use messaging::{Member, MemberSettings, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Component, Readiness, admin, instance, server};
+use service_kit::{Component, Readiness, Requests, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
@@ -41,6 +41,7 @@ pub const READERS: u32 = 2;
 pub struct App {
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     acceptor: Acceptor,
     member: Member,
     relay: Relay,
@@ -67,6 +68,9 @@ impl App {
         let metrics = Metrics::new(&registry)?;
         let database = Database::new(settings.database_url.clone(), WRITERS);
         let readers = Database::new(settings.database_url.clone(), READERS);
+        database.count_in(&registry, "writers")?;
+        readers.count_in(&registry, "readers")?;
+        let requests = Requests::new(&registry)?;
 
         let instance = instance::number(member.kafka.slot).await;
         let tracer = Tracer::new(&settings.trace, Service::Order.name(), instance)?;
@@ -86,7 +90,7 @@ impl App {
             member.faults.clone(),
             metrics.clone(),
         );
-        let facts = OrderFacts::new(database.pool().clone());
+        let facts = OrderFacts::new(database.pool().clone(), metrics.clone());
         let member = Member::start(member, instance, facts, &readiness, &registry)?;
 
         let shutdown = CancellationToken::new();
@@ -113,6 +117,7 @@ impl App {
         Ok(Self {
             listener,
             router,
+            requests,
             acceptor,
             member,
             relay,
@@ -137,6 +142,7 @@ impl App {
         let Self {
             listener,
             router,
+            requests,
             acceptor,
             member,
             relay,
@@ -154,7 +160,7 @@ impl App {
             member.run(shutdown.clone(), drain),
             // It ends with the last request, whose end serve() waits for.
             acceptor.run(),
-            server::serve(listener, router, shutdown.clone(), drain),
+            server::serve(listener, router, requests, shutdown.clone(), drain),
             shutdown.run_until_cancelled(outbox.run()),
             shutdown.run_until_cancelled(upkeep::purge_keys(readers.pool().clone())),
             async {

@@ -6,6 +6,8 @@
 //!
 //! [`Facts::status`] is the specification of the saga.
 
+mod ended;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,6 +16,8 @@ use shared_events::{
     Amount, CorrelationId, CustomerId, Envelope, Event, EventType, OrderId, OutOfBounds, PaymentId,
     ProductId, Quantity,
 };
+
+pub use ended::Ended;
 
 /// What has happened to an order, with the time at which each was told first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio::time::timeout;
 
 use crate::domain::Order;
+use crate::metrics::Metrics;
 use crate::store;
 
 /// Longest time for one batch. PostgreSQL's own time-outs do not count while its processes are frozen, and a member that is
@@ -21,12 +22,13 @@ const OPERATION: &str = "adding facts to orders";
 /// Adds the facts of all three topics to the orders.
 pub struct OrderFacts {
     pool: PgPool,
+    metrics: Metrics,
 }
 
 impl OrderFacts {
-    /// A handler on this database, which may be away for now.
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+    /// A handler on this database, which may be away for now. The sagas that end are counted.
+    pub fn new(pool: PgPool, metrics: Metrics) -> Self {
+        Self { pool, metrics }
     }
 }
 
@@ -42,7 +44,7 @@ impl Handler for OrderFacts {
     /// changes nothing, so neither does a batch that comes again.
     async fn apply(&self, work: &[&Order]) -> Result<Vec<Envelope>, Failure> {
         let orders = merged(work);
-        match timeout(BATCH_TIMEOUT, store::add(&self.pool, &orders)).await {
+        let ends = match timeout(BATCH_TIMEOUT, store::add_and_tell(&self.pool, &orders)).await {
             Ok(added) => added.map_err(|error| Failure::from_database(OPERATION, error))?,
             Err(elapsed) => {
                 return Err(Failure::Retryable {
@@ -50,6 +52,9 @@ impl Handler for OrderFacts {
                     source: Box::new(elapsed),
                 });
             }
+        };
+        for end in ends {
+            self.metrics.saga(end);
         }
         Ok(Vec::new())
     }

@@ -1,11 +1,11 @@
 //! What order-service counts. Labels are closed sets.
 
 use prometheus::{
-    Error, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    exponential_buckets,
+    Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, exponential_buckets,
 };
 
-use crate::domain::Status;
+use crate::domain::{Ended, Status};
 
 /// The metrics of the shop's door and of its orders. Clones are the same ones.
 #[derive(Clone)]
@@ -13,6 +13,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     pub(crate) accept_seconds: Histogram,
     pub(crate) accept_batch: Histogram,
+    sagas: HistogramVec,
     orders: IntGaugeVec,
     pub(crate) orders_waiting: IntGauge,
     pub(crate) orders_impossible: IntGauge,
@@ -67,6 +68,12 @@ impl Metrics {
         .buckets(exponential_buckets(0.000_5, 2.0, 14)?);
         let batch = HistogramOpts::new("order_accept_batch_requests", "Requests of a batch.")
             .buckets(exponential_buckets(1.0, 2.0, 10)?);
+        // 5 ms to 41 s, doubling.
+        let sagas = HistogramOpts::new(
+            "saga_seconds",
+            "From an order's acceptance to the fact that ended its saga; each saga counts once.",
+        )
+        .buckets(exponential_buckets(0.005, 2.0, 14)?);
         let metrics = Self {
             requests: IntCounterVec::new(
                 Opts::new("order_requests_total", "Requests for an order, by outcome."),
@@ -74,6 +81,7 @@ impl Metrics {
             )?,
             accept_seconds: Histogram::with_opts(seconds)?,
             accept_batch: Histogram::with_opts(batch)?,
+            sagas: HistogramVec::new(sagas, &["outcome"])?,
             orders: IntGaugeVec::new(
                 Opts::new("orders", "Orders by status, at most a second old."),
                 &["status"],
@@ -101,6 +109,9 @@ impl Metrics {
         }
         for status in Status::ALL {
             metrics.orders(status, 0);
+            if status.is_end() {
+                metrics.outcome(status);
+            }
         }
         Ok(metrics)
     }
@@ -109,6 +120,7 @@ impl Metrics {
         registry.register(Box::new(self.requests.clone()))?;
         registry.register(Box::new(self.accept_seconds.clone()))?;
         registry.register(Box::new(self.accept_batch.clone()))?;
+        registry.register(Box::new(self.sagas.clone()))?;
         registry.register(Box::new(self.orders.clone()))?;
         for gauge in [
             &self.orders_waiting,
@@ -123,6 +135,18 @@ impl Metrics {
 
     pub(crate) fn request(&self, outcome: Outcome) {
         self.requests.with_label_values(&[outcome.label()]).inc();
+    }
+
+    /// A saga that ended.
+    pub(crate) fn saga(&self, ended: Ended) {
+        // A fact's clock may be behind that of the acceptance.
+        let after = ended.after.to_std().unwrap_or_default();
+        self.outcome(ended.status).observe(after.as_secs_f64());
+    }
+
+    fn outcome(&self, end: Status) -> Histogram {
+        let outcome = end.name().to_lowercase();
+        self.sagas.with_label_values(&[&outcome])
     }
 
     pub(crate) fn orders(&self, status: Status, count: i64) {

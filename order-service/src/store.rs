@@ -1,17 +1,20 @@
 //! The orders in PostgreSQL.
 //!
-//! There is one statement that writes an order, whoever tells of it: [`add`]. It adds facts and never takes one away, so it may
-//! run twice, in any order, and from several instances at once.
+//! There is one statement that writes an order, whoever tells of it: that of [`add`]. It adds facts and never takes one away,
+//! so it may run twice, in any order, and from several instances at once.
 
 use shared_events::{Amount, CorrelationId, CustomerId, OrderId, PaymentId, ProductId, Quantity};
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
-use crate::domain::{Facts, Order, Status};
+use crate::domain::{Ended, Facts, Order, Status};
 
 /// A fact's line in `WHERE` is what makes a repetition free: it then writes no new version of the row.
-const ADD: &str = "
+macro_rules! add {
+    () => {
+        "
 INSERT INTO orders (order_id, customer_id, product_id, quantity, amount, correlation_id, payment_id, failure_reason,
                     created_at, paid_at, payment_failed_at, reserved_at, out_of_stock_at, refunded_at)
 SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::int[], $5::numeric[], $6::text[], $7::uuid[], $8::text[],
@@ -36,15 +39,56 @@ WHERE (excluded.created_at IS NOT NULL AND orders.created_at IS NULL)
    OR (excluded.payment_failed_at IS NOT NULL AND orders.payment_failed_at IS NULL)
    OR (excluded.reserved_at IS NOT NULL AND orders.reserved_at IS NULL)
    OR (excluded.out_of_stock_at IS NOT NULL AND orders.out_of_stock_at IS NULL)
-   OR (excluded.refunded_at IS NOT NULL AND orders.refunded_at IS NULL)";
+   OR (excluded.refunded_at IS NOT NULL AND orders.refunded_at IS NULL)"
+    };
+}
+
+/// Of the rows that were written, those whose saga has ended, with the facts known now and then those known before: the
+/// statement sees the table as it was when it began.
+const ADD_AND_TELL: &str = concat!(
+    "WITH added AS (",
+    add!(),
+    "
+    RETURNING order_id, created_at, paid_at, payment_failed_at, reserved_at, out_of_stock_at, refunded_at)
+SELECT added.*, before.created_at, before.paid_at, before.payment_failed_at, before.reserved_at, before.out_of_stock_at,
+       before.refunded_at
+FROM added LEFT JOIN orders AS before USING (order_id)
+WHERE added.created_at IS NOT NULL
+  AND COALESCE(added.refunded_at, added.payment_failed_at, added.reserved_at) IS NOT NULL"
+);
 
 /// Adds what is told of these orders to what is known of them. Each order at most once, and sorted by id: two instances that
 /// write the same orders then wait for one another in one direction only.
 pub async fn add(executor: impl PgExecutor<'_>, orders: &[Order]) -> Result<(), sqlx::Error> {
+    adding(add!(), orders).execute(executor).await?;
+    Ok(())
+}
+
+/// As [`add`], and tells which sagas these facts have ended. A saga ends once: facts that are told again end none. (Two
+/// instances that tell the same end in the same moment, each with another fact that is new, would both say so.)
+pub async fn add_and_tell(
+    executor: impl PgExecutor<'_>,
+    orders: &[Order],
+) -> Result<Vec<Ended>, sqlx::Error> {
+    let rows = adding(ADD_AND_TELL, orders).fetch_all(executor).await?;
+    let mut ends = Vec::with_capacity(rows.len());
+    for row in rows {
+        let order = OrderId::from(row.try_get::<Uuid, _>(0)?);
+        let told = orders.binary_search_by_key(&order, |order| order.order_id);
+        let Some(told) = told.ok().and_then(|n| orders.get(n)) else {
+            continue;
+        };
+        let (now, before) = (facts_from(&row, 1)?, facts_from(&row, 7)?);
+        ends.extend(now.ended_by(&told.facts, &before));
+    }
+    Ok(ends)
+}
+
+fn adding<'q>(sql: &'static str, orders: &'q [Order]) -> Query<'q, Postgres, PgArguments> {
     fn column<'a, T>(orders: &'a [Order], field: impl Fn(&'a Order) -> T) -> Vec<T> {
         orders.iter().map(field).collect()
     }
-    sqlx::query(ADD)
+    sqlx::query(sql)
         .bind(column(orders, |order| order.order_id.as_uuid()))
         .bind(column(orders, |order| {
             order.customer_id.as_ref().map(CustomerId::as_str)
@@ -67,9 +111,6 @@ pub async fn add(executor: impl PgExecutor<'_>, orders: &[Order]) -> Result<(), 
         .bind(column(orders, |order| order.facts.reserved))
         .bind(column(orders, |order| order.facts.out_of_stock))
         .bind(column(orders, |order| order.facts.refunded))
-        .execute(executor)
-        .await?;
-    Ok(())
 }
 
 /// One order, if anything is known of it.
@@ -162,6 +203,18 @@ pub(crate) fn facts(row: &PgRow) -> Result<Facts, sqlx::Error> {
         reserved: row.try_get("reserved_at")?,
         out_of_stock: row.try_get("out_of_stock_at")?,
         refunded: row.try_get("refunded_at")?,
+    })
+}
+
+/// The facts of a row in six columns from this one on, in the order of the table.
+fn facts_from(row: &PgRow, first: usize) -> Result<Facts, sqlx::Error> {
+    Ok(Facts {
+        created: row.try_get(first)?,
+        paid: row.try_get(first + 1)?,
+        payment_failed: row.try_get(first + 2)?,
+        reserved: row.try_get(first + 3)?,
+        out_of_stock: row.try_get(first + 4)?,
+        refunded: row.try_get(first + 5)?,
     })
 }
 

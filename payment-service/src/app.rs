@@ -7,7 +7,7 @@ use axum::Router;
 use messaging::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Readiness, admin, instance, server};
+use service_kit::{Readiness, Requests, admin, instance, server};
 use shared_events::Service;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ pub struct App {
     member: Member,
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     tracer: Tracer,
     drain: Duration,
 }
@@ -34,6 +35,7 @@ impl App {
 
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Payment.name());
+        let requests = Requests::new(&registry)?;
         let payments = Payments::new(Metrics::new(&registry)?);
         let instance = instance::number(member.kafka.slot).await;
         let tracer = Tracer::new(&settings.trace, Service::Payment.name(), instance)?;
@@ -44,6 +46,7 @@ impl App {
             member,
             listener,
             router,
+            requests,
             tracer,
             drain: settings.consumer.drain_timeout,
         })
@@ -58,7 +61,13 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (member, ()) = tokio::join!(
             self.member.run(shutdown.clone(), self.drain),
-            server::serve(self.listener, self.router, shutdown, self.drain),
+            server::serve(
+                self.listener,
+                self.router,
+                self.requests,
+                shutdown,
+                self.drain
+            ),
         );
         self.tracer.stop().await;
         Ok(member?)

@@ -62,6 +62,10 @@ pub struct StackSettings {
     #[arg(long, env = "POSTGRES_PORT", default_value_t = 5432, value_parser = clap::value_parser!(u16).range(1..))]
     pub postgres_port: u16,
 
+    /// Port of Prometheus, which `up --observe` starts
+    #[arg(long, env = "PROMETHEUS_PORT", default_value_t = 9090, value_parser = clap::value_parser!(u16).range(1..))]
+    pub prometheus_port: u16,
+
     /// Another installation of Kafka: a folder that holds libs/*.jar
     #[arg(long, env = "KAFKA_HOME", value_name = "DIR")]
     pub kafka_home: Option<PathBuf>,

@@ -1,4 +1,5 @@
-//! What a verb is aimed at: `inventory-service`, `inventory-service.2`, `lag-monitor`, `kafka`, `postgres`.
+//! What a verb is aimed at: `inventory-service`, `inventory-service.2`, `lag-monitor`, `kafka`, `postgres`,
+//! `prometheus`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +24,8 @@ pub enum AnyTarget {
     Kafka,
     /// The database.
     Postgres,
+    /// Who watches, if `up --observe` started it.
+    Prometheus,
     /// Instances of a program of ours.
     Workload(Target<Workload>),
 }
@@ -59,11 +62,12 @@ impl FromStr for AnyTarget {
         match text {
             "kafka" => Ok(Self::Kafka),
             "postgres" => Ok(Self::Postgres),
+            "prometheus" => Ok(Self::Prometheus),
             other => {
                 let name = other.split('.').next().unwrap_or(other);
                 name.parse::<Workload>().map_err(|_| {
                     format!(
-                        "{other}: must be {}, optionally with .slot, or kafka or postgres",
+                        "{other}: must be {}, optionally with .slot, or kafka, postgres or prometheus",
                         workload::NAMES
                     )
                 })?;
@@ -87,6 +91,7 @@ impl fmt::Display for AnyTarget {
         match self {
             Self::Kafka => f.write_str("kafka"),
             Self::Postgres => f.write_str("postgres"),
+            Self::Prometheus => f.write_str("prometheus"),
             Self::Workload(target) => target.fmt(f),
         }
     }
@@ -105,6 +110,7 @@ mod tests {
             "order-service"
         );
         assert_eq!("kafka".parse(), Ok(AnyTarget::Kafka));
+        assert_eq!("prometheus".parse(), Ok(AnyTarget::Prometheus));
         for bad in [
             "",
             "inventory",

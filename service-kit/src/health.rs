@@ -80,7 +80,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{HttpSettings, Readiness, admin, server};
+    use crate::{HttpSettings, Readiness, Requests, admin, server};
 
     #[derive(Debug, Parser)]
     struct Example {
@@ -120,8 +120,10 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let router = admin::router(readiness, Registry::new());
-        let serving = server::serve(listener, router, shutdown.clone(), PATIENCE);
+        let registry = Registry::new();
+        let requests = Requests::new(&registry).unwrap();
+        let router = admin::router(readiness, registry);
+        let serving = server::serve(listener, router, requests, shutdown.clone(), PATIENCE);
         let asking = async {
             let not = asked(address).await.unwrap_err();
             assert!(not.contains(r#""reason":"starting""#), "{not}");

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::guard::guard;
 use crate::limits::{Limits, limit};
 use crate::problem::fallbacks;
+use crate::requests::{Requests, measure, name_route};
 
 /// Most bytes hyper keeps per connection while it reads; headers beyond that are answered with 431.
 const READ_BUFFER: usize = 64 * 1024;
@@ -61,27 +62,31 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// Serves the router until `shutdown`, then lets requests under way end for at most `drain`, and cuts off what is left.
 ///
 /// Before the router sees a request it has passed the guard against web pages and the limits on body (16 KB, 10 s) and answer
-/// (20 s until it begins). Unknown routes and methods are answered with problem documents. A handler that streams must end
-/// its stream at `shutdown` by itself.
+/// (20 s until it begins). Unknown routes and methods are answered with problem documents. Every request is counted in
+/// `requests`. A handler that streams must end its stream at `shutdown` by itself.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     shutdown: CancellationToken,
     drain: Duration,
 ) {
-    serve_within(Limits::SERVICE, listener, router, shutdown, drain).await;
+    serve_within(Limits::SERVICE, listener, router, requests, shutdown, drain).await;
 }
 
 async fn serve_within(
     limits: Limits,
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     shutdown: CancellationToken,
     drain: Duration,
 ) {
     let router = fallbacks(router)
         .layer(from_fn_with_state(limits, limit))
-        .layer(from_fn(guard));
+        .layer(from_fn(guard))
+        .route_layer(from_fn(name_route))
+        .layer(from_fn_with_state(requests, measure));
     let free = Arc::new(Semaphore::new(limits.connections));
     let mut open = JoinSet::new();
     while let Some(stream) = shutdown.run_until_cancelled(accept(&listener)).await {

@@ -1,9 +1,10 @@
 //! Looking at the stock, and restocking.
 
 use inventory_service::http::router;
+use prometheus::Registry;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use service_kit::server;
+use service_kit::{Requests, server};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ async fn shop(test: &str) -> Shop {
     server.spawn(server::serve(
         listener,
         router(stock.pool.clone()),
+        Requests::new(&Registry::new()).unwrap(),
         CancellationToken::new(),
         Duration::ZERO,
     ));

@@ -12,9 +12,9 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use messaging::Need;
-use messaging::client::Connection;
+use messaging::client::{Connection, Counted};
 use prometheus::Registry;
-use service_kit::{Readiness, admin, server};
+use service_kit::{Readiness, Requests, admin, server};
 use shared_events::Topic;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,7 @@ const RECEIPTS_WITHIN: Duration = Duration::from_secs(3);
 pub struct App {
     listener: TcpListener,
     router: Router,
+    requests: Requests,
     studio: Arc<Studio>,
     metrics: Metrics,
     drain: Duration,
@@ -44,7 +45,9 @@ impl App {
         let listener = server::bind(address).await?;
         let registry = Registry::new();
         let readiness = Readiness::new("load-generator");
-        let connection = Connection::new(readiness.component("kafka"), Need::Required);
+        let requests = Requests::new(&registry)?;
+        let connection = Connection::new(readiness.component("kafka"), Need::Required)
+            .counted(&registry, Counted::Producer)?;
         let topic = settings.kafka.name_prefix.topic(Topic::Orders);
         let metrics = Metrics::new(&registry, &topic)?;
         let counted = Some(metrics.clone());
@@ -55,6 +58,7 @@ impl App {
         Ok(Self {
             listener,
             router,
+            requests,
             studio,
             metrics,
             drain: settings.drain_timeout,
@@ -71,6 +75,7 @@ impl App {
         let Self {
             listener,
             router,
+            requests,
             studio,
             metrics,
             drain,
@@ -79,7 +84,7 @@ impl App {
         let by_itself = tokio::task::spawn_blocking(move || by_itself.produce_by_itself(&stop));
         let (ended, ..) = tokio::join!(
             by_itself,
-            server::serve(listener, router, shutdown.clone(), drain),
+            server::serve(listener, router, requests, shutdown.clone(), drain),
             shutdown.run_until_cancelled(metrics.measure()),
         );
         ended.context("the auto producer broke off")??;

@@ -8,8 +8,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
+use prometheus::Registry;
 use serde_json::{Value, json};
-use service_kit::server;
+use service_kit::{Requests, server};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,7 @@ async fn shop() -> (String, Taken, JoinSet<()>) {
     serving.spawn(server::serve(
         listener,
         router,
+        Requests::new(&Registry::new()).unwrap(),
         CancellationToken::new(),
         Duration::ZERO,
     ));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use prometheus::IntCounter;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
@@ -81,7 +82,6 @@ impl TopicNames {
 struct Known {
     assigned: BTreeSet<Partition>,
     revoked: BTreeSet<Partition>,
-    rebalances: u64,
 }
 
 /// What the callbacks have told. They run inside `poll`, on the member's own thread; others only look.
@@ -89,14 +89,16 @@ struct Known {
 pub(crate) struct Assignment {
     names: TopicNames,
     connection: Connection,
+    rebalances: IntCounter,
     known: Arc<Mutex<Known>>,
 }
 
 impl Assignment {
-    pub(crate) fn new(names: TopicNames, connection: Connection) -> Self {
+    pub(crate) fn new(names: TopicNames, connection: Connection, rebalances: IntCounter) -> Self {
         Self {
             names,
             connection,
+            rebalances,
             known: Arc::default(),
         }
     }
@@ -133,7 +135,7 @@ impl Assignment {
     /// How often the group gave us an assignment. 0: not in the group yet; more with nothing assigned: idle, since there are
     /// more members than partitions.
     pub(crate) fn rebalances(&self) -> u64 {
-        self.known().rebalances
+        self.rebalances.get()
     }
 }
 
@@ -159,7 +161,7 @@ impl ConsumerContext for Assignment {
                 let partitions = self.names.partitions(list);
                 tracing::info!(?partitions, "partitions assigned");
                 known.assigned.extend(partitions);
-                known.rebalances += 1;
+                self.rebalances.inc();
             }
             Rebalance::Revoke(list) => {
                 let partitions = self.names.partitions(list);

@@ -44,6 +44,7 @@ pub use crate::member::batch::ConsumerFatal;
 pub use crate::member::simulated::Clock;
 use crate::member::standing::Loop;
 use crate::metrics::MemberMetrics;
+use crate::metrics::client::Counted;
 use crate::settings::{ConsumerSettings, ConsumerTuning, FaultSettings, KafkaSettings};
 
 /// Everything a member is told at its start.
@@ -161,7 +162,13 @@ impl Member {
         );
         let metrics = MemberMetrics::new(registry, &instance_id, &names)?;
         let connection = Connection::new(readiness.component("kafka"), settings.need);
-        let consumer = subscribe(&settings, names, connection.clone())?;
+        let context = Assignment::new(
+            names,
+            connection.clone().counted(registry, Counted::Consumer)?,
+            metrics.rebalances.clone(),
+        );
+        let consumer = subscribe(&settings, context)?;
+        let connection = connection.counted(registry, Counted::Producer)?;
         let stop = CancellationToken::new();
         let told = metrics.ignored_controls.clone();
         let group = Follower::new(&settings, controls.clone(), told, stop.clone())?;
@@ -248,8 +255,7 @@ fn topic_names(settings: &MemberSettings) -> TopicNames {
 
 fn subscribe(
     settings: &MemberSettings,
-    names: TopicNames,
-    connection: Connection,
+    context: Assignment,
 ) -> Result<BaseConsumer<Assignment>, KafkaError> {
     let MemberSettings {
         service,
@@ -259,8 +265,8 @@ fn subscribe(
         ..
     } = settings;
     let config = client::consumer_config(*service, kafka, consumer, tuning);
-    let consumer: BaseConsumer<Assignment> =
-        client::create(&config, Assignment::new(names.clone(), connection))?;
+    let names = context.names().clone();
+    let consumer: BaseConsumer<Assignment> = client::create(&config, context)?;
     consumer.subscribe(&names.names())?;
     Ok(consumer)
 }

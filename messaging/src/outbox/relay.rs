@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Row;
-use crate::client::{self, Connection, Need};
+use crate::client::{self, Connection, Counted, Need};
 use crate::faults::{CrashPoint, Faults, Protection};
 use crate::member::spans::send_span;
 use crate::send::delivered;
@@ -118,7 +118,8 @@ impl Relay {
         let run = Run {
             settings,
             metrics: Metrics { published, leads },
-            connection: Connection::new(readiness.component("relay"), Need::Optional),
+            connection: Connection::new(readiness.component("relay"), Need::Optional)
+                .counted(registry, Counted::Relay)?,
             wake: Arc::clone(&waker.0),
         };
         let stopped = stop.clone();

@@ -13,9 +13,9 @@ use shared_events::{
 };
 use sqlx::{PgPool, Row};
 
-use crate::support::{count, database, without_kafka};
+use crate::support::{count, database, uncounted, without_kafka};
 
-fn time(second: i64) -> DateTime<Utc> {
+pub fn time(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
 }
 
@@ -89,7 +89,7 @@ async fn apply(
     pool: &PgPool,
     records: &[(OrderId, EventType, DateTime<Utc>)],
 ) -> Result<(), Failure> {
-    let handler = OrderFacts::new(pool.clone());
+    let handler = OrderFacts::new(pool.clone(), uncounted());
     let work: Vec<_> = records
         .iter()
         .map(|(order, event, at)| handler.read(told(*order, *event), *at).unwrap().unwrap())
@@ -316,7 +316,7 @@ async fn an_old_order_whose_saga_has_not_ended_is_counted_as_waiting() {
 #[tokio::test]
 async fn what_the_database_refuses_is_the_fault_of_a_value_only_if_it_is() {
     let (_url, pool) = database("refused").await;
-    let handler = OrderFacts::new(pool.clone());
+    let handler = OrderFacts::new(pool.clone(), uncounted());
     let order = OrderId::now();
     let mut bad = told(order, EventType::PaymentFailed);
     if let Event::PaymentFailed(event) = &mut bad.event {

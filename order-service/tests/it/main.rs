@@ -15,4 +15,5 @@ mod kafka;
 mod keys;
 mod outage;
 mod reading;
+mod sagas;
 mod support;

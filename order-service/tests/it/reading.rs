@@ -8,10 +8,10 @@ use shared_events::{EventId, EventType, OrderId};
 use sqlx::PgPool;
 
 use crate::facts::told;
-use crate::support::{answer, database, order, without_kafka};
+use crate::support::{answer, database, order, uncounted, without_kafka};
 
 async fn tell(pool: &PgPool, order: &str, event: EventType) {
-    let handler = OrderFacts::new(pool.clone());
+    let handler = OrderFacts::new(pool.clone(), uncounted());
     let work = handler
         .read(told(order.parse().unwrap(), event), chrono::Utc::now())
         .unwrap()

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
 use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
+use local_runtime::prometheus::{PROMETHEUS, PROMETHEUS_GRACE};
 
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
@@ -19,8 +20,11 @@ pub struct Kill {
     #[arg(short = '9', long = "now")]
     now: bool,
 
-    /// A service or tool, one of its instances, kafka or postgres
-    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres", required = true)]
+    /// A service or tool, one of its instances, kafka, postgres or prometheus
+    #[arg(
+        value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
+        required = true
+    )]
     targets: Vec<AnyTarget>,
 }
 
@@ -30,8 +34,11 @@ pub struct Kill {
     after_help = "Example:\n  ./sandbox pause postgres\n\nIt keeps its memory and its connections, but does nothing: ./sandbox continue postgres"
 )]
 pub struct Pause {
-    /// A service or tool, one of its instances, kafka or postgres
-    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres", required = true)]
+    /// A service or tool, one of its instances, kafka, postgres or prometheus
+    #[arg(
+        value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
+        required = true
+    )]
     targets: Vec<AnyTarget>,
 }
 
@@ -39,8 +46,11 @@ pub struct Pause {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  ./sandbox continue postgres")]
 pub struct Continue {
-    /// A service or tool, one of its instances, kafka or postgres
-    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres", required = true)]
+    /// A service or tool, one of its instances, kafka, postgres or prometheus
+    #[arg(
+        value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
+        required = true
+    )]
     targets: Vec<AnyTarget>,
 }
 
@@ -68,6 +78,7 @@ async fn end(stack: &Stack<'_>, name: &str) -> Result<()> {
     match name {
         KAFKA => stack.processes.stop(name, KAFKA_GRACE).await.map(drop),
         POSTGRES => stack.processes.stop(name, POSTGRES_GRACE).await.map(drop),
+        PROMETHEUS => stack.processes.stop(name, PROMETHEUS_GRACE).await.map(drop),
         service => stack.stop_names(&[service.to_owned()]).await,
     }
 }

@@ -22,8 +22,8 @@ const TURN: Duration = Duration::from_millis(200);
     after_help = "Examples:\n  ./sandbox logs\n  ./sandbox logs -f inventory-service payment-service.1\n  ./sandbox logs --tail 20 kafka\n  ./sandbox logs --order 0190a7c2-…   one order's records, facts and log lines"
 )]
 pub struct Logs {
-    /// Only these: a service or tool, one of its instances, kafka or postgres [default: all services and tools]
-    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres")]
+    /// Only these: a service or tool, one of its instances, kafka, postgres or prometheus [default: all services and tools]
+    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus")]
     targets: Vec<AnyTarget>,
 
     /// Go on with what is written from now on, until Ctrl-C

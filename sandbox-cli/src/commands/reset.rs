@@ -16,11 +16,11 @@ use crate::workload::Workload;
 /// Nothing to choose.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  ./sandbox reset\n\nOrders, stock, topics, groups and changed settings are gone afterwards; the services that ran run again."
+    after_help = "Example:\n  ./sandbox reset\n\nOrders, stock, topics, groups and changed settings are gone afterwards; what ran runs again, and Prometheus has forgotten what it saw."
 )]
 pub struct Reset {}
 
-/// Stops the services, empties broker and database, and starts the services that ran.
+/// Stops the services and Prometheus, empties broker and database, and starts what ran.
 pub async fn run(_: Reset, sandbox: &Sandbox) -> Result<()> {
     let hold = sandbox.interrupt().hold()?;
     let stack = Stack::open(sandbox)?;
@@ -41,9 +41,11 @@ pub async fn run(_: Reset, sandbox: &Sandbox) -> Result<()> {
         postgres: true,
         ..Wanted::default()
     })?;
+    let observed;
     {
         let _progress = Progress::new("emptying topics, groups and databases");
         stack.stop_instances(&slots).await?;
+        observed = stack.empty_prometheus().await?;
         let (kafka, postgres) = tokio::join!(stack.bring_kafka(&hold), stack.bring_postgres(&hold));
         kafka.and(postgres)?;
         let cluster = stack.cluster()?;
@@ -58,6 +60,7 @@ pub async fn run(_: Reset, sandbox: &Sandbox) -> Result<()> {
     Memory::forget(stack.home().folder())?;
     let wanted = Wanted {
         slots,
+        prometheus: observed,
         ..Wanted::default()
     };
     let brought = stack.bring(&wanted, &hold).await?;

@@ -177,6 +177,7 @@ fn local(sandbox: &Sandbox) -> impl Iterator<Item = (String, String)> {
         ("LAG_MONITOR_PORT", settings.lag_monitor_port.to_string()),
         ("KAFKA_PORT", settings.kafka_port.to_string()),
         ("POSTGRES_PORT", settings.postgres_port.to_string()),
+        ("PROMETHEUS_PORT", settings.prometheus_port.to_string()),
     ];
     let variables = variables.into_iter();
     variables.map(|(name, value)| (name.to_owned(), value))

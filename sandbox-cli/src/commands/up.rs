@@ -6,6 +6,7 @@ use anyhow::Result;
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::State;
+use local_runtime::prometheus::PROMETHEUS;
 use shared_events::Service;
 
 use crate::database::Database;
@@ -20,12 +21,16 @@ use crate::workload::Workload;
 /// What to start.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     what was killed is started again\n  ./sandbox up kafka\n\nWhat already runs is left alone, what is paused goes on."
+    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     what was killed is started again\n  ./sandbox up kafka\n  ./sandbox up --observe               Prometheus too, which must be on this machine\n\nWhat already runs is left alone, what is paused goes on."
 )]
 pub struct Up {
-    /// Only these: a service or tool (with what it needs), one of its instances, kafka or postgres
-    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres")]
+    /// Only these: a service or tool (with what it needs), one of its instances, kafka, postgres or prometheus
+    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus")]
     pub targets: Vec<AnyTarget>,
+
+    /// Start Prometheus too; from then on it is one of the stack's processes, until `down`
+    #[arg(long)]
+    pub observe: bool,
 
     /// Use no network: everything must have been fetched before
     #[arg(long)]
@@ -45,11 +50,13 @@ pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
     let hold = sandbox.interrupt().hold()?;
     let stack = Stack::open(sandbox)?;
     let _lock = hold.or(stack.lock()).await?;
-    let wanted = Wanted {
-        no_wait: args.no_wait,
-        ..wanted(&stack, &args.targets)?
-    };
+    let mut wanted = wanted(&stack, &args.targets)?;
+    wanted.no_wait = args.no_wait;
+    wanted.prometheus |= args.observe;
     // Checked before anything that takes time, and again before anything starts.
+    if wanted.prometheus {
+        stack.require_prometheus()?;
+    }
     stack.require_free_ports(&wanted)?;
     if !wanted.slots.is_empty() && !args.no_build {
         provision::build(sandbox, args.offline, &hold).await?;
@@ -75,6 +82,7 @@ fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
         return Ok(Wanted {
             kafka: true,
             postgres: true,
+            prometheus: stack.is_observed()?,
             slots,
             ..Wanted::default()
         });
@@ -82,6 +90,7 @@ fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
     let mut wanted = Wanted {
         kafka: targets.contains(&AnyTarget::Kafka),
         postgres: targets.contains(&AnyTarget::Postgres),
+        prometheus: targets.contains(&AnyTarget::Prometheus),
         ..Wanted::default()
     };
     for target in targets {
@@ -151,6 +160,12 @@ async fn show_addresses(stack: &Stack<'_>) -> Result<()> {
                 sandbox.url_of(database),
             ]);
         }
+    }
+    if running.iter().any(|name| name == PROMETHEUS) {
+        table.row([
+            "Prometheus".to_owned(),
+            sandbox.http_url(sandbox.settings().prometheus_port),
+        ]);
     }
     say(table);
     let Some(order) = sandbox.instances(Service::Order).await?.into_iter().next() else {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::sandbox::Sandbox;
-use crate::target::Target;
+use crate::target::{AnyTarget, Target};
 use crate::terminal::say;
 use crate::workload::Workload;
 
@@ -11,21 +11,30 @@ use crate::workload::Workload;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  curl \"$(./sandbox url inventory-service)/products\"")]
 pub struct Url {
-    /// A service or tool, optionally with .slot: inventory-service.2, lag-monitor
-    #[arg(value_name = "SERVICE[.SLOT]")]
-    target: Target<Workload>,
+    /// A service or tool, optionally with .slot: inventory-service.2, lag-monitor; or kafka, postgres or prometheus
+    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus")]
+    target: AnyTarget,
 }
 
-/// Prints the address: of the slot asked for, else of the first instance that runs, else of slot 1.
+/// Prints the address: of the slot asked for, else of the first instance that runs, else of slot 1. Broker and database speak no
+/// HTTP: of them it is host and port.
 pub async fn run(args: Url, sandbox: &Sandbox) -> Result<()> {
-    let Target { of, slot } = args.target;
-    let url = match slot {
-        Some(slot) => sandbox.url(of, slot)?,
-        None => match sandbox.instances(of).await?.into_iter().next() {
-            Some(instance) => instance.url,
-            None => sandbox.url(of, 1)?,
-        },
-    };
-    say(url);
+    say(match args.target {
+        AnyTarget::Kafka => sandbox.kafka().bootstrap_servers,
+        AnyTarget::Postgres => sandbox.server().0.to_string(),
+        AnyTarget::Prometheus => sandbox.http_url(sandbox.settings().prometheus_port),
+        AnyTarget::Workload(target) => of_program(target, sandbox).await?,
+    });
     Ok(())
+}
+
+async fn of_program(target: Target<Workload>, sandbox: &Sandbox) -> Result<String> {
+    let Target { of, slot } = target;
+    match slot {
+        Some(slot) => sandbox.url(of, slot),
+        None => match sandbox.instances(of).await?.into_iter().next() {
+            Some(instance) => Ok(instance.url),
+            None => sandbox.url(of, 1),
+        },
+    }
 }

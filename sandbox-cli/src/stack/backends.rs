@@ -71,7 +71,7 @@ impl Stack<'_> {
     }
 
     /// Continues it if it is paused.
-    fn must_start(&self, name: &str) -> Result<bool> {
+    pub(super) fn must_start(&self, name: &str) -> Result<bool> {
         match self.state(name)? {
             Some(State::Running) => Ok(false),
             Some(State::Paused) => self.processes.resume(name).map(|_| false),

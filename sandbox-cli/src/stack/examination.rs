@@ -8,6 +8,7 @@ use local_runtime::kafka::KAFKA;
 use local_runtime::ports;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::State;
+use local_runtime::prometheus::PROMETHEUS;
 use messaging::cluster::Cluster;
 use shared_events::Topic;
 
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Looks at everything.
 pub async fn examine(stack: &Stack<'_>) -> Result<Vec<Finding>> {
     let mut findings = machine::tools();
+    findings.push(machine::prometheus());
     findings.push(installed(stack));
     findings.extend(ports_of(stack)?);
     findings.push(machine::disk(stack.home().folder())?);
@@ -70,7 +72,7 @@ fn installed(stack: &Stack<'_>) -> Finding {
     }
 }
 
-/// Every port that `up` would need now and that somebody else holds.
+/// Every port that `up` would need now, and the one of `up --observe`.
 fn ports_of(stack: &Stack<'_>) -> Result<Vec<Finding>> {
     let settings = stack.sandbox.settings();
     let mut needed = vec![
@@ -81,6 +83,12 @@ fn ports_of(stack: &Stack<'_>) -> Result<Vec<Finding>> {
         let port = stack.sandbox.port(workload, 1)?;
         needed.push((process_name(workload, 1), port, workload.port_setting()));
     }
+    let observed = (
+        PROMETHEUS.to_owned(),
+        settings.prometheus_port,
+        "PROMETHEUS_PORT",
+    );
+    needed.push(observed);
     let alive = stack.running()?;
     let mut findings = Vec::new();
     for (name, port, setting) in needed {
@@ -96,7 +104,12 @@ fn ports_of(stack: &Stack<'_>) -> Result<Vec<Finding>> {
                 |holder| holder.to_string(),
             );
             let fix = format!("end it, or choose another port: {setting}=… ./sandbox up");
-            findings.push(Finding::bad(what, format!("taken by {holder}"), fix));
+            let found = format!("taken by {holder}");
+            // A plain `up` does without it: the machine's own Prometheus may well be there.
+            findings.push(match name == PROMETHEUS && !stack.is_observed()? {
+                true => Finding::odd(what, found, format!("{fix} --observe")),
+                false => Finding::bad(what, found, fix),
+            });
         }
     }
     Ok(findings)

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use local_runtime::prometheus::PROMETHEUS;
 use procfs::{Current, Meminfo};
 
-use super::finding::Finding;
+use super::finding::{Finding, Verdict};
 
 /// Kafka's jars, PostgreSQL, the services' build and a workshop's worth of records.
 const DISK_NEEDED: u64 = 4 << 30;
@@ -40,6 +41,22 @@ pub fn tools() -> Vec<Finding> {
         .iter()
         .map(|(name, flag, fix)| tool(name, flag, fix))
         .collect()
+}
+
+/// Whether the program is there that only `up --observe` needs.
+pub fn prometheus() -> Finding {
+    let found = tool(
+        PROMETHEUS,
+        "--version",
+        "only ./sandbox up --observe needs it: apt-get install prometheus",
+    );
+    match found.verdict {
+        Verdict::Bad => Finding {
+            verdict: Verdict::Odd,
+            ..found
+        },
+        Verdict::Good | Verdict::Odd => found,
+    }
 }
 
 fn tool(name: &str, flag: &str, fix: &str) -> Finding {
@@ -133,6 +150,6 @@ mod tests {
     fn a_missing_tool_is_named_with_what_brings_it() {
         let finding = tool("no-such-tool-anywhere", "--version", "apt-get install it");
         assert_eq!(finding.fix.as_deref(), Some("apt-get install it"));
-        assert_eq!(finding.verdict, crate::stack::finding::Verdict::Bad);
+        assert_eq!(finding.verdict, Verdict::Bad);
     }
 }

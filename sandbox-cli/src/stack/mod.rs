@@ -1,7 +1,7 @@
 //! The processes of a stack: started, watched and stopped.
 //!
 //! Read in this order: [`Stack`] (what runs, and who may change it), [`settings`] (what a service is started with),
-//! [`services`] and [`backends`] (one process started or stopped), [`start`] (a whole stack brought up, or brought back), [`ready`]
+//! [`services`] and [`backends`] (one process started or stopped), [`start`] (a whole stack brought up, or brought back), [`observe`] (who watches it), [`ready`]
 //! (what a service says about itself), [`memory`] (what is kept between two commands), [`journal`] (the logs as one).
 
 pub mod backends;
@@ -13,6 +13,7 @@ pub mod interrupt;
 pub mod journal;
 pub mod machine;
 pub mod memory;
+pub mod observe;
 pub mod provision;
 pub mod ready;
 pub mod report;
@@ -27,6 +28,7 @@ use local_runtime::home::{Home, HomeLock};
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{Processes, Record, State};
+use local_runtime::prometheus::PROMETHEUS;
 use tokio::time::{Instant, sleep};
 
 use crate::sandbox::{Instance, Sandbox};
@@ -124,6 +126,7 @@ impl<'a> Stack<'a> {
         Ok(match target {
             AnyTarget::Kafka => vec![KAFKA.to_owned()],
             AnyTarget::Postgres => vec![POSTGRES.to_owned()],
+            AnyTarget::Prometheus => vec![PROMETHEUS.to_owned()],
             AnyTarget::Workload(target) => match target.slot {
                 Some(slot) => vec![process_name(target.of, slot)],
                 None => {

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{Record, State};
+use local_runtime::prometheus::PROMETHEUS;
 use serde::Serialize;
 use shared_events::{NamePrefix, Service, Topic};
 
@@ -21,7 +22,7 @@ use crate::workload::Workload;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessRow {
-    /// `inventory-service.2`, `kafka`, `postgres`.
+    /// `inventory-service.2`, `kafka`, `postgres`, `prometheus`.
     pub name: String,
     /// `running`, `paused` or `ended`.
     pub state: &'static str,
@@ -62,7 +63,7 @@ impl ProcessRow {
     }
 }
 
-/// A row for every process that was started since the last `down`: broker, database, then the services.
+/// A row for every process that was started since the last `down`: broker, database, then the services, and Prometheus.
 pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
     let mut records = Vec::new();
     for name in [KAFKA, POSTGRES] {
@@ -71,6 +72,7 @@ pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
     for workload in Workload::ALL {
         records.extend(stack.known(workload)?.into_iter().map(|one| one.record));
     }
+    records.extend(stack.processes.record(PROMETHEUS)?);
     let rows = records.iter().map(|record| row(stack, record));
     join_all(rows).await.into_iter().collect()
 }
@@ -83,15 +85,13 @@ async fn row(stack: &Stack<'_>, record: &Record) -> Result<ProcessRow> {
         .get(PORT_LABEL)
         .and_then(|port| port.parse().ok());
     let url = port.map(|port| stack.sandbox.http_url(port));
-    let is_service = record.name != KAFKA && record.name != POSTGRES;
     let answer = match (&url, state) {
-        (Some(url), State::Running) if is_service => Some(ready::ask(&stack.http, url).await),
-        (Some(_), State::Running) => Some(backend_answer(stack, &record.name).await?),
+        (Some(url), State::Running) => Some(answer(stack, &record.name, url).await?),
         _ => None,
     };
-    let address = url.map(|url| match is_service {
-        true => url,
-        false => url.trim_start_matches("http://").to_owned(),
+    let address = url.map(|url| match record.name.as_str() {
+        KAFKA | POSTGRES => url.trim_start_matches("http://").to_owned(),
+        _ => url,
     });
     Ok(ProcessRow {
         name: record.name.clone(),
@@ -171,10 +171,12 @@ pub fn changed(stack: &Stack<'_>) -> Result<Vec<Changed>> {
     Ok(Workload::ALL.into_iter().flat_map(of).collect())
 }
 
-async fn backend_answer(stack: &Stack<'_>, name: &str) -> Result<ready::Answer> {
+async fn answer(stack: &Stack<'_>, name: &str, url: &str) -> Result<ready::Answer> {
     let answers = match name {
         KAFKA => stack.backends()?.kafka.answers().await,
-        _ => stack.sandbox.server().answers().await,
+        POSTGRES => stack.sandbox.server().answers().await,
+        PROMETHEUS => stack.prometheus().answers().await,
+        _ => return Ok(ready::ask(&stack.http, url).await),
     };
     Ok(match answers {
         true => ready::Answer::Ready,

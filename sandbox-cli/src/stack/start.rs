@@ -6,6 +6,7 @@ use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
 use local_runtime::ports;
 use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
 use local_runtime::process::State;
+use local_runtime::prometheus::{PROMETHEUS, PROMETHEUS_GRACE};
 
 use super::interrupt::{Hold, Interrupted};
 use super::services::{READY_LIMIT, Slot};
@@ -20,6 +21,8 @@ pub struct Wanted {
     pub kafka: bool,
     /// The database.
     pub postgres: bool,
+    /// Who watches.
+    pub prometheus: bool,
     /// Instances of services.
     pub slots: Vec<Slot>,
     /// Only start the services. Broker and database are waited for all the same: the topics and databases are made in them.
@@ -45,7 +48,9 @@ impl Wanted {
             .slots
             .iter()
             .map(|(service, slot)| process_name(*service, *slot));
-        kafka.into_iter().chain(postgres).chain(slots).collect()
+        let prometheus = self.prometheus.then(|| PROMETHEUS.to_owned());
+        let backends = kafka.into_iter().chain(postgres);
+        backends.chain(slots).chain(prometheus).collect()
     }
 }
 
@@ -66,6 +71,7 @@ impl Stack<'_> {
                 for name in &unknown {
                     self.processes.forget(name)?;
                 }
+                self.tell_prometheus()?;
                 bail!("interrupted; what this command had started is stopped again")
             }
             Err(error) => Err(error),
@@ -99,6 +105,10 @@ impl Stack<'_> {
             let port = self.sandbox.port(*service, *slot)?;
             needed.push((process_name(*service, *slot), port, service.port_setting()));
         }
+        if wanted.prometheus {
+            let port = settings.prometheus_port;
+            needed.push((PROMETHEUS.to_owned(), port, "PROMETHEUS_PORT"));
+        }
         let mut taken = Vec::new();
         for (name, port, setting) in needed {
             if matches!(self.state(&name)?, Some(State::Ended(_)) | None) {
@@ -122,29 +132,7 @@ impl Stack<'_> {
 
     async fn bring_all(&self, wanted: &Wanted, hold: &Hold) -> Result<()> {
         let progress = Progress::new("starting");
-        let kafka = async {
-            match wanted.kafka {
-                true => self.bring_kafka(hold).await,
-                false => Ok(()),
-            }
-        };
-        let postgres = async {
-            match wanted.postgres {
-                true => self.bring_postgres(hold).await,
-                false => Ok(()),
-            }
-        };
-        let services = join_all(
-            wanted
-                .slots
-                .iter()
-                .map(|slot| self.bring_instance(*slot, hold)),
-        );
-        // All to the end, also when one fails: another may be about to start a process, and must come to know its id.
-        let (kafka, postgres, services) = tokio::join!(kafka, postgres, services);
-        services
-            .into_iter()
-            .fold(kafka.and(postgres), Result::and)?;
+        self.start_all(wanted, hold).await?;
         if wanted.no_wait {
             return Ok(());
         }
@@ -168,6 +156,40 @@ impl Stack<'_> {
             .await
     }
 
+    /// Broker, database and Prometheus are ready afterwards, the services are started.
+    async fn start_all(&self, wanted: &Wanted, hold: &Hold) -> Result<()> {
+        let kafka = async {
+            match wanted.kafka {
+                true => self.bring_kafka(hold).await,
+                false => Ok(()),
+            }
+        };
+        let postgres = async {
+            match wanted.postgres {
+                true => self.bring_postgres(hold).await,
+                false => Ok(()),
+            }
+        };
+        let prometheus = async {
+            match wanted.prometheus {
+                true => self.bring_prometheus(hold).await,
+                false => Ok(()),
+            }
+        };
+        let services = join_all(
+            wanted
+                .slots
+                .iter()
+                .map(|slot| self.bring_instance(*slot, hold)),
+        );
+        // All to the end, also when one fails: another may be about to start a process, and must come to know its id.
+        let (kafka, postgres, prometheus, services) =
+            tokio::join!(kafka, postgres, prometheus, services);
+        let backends = kafka.and(postgres).and(prometheus);
+        let backends = backends.and(self.tell_prometheus());
+        services.into_iter().fold(backends, Result::and)
+    }
+
     async fn bring_instance(&self, slot: Slot, hold: &Hold) -> Result<()> {
         hold.check()?;
         let name = process_name(slot.0, slot.1);
@@ -189,7 +211,7 @@ impl Stack<'_> {
         Ok(away)
     }
 
-    /// Stops processes by name: services first and at the same time, then broker and database. What does not run is stopped
+    /// Stops processes by name: services first and at the same time, then broker, database and Prometheus. What does not run is stopped
     /// already.
     pub async fn stop_names(&self, names: &[String]) -> Result<()> {
         let mut slots: Vec<Slot> = Vec::new();
@@ -203,6 +225,11 @@ impl Stack<'_> {
             true => self.processes.stop(name, grace).await.map(drop),
             false => Ok(()),
         };
-        tokio::try_join!(stop(KAFKA, KAFKA_GRACE), stop(POSTGRES, POSTGRES_GRACE)).map(drop)
+        tokio::try_join!(
+            stop(KAFKA, KAFKA_GRACE),
+            stop(POSTGRES, POSTGRES_GRACE),
+            stop(PROMETHEUS, PROMETHEUS_GRACE)
+        )
+        .map(drop)
     }
 }

@@ -13,6 +13,7 @@ mod consumer;
 mod failures;
 mod lag;
 mod lifecycle;
+mod observe;
 mod recommended;
 mod rig;
 mod settings;

@@ -29,6 +29,18 @@ pub struct Ran {
     pub errors: String,
 }
 
+impl Ran {
+    /// Runs it to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code().unwrap(),
+            output: String::from_utf8(output.stdout).unwrap(),
+            errors: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
 impl Rig {
     /// A stack of which nothing runs yet.
     pub fn new() -> Self {
@@ -37,7 +49,15 @@ impl Rig {
             .tempdir()
             .unwrap()
             .keep();
-        let [kafka, postgres, order, payment, generator, monitor] = ports::free().unwrap();
+        let [
+            kafka,
+            postgres,
+            order,
+            payment,
+            generator,
+            monitor,
+            prometheus,
+        ] = ports::free().unwrap();
         let inventory = nine_free_ports();
         let environment = vec![
             ("SANDBOX_HOME", folder.display().to_string()),
@@ -47,6 +67,7 @@ impl Rig {
             ("PAYMENT_PORT", payment.to_string()),
             ("LOAD_GENERATOR_PORT", generator.to_string()),
             ("LAG_MONITOR_PORT", monitor.to_string()),
+            ("PROMETHEUS_PORT", prometheus.to_string()),
             ("INVENTORY_PORTS", format!("{inventory}-{}", inventory + 8)),
         ];
         let mut guard = Command::new("setsid");
@@ -119,12 +140,7 @@ impl Rig {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().unwrap();
-        Ran {
-            code: output.status.code().unwrap(),
-            output: String::from_utf8(output.stdout).unwrap(),
-            errors: String::from_utf8(output.stderr).unwrap(),
-        }
+        Ran::of(&mut self.command(arguments))
     }
 
     /// Runs a command that must succeed, and returns its output.

@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use prometheus::{Registry, TextEncoder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -39,6 +40,7 @@ impl Door {
 struct Server {
     door: Arc<Door>,
     address: SocketAddr,
+    registry: Registry,
     shutdown: CancellationToken,
     ended: JoinHandle<()>,
 }
@@ -54,15 +56,20 @@ async fn start(limits: Limits, drain: Duration) -> Server {
             "/json",
             post(async || Problem::unsupported_media_type("application/json").into_response()),
         )
+        .route("/things/{id}", get(async || "a thing"))
+        .route("/things/{id}/parts/{part}", get(async || "a part"))
         .route("/slow", get(async || sleep(SHORT).await))
         .route("/held", get(|State(door): State<Arc<Door>>| door.pass()))
         .with_state(Arc::clone(&door));
-    let serving = serve_within(limits, listener, router, shutdown.clone(), drain);
+    let registry = Registry::new();
+    let requests = Requests::new(&registry).unwrap();
+    let serving = serve_within(limits, listener, router, requests, shutdown.clone(), drain);
     #[allow(clippy::disallowed_methods, reason = "the test keeps the handle")]
     let ended = tokio::spawn(serving);
     Server {
         door,
         address,
+        registry,
         shutdown,
         ended,
     }
@@ -71,6 +78,16 @@ async fn start(limits: Limits, drain: Duration) -> Server {
 impl Server {
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// How many requests of these labels were counted.
+    fn counted(&self, labels: &str) -> u64 {
+        let text = TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap();
+        let series = format!("http_request_seconds_count{{{labels}}} ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&series));
+        count.map_or(0, |count| count.parse().unwrap())
     }
 
     /// Sends the bytes and reads until the server closes: the whole answer.
@@ -375,4 +392,59 @@ async fn a_taken_port_is_named() {
         error.contains(&format!("port {} is taken", address.port())),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn every_request_is_counted_by_its_route_and_never_by_its_path() {
+    let server = start(LIMITS, LONG).await;
+    for (lines, labels) in [
+        (
+            &["GET /things/1", "GET /things/2?a=b", "GET /things/%31"][..],
+            r#"method="GET",route="/things/{id}",status="200""#,
+        ),
+        (
+            &["GET /things/1/parts/b", "GET /things/b/parts/1"],
+            r#"method="GET",route="/things/{id}/parts/{part}",status="200""#,
+        ),
+        (
+            &["GET /nowhere/1", "GET /nowhere/2"],
+            r#"method="GET",route="unmatched",status="404""#,
+        ),
+        (
+            &["DELETE /things/1"],
+            r#"method="DELETE",route="/things/{id}",status="405""#,
+        ),
+        (
+            &["BREW /things/1", "WHEN /things/2"],
+            r#"method="other",route="/things/{id}",status="405""#,
+        ),
+    ] {
+        for line in lines {
+            server.send(&request(line, "", "")).await;
+        }
+        assert_eq!(server.counted(labels), lines.len() as u64, "{labels}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_by_itself_is_counted_too() {
+    let server = start(
+        Limits {
+            answer_time: SHORT,
+            ..LIMITS
+        },
+        LONG,
+    )
+    .await;
+    let foreign = "Origin: http://evil.example\r\n";
+    server.send(&request("POST /echo", foreign, "")).await;
+    let refused = r#"method="POST",route="/echo",status="403""#;
+    assert_eq!(server.counted(refused), 1);
+    let large = "x".repeat(LIMITS.body_bytes + 1);
+    server.send(&with_body("/echo", &large)).await;
+    let refused = r#"method="POST",route="/echo",status="413""#;
+    assert_eq!(server.counted(refused), 1);
+    server.send(&request("GET /held", "", "")).await;
+    let late = r#"method="GET",route="/held",status="503""#;
+    assert_eq!(server.counted(late), 1);
 }

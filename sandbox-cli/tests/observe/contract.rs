@@ -1,0 +1,310 @@
+//! The dashboards and the rules against a real Prometheus, which has scraped the running system under load.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::dashboard;
+use crate::expression::{Selector, selectors};
+use crate::prometheus::{Prometheus, program};
+use crate::rig::{Rig, until};
+use crate::text;
+
+/// For everything to have been scraped twice, and the slowest rule to have been evaluated.
+const WITHIN: Duration = Duration::from_secs(40);
+
+/// Series that Prometheus makes itself.
+const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];
+
+/// A stack on which everything has happened once that there is to be seen.
+struct Observed {
+    rig: Rig,
+    prometheus: Prometheus,
+}
+
+static OBSERVED: LazyLock<Observed> = LazyLock::new(|| {
+    program("prometheus");
+    let rig = Rig::new();
+    rig.good(&["up", "--no-build", "--observe"]);
+    let prometheus = Prometheus::at(rig.good(&["url", "prometheus"]).trim());
+    let observed = Observed { rig, prometheus };
+    observed.is_scraped();
+    observed.busy();
+    observed
+});
+
+impl Observed {
+    /// Every program was scraped: what rises from now on is seen to rise.
+    fn is_scraped(&self) {
+        until("Prometheus scrapes all programs", || {
+            self.prometheus.has_data("count(up == 1) == 5")?;
+            self.prometheus
+                .has_data("count(count by (job) (dead_letters_total)) == 3")
+        });
+    }
+
+    fn at(&self, service: &str, path: &str) -> String {
+        format!("{}{path}", self.rig.good(&["url", service]).trim())
+    }
+
+    fn told(&self, method: &str, url: &str, body: &Value) -> u16 {
+        self.prometheus.call(method, url, Some(body)).0
+    }
+
+    /// The four stories, a poison order among them; requests that are refused; load; members that come, go, are slow and paused.
+    fn busy(&self) {
+        let shelf = self.at("inventory-service", "/products/prod_123");
+        assert_eq!(self.told("PUT", &shelf, &json!({"quantity": 9})), 200);
+        let order = |product: &str, quantity: &str, amount: &str| {
+            let order = [
+                "order",
+                "--product",
+                product,
+                "--quantity",
+                quantity,
+                "--amount",
+                amount,
+            ];
+            self.rig.good(&order).trim().to_owned()
+        };
+        let ends = [
+            (order("prod_123", "2", "250.50"), "CONFIRMED"),
+            (order("prod_123", "10", "250.00"), "CANCELLED"),
+            (order("prod_123", "1", "1500.00"), "FAILED"),
+        ];
+        let poison = order("prod_ignore", "1", "99.00");
+        for (id, status) in &ends {
+            self.rig.good(&["wait", "order", id, "--status", status]);
+        }
+        self.rig
+            .good(&["wait", "dlq", "inventory.dlq", "--order", &poison]);
+        for (service, path) in [
+            ("order-service", "/orders/none"),
+            ("payment-service", "/none"),
+        ] {
+            let (status, _) = self.prometheus.call("GET", &self.at(service, path), None);
+            assert!((400..500).contains(&status), "{service}{path}: {status}");
+        }
+
+        self.rig.good(&["load", "burst", "--count", "300"]);
+        self.rig.good(&[
+            "load",
+            "continuous",
+            "--events-per-second",
+            "50",
+            "--duration",
+            "3s",
+            "--via",
+            "http",
+        ]);
+        self.rig
+            .good(&["consumer", "slow", "inventory-service", "--time-ms", "20"]);
+        self.rig.good(&["scale", "inventory-service=2"]);
+        self.rig.good(&["consumer", "pause", "payment-service"]);
+        self.rig.good(&["consumer", "resume", "payment-service"]);
+        self.rig.good(&["consumer", "clear", "inventory-service"]);
+
+        // Goes on while Prometheus is asked: what is measured over the last seconds is absent when nothing happens.
+        let generator = |path| self.at("load-generator", path);
+        assert_eq!(
+            self.told("POST", &generator("/config"), &json!({"rate_ms": 20})),
+            200
+        );
+        assert_eq!(self.told("POST", &generator("/start"), &json!({})), 200);
+    }
+
+    /// The families of metrics that any of the programs tells, with their types.
+    fn exported(&self) -> BTreeMap<String, String> {
+        let data = self
+            .prometheus
+            .ask("targets", &[("state", "active")])
+            .unwrap();
+        let targets = data["activeTargets"].as_array().unwrap();
+        let pages = targets.iter().map(|target| {
+            let url = target["scrapeUrl"].as_str().unwrap();
+            self.prometheus.call("GET", url, None).1
+        });
+        let mut families = BTreeMap::new();
+        for page in pages {
+            let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+            let types = types.map(|line| line.split_once(' ').unwrap());
+            families.extend(types.map(|(name, kind)| (name.to_owned(), kind.to_owned())));
+        }
+        families
+    }
+}
+
+/// Asks until each has an answer; what has none in time is what is wrong.
+fn all_answered<T>(
+    mut open: Vec<T>,
+    mut ask: impl FnMut(&T) -> Result<(), String>,
+    say: impl Fn(&T) -> String,
+) {
+    // First of all the stack must be there.
+    LazyLock::force(&OBSERVED);
+    let deadline = Instant::now() + WITHIN;
+    assert!(!open.is_empty(), "nothing is asked");
+    loop {
+        let mut wrong = Vec::new();
+        open.retain(|one| match ask(one) {
+            Ok(()) => false,
+            Err(why) => {
+                wrong.push(format!("{}: {why}", say(one)));
+                true
+            }
+        });
+        if open.is_empty() {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "no answer to:\n{}",
+            wrong.join("\n")
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn every_expression_of_every_panel_has_data() {
+    let all = dashboard::all();
+    let asked = all.iter().flat_map(dashboard::Dashboard::asked).collect();
+    all_answered(
+        asked,
+        |one: &dashboard::Asked| OBSERVED.prometheus.has_data(&one.expression),
+        |one| format!("{}: {}", one.place, one.expression),
+    );
+}
+
+#[test]
+fn every_variable_has_something_to_choose_from() {
+    let all = dashboard::all();
+    let offered = all.iter().flat_map(dashboard::Dashboard::offered).collect();
+    let has_label = |(asked, label): &(dashboard::Asked, String)| {
+        let series = OBSERVED.prometheus.series(&asked.expression)?;
+        let labelled = series.iter().any(|one| one[label].is_string());
+        labelled
+            .then_some(())
+            .ok_or(format!("{} series, none with {label}", series.len()))
+    };
+    all_answered(offered, has_label, |(asked, label)| {
+        format!("{}: {label} of {}", asked.place, asked.expression)
+    });
+}
+
+/// The rules as Prometheus has read them.
+fn rules() -> Vec<Value> {
+    let data = OBSERVED
+        .prometheus
+        .ask("rules", &[("type", "alert")])
+        .unwrap();
+    let groups = data["groups"].as_array().unwrap().iter();
+    let rules = groups.flat_map(|group| group["rules"].as_array().unwrap());
+    rules.cloned().collect()
+}
+
+fn selectors_of_rules() -> Vec<(String, Selector)> {
+    let of_rule = |rule: Value| {
+        let name = rule["name"].as_str().unwrap().to_owned();
+        let found = selectors(rule["query"].as_str().unwrap());
+        let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!found.is_empty(), "{name}");
+        found.into_iter().map(move |one| (name.clone(), one))
+    };
+    rules().into_iter().flat_map(of_rule).collect()
+}
+
+#[test]
+fn every_selector_of_every_rule_finds_a_series() {
+    // An alert that does not fire is empty. A misspelt one is, too.
+    all_answered(
+        selectors_of_rules(),
+        |(_, selector)| match OBSERVED.prometheus.series(&selector.text)?.is_empty() {
+            false => Ok(()),
+            true => Err("no series".to_owned()),
+        },
+        |(rule, selector)| format!("{rule}: {}", selector.text),
+    );
+}
+
+#[test]
+fn prometheus_evaluates_every_rule_and_the_poison_order_makes_one_fire() {
+    let evaluated = |rule: &Value| {
+        let again = rules().into_iter().find(|one| one["name"] == rule["name"]);
+        let health = again.unwrap()["health"].clone();
+        (health == "ok").then_some(()).ok_or(health.to_string())
+    };
+    let written = text("prometheus/alerts.yml").matches("- alert: ").count();
+    assert_eq!(rules().len(), written);
+    all_answered(rules(), evaluated, |rule| rule["name"].to_string());
+    all_answered(
+        vec![r#"ALERTS{alertname="DeadLetters", alertstate="firing", job="inventory-service"}"#],
+        |firing| OBSERVED.prometheus.has_data(firing),
+        |firing| (*firing).to_owned(),
+    );
+}
+
+/// The families of metrics that dashboards or rules name; fails at one that nobody exports.
+fn shown(exported: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let family = |place: &str, metric: &str| {
+        let of_histogram = ["_bucket", "_count", "_sum"].iter().find_map(|end| {
+            let family = metric.strip_suffix(end)?;
+            (exported.get(family)? == "histogram").then(|| family.to_owned())
+        });
+        let itself = exported.contains_key(metric) || OF_PROMETHEUS.contains(&metric);
+        of_histogram
+            .or(itself.then(|| metric.to_owned()))
+            .unwrap_or_else(|| panic!("{place}: nobody exports {metric}"))
+    };
+    let all = dashboard::all();
+    let asked = all.iter().flat_map(dashboard::Dashboard::asked);
+    let on_dashboards = asked.flat_map(|one| {
+        let found =
+            selectors(&one.expression).unwrap_or_else(|error| panic!("{}: {error}", one.place));
+        found
+            .into_iter()
+            .map(move |selector| (one.place.clone(), selector))
+    });
+    let all = on_dashboards.chain(selectors_of_rules());
+    all.map(|(place, selector)| family(&place, &selector.metric))
+        .collect()
+}
+
+/// What is not shown on purpose, with the reason.
+fn not_shown() -> BTreeMap<String, String> {
+    let all = text("prometheus/not-shown.txt");
+    let lines = all
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    let listed = lines.map(|line| {
+        let (name, why) = line
+            .split_once(": ")
+            .unwrap_or_else(|| panic!("no reason: {line}"));
+        (name.to_owned(), why.to_owned())
+    });
+    listed.collect()
+}
+
+#[test]
+fn every_metric_that_a_program_exports_is_shown_or_listed_as_not_shown() {
+    let exported = OBSERVED.exported();
+    let (shown, not_shown) = (shown(&exported), not_shown());
+    let forgotten: Vec<&String> = exported
+        .keys()
+        .filter(|name| !shown.contains(*name) && !not_shown.contains_key(*name))
+        .collect();
+    assert!(
+        forgotten.is_empty(),
+        "neither shown nor listed: {forgotten:?}"
+    );
+    for (name, why) in &not_shown {
+        assert!(
+            exported.contains_key(name),
+            "listed, and nobody exports it: {name}"
+        );
+        assert!(!shown.contains(name), "listed, and shown: {name}");
+        assert!(why.len() > 20, "{name}: {why}");
+    }
+}
