@@ -161,6 +161,10 @@ pub fn environment(
     if workload == Workload::LoadGenerator {
         variables.insert("ORDER_URL".to_owned(), sandbox.url(Service::Order, 1)?);
     }
+    if workload == Workload::LagMonitor {
+        let generator = sandbox.url(Workload::LoadGenerator, 1)?;
+        variables.insert("LOAD_GENERATOR_URL".to_owned(), generator);
+    }
     variables.extend(changed.clone());
     Ok(variables)
 }
