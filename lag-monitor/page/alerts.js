@@ -4,7 +4,7 @@ import { badge } from "./cards.js";
 import { byId, h, keep, mark, say } from "./dom.js";
 import { clock, problem } from "./words.js";
 
-const SHOWN = 12;
+const SHOWN = 8;
 
 async function ask(method) {
   const told = byId("alerts-told");

@@ -45,7 +45,7 @@ function service(name) {
   // One after the other: each change builds on the one before.
   let turn = Promise.resolve();
   let waiting = 0;
-  const act = (does) => {
+  const act = (does, wrong = "Not done") => {
     waiting += 1;
     turn = turn.then(async () => {
       try {
@@ -55,7 +55,7 @@ function service(name) {
         if (waiting === 0) show(controls);
       } catch (error) {
         waiting -= 1;
-        say(told, `Not done: ${error.message}`);
+        say(told, `${wrong}: ${error.message}`);
       }
     });
     return turn;
@@ -89,9 +89,10 @@ function service(name) {
   };
   const node = h("fieldset", {}, h("legend", {}, name, " ", state), time.node, size.node, buttons, told);
   // A look at what others did must not undo what is being done here.
-  const refresh = () => (waiting === 0 && !node.contains(document.activeElement) ? act(() => ask(name, "GET")) : null);
+  const refresh = () => waiting === 0 && !node.contains(document.activeElement) && read();
+  const read = () => act(() => ask(name, "GET"), "What it was told is not known");
   show(null);
-  return { node, refresh, first: () => act(() => ask(name, "GET")) };
+  return { node, refresh, first: read };
 }
 
 /** The controls of all services; what comes back reads them again. */

@@ -120,6 +120,6 @@ function inWords(now, group) {
   const lag = now.total_lag === null ? "It is not known how many records wait" : `${count(now.total_lag)} records wait`;
   const state = group ? ` The group is ${group.state}, with ${group.member_count} ${group.member_count === 1 ? "member" : "members"}.` : "";
   const known = group && group.consumed_per_second !== null;
-  const rates = known ? ` It reads ${rate(group.consumed_per_second)}/s of all its topics; ${rate(group.produced_per_second)}/s come in.` : "";
+  const rates = known ? ` It reads ${rate(group.consumed_per_second)} records a second, and ${rate(group.produced_per_second)} come in.` : "";
   return `${lag}; ${rule(now.rule)}. ${trend(now).words}.${state}${rates}`;
 }

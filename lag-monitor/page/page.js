@@ -149,7 +149,7 @@ const heard = {
 };
 
 function reread() {
-  if (document.hidden || source === "away" || source === "full") return;
+  if (document.hidden || source !== "live") return;
   alerts.refresh();
   rereadControls();
 }

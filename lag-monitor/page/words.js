@@ -56,7 +56,7 @@ export function trend(standing) {
   if (lag === null) return { way: "none", words: "not known" };
   if (change === null) return { way: "none", words: "rate not known yet" };
   if (change > STEADY) return { way: "up", words: `↑ grows by ${rate(change)}/s` };
-  if (lag === 0) return { way: "none", words: "nothing waits" };
+  if (lag === 0) return { way: "none", words: "caught up" };
   if (change < -STEADY) {
     const when = drain === null ? "" : `, caught up in ${span(drain)}`;
     return { way: "down", words: `↓ shrinks by ${rate(change)}/s${when}` };

@@ -38,14 +38,19 @@ pub(super) async fn stream(
     parameters.finish()?;
     let permit = monitor.streams.clone().try_acquire_owned();
     let permit = permit.map_err(|_| {
-        let detail = format!("{STREAMS} streams are open, and there are no more: close one of them");
+        let detail =
+            format!("{STREAMS} streams are open, and there are no more: close one of them");
         Problem::unavailable(detail, monitor.watch.rules().every)
     })?;
     let listener = Listener {
         news: monitor.watch.news(),
         monitor,
         detail,
-        greetings: if detail { vec![Greeting::State, Greeting::Past] } else { vec![Greeting::State] },
+        greetings: if detail {
+            vec![Greeting::State, Greeting::Past]
+        } else {
+            vec![Greeting::State]
+        },
         _permit: permit,
     };
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);

@@ -15,13 +15,25 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, media type and text of every file beside the page itself.
 const FILES: &[(&str, &str, &str)] = &[
-    ("page.css", "text/css; charset=utf-8", include_str!("../../page/page.css")),
-    ("icon.svg", "image/svg+xml", include_str!("../../page/icon.svg")),
+    (
+        "page.css",
+        "text/css; charset=utf-8",
+        include_str!("../../page/page.css"),
+    ),
+    (
+        "icon.svg",
+        "image/svg+xml",
+        include_str!("../../page/icon.svg"),
+    ),
     ("page.js", SCRIPT, include_str!("../../page/page.js")),
     ("alerts.js", SCRIPT, include_str!("../../page/alerts.js")),
     ("cards.js", SCRIPT, include_str!("../../page/cards.js")),
     ("chart.js", SCRIPT, include_str!("../../page/chart.js")),
-    ("controls.js", SCRIPT, include_str!("../../page/controls.js")),
+    (
+        "controls.js",
+        SCRIPT,
+        include_str!("../../page/controls.js"),
+    ),
     ("detail.js", SCRIPT, include_str!("../../page/detail.js")),
     ("dom.js", SCRIPT, include_str!("../../page/dom.js")),
     ("history.js", SCRIPT, include_str!("../../page/history.js")),
@@ -92,8 +104,15 @@ mod tests {
         let index = [("index.html", "", INDEX)];
         for (file, _, text) in index.iter().chain(FILES) {
             for forbidden in [
-                "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "style=", "onclick=",
-                "//cdn", "https://",
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "style=",
+                "onclick=",
+                "//cdn",
+                "https://",
             ] {
                 assert!(!text.contains(forbidden), "{file} has {forbidden}");
             }

@@ -83,7 +83,9 @@ impl Lab {
             "--name-prefix",
             prefix,
         ];
-        let app = App::build(Settings::parse_from(arguments.iter().chain(more))).await.unwrap();
+        let app = App::build(Settings::parse_from(arguments.iter().chain(more)))
+            .await
+            .unwrap();
         let url = format!("http://{}", app.address().unwrap());
         let shutdown = CancellationToken::new();
         let mut monitor = JoinSet::new();
