@@ -17,8 +17,10 @@ const ENTER: &str = "\u{e007}";
 const RIGHT: &str = "\u{e014}";
 
 async fn until_told(lab: &Lab, controls: Value) {
-    lab.until(&controls.to_string(), CONTROLS, |_, body| body["controls"] == controls)
-        .await;
+    lab.until(&controls.to_string(), CONTROLS, |_, body| {
+        body["controls"] == controls
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -34,17 +36,38 @@ async fn sliders_and_buttons_tell_the_members_of_a_group_by_keyboard_and_by_mous
     browser.until("the batch size is shown", size).await;
     browser.keys("#inventory-service-size", RIGHT).await;
     until_told(&lab, json!({"processing_time_ms": 10, "batch_max": 2})).await;
-    browser.click("[aria-label='Pause inventory-service']").await;
-    until_told(&lab, json!({"processing_time_ms": 10, "batch_max": 2, "paused": true})).await;
+    browser
+        .click("[aria-label='Pause inventory-service']")
+        .await;
+    until_told(
+        &lab,
+        json!({"processing_time_ms": 10, "batch_max": 2, "paused": true}),
+    )
+    .await;
     browser.until_text("paused").await;
     // Who makes a paused group faster does not resume it.
     browser.keys("#inventory-service-time", RIGHT).await;
-    until_told(&lab, json!({"processing_time_ms": 20, "batch_max": 1, "paused": true})).await;
-    browser.keys("[aria-label='Resume inventory-service']", ENTER).await;
-    until_told(&lab, json!({"processing_time_ms": 20, "batch_max": 1, "paused": false})).await;
-    browser.click("[aria-label='Clear inventory-service']").await;
+    until_told(
+        &lab,
+        json!({"processing_time_ms": 20, "batch_max": 1, "paused": true}),
+    )
+    .await;
+    browser
+        .keys("[aria-label='Resume inventory-service']", ENTER)
+        .await;
+    until_told(
+        &lab,
+        json!({"processing_time_ms": 20, "batch_max": 1, "paused": false}),
+    )
+    .await;
+    browser
+        .click("[aria-label='Clear inventory-service']")
+        .await;
     until_told(&lab, json!(null)).await;
-    assert_eq!(lab.get("/services/payment-service/controls").await.1["controls"], json!(null));
+    assert_eq!(
+        lab.get("/services/payment-service/controls").await.1["controls"],
+        json!(null)
+    );
     browser.close(false).await;
     lab.stop().await;
 }
@@ -69,7 +92,11 @@ fn load_generator(lab: &Lab, port: u16) -> Kept {
 
 #[tokio::test]
 async fn the_burst_button_makes_orders_arrive_and_says_what_came_of_it() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let stack = shared().await;
     let url = format!("--load-generator-url=http://127.0.0.1:{port}");
     let prefix = stack.unique_prefix("button");
@@ -78,7 +105,9 @@ async fn the_burst_button_makes_orders_arrive_and_says_what_came_of_it() {
     let browser = Browser::open(&lab.url).await;
     browser.until_text("watched on").await;
     browser.click("#burst button").await;
-    browser.until_text("No burst: load-generator cannot be reached").await;
+    browser
+        .until_text("No burst: load-generator cannot be reached")
+        .await;
 
     let _generator = load_generator(&lab, port);
     eventually(DEADLINE, "load-generator is ready", async || {
@@ -89,12 +118,16 @@ async fn the_burst_button_makes_orders_arrive_and_says_what_came_of_it() {
         }
     })
     .await;
-    browser.run("document.querySelector('#burst-count').value = 70").await;
+    browser
+        .run("document.querySelector('#burst-count').value = 70")
+        .await;
     browser.keys("#burst-count", ENTER).await;
     browser.until_text("70 of 70 orders made in").await;
-    let ends = lab.until("the orders arrive", "/lag?group=watched&topic=orders", |_, body| {
-        body["partitions"]["0"]["end_offset"].as_i64() > Some(0)
-    });
+    let ends = lab.until(
+        "the orders arrive",
+        "/lag?group=watched&topic=orders",
+        |_, body| body["partitions"]["0"]["end_offset"].as_i64() > Some(0),
+    );
     let waiting = ends.await["partitions"]["0"]["lag"].clone();
     assert!(waiting.as_i64() > Some(0), "{waiting}");
     browser.close(true).await;
@@ -109,12 +142,25 @@ async fn alerts_come_by_themselves_and_go_at_the_press_of_a_button() {
     lab.commit("watched", Topic::Payments, 0, 0).await;
     lab.publish(Topic::Payments, 0, 4).await;
     let group = lab.name("watched");
-    browser.until_text(&format!("{group} on {}: 4 records wait and the group has no member", lab.name("payments"))).await;
-    let announced = format!("return document.querySelector('#announcer').textContent.includes({})", json!(group));
-    let evidence = format!("return document.querySelector('#alerts').textContent.includes({})", json!(group));
+    browser
+        .until_text(&format!(
+            "{group} on {}: 4 records wait and the group has no member",
+            lab.name("payments")
+        ))
+        .await;
+    let announced = format!(
+        "return document.querySelector('#announcer').textContent.includes({})",
+        json!(group)
+    );
+    let evidence = format!(
+        "return document.querySelector('#alerts').textContent.includes({})",
+        json!(group)
+    );
     browser.until("the list has it", &evidence).await;
     lab.commit("watched", Topic::Payments, 0, 4).await;
-    browser.until("who listens is told that it is well again", &announced).await;
+    browser
+        .until("who listens is told that it is well again", &announced)
+        .await;
     browser.click("#clear-alerts").await;
     browser.until_text("No alerts").await;
     browser.close(false).await;

@@ -7,8 +7,10 @@ use test_stack::{exclusive, shared};
 use crate::browser::Browser;
 use crate::support::Lab;
 
-const GREY: &str = "return getComputedStyle(document.querySelector('#cards')).filter.includes('grayscale')";
-const NOT_GREY: &str = "return !getComputedStyle(document.querySelector('#cards')).filter.includes('grayscale')";
+const GREY: &str =
+    "return getComputedStyle(document.querySelector('#cards')).filter.includes('grayscale')";
+const NOT_GREY: &str =
+    "return !getComputedStyle(document.querySelector('#cards')).filter.includes('grayscale')";
 
 #[tokio::test]
 async fn the_page_says_since_when_the_monitor_is_away_and_goes_on_when_it_is_back() {
@@ -42,16 +44,26 @@ async fn without_a_broker_the_page_says_how_old_its_figures_are_and_leaves_a_gap
     let seven = "return [...document.querySelectorAll('.card .lag')].some((lag) => lag.textContent === '7')";
     browser.until("seven wait", seven).await;
     stack.stop_kafka().await;
-    browser.until_text("the monitor cannot read Kafka now; data is").await;
+    browser
+        .until_text("the monitor cannot read Kafka now; data is")
+        .await;
     browser.until("what is shown is grey", GREY).await;
-    assert_eq!(browser.run(seven).await, true, "the last figures stay to be read");
+    assert_eq!(
+        browser.run(seven).await,
+        true,
+        "the last figures stay to be read"
+    );
     let gap = "return document.querySelectorAll('.card .blind rect').length > 0";
-    browser.until("the time without a reading is seen", gap).await;
+    browser
+        .until("the time without a reading is seen", gap)
+        .await;
     stack.start_kafka().await;
     browser.until_text("live · read at").await;
     browser.until("the gap stays", gap).await;
     let broken = "return [...document.querySelectorAll('.card path.look-0')].some((path) => path.getAttribute('d').split('M').length > 2)";
-    browser.until("the line is broken, not drawn on", broken).await;
+    browser
+        .until("the line is broken, not drawn on", broken)
+        .await;
     browser.close(true).await;
     lab.stop().await;
 }

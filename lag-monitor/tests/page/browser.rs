@@ -12,8 +12,7 @@ use test_stack::eventually;
 use crate::kept::Kept;
 use crate::support::DEADLINE;
 
-const MISSING: &str =
-    "chromium and chromium-driver are not installed (Debian: apt-get install chromium chromium-driver)";
+const MISSING: &str = "chromium and chromium-driver are not installed (Debian: apt-get install chromium chromium-driver)";
 
 /// How WebDriver names an element in JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -51,7 +50,13 @@ impl Browser {
         let client = Client::builder().timeout(DEADLINE).no_proxy().build();
         let client = client.unwrap();
         // Without a sandbox, since a test may run as root; and without /dev/shm, which is small in containers.
-        let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,1000"];
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,1000",
+        ];
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "goog:loggingPrefs": {"browser": "ALL"},
             "goog:chromeOptions": {"args": arguments},
@@ -61,13 +66,18 @@ impl Browser {
         let answer: Value = answer.json().await.unwrap();
         let id = answer["value"]["sessionId"].as_str();
         let id = id.unwrap_or_else(|| panic!("no session: {answer}"));
-        let browser = Self { client, session: format!("{session}/{id}") };
+        let browser = Self {
+            client,
+            session: format!("{session}/{id}"),
+        };
         browser.ask(Method::POST, "url", &json!({"url": url})).await;
         browser
     }
 
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
-        let request = self.client.request(method, format!("{}/{path}", self.session));
+        let request = self
+            .client
+            .request(method, format!("{}/{path}", self.session));
         let answer = request.json(body).send().await.unwrap();
         let status = answer.status();
         let mut answer: Value = answer.json().await.unwrap();
@@ -86,7 +96,11 @@ impl Browser {
         let look = async || {
             let found = self.run(script).await;
             let nothing = json!(false) == found || found.is_null() || found == "";
-            if nothing { Err(self.text().await) } else { Ok(found) }
+            if nothing {
+                Err(self.text().await)
+            } else {
+                Ok(found)
+            }
         };
         eventually(DEADLINE, what, look).await
     }
@@ -128,13 +142,18 @@ impl Browser {
 
     /// Ends it. Nothing may have gone wrong in the page; `refused` says whether calls may have been refused or got no answer.
     pub async fn close(self, refused: bool) {
-        let log = self.ask(Method::POST, "se/log", &json!({"type": "browser"})).await;
+        let log = self
+            .ask(Method::POST, "se/log", &json!({"type": "browser"}))
+            .await;
         let entries = log.as_array().unwrap().iter();
         let wrong: Vec<&Value> = entries
             .filter(|entry| !(refused && entry["source"] == "network"))
             .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
-        let ended = self.client.delete(&self.session).timeout(Duration::from_secs(20));
+        let ended = self
+            .client
+            .delete(&self.session)
+            .timeout(Duration::from_secs(20));
         ended.send().await.unwrap();
     }
 }

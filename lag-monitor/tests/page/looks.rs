@@ -45,13 +45,15 @@ const UNNAMED: &str = r##"
   if (!document.querySelector("[aria-live=polite]")) missing.push("aria-live");
   return missing;"##;
 
-const WIDE: &str = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+const WIDE: &str =
+    "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
 #[tokio::test]
 async fn the_page_can_be_read_light_and_dark_on_a_phone_and_without_seeing_it() {
     let lab = Lab::new("looks").await;
     for partition in 0..3 {
-        lab.commit("inventory-service-group", Topic::Payments, partition, 0).await;
+        lab.commit("inventory-service-group", Topic::Payments, partition, 0)
+            .await;
     }
     lab.commit("order-service-group", Topic::Orders, 0, 0).await;
     lab.publish(Topic::Payments, 0, 700).await;
@@ -66,12 +68,16 @@ async fn the_page_can_be_read_light_and_dark_on_a_phone_and_without_seeing_it() 
 
     let dark = json!({"features": [{"name": "prefers-color-scheme", "value": "dark"}]});
     browser.tell("Emulation.setEmulatedMedia", dark).await;
-    let ground = browser.run("return getComputedStyle(document.body).backgroundColor").await;
+    let ground = browser
+        .run("return getComputedStyle(document.body).backgroundColor")
+        .await;
     assert_eq!(ground, "rgb(16, 21, 27)");
     assert_eq!(browser.run(FAINT).await, nothing, "dark");
 
     let phone = json!({"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true});
-    browser.tell("Emulation.setDeviceMetricsOverride", phone).await;
+    browser
+        .tell("Emulation.setDeviceMetricsOverride", phone)
+        .await;
     assert_eq!(browser.run("return innerWidth").await, 360);
     assert_eq!(browser.run(WIDE).await, 0, "360 pixels");
     browser.close(false).await;

@@ -10,7 +10,7 @@ use crate::support::{DEADLINE, Lab};
 const LAG: &str = "/lag?group=inventory-service-group&topic=payments";
 
 /// What the detail shows: when it was read, the rows of both tables, the badge, the legend and the chart in words.
-const DETAIL: &str = r#"
+const DETAIL: &str = r##"
   const rows = (caption) => [...document.querySelectorAll("#detail table")]
     .filter((table) => table.caption.textContent.startsWith(caption))
     .flatMap((table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim())));
@@ -22,7 +22,7 @@ const DETAIL: &str = r#"
     members: rows("Members"),
     chart: document.querySelector("#detail svg.large")?.getAttribute("aria-label"),
     cards: [...document.querySelectorAll(".card")].map((card) => [card.querySelector("h3").textContent, card.querySelector(".lag").textContent]),
-  };"#;
+  };"##;
 
 #[tokio::test]
 async fn what_the_page_shows_is_what_lag_says_of_the_same_moment() {
@@ -44,14 +44,21 @@ async fn what_the_page_shows_is_what_lag_says_of_the_same_moment() {
     let title = format!("{} on {}", lab.name(group), lab.name("payments"));
     browser.until_text(&title).await;
     browser
-        .until("there is a card of it", &format!("return choose({})", json!(title)).replace("choose", CHOOSE))
+        .until(
+            "there is a card of it",
+            &format!("return choose({})", json!(title)).replace("choose", CHOOSE),
+        )
         .await;
     let (shown, lag, groups) = eventually(DEADLINE, "both tell of one moment", async || {
         let lag = lab.get(LAG).await.1;
         let shown = browser.run(DETAIL).await;
         let groups = lab.get("/groups").await.1;
         let one = shown["timestamp"] == lag["timestamp"] && lag["timestamp"] == groups["timestamp"];
-        if one && shown["title"] == title.as_str() { Ok((shown, lag, groups)) } else { Err(format!("{shown} {lag}")) }
+        if one && shown["title"] == title.as_str() {
+            Ok((shown, lag, groups))
+        } else {
+            Err(format!("{shown} {lag}"))
+        }
     })
     .await;
 
@@ -68,9 +75,15 @@ async fn what_the_page_shows_is_what_lag_says_of_the_same_moment() {
         assert_eq!(row[5], partition["owner"]["client_id"], "{row}");
     }
     let mine = groups["groups"].as_array().unwrap().iter();
-    let mine = mine.clone().find(|one| one["group_id"] == lab.name(group).as_str()).unwrap();
+    let mine = mine
+        .clone()
+        .find(|one| one["group_id"] == lab.name(group).as_str())
+        .unwrap();
     assert_eq!(shown["members"][0][0], mine["members"][0]["client_id"]);
-    assert_eq!(shown["members"][0][2], format!("{}: 0, 1, 2", lab.name("payments")));
+    assert_eq!(
+        shown["members"][0][2],
+        format!("{}: 0, 1, 2", lab.name("payments"))
+    );
     let cards = shown["cards"].as_array().unwrap();
     assert!(cards.contains(&json!([title, "1,253"])), "{cards:?}");
     let chart = shown["chart"].as_str().unwrap();
@@ -95,8 +108,10 @@ async fn the_lines_begin_with_what_the_monitor_knows_of_before() {
     lab.commit("watched", Topic::Payments, 0, 0).await;
     lab.publish(Topic::Payments, 0, 5).await;
     let path = "/lag/history?group=watched&topic=payments";
-    lab.until("there is a past", path, |_, body| body["count"].as_u64() >= Some(4))
-        .await;
+    lab.until("there is a past", path, |_, body| {
+        body["count"].as_u64() >= Some(4)
+    })
+    .await;
     let browser = Browser::open(&lab.url).await;
     // A line through four points at the first look.
     let script = format!(
@@ -120,9 +135,30 @@ async fn a_name_that_is_html_is_shown_as_text() {
     lab.publish(Topic::Payments, 0, 4).await;
     let browser = Browser::open(&lab.url).await;
     browser.until_text(&name).await;
-    browser.until("it can be chosen", &format!("return {CHOOSE}({})", json!(format!("{name} on {}", lab.name("payments"))))).await;
-    browser.until("the detail names it", &format!("return document.querySelector('#detail-title').textContent.startsWith({})", json!(name))).await;
-    browser.until_text(&format!("{name} on {}: 4 records wait", lab.name("payments"))).await;
+    browser
+        .until(
+            "it can be chosen",
+            &format!(
+                "return {CHOOSE}({})",
+                json!(format!("{name} on {}", lab.name("payments")))
+            ),
+        )
+        .await;
+    browser
+        .until(
+            "the detail names it",
+            &format!(
+                "return document.querySelector('#detail-title').textContent.startsWith({})",
+                json!(name)
+            ),
+        )
+        .await;
+    browser
+        .until_text(&format!(
+            "{name} on {}: 4 records wait",
+            lab.name("payments")
+        ))
+        .await;
     assert_eq!(browser.run("return document.images.length").await, 0);
     browser.close(false).await;
     lab.stop().await;
