@@ -83,3 +83,20 @@ async fn a_page_that_gets_no_stream_says_why_and_gets_one_when_there_is_one() {
     browser.close(true).await;
     lab.stop().await;
 }
+
+#[tokio::test]
+async fn more_tabs_than_a_browser_has_connections_are_all_live_when_they_are_looked_at() {
+    let lab = Lab::new("tabs").await;
+    let browser = Browser::open(&lab.url).await;
+    // Six connections to one server, and a stream needs one.
+    for _ in 0..8 {
+        browser.until_text("live · read at").await;
+        browser.open_another(&lab.url).await;
+    }
+    browser.until_text("live · read at").await;
+    lab.commit("watched", Topic::Payments, 0, 0).await;
+    browser.show_first().await;
+    browser.until_text("watched on").await;
+    browser.close(false).await;
+    lab.stop().await;
+}

@@ -140,6 +140,22 @@ impl Browser {
         self.ask(Method::POST, "goog/cdp/execute", &body).await;
     }
 
+    /// Opens the page in one more tab, which is then the one in front.
+    pub async fn open_another(&self, url: &str) {
+        let body = json!({"type": "tab"});
+        let tab = self.ask(Method::POST, "window/new", &body).await;
+        let body = json!({"handle": tab["handle"]});
+        self.ask(Method::POST, "window", &body).await;
+        self.ask(Method::POST, "url", &json!({"url": url})).await;
+    }
+
+    /// Brings the tab to the front that was opened first.
+    pub async fn show_first(&self) {
+        let tabs = self.ask(Method::GET, "window/handles", &json!({})).await;
+        let body = json!({"handle": tabs[0]});
+        self.ask(Method::POST, "window", &body).await;
+    }
+
     /// Ends it. Nothing may have gone wrong in the page; `refused` says whether calls may have been refused or got no answer.
     pub async fn close(self, refused: bool) {
         let log = self
