@@ -47,11 +47,16 @@ RUN find sandbox-cli -name '*.rs' -exec touch {} + \
  && $BUILD
 
 COPY inventory-service inventory-service
-COPY lag-monitor lag-monitor
 COPY load-generator load-generator
 COPY order-service order-service
 COPY payment-service payment-service
-RUN find inventory-service lag-monitor load-generator order-service payment-service -name '*.rs' -exec touch {} + \
+RUN find inventory-service load-generator order-service payment-service -name '*.rs' -exec touch {} + \
+ && $BUILD
+
+# By itself: the scenarios are part of it, and who changes a README need not wait for the shop.
+COPY scenarios scenarios
+COPY lag-monitor lag-monitor
+RUN find lag-monitor -name '*.rs' -exec touch {} + \
  && $BUILD
 
 FROM debian:bookworm-slim

@@ -73,7 +73,7 @@ impl App {
     /// Watches and answers until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let every = self.settings.interval();
-        let monitor = Monitor::new(self.watch.clone(), &self.settings, shutdown.clone());
+        let monitor = Monitor::new(self.watch.clone(), &self.settings, shutdown.clone())?;
         let router: Router =
             http::router(monitor).merge(admin::router(self.readiness, self.registry));
         tokio::join!(

@@ -1,18 +1,22 @@
 //! The API: what the monitor can be asked.
 
 mod alerts;
+mod burst;
 mod controls;
 mod events;
 mod groups;
 mod health;
 mod lag;
+mod page;
 mod recommendations;
+mod scenarios;
 mod selection;
+mod state;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use chrono::Utc;
 use cluster_reader::judge::Thresholds;
 use messaging::KafkaSettings;
@@ -27,6 +31,7 @@ use crate::Settings;
 use crate::settings::Way;
 use crate::text::time;
 use crate::watch::{Stale, View, Watch};
+use burst::Generator;
 
 /// Most streams at once.
 const STREAMS: usize = 32;
@@ -37,6 +42,7 @@ pub struct Monitor {
     watch: Watch,
     kafka: Arc<KafkaSettings>,
     way: Way,
+    generator: Generator,
     /// For the controls alone, and made when they are first asked for: its threads and buffers are most of the memory then.
     cluster: Arc<OnceCell<Cluster>>,
     streams: Arc<Semaphore>,
@@ -52,15 +58,23 @@ struct ThresholdsAnswer {
 
 impl Monitor {
     /// What is told comes from the watch. Streams end at `shutdown`.
-    pub fn new(watch: Watch, settings: &Settings, shutdown: CancellationToken) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When there can be no HTTP client.
+    pub fn new(
+        watch: Watch,
+        settings: &Settings,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            generator: Generator::new(&settings.load_generator_url)?,
             watch,
             kafka: Arc::new(settings.kafka.clone()),
             way: settings.sandbox_way,
             cluster: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             shutdown,
-        }
+        })
     }
 
     fn prefix(&self) -> &NamePrefix {
@@ -95,6 +109,10 @@ impl Monitor {
 /// The routes of the monitor.
 pub fn router(monitor: Monitor) -> Router {
     Router::new()
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::file))
+        .route("/scenarios/{name}", get(scenarios::show))
+        .route("/burst", post(burst::burst))
         .route("/health", get(health::health))
         .route("/lag", get(lag::lag))
         .route("/lag/history", get(lag::history))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use cluster_reader::judge::Thresholds;
 use messaging::KafkaSettings;
+use reqwest::Url;
 use service_kit::HttpSettings;
 use service_kit::settings::WrongSettings;
 use shared_events::NamePrefix;
@@ -45,6 +46,10 @@ pub struct Settings {
     /// How the system runs: which commands can be recommended depends on it
     #[arg(long, env = "SANDBOX_WAY", value_enum, default_value = "local")]
     pub sandbox_way: Way,
+
+    /// Where load-generator is: the page's bursts are asked of it
+    #[arg(long, env = "LOAD_GENERATOR_URL", default_value = "http://127.0.0.1:8000", value_parser = http_url)]
+    pub load_generator_url: Url,
 
     /// Where to listen and how to log
     #[command(flatten)]
@@ -105,6 +110,12 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
+fn http_url(text: &str) -> Result<Url, String> {
+    let url: Option<Url> = text.parse().ok();
+    let http = url.filter(|url| url.scheme() == "http" && url.has_host());
+    http.ok_or_else(|| "must be a URL like http://127.0.0.1:8000".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +149,8 @@ mod tests {
             "--lag-threshold-critical=1000000000001",
             "--group=",
             "--sandbox-way=vm",
+            "--load-generator-url=127.0.0.1:8000",
+            "--load-generator-url=https://localhost",
         ] {
             assert!(settings(&[wrong]).is_err(), "{wrong}");
         }

@@ -17,8 +17,8 @@ use tokio::sync::broadcast;
 
 pub use alerts::Alert;
 use alerts::Alerts;
-pub use past::Moment;
 use past::Past;
+pub use past::{Moment, partitions};
 
 /// Pairs of group and topic that are judged at every poll, have a history and alerts. What a call asks for is judged in any case.
 const MOST_PAIRS: usize = 2_000;
@@ -134,7 +134,9 @@ impl Watch {
                 Some((pair, verdict))
             });
             state.judged = judged.collect();
-            state.past.add(now, &state.judged);
+            if let Some(snapshot) = state.history.latest() {
+                state.past.add(snapshot, &state.judged);
+            }
             if std::mem::take(&mut state.failing) {
                 news.push(state.alerts.cluster(now, true));
             }

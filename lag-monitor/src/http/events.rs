@@ -2,6 +2,9 @@
 //!
 //! `state` after each poll (and at once): every group on every topic that it reads. `alert`: as in `/alerts`. `unavailable` when the
 //! cluster cannot be read: what `state` said before counts no longer. Who is too slow misses events, and gets the next state.
+//!
+//! With `?detail=true` a `state` has all that the page shows (partitions, members, recommendations), so that what it shows is of one
+//! moment, and before the first one `past` tells how the partitions were at the polls before.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -19,44 +22,35 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Monitor;
-use crate::text::{shown, time};
-use crate::watch::{News, View};
+use super::state::{DetailedState, StateEvent, past};
+use super::{Monitor, STREAMS};
+use crate::text::time;
+use crate::watch::News;
 
 /// A comment is sent after so long without an event, so that nobody on the way takes the stream for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-#[derive(Serialize)]
-struct StateEvent {
-    timestamp: String,
-    groups: Vec<Standing>,
-}
-
-#[derive(Serialize)]
-struct Standing {
-    group_id: String,
-    topic: String,
-    total_lag: Option<i64>,
-    status: &'static str,
-    rule: &'static str,
-    evidence: String,
-    rate_of_change: Option<f64>,
-    time_to_drain_seconds: Option<f64>,
-}
-
 pub(super) async fn stream(
     State(monitor): State<Monitor>,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let detail = parameters.take("detail").unwrap_or(false);
     parameters.finish()?;
     let permit = monitor.streams.clone().try_acquire_owned();
     let permit = permit.map_err(|_| {
-        Problem::unavailable("too many streams are open", monitor.watch.rules().every)
+        let detail =
+            format!("{STREAMS} streams are open, and there are no more: close one of them");
+        Problem::unavailable(detail, monitor.watch.rules().every)
     })?;
     let listener = Listener {
         news: monitor.watch.news(),
         monitor,
-        greeted: false,
+        detail,
+        greetings: if detail {
+            vec![Greeting::State, Greeting::Past]
+        } else {
+            vec![Greeting::State]
+        },
         _permit: permit,
     };
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
@@ -64,11 +58,19 @@ pub(super) async fn stream(
     Ok(events.into_response())
 }
 
+/// What a listener is told at once.
+enum Greeting {
+    Past,
+    State,
+}
+
 /// Somebody who is told what happens.
 struct Listener {
     news: Receiver<News>,
     monitor: Monitor,
-    greeted: bool,
+    detail: bool,
+    /// What is still to be told before any news, the last one first.
+    greetings: Vec<Greeting>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -81,45 +83,33 @@ impl Listener {
 
     /// The next event; `None` when the monitor stops.
     async fn next(&mut self) -> Option<Event> {
-        if !std::mem::replace(&mut self.greeted, true) {
-            return Some(state(&self.monitor));
+        match self.greetings.pop() {
+            Some(Greeting::Past) => return Some(event("past", &past(&self.monitor))),
+            Some(Greeting::State) => return Some(self.state()),
+            None => {}
         }
         let shutdown = self.monitor.shutdown.clone();
         loop {
             match shutdown.run_until_cancelled(self.news.recv()).await? {
-                Ok(News::Read | News::Failed) => return Some(state(&self.monitor)),
+                Ok(News::Read | News::Failed) => return Some(self.state()),
                 Ok(News::Alert(alert)) => return Some(event("alert", &*alert)),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }
         }
     }
-}
 
-fn state(monitor: &Monitor) -> Event {
-    match monitor.watch.look(Utc::now(), of_view) {
-        Ok(state) => event("state", &state),
-        Err(stale) => event(
-            "unavailable",
-            &json!({"last_success": stale.last_success.map(time)}),
-        ),
-    }
-}
-
-fn of_view(view: View<'_>) -> StateEvent {
-    let groups = view.judged.iter().map(|(pair, judgement)| Standing {
-        group_id: shown(&pair.group),
-        topic: pair.topic.clone(),
-        total_lag: judgement.total_lag,
-        status: judgement.status().name(),
-        rule: judgement.rule().name(),
-        evidence: judgement.evidence().to_owned(),
-        rate_of_change: judgement.rates.map(|rates| rates.lag),
-        time_to_drain_seconds: judgement.time_to_drain.map(|time| time.as_secs_f64()),
-    });
-    StateEvent {
-        timestamp: time(view.snapshot.taken_at),
-        groups: groups.collect(),
+    fn state(&self) -> Event {
+        let monitor = &self.monitor;
+        let now = Utc::now();
+        let told = monitor.watch.look(now, |view| match self.detail {
+            true => event("state", &DetailedState::of(monitor, view, now)),
+            false => event("state", &StateEvent::of(view)),
+        });
+        told.unwrap_or_else(|stale| {
+            let last = stale.last_success.map(time);
+            event("unavailable", &json!({"last_success": last}))
+        })
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct GroupsAnswer {
 }
 
 #[derive(Serialize)]
-struct GroupAnswer {
+pub(super) struct GroupAnswer {
     group_id: String,
     state: String,
     protocol: &'static str,
@@ -73,7 +73,8 @@ pub(super) async fn list(
     })
 }
 
-fn answer(view: View<'_>, name: &str, group: &Group) -> Option<GroupAnswer> {
+/// A group as a whole.
+pub(super) fn answer(view: View<'_>, name: &str, group: &Group) -> Option<GroupAnswer> {
     let judgement = view.judge(name, None)?;
     let rates = judgement.rates;
     Some(GroupAnswer {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use cluster_reader::judge::Judgement;
-use cluster_reader::{Owner, PartitionLag};
+use cluster_reader::{Owner, PartitionLag, Snapshot};
 use serde::Serialize;
 use service_kit::Problem;
 use service_kit::parameters::Parameters;
@@ -14,7 +14,7 @@ use service_kit::parameters::Parameters;
 use super::selection::{Asked, limit};
 use super::{Monitor, ThresholdsAnswer};
 use crate::text::{shown, time};
-use crate::watch::{Alert, Pair};
+use crate::watch::{self, Alert, Pair};
 
 /// Entries of the history unless asked otherwise.
 const MOMENTS: usize = 20;
@@ -36,7 +36,7 @@ pub(super) struct LagAnswer {
 
 /// A group on a partition. Where nothing is known there is no number, but a reason.
 #[derive(Default, Serialize)]
-struct Partition {
+pub(super) struct Partition {
     lag: Option<i64>,
     at_least: bool,
     reason: Option<String>,
@@ -70,13 +70,8 @@ pub(super) async fn lag(
             .judge(&pair.group, Some(&pair.topic))
             .ok_or_else(Problem::internal)?;
         let now = view.snapshot.taken_at;
-        let group = view.snapshot.groups.get(&pair.group).into_iter();
-        let partitions = group.flat_map(|group| &group.partitions);
-        let partitions = partitions.filter(|(at, _)| at.topic == pair.topic);
         Ok(Json(LagAnswer {
-            partitions: partitions
-                .map(|(at, found)| (at.partition, partition(found, now)))
-                .collect(),
+            partitions: partitions(view.snapshot, &pair),
             topic: pair.topic,
             group_id: pair.group,
             total_lag: judgement.total_lag,
@@ -86,6 +81,13 @@ pub(super) async fn lag(
             timestamp: time(now),
         }))
     })
+}
+
+/// Every partition of the pair, by number.
+pub(super) fn partitions(snapshot: &Snapshot, pair: &Pair) -> BTreeMap<i32, Partition> {
+    watch::partitions(snapshot, pair)
+        .map(|(at, found)| (at.partition, partition(found, snapshot.taken_at)))
+        .collect()
 }
 
 fn partition(found: &PartitionLag, now: chrono::DateTime<chrono::Utc>) -> Partition {

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use cluster_reader::judge::Judgement;
 use serde::Serialize;
 use service_kit::Problem;
 use service_kit::parameters::Parameters;
@@ -9,6 +10,7 @@ use service_kit::parameters::Parameters;
 use super::Monitor;
 use super::selection::Asked;
 use crate::recommend::{Place, Recommendation, recommend};
+use crate::watch::{Pair, View};
 
 #[derive(Serialize)]
 pub(super) struct RecommendationsAnswer {
@@ -28,17 +30,27 @@ pub(super) async fn list(
         let judgement = view
             .judge(&pair.group, Some(&pair.topic))
             .ok_or_else(Problem::internal)?;
-        let place = Place {
-            way: monitor.way,
-            prefix: monitor.prefix(),
-            snapshot: view.snapshot,
-            group: &pair.group,
-            topic: &pair.topic,
-        };
         Ok(Json(RecommendationsAnswer {
-            recommendations: recommend(place, &judgement),
+            recommendations: about(&monitor, view, &pair, &judgement),
             total_lag: judgement.total_lag,
             rate_of_change: judgement.rates.map(|rates| rates.lag),
         }))
     })
+}
+
+/// What to do about a pair, by what was read last.
+pub(super) fn about(
+    monitor: &Monitor,
+    view: View<'_>,
+    pair: &Pair,
+    judgement: &Judgement,
+) -> Vec<Recommendation> {
+    let place = Place {
+        way: monitor.way,
+        prefix: monitor.prefix(),
+        snapshot: view.snapshot,
+        group: &pair.group,
+        topic: &pair.topic,
+    };
+    recommend(place, judgement)
 }

@@ -163,8 +163,12 @@ impl<'a> Advisor<'a> {
         if self.is_hot || members >= wanted {
             return None;
         }
+        let who = match members {
+            1 => "1 member reads".to_owned(),
+            _ => format!("{members} members read"),
+        };
         let reason = format!(
-            "{members} members read {} partitions: as many as there are partitions can work at the same time",
+            "{who} {} partitions: as many as there are partitions can work at the same time",
             self.partitions
         );
         let command = self.scale(wanted);

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 use cluster_reader::judge::{Judgement, Status};
+use cluster_reader::{PartitionLag, Snapshot, TopicPartition};
 
 use super::Pair;
 
 /// Moments kept of one pair: as many as one call can ask for.
 const MOST_OF_A_PAIR: usize = 1_000;
 
-/// Moments kept of all pairs, about 4 MB. With very many pairs each has fewer.
+/// Figures kept of all pairs, about 4 MB: a moment has one of the pair and one of each partition. With very many pairs or
+/// partitions each pair has fewer moments.
 const MOST: usize = 100_000;
 
 /// A pair at one poll.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moment {
     /// When it was read.
     pub timestamp: DateTime<Utc>,
@@ -22,6 +24,8 @@ pub struct Moment {
     pub total_lag: Option<i64>,
     /// How it was doing.
     pub status: Status,
+    /// Readable records of each partition, by number; `None` where it was not known.
+    pub partitions: Vec<(i32, Option<i64>)>,
 }
 
 #[derive(Debug, Default)]
@@ -29,19 +33,20 @@ pub(super) struct Past(BTreeMap<Pair, VecDeque<Moment>>);
 
 impl Past {
     /// A pair that is gone has no past any more.
-    pub(super) fn add(&mut self, now: DateTime<Utc>, judged: &BTreeMap<Pair, Judgement>) {
+    pub(super) fn add(&mut self, snapshot: &Snapshot, judged: &BTreeMap<Pair, Judgement>) {
         self.0.retain(|pair, _| judged.contains_key(pair));
-        let most = (MOST / judged.len().max(1)).min(MOST_OF_A_PAIR);
-        for (pair, judgement) in judged {
+        let now: Vec<(&Pair, Moment)> = judged
+            .iter()
+            .map(|(pair, judgement)| (pair, moment(snapshot, pair, judgement)))
+            .collect();
+        let figures: usize = now.iter().map(|(_, one)| 1 + one.partitions.len()).sum();
+        let most = (MOST / figures.max(1)).clamp(1, MOST_OF_A_PAIR);
+        for (pair, moment) in now {
             if !self.0.contains_key(pair) {
                 self.0.insert(pair.clone(), VecDeque::new());
             }
             if let Some(moments) = self.0.get_mut(pair) {
-                moments.push_back(Moment {
-                    timestamp: now,
-                    total_lag: judgement.total_lag,
-                    status: judgement.status(),
-                });
+                moments.push_back(moment);
                 moments.drain(..moments.len().saturating_sub(most));
             }
         }
@@ -51,7 +56,28 @@ impl Past {
         let moments = self.0.get(pair);
         moments.map_or_else(Vec::new, |moments| {
             let skipped = moments.len().saturating_sub(limit);
-            moments.iter().skip(skipped).copied().collect()
+            moments.iter().skip(skipped).cloned().collect()
         })
     }
+}
+
+fn moment(snapshot: &Snapshot, pair: &Pair, judgement: &Judgement) -> Moment {
+    Moment {
+        timestamp: snapshot.taken_at,
+        total_lag: judgement.total_lag,
+        status: judgement.status(),
+        partitions: partitions(snapshot, pair)
+            .map(|(at, found)| (at.partition, found.lag.ok().map(|lag| lag.readable)))
+            .collect(),
+    }
+}
+
+/// The partitions of a pair, in order.
+pub fn partitions<'a>(
+    snapshot: &'a Snapshot,
+    pair: &'a Pair,
+) -> impl Iterator<Item = (&'a TopicPartition, &'a PartitionLag)> {
+    let group = snapshot.groups.get(&pair.group).into_iter();
+    let all = group.flat_map(|group| &group.partitions);
+    all.filter(|(at, _)| at.topic == pair.topic)
 }

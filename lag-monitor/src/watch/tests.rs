@@ -181,3 +181,30 @@ fn a_pair_that_is_gone_has_no_past() {
     assert_eq!(watch.past(&pair("h"), 10).len(), 0);
     assert_eq!(watch.past(&pair("g"), 10).len(), 2);
 }
+
+#[test]
+fn a_moment_has_what_waited_on_each_partition_and_many_partitions_have_fewer_moments() {
+    let watch = watch();
+    let mut wide = group("payments", 7);
+    let known = wide.partitions.values().next().unwrap().clone();
+    for partition in 1..1_000 {
+        let found = PartitionLag {
+            lag: Err(cluster_reader::NoLag::NothingCommitted),
+            ..known.clone()
+        };
+        let topic = "payments".to_owned();
+        wide.partitions
+            .insert(TopicPartition { topic, partition }, found);
+    }
+    for n in 0..200 {
+        let mut snapshot = snapshot(n, &[]);
+        snapshot.groups.insert("g".to_owned(), wide.clone());
+        watch.read(snapshot);
+    }
+    let past = watch.past(&pair("g"), usize::MAX);
+    // 100 000 figures, of which a moment has 1 + 1 000.
+    assert_eq!(past.len(), 99);
+    assert_eq!(past[98].timestamp, second(199));
+    assert_eq!(past[98].partitions.len(), 1_000);
+    assert_eq!(past[98].partitions[..2], [(0, Some(7)), (1, None)]);
+}

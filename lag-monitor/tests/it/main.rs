@@ -14,5 +14,6 @@ mod controls;
 mod events;
 mod names;
 mod outage;
+mod page;
 mod support;
 mod wire;

@@ -64,6 +64,11 @@ impl Lab {
 
     /// `payments` and `orders` with three partitions each.
     pub async fn on(bootstrap: &str, prefix: &str) -> Self {
+        Self::with(bootstrap, prefix, &["--port=0"]).await
+    }
+
+    /// The same, with these settings of the monitor besides.
+    pub async fn with(bootstrap: &str, prefix: &str, more: &[&str]) -> Self {
         let kafka = KafkaSettings {
             bootstrap_servers: bootstrap.to_owned(),
             name_prefix: prefix.parse().unwrap(),
@@ -73,14 +78,15 @@ impl Lab {
         cluster.create_topics(&Topic::ALL, None).await.unwrap();
         let arguments = [
             "lag-monitor",
-            "--port=0",
             "--poll-interval-seconds=1",
             "--bootstrap-servers",
             bootstrap,
             "--name-prefix",
             prefix,
         ];
-        let app = App::build(Settings::parse_from(arguments)).await.unwrap();
+        let app = App::build(Settings::parse_from(arguments.iter().chain(more)))
+            .await
+            .unwrap();
         let url = format!("http://{}", app.address().unwrap());
         let shutdown = CancellationToken::new();
         let mut monitor = JoinSet::new();

@@ -175,5 +175,12 @@ async fn show_addresses(stack: &Stack<'_>) -> Result<()> {
     say(format_args!(
         "\nTry next:\n  curl -X POST {order}/orders -H \"Content-Type: application/json\" \\\n    -d '{{\"customerId\": \"cust_happy_path\", \"productId\": \"prod_123\", \"quantity\": 2, \"amount\": 250.50}}'\n  ./sandbox demo      the four stories of an order\n  ./sandbox status    what runs, and how far behind it is\n  ./sandbox scenario consumer-lag    a group that falls behind, and three ways to help it"
     ));
+    let monitor = sandbox.instances(Workload::LagMonitor).await?;
+    if let Some(monitor) = monitor.into_iter().next() {
+        say(format_args!(
+            "  {}/    in a browser: every group live, with sliders to make it slow and a button for a burst",
+            monitor.url
+        ));
+    }
     Ok(())
 }

@@ -12,8 +12,9 @@ const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
 /// What Compose gives a program that `restart --set` does not change: where it is in its network, and how it is run.
-const PLACE: [&str; 7] = [
+const PLACE: [&str; 8] = [
     "DATABASE_URL",
+    "LOAD_GENERATOR_URL",
     "NAME_PREFIX",
     "ORDER_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",

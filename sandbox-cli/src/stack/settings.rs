@@ -161,6 +161,10 @@ pub fn environment(
     if workload == Workload::LoadGenerator {
         variables.insert("ORDER_URL".to_owned(), sandbox.url(Service::Order, 1)?);
     }
+    if workload == Workload::LagMonitor {
+        let generator = sandbox.url(Workload::LoadGenerator, 1)?;
+        variables.insert("LOAD_GENERATOR_URL".to_owned(), generator);
+    }
     let trace = &sandbox.settings().trace;
     if let (Some(_), Some(receiver)) = (workload.service(), &trace.otel_exporter_otlp_endpoint) {
         let ratio = trace.otel_traces_sampler_arg.to_string();
