@@ -157,11 +157,11 @@ verb_reset() {
 empty_prometheus() {
   id=$(containers prometheus | cut -d ' ' -f 2)
   [ -n "$id" ] || return 0
-  ran=$(ids prometheus running restarting)
+  watched=$(ids prometheus running restarting)
   volume=$(docker inspect --format '{{range .Mounts}}{{if eq .Destination "/prometheus"}}{{.Name}}{{end}}{{end}}' "$id")
   quietly rm -sf prometheus
   said=$(docker volume rm "$volume" 2>&1) || fail "$(meaning "$said")"
-  if [ -n "$ran" ]; then up_containers up -d --no-build --no-deps prometheus; fi
+  if [ -n "$watched" ]; then up_containers up -d --no-build --no-deps prometheus; fi
 }
 
 # Until the broker or the database answers. One that ends again and again will not.

@@ -12,6 +12,9 @@ other() {
     LAG_MONITOR_PORT) echo 28010 ;;
     KAFKA_PORT) echo 29093 ;;
     POSTGRES_PORT) echo 25432 ;;
+    PROMETHEUS_PORT) echo 29090 ;;
+    GRAFANA_PORT) echo 23001 ;;
+    JAEGER_PORT) echo 26687 ;;
     KAFKA_ADVERTISED_HOST) echo 127.0.0.2 ;;
     KAFKA_CLUSTER_ID) echo c2FnYS1zYW5kYm94LTAwMw ;;
     KAFKA_HEAP_OPTS) echo '-Xms200m -Xmx300m' ;;
@@ -68,7 +71,8 @@ beside_the_first() {
   cp "$work/second.env" "$copy/.env"
   # Variables of the environment would win over those of the file.
   (
-    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT
+    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT \
+      PROMETHEUS_PORT GRAFANA_PORT JAEGER_PORT
     export COMPOSE_PROJECT_NAME=$second
     cd "$copy"
     ./sandbox up --no-build
@@ -88,7 +92,8 @@ nothing_left() {
   ./sandbox down --reset
   equals 'left of the first' "$(left_of "$COMPOSE_PROJECT_NAME")" ''
   (
-    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT
+    unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT \
+      PROMETHEUS_PORT GRAFANA_PORT JAEGER_PORT
     cd "$work/second"
     COMPOSE_PROJECT_NAME=$second docker compose down --volumes
   )

@@ -46,14 +46,16 @@ END
   ./sandbox wait ready
 }
 
+# port_taken SERVICE VARIABLE
 port_taken() {
+  local port=${!2} server
   ./sandbox down
-  python3 -m http.server --bind 127.0.0.1 "$ORDER_PORT" >/dev/null 2>&1 &
-  local server=$!
-  eventually 10 curl -s -o /dev/null --noproxy '*' "http://127.0.0.1:$ORDER_PORT/"
+  python3 -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
+  server=$!
+  eventually 10 curl -s -o /dev/null --noproxy '*' "http://127.0.0.1:$port/"
   fails ./sandbox up --no-build
   kill "$server"
-  one_error_line "port $ORDER_PORT for order-service is taken by .*ORDER_PORT"
+  one_error_line "port $port for $1 is taken by .*$2"
   equals 'containers' "$(docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | wc -l)" 0
 }
 
@@ -98,7 +100,8 @@ image_missing() {
 }
 
 check 'wrong commands: one line, exit code 2, nothing stopped' asked_wrongly
-check 'a taken port is named before anything starts' port_taken
+check 'a taken port is named before anything starts' port_taken order-service ORDER_PORT
+check 'so is the one of Grafana' port_taken grafana GRAFANA_PORT
 check 'a volume of another cluster is named, and left alone' volume_of_another_cluster
 check 'no engine' no_engine
 check 'no Docker' no_docker
