@@ -14,6 +14,7 @@
 mod contract;
 mod dashboard;
 mod expression;
+mod observed;
 mod prometheus;
 #[allow(dead_code, reason = "the tests of the command line need more of it")]
 #[path = "../cli/rig.rs"]

@@ -1,0 +1,128 @@
+//! A stack that Prometheus watches, and on which everything has happened once that there is to be seen.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use crate::prometheus::{Prometheus, program};
+use crate::rig::{Rig, until};
+
+/// The stack, and its Prometheus.
+pub struct Observed {
+    rig: Rig,
+    pub prometheus: Prometheus,
+}
+
+/// Started when it is first asked for; taken down with the test program.
+pub static OBSERVED: LazyLock<Observed> = LazyLock::new(|| {
+    program("prometheus");
+    let rig = Rig::new();
+    rig.good(&["up", "--no-build", "--observe"]);
+    let prometheus = Prometheus::at(rig.good(&["url", "prometheus"]).trim());
+    let observed = Observed { rig, prometheus };
+    observed.is_scraped();
+    observed.busy();
+    observed
+});
+
+impl Observed {
+    /// Every program was scraped: what rises from now on is seen to rise.
+    fn is_scraped(&self) {
+        until("Prometheus scrapes all programs", || {
+            self.prometheus.has_data("count(up == 1) == 5")?;
+            self.prometheus
+                .has_data("count(count by (job) (dead_letters_total)) == 3")
+        });
+    }
+
+    fn at(&self, service: &str, path: &str) -> String {
+        format!("{}{path}", self.rig.good(&["url", service]).trim())
+    }
+
+    fn told(&self, method: &str, url: &str, body: &Value) -> u16 {
+        self.prometheus.call(method, url, Some(body)).0
+    }
+
+    /// The four stories, a poison order among them; requests that are refused; load; members that come, go, are slow and paused.
+    fn busy(&self) {
+        let shelf = self.at("inventory-service", "/products/prod_123");
+        assert_eq!(self.told("PUT", &shelf, &json!({"quantity": 9})), 200);
+        let order = |product: &str, quantity: &str, amount: &str| {
+            let order = [
+                "order",
+                "--product",
+                product,
+                "--quantity",
+                quantity,
+                "--amount",
+                amount,
+            ];
+            self.rig.good(&order).trim().to_owned()
+        };
+        let ends = [
+            (order("prod_123", "2", "250.50"), "CONFIRMED"),
+            (order("prod_123", "10", "250.00"), "CANCELLED"),
+            (order("prod_123", "1", "1500.00"), "FAILED"),
+        ];
+        let poison = order("prod_ignore", "1", "99.00");
+        for (id, status) in &ends {
+            self.rig.good(&["wait", "order", id, "--status", status]);
+        }
+        self.rig
+            .good(&["wait", "dlq", "inventory.dlq", "--order", &poison]);
+        for (service, path) in [
+            ("order-service", "/orders/none"),
+            ("payment-service", "/none"),
+        ] {
+            let (status, _) = self.prometheus.call("GET", &self.at(service, path), None);
+            assert!((400..500).contains(&status), "{service}{path}: {status}");
+        }
+
+        self.rig.good(&["load", "burst", "--count", "300"]);
+        self.rig.good(&[
+            "load",
+            "continuous",
+            "--events-per-second",
+            "50",
+            "--duration",
+            "3s",
+            "--via",
+            "http",
+        ]);
+        self.rig
+            .good(&["consumer", "slow", "inventory-service", "--time-ms", "20"]);
+        self.rig.good(&["scale", "inventory-service=2"]);
+        self.rig.good(&["consumer", "pause", "payment-service"]);
+        self.rig.good(&["consumer", "resume", "payment-service"]);
+        self.rig.good(&["consumer", "clear", "inventory-service"]);
+
+        // Goes on while Prometheus is asked: what is measured over the last seconds is absent when nothing happens.
+        let generator = |path| self.at("load-generator", path);
+        assert_eq!(
+            self.told("POST", &generator("/config"), &json!({"rate_ms": 20})),
+            200
+        );
+        assert_eq!(self.told("POST", &generator("/start"), &json!({})), 200);
+    }
+
+    /// The families of metrics that any of the programs tells, with their types.
+    pub fn exported(&self) -> BTreeMap<String, String> {
+        let data = self
+            .prometheus
+            .ask("targets", &[("state", "active")])
+            .unwrap();
+        let targets = data["activeTargets"].as_array().unwrap();
+        let pages = targets.iter().map(|target| {
+            let url = target["scrapeUrl"].as_str().unwrap();
+            self.prometheus.call("GET", url, None).1
+        });
+        let mut families = BTreeMap::new();
+        for page in pages {
+            let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+            let types = types.map(|line| line.split_once(' ').unwrap());
+            families.extend(types.map(|(name, kind)| (name.to_owned(), kind.to_owned())));
+        }
+        families
+    }
+}
