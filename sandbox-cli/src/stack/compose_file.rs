@@ -1,4 +1,4 @@
-//! docker-compose.yml and .env.example, held to the settings that the services have. Read line by line: what these tests ask of
+//! docker-compose.yml, .env.example and prometheus/compose.yml, held to the programs and the settings that they have. Read line by line: what these tests ask of
 //! the file is no more than its lines.
 
 use std::collections::BTreeSet;
@@ -10,6 +10,7 @@ use crate::workload::Workload;
 
 const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
+const SCRAPED: &str = include_str!("../../../prometheus/compose.yml");
 
 /// What Compose gives a program that `restart --set` does not change: where it is in its network, and how it is run.
 const PLACE: [&str; 8] = [
@@ -98,4 +99,22 @@ fn every_variable_of_the_compose_file_is_explained_and_every_explained_one_is_us
     let (used, explained) = (used(), explained());
     assert!(used.contains("BIND_ADDR"), "{used:?}");
     assert_eq!(used, explained);
+}
+
+#[test]
+fn prometheus_scrapes_every_program_at_the_port_of_its_containers() {
+    let lines = SCRAPED
+        .lines()
+        .filter(|line| line.contains("job_name") || line.contains("names:"));
+    let lines: Vec<_> = lines.map(str::trim).collect();
+    let wanted = Workload::ALL.map(|one| {
+        let (name, port) = (one.name(), one.container_port());
+        [
+            format!("- job_name: {name}"),
+            format!(
+                "dns_sd_configs: [{{names: [{name}], type: A, port: {port}, refresh_interval: 5s}}]"
+            ),
+        ]
+    });
+    assert_eq!(lines, wanted.concat());
 }

@@ -165,12 +165,17 @@ fn each_instance_has_its_own_address() {
         ("inventory-service.9", inventory + 8),
         ("lag-monitor", rig.port("LAG_MONITOR_PORT")),
         ("load-generator.1", rig.port("LOAD_GENERATOR_PORT")),
+        ("prometheus", rig.port("PROMETHEUS_PORT")),
     ] {
         assert_eq!(
             rig.good(&["url", target]),
             format!("http://127.0.0.1:{port}\n"),
             "{target}"
         );
+    }
+    for (target, name) in [("kafka", "KAFKA_PORT"), ("postgres", "POSTGRES_PORT")] {
+        let address = format!("127.0.0.1:{}\n", rig.port(name));
+        assert_eq!(rig.good(&["url", target]), address);
     }
 }
 
