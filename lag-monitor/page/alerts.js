@@ -1,17 +1,16 @@
 // The alerts: what changed, newest first.
 
+import { call } from "./calls.js";
 import { badge } from "./cards.js";
 import { byId, h, keep, mark, say } from "./dom.js";
-import { clock, problem } from "./words.js";
+import { clock } from "./words.js";
 
 const SHOWN = 8;
 
 async function ask(method) {
   const told = byId("alerts-told");
   try {
-    const response = await fetch(method === "DELETE" ? "/alerts" : `/alerts?limit=${SHOWN}`, { method, cache: "no-store" });
-    if (!response.ok) throw new Error(await problem(response));
-    const { alerts } = await response.json();
+    const { alerts } = await call(method, method === "GET" ? `/alerts?limit=${SHOWN}` : "/alerts");
     keep(byId("alerts"), alerts, (alert) => alert.timestamp + alert.message, line);
     say(told, alerts.length === 0 ? "No alerts: nothing has changed for the worse." : "");
   } catch (error) {

@@ -1,8 +1,9 @@
 // What the members of each service's group are told. A change is merged into what they were told before, as `./sandbox consumer`
 // does: somebody else may have told them something meanwhile.
 
+import { call } from "./calls.js";
 import { byId, h, mark, say } from "./dom.js";
-import { count, problem } from "./words.js";
+import { count } from "./words.js";
 
 const SERVICES = ["order-service", "payment-service", "inventory-service"];
 
@@ -15,10 +16,7 @@ const TIME = 0;
 const SIZE = 500;
 
 async function ask(service, method, body) {
-  const headers = body ? { "content-type": "application/json" } : {};
-  const response = await fetch(`/services/${service}/controls`, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
-  if (!response.ok) throw new Error(await problem(response));
-  return (await response.json()).controls;
+  return (await call(method, `/services/${service}/controls`, body)).controls;
 }
 
 const nearest = (stops, value) => stops.reduce((best, stop, n) => (Math.abs(stop - value) < Math.abs(stops[best] - value) ? n : best), 0);

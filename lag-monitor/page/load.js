@@ -1,20 +1,12 @@
 // The burst: asked of the monitor, which asks load-generator.
 
+import { call } from "./calls.js";
 import { byId, say } from "./dom.js";
-import { count, problem, rate } from "./words.js";
+import { count, rate } from "./words.js";
 
 async function burst(orders, told) {
   say(told, `Making ${count(orders)} orders …`);
-  const response = await fetch("/burst", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ count: orders }),
-  });
-  if (!response.ok) {
-    say(told, `No burst: ${await problem(response)}`);
-    return;
-  }
-  const { successful, total, duration_seconds: seconds, messages_per_second: speed } = await response.json();
+  const { successful, total, duration_seconds: seconds, messages_per_second: speed } = await call("POST", "/burst", { count: orders });
   say(told, `${count(successful)} of ${count(total)} orders made in ${seconds.toFixed(1)} s, ${rate(speed)} a second.`);
 }
 
@@ -29,7 +21,7 @@ export function start() {
     try {
       await burst(byId("burst-count").valueAsNumber, told);
     } catch (error) {
-      say(told, `No burst: the monitor cannot be reached (${error.message}).`);
+      say(told, `No burst: ${error.message}`);
     }
     underWay = false;
   });

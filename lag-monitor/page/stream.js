@@ -1,6 +1,6 @@
 // The stream of events. Read by fetch and not by EventSource, which does not tell why it was refused.
 
-import { problem } from "./words.js";
+import { problem } from "./calls.js";
 
 /** The server sends a comment every 15 s when there is nothing else. After so long without a byte nobody is there. */
 const SILENCE = 25_000;

@@ -63,14 +63,3 @@ export function trend(standing) {
   }
   return { way: "none", words: "→ neither grows nor shrinks" };
 }
-
-/** What an answer that is no success says of itself. */
-export async function problem(response) {
-  try {
-    const { detail } = await response.json();
-    if (typeof detail === "string") return detail;
-  } catch {
-    // Not a problem document: the status alone has to do.
-  }
-  return `it answered ${response.status}`;
-}

@@ -27,6 +27,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
     ("page.js", SCRIPT, include_str!("../../page/page.js")),
     ("alerts.js", SCRIPT, include_str!("../../page/alerts.js")),
+    ("calls.js", SCRIPT, include_str!("../../page/calls.js")),
     ("cards.js", SCRIPT, include_str!("../../page/cards.js")),
     ("chart.js", SCRIPT, include_str!("../../page/chart.js")),
     (

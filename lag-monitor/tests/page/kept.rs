@@ -2,9 +2,17 @@
 
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// Starts the program, and kills it and all that it has started when standard input ends: when the test drops the other end, or has
-/// ended itself. Zero is the process group, which `setsid` has made for this shell.
-const GUARD: &str = r#"exec 3<&0; "$@" </dev/null & read -r _ <&3; kill -KILL 0"#;
+/// Starts the program with a folder of its own for what is temporary, and kills it and all that it has started when standard input
+/// ends: when the test drops the other end, or has ended itself. `setsid` makes the program lead a process group. What was being
+/// written while it was removed is removed at the second try.
+const GUARD: &str = r#"exec 3<&0
+folder=$(mktemp -d) || exit 1
+TMPDIR=$folder setsid "$@" </dev/null &
+program=$!
+read -r _ <&3
+kill -s KILL -- "-$program"
+wait
+rm -rf "$folder" || rm -rf "$folder""#;
 
 /// A program under guard.
 pub struct Kept(Child);
