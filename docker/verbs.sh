@@ -64,7 +64,7 @@ usage() {
   ask                 order …, lag [-w], rate GROUP, wait …, expect …, dlq list|show|replay, consumer show,
                       topics tail|list|describe
   tools               load burst|continuous …, kafka TOOL …, psql orders_db|inventory_db …
-  prove               demo; and with Rust on this machine: scenario, test, bench
+  prove               demo; and with Rust on this machine: scenario, report, test, bench
   without a network   fetch, then up --offline
 
 ./sandbox --docker VERB --help explains a verb. --docker is remembered: the next call does not need it. --local goes back.

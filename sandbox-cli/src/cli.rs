@@ -9,7 +9,8 @@ use service_kit::settings::without_empty_variables;
 
 use crate::commands::{
     bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, lag, load, logs, order,
-    psql, rate, reset, reset_data, restart, scale, scenario, status, test, topics, up, url, wait,
+    psql, rate, report, reset, reset_data, restart, scale, scenario, status, test, topics, up, url,
+    wait,
 };
 use crate::sandbox::{Sandbox, StackSettings};
 use crate::terminal::{self, Usage};
@@ -76,6 +77,8 @@ pub enum Verb {
     Expect(expect::Expect),
     /// Run a scenario as its README says
     Scenario(scenario::Scenario),
+    /// Run a scenario, and write down what was seen as one HTML file
+    Report(report::Report),
     /// List, show and replay dead letters
     Dlq(dlq::Dlq),
     /// Run one of Kafka's own command-line tools on the broker
@@ -111,6 +114,7 @@ impl Verb {
             Self::Continue(_) => "continue",
             Self::Reset(_) => "reset",
             Self::Scenario(_) => "scenario",
+            Self::Report(_) => "report",
             Self::Kafka(_) => "kafka",
             Self::Psql(_) => "psql",
             Self::Load(_) => "load",
@@ -194,6 +198,7 @@ pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
         Verb::Wait(args) => wait::run(args, sandbox).await,
         Verb::Expect(args) => expect::run(args, sandbox).await,
         Verb::Scenario(args) => scenario::run(args, sandbox).await,
+        Verb::Report(args) => report::run(args, sandbox).await,
         Verb::Dlq(args) => dlq::run(args, sandbox).await,
         Verb::Kafka(args) => kafka::run(args, sandbox).await,
         Verb::Psql(args) => psql::run(args, sandbox).await,

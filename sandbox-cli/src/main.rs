@@ -12,6 +12,7 @@ mod database;
 mod letter;
 mod observer;
 mod reading;
+mod report;
 mod sandbox;
 mod scenario;
 mod shop;

@@ -250,6 +250,14 @@ impl<'a> Shop<'a> {
         read(instance.workload, send(instance.workload, request).await?).await
     }
 
+    /// What a program tells Prometheus.
+    pub async fn metrics(&self, workload: impl Into<Workload>) -> Result<String> {
+        let workload = workload.into();
+        let url = format!("{}/metrics", self.url(workload).await?);
+        let answer = send(workload, self.http.get(url)).await?.text().await;
+        answer.with_context(|| format!("the answer of {workload} broke off"))
+    }
+
     /// Sends JSON as it was written, and returns the answer as it came, whatever it says.
     pub async fn exchange(
         &self,

@@ -17,6 +17,7 @@ pub mod logs;
 pub mod order;
 pub mod psql;
 pub mod rate;
+pub mod report;
 pub mod reset;
 pub mod reset_data;
 pub mod restart;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::sandbox::Sandbox;
-use crate::scenario::play::{Scenario as Playable, Stage};
+use crate::scenario::play::{Outcome, Scenario as Playable, Stage};
 use crate::scenario::readme::{Reading, Way};
 use crate::scenario::report::{self, Narrator};
 use crate::terminal::{Table, Usage, say};
@@ -59,10 +59,7 @@ pub async fn run(args: Scenario, sandbox: &Sandbox) -> Result<()> {
         list(&scenarios, args.json);
         return Ok(());
     }
-    let stage = Stage {
-        root: sandbox.checkout().to_owned(),
-        variables: variables(sandbox, args.way),
-    };
+    let stage = stage(sandbox, args.way);
     let narrator = if args.json {
         Narrator::silent()
     } else {
@@ -83,13 +80,36 @@ pub async fn run(args: Scenario, sandbox: &Sandbox) -> Result<()> {
     } else {
         say(format_args!("\n{}", report::table(&outcomes)));
     }
-    if let Some(failure) = report::first_failure(&outcomes) {
+    verdict(&outcomes)
+}
+
+/// Where this stack's scenarios are played.
+pub(super) fn stage(sandbox: &Sandbox, way: Way) -> Stage {
+    Stage {
+        root: sandbox.checkout().to_owned(),
+        variables: variables(sandbox, way),
+    }
+}
+
+/// An error that names the first step that failed, if one did, or says that somebody stopped before the end.
+pub(super) fn verdict(outcomes: &[Outcome]) -> Result<()> {
+    if let Some(failure) = report::first_failure(outcomes) {
         bail!("{failure}");
     }
-    if !outcomes.iter().all(|outcome| outcome.passed()) {
+    if !outcomes.iter().all(Outcome::passed) {
         bail!("stopped before the end");
     }
     Ok(())
+}
+
+/// The scenario of this name, or in the folder of this path.
+pub(super) fn one(name: &str, sandbox: &Sandbox, reading: Reading) -> Result<Playable> {
+    let found = load(
+        &[name.to_owned()],
+        &sandbox.checkout().join("scenarios"),
+        reading,
+    )?;
+    found.into_iter().next().context("there is no scenario")
 }
 
 fn list(scenarios: &[Playable], as_json: bool) {

@@ -56,6 +56,8 @@ pub struct StepOutcome {
     pub name: String,
     /// What became of it.
     pub verdict: Verdict,
+    /// When it began; `None` if it did not.
+    pub begun: Option<Instant>,
     /// How long it took.
     pub took: Duration,
     /// All it printed.
@@ -165,6 +167,7 @@ async fn run(step: &Step, shell: &mut Shell, narrator: &Narrator) -> Result<Step
     Ok(StepOutcome {
         name: step.name.clone(),
         verdict: judge(step, &ran),
+        begun: Some(begun),
         took: begun.elapsed(),
         output: ran.output,
     })
@@ -192,6 +195,7 @@ fn skipped(step: &Step) -> StepOutcome {
     StepOutcome {
         name: step.name.clone(),
         verdict: Verdict::Skipped,
+        begun: None,
         took: Duration::ZERO,
         output: String::new(),
     }

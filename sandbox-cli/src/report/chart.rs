@@ -1,0 +1,303 @@
+//! Lines over time, as SVG that needs no script: colours come from the page's style.
+
+use std::fmt::Write;
+
+use super::escape::Text;
+use super::figures::{Points, clock, number};
+
+/// The picture's size, in its own units; on the page it is as wide as its place.
+const WIDTH: f64 = 960.0;
+const HEIGHT: f64 = 270.0;
+
+/// Where the lines are: between the numbers at the left and the times below, under the numbers of the steps.
+const LEFT: f64 = 58.0;
+const RIGHT: f64 = WIDTH - 14.0;
+const TOP: f64 = 26.0;
+const BOTTOM: f64 = HEIGHT - 30.0;
+
+/// Lines that can be told apart: as many colours as the style has.
+pub const MOST_LINES: usize = 8;
+
+/// A chart.
+pub struct Chart<'a> {
+    /// What it shows, for who cannot see it.
+    pub about: &'a str,
+    /// The lines, of which the first eight are drawn.
+    pub lines: Vec<Drawn>,
+    /// Moments to be marked, with what happened.
+    pub marks: Vec<(f64, String)>,
+    /// The steps of the scenario.
+    pub steps: &'a [Stretch],
+    /// Seconds at the right end.
+    pub until: f64,
+}
+
+/// A line of a chart.
+pub struct Drawn {
+    /// What it is called below the chart.
+    pub name: String,
+    /// Where it goes; where nothing is known it is broken.
+    pub points: Points,
+    /// What it tells is of another kind than the others.
+    pub dashed: bool,
+}
+
+/// A step in time.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    /// From when, seconds.
+    pub from: f64,
+    /// Until when.
+    pub until: f64,
+    /// Its number.
+    pub number: usize,
+    /// Its name.
+    pub name: String,
+    /// Whether it failed.
+    pub failed: bool,
+}
+
+impl Chart<'_> {
+    /// The picture.
+    pub fn svg(&self) -> String {
+        let top = self.top();
+        let mut svg = format!(
+            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+            Text(self.about)
+        );
+        self.draw_steps(&mut svg);
+        self.draw_grid(&mut svg, top);
+        for (at, what) in &self.marks {
+            let x = self.x(*at);
+            let title = format!("{} {what}", clock(*at));
+            let _ = write!(
+                svg,
+                "<g class=\"mark\"><title>{}</title><line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{BOTTOM}\"/>\
+                 <path d=\"M{x:.1} {BOTTOM}l-4 7h8z\"/></g>",
+                Text(&title)
+            );
+        }
+        for (n, line) in self.lines.iter().take(MOST_LINES).enumerate() {
+            self.draw_line(&mut svg, n, line, top);
+        }
+        svg.push_str("</svg>");
+        svg
+    }
+
+    fn draw_steps(&self, svg: &mut String) {
+        let mut labelled = f64::MIN;
+        for step in self.steps {
+            let (from, until) = (self.x(step.from), self.x(step.until));
+            let class = match (step.failed, step.number.is_multiple_of(2)) {
+                (true, _) => "step bad",
+                (false, true) => "step even",
+                (false, false) => "step",
+            };
+            let _ = write!(
+                svg,
+                "<g class=\"{class}\"><title>{}. {}</title><rect x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"/>",
+                step.number,
+                Text(&step.name),
+                (until - from).max(0.0),
+                BOTTOM - TOP
+            );
+            let middle = (from + until) / 2.0;
+            // Numbers of short steps would lie on one another.
+            if middle - labelled >= 16.0 {
+                let y = TOP - 8.0;
+                let _ = write!(
+                    svg,
+                    "<text x=\"{middle:.1}\" y=\"{y}\" class=\"middle\">{}</text>",
+                    step.number
+                );
+                labelled = middle;
+            }
+            svg.push_str("</g>");
+        }
+    }
+
+    fn draw_grid(&self, svg: &mut String, top: f64) {
+        for n in 0..=4 {
+            let value = top * f64::from(n) / 4.0;
+            let y = y(value, top);
+            let _ = write!(
+                svg,
+                "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{RIGHT}\" y2=\"{y:.1}\"/>\
+                 <text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                LEFT - 8.0,
+                y + 4.0,
+                number(value)
+            );
+        }
+        let apart = time_apart(self.until);
+        let mut at = 0.0;
+        while at <= self.until {
+            let _ = write!(
+                svg,
+                "<text class=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                self.x(at),
+                BOTTOM + 20.0,
+                clock(at)
+            );
+            at += apart;
+        }
+    }
+
+    fn draw_line(&self, svg: &mut String, n: usize, line: &Drawn, top: f64) {
+        let dashed = if line.dashed { " dashed" } else { "" };
+        let _ = write!(
+            svg,
+            "<g class=\"line c{n}{dashed}\"><title>{}</title>",
+            Text(&line.name)
+        );
+        for part in line.points.split(|(_, value)| value.is_none()) {
+            let place = |(at, value): &(f64, Option<f64>)| {
+                let value = value.unwrap_or_default();
+                format!("{:.1} {:.1}", self.x(*at), y(value, top))
+            };
+            match part {
+                [] => {}
+                // A line of one point would not be seen.
+                [one] => {
+                    let at = place(one);
+                    let _ = write!(svg, "<path d=\"M{at}h0.1\"/>");
+                }
+                more => {
+                    let places: Vec<String> = more.iter().map(place).collect();
+                    let _ = write!(svg, "<path d=\"M{}\"/>", places.join("L"));
+                }
+            }
+        }
+        svg.push_str("</g>");
+    }
+
+    fn x(&self, at: f64) -> f64 {
+        let share = at / self.until.max(1.0);
+        LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
+    }
+
+    /// The value at the upper end: a round one, at least 4, so that its quarters are whole.
+    fn top(&self) -> f64 {
+        let lines = self.lines.iter().take(MOST_LINES);
+        let values = lines.flat_map(|line| line.points.iter().filter_map(|(_, value)| *value));
+        let highest = values.fold(0.0, f64::max);
+        let round = [4.0, 8.0, 12.0, 20.0, 40.0];
+        let mut unit = 1.0;
+        while highest > 40.0 * unit {
+            unit *= 10.0;
+        }
+        let fits = round.iter().find(|one| **one * unit >= highest);
+        fits.unwrap_or(&40.0) * unit
+    }
+}
+
+fn y(value: f64, top: f64) -> f64 {
+    BOTTOM - (value / top).clamp(0.0, 1.0) * (BOTTOM - TOP)
+}
+
+/// Between two times below the chart: at most eleven of them.
+fn time_apart(until: f64) -> f64 {
+    let steps = [
+        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0,
+    ];
+    let fits = steps.into_iter().find(|apart| until / apart <= 10.0);
+    fits.unwrap_or((until / 10.0).max(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: Points) -> Chart<'static> {
+        Chart {
+            about: "lag",
+            lines: vec![Drawn {
+                name: "<g>".to_owned(),
+                points,
+                dashed: false,
+            }],
+            marks: vec![(2.0, "<three> members".to_owned())],
+            steps: &[],
+            until: 10.0,
+        }
+    }
+
+    fn paths(svg: &str) -> Vec<&str> {
+        let line = svg.split_once("class=\"line").unwrap().1;
+        let mut parts = line.split("<path d=\"").skip(1);
+        let mut found = Vec::new();
+        while let Some((path, _)) = parts.next().and_then(|part| part.split_once('"')) {
+            found.push(path);
+        }
+        found
+    }
+
+    #[test]
+    fn a_line_is_broken_where_nothing_is_known_and_never_falls_to_zero() {
+        let svg = chart(vec![
+            (0.0, Some(8.0)),
+            (1.0, Some(4.0)),
+            (2.0, None),
+            (3.0, Some(8.0)),
+            (4.0, None),
+            (5.0, Some(8.0)),
+            (6.0, Some(8.0)),
+        ])
+        .svg();
+        let paths = paths(&svg);
+        assert_eq!(paths.len(), 3, "{paths:?}");
+        assert!(
+            !paths.concat().contains(&format!(" {BOTTOM:.1}")),
+            "{paths:?}"
+        );
+        assert!(
+            paths[1].ends_with("h0.1"),
+            "a single point is a dot: {paths:?}"
+        );
+    }
+
+    #[test]
+    fn zero_is_at_the_bottom_and_the_highest_value_fits() {
+        for (highest, top) in [
+            (0.0, 4.0),
+            (4.0, 4.0),
+            (5.0, 8.0),
+            (130.0, 200.0),
+            (1e6, 1.2e6),
+        ] {
+            let chart = chart(vec![(0.0, Some(0.0)), (10.0, Some(highest))]);
+            assert_eq!(chart.top(), top, "{highest}");
+            let svg = chart.svg();
+            let expected = format!("M{LEFT:.1} {BOTTOM:.1}L{RIGHT:.1} {:.1}", y(highest, top));
+            assert_eq!(paths(&svg), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_names_say_stays_text() {
+        let svg = chart(vec![(0.0, Some(1.0))]).svg();
+        assert!(svg.contains("<title>&lt;g&gt;</title>"), "{svg}");
+        assert!(svg.contains("0:02 &lt;three&gt; members"), "{svg}");
+    }
+
+    #[test]
+    fn no_chart_has_too_many_times_or_points_outside() {
+        for until in [0.0, 0.5, 59.0, 3_600.0, 1e7] {
+            let mut chart = chart(vec![(-5.0, Some(1.0)), (1e9, Some(1.0))]);
+            chart.until = until;
+            let svg = chart.svg();
+            assert!(
+                svg.matches("class=\"middle\"").count() <= 12,
+                "{until}: {svg}"
+            );
+            assert!(
+                !svg.contains("NaN") && !svg.contains("inf"),
+                "{until}: {svg}"
+            );
+            assert!(
+                paths(&svg)[0].starts_with(&format!("M{LEFT:.1}")),
+                "{until}"
+            );
+        }
+    }
+}
