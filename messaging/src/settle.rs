@@ -10,6 +10,7 @@
 //!
 //! An effect in a database must be done before this is called, and must be idempotent: the batch may come again in both modes.
 
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
@@ -35,6 +36,11 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// between decision and markers of a transaction has been seen to forget the marker of the offsets (4.3.1), which only the next
 /// transaction of the same producer then writes.
 const COMMIT_CALLS: usize = 4;
+
+/// How long a commit by itself may go unanswered, unless a test says otherwise. librdkafka's own time-outs end one after 66 s at most
+/// (`socket.timeout.ms` and the session's), and by then the consumer has left its group (`max.poll.interval.ms`, 60 s). Yet one was
+/// seen that never ended, after a kill of the broker under load (librdkafka 2.12.1; 20 minutes, then the process was ended).
+pub(crate) const COMMIT_LIMIT: Duration = Duration::from_secs(75);
 
 /// Between two looks at whether librdkafka has forgotten a delivered record: a future completes a moment before that, and a
 /// commit begun in that moment waits a full 100 ms (measured: 101 ms against 6.9 ms).
@@ -67,6 +73,9 @@ pub(crate) enum Unsettled {
     /// Anything else: nothing is settled.
     #[error("the batch could not be settled")]
     Failed(#[source] KafkaError),
+    /// A commit by itself was not answered, and never will be: the consumer is of no use any more.
+    #[error("a commit is not answered")]
+    NotAnswered,
     /// Another process uses this `SLOT`.
     #[error("another process runs with the same SLOT: each keeps fencing the other")]
     SlotTaken,
@@ -80,6 +89,7 @@ pub(crate) struct Settler {
     faults: Faults,
     connection: Connection,
     runtime: Handle,
+    commit_limit: Duration,
     transactional_id: String,
     dead_letter_topic: String,
     producer: Option<FutureProducer<Connection>>,
@@ -94,6 +104,7 @@ impl Settler {
         faults: Faults,
         connection: Connection,
         runtime: Handle,
+        commit_limit: Duration,
     ) -> Self {
         let transactional_id = client::transactional_id(service, &kafka);
         let dead_letter_topic = kafka.name_prefix.topic(service.dead_letters());
@@ -104,6 +115,7 @@ impl Settler {
             faults,
             connection,
             runtime,
+            commit_limit,
             transactional_id,
             dead_letter_topic,
             producer: None,
@@ -141,13 +153,13 @@ impl Settler {
     /// Settles a batch, or leaves it as it was: then the caller seeks back and tries again.
     pub(crate) fn settle(
         &mut self,
-        consumer: &BaseConsumer<Assignment>,
+        consumer: &Arc<BaseConsumer<Assignment>>,
         settlement: &Settlement<'_>,
     ) -> Result<(), Unsettled> {
         let silent = settlement.events.is_empty() && settlement.dead_letters.is_empty();
         let result = if silent {
             // A transaction holding nothing but offsets would promise no more than a commit does.
-            commit(consumer, &settlement.offsets)
+            commit(consumer, &settlement.offsets, self.commit_limit)
         } else {
             self.prepare()?;
             match self.mode {
@@ -163,19 +175,19 @@ impl Settler {
 
     fn events_first(
         &mut self,
-        consumer: &BaseConsumer<Assignment>,
+        consumer: &Arc<BaseConsumer<Assignment>>,
         settlement: &Settlement<'_>,
     ) -> Result<(), Unsettled> {
         let started = Instant::now();
         let told = self.tell(settlement);
         told.map_err(|error| self.give_up(error, started))?;
         self.faults.pass(CrashPoint::OutputsAcknowledged);
-        commit(consumer, &settlement.offsets)
+        commit(consumer, &settlement.offsets, self.commit_limit)
     }
 
     fn in_transaction(
         &mut self,
-        consumer: &BaseConsumer<Assignment>,
+        consumer: &Arc<BaseConsumer<Assignment>>,
         settlement: &Settlement<'_>,
     ) -> Result<(), Unsettled> {
         let started = Instant::now();
@@ -185,7 +197,7 @@ impl Settler {
         committed.map_err(|error| self.commit_failed(error, started))?;
         if !self.faults.keeps(Protection::OffsetsInTransaction) {
             self.faults.pass(CrashPoint::OutputsAcknowledged);
-            return commit(consumer, &settlement.offsets);
+            return commit(consumer, &settlement.offsets, self.commit_limit);
         }
         Ok(())
     }
@@ -194,7 +206,7 @@ impl Settler {
     /// transaction is how long a dead member's partitions stand still.
     fn fill_transaction(
         &self,
-        consumer: &BaseConsumer<Assignment>,
+        consumer: &Arc<BaseConsumer<Assignment>>,
         settlement: &Settlement<'_>,
     ) -> Result<(), KafkaError> {
         let producer = self.producer.as_ref().ok_or(KafkaError::Canceled)?;
@@ -316,19 +328,37 @@ fn commit_patiently(producer: &FutureProducer<Connection>) -> Result<(), KafkaEr
 }
 
 /// Commits offsets at once and by themselves. Fenced by member and generation like a transaction.
+///
+/// On a thread of its own, since librdkafka takes no limit for the wait. A commit that is not answered within this one leaves the
+/// consumer in a state in which it never joins its group again: another must take its place.
 pub(crate) fn commit(
-    consumer: &BaseConsumer<Assignment>,
+    consumer: &Arc<BaseConsumer<Assignment>>,
     offsets: &TopicPartitionList,
+    within: Duration,
 ) -> Result<(), Unsettled> {
     if offsets.count() == 0 {
         return Ok(());
     }
-    consumer
-        .commit(offsets, CommitMode::Sync)
-        .map_err(|error| match error.rdkafka_error_code() {
-            Some(code) if group_moved(code) => Unsettled::GroupMoved(error),
-            _ => Unsettled::Failed(error),
-        })
+    let (answer, answered) = mpsc::sync_channel(1);
+    let (client, list) = (Arc::clone(consumer), offsets.clone());
+    let committing = std::thread::Builder::new()
+        .name("commit".to_owned())
+        .spawn(move || {
+            let committed = client.commit(&list, CommitMode::Sync);
+            // Before the answer: who gets it may be about to close the consumer, and wait for that.
+            drop(client);
+            let _ = answer.send(committed);
+        });
+    if let Err(error) = committing {
+        tracing::warn!(%error, "no thread for a commit");
+        return Err(Unsettled::Failed(KafkaError::Canceled));
+    }
+    let answered = answered.recv_timeout(within);
+    let committed = answered.map_err(|_| Unsettled::NotAnswered)?;
+    committed.map_err(|error| match error.rdkafka_error_code() {
+        Some(code) if group_moved(code) => Unsettled::GroupMoved(error),
+        _ => Unsettled::Failed(error),
+    })
 }
 
 fn group_moved(code: RDKafkaErrorCode) -> bool {

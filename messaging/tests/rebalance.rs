@@ -1,6 +1,7 @@
 //! What a member promises while its group changes.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
@@ -10,13 +11,14 @@ mod rig;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use messaging::{ConsumerTuning, MemberSettings};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rig::{DEADLINE, Rig, Watched, orders, start};
-use shared_events::{Envelope, Topic};
-use test_stack::eventually;
+use shared_events::{Envelope, Event, InventoryReserved, Topic};
+use test_stack::{eventually, exclusive};
 use tokio::task::JoinSet;
 
 const PARTITIONS: i32 = 6;
@@ -262,4 +264,57 @@ async fn a_member_more_than_there_are_partitions_is_idle_and_ready() {
     for member in members {
         member.stop().await;
     }
+}
+
+/// Something this service passes over, so that its batch is nothing but a commit.
+fn reserved(order: &Envelope) -> Envelope {
+    let Event::OrderCreated(created) = &order.event else {
+        panic!("an order");
+    };
+    let reserved = InventoryReserved {
+        order_id: created.order_id,
+        product_id: created.product_id.clone(),
+        quantity: created.quantity,
+        occurred_at: created.occurred_at,
+    };
+    Envelope::answer(&order.headers, reserved)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_whose_commit_is_not_answered_is_replaced_and_the_member_goes_on() {
+    let own = exclusive().await;
+    let rig = Rig::on(&own.bootstrap(), "", 1).await;
+    let service = Watched::default();
+    service.read_pause_us.store(5_000_000, Ordering::Relaxed);
+    let settings = MemberSettings {
+        commit_limit: Duration::from_secs(1),
+        ..rig.settings()
+    };
+    let member = start(settings, service);
+    member.ready().await;
+    rig.publish_orders(&[reserved(&orders(1)[0])]).await;
+    // The broker freezes between a record and its commit.
+    eventually(DEADLINE, "the record is being read", async || {
+        let read = member.service.read.load(Ordering::Relaxed);
+        if read > 0 { Ok(()) } else { Err(read) }
+    })
+    .await;
+    own.pause_kafka();
+    eventually(DEADLINE, "the commit is given up", async || {
+        let text = prometheus::TextEncoder::new()
+            .encode_to_string(&member.registry.gather())
+            .unwrap();
+        match text.contains(r#"consumer_batches_failed_total{stage="settle"} 1"#) {
+            true => Ok(()),
+            false => Err(text),
+        }
+    })
+    .await;
+    member.service.read_pause_us.store(0, Ordering::Relaxed);
+    own.continue_kafka();
+    rig.publish_orders(&orders(20)).await;
+    rig.at_rest().await;
+    member.stop().await;
+    let answers = rig.answers().await;
+    assert_eq!((answers.len(), answers.values().max()), (20, Some(&1)));
 }

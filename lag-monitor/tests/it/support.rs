@@ -136,6 +136,7 @@ impl Lab {
             need: Need::Required,
             clock: Clock::default(),
             tracer: Tracer::default(),
+            commit_limit: Duration::from_secs(75),
         };
         Member::start(settings, 1, Idle, &Readiness::new("test"), &Registry::new()).unwrap()
     }

@@ -103,6 +103,14 @@ impl Assignment {
         }
     }
 
+    /// The same for another consumer, which has nothing yet.
+    pub(crate) fn anew(&self) -> Self {
+        Self {
+            known: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

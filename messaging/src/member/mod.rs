@@ -46,6 +46,7 @@ use crate::member::standing::Loop;
 use crate::metrics::MemberMetrics;
 use crate::metrics::client::Counted;
 use crate::settings::{ConsumerSettings, ConsumerTuning, FaultSettings, KafkaSettings};
+use crate::settle::COMMIT_LIMIT;
 
 /// Everything a member is told at its start.
 #[derive(Debug, Clone)]
@@ -66,6 +67,8 @@ pub struct MemberSettings {
     pub clock: Clock,
     /// Where spans go.
     pub tracer: Tracer,
+    /// How long a commit may go unanswered before another consumer takes the place of the one that made it. 75 s.
+    pub commit_limit: Duration,
 }
 
 impl MemberSettings {
@@ -97,6 +100,7 @@ impl MemberSettings {
             need,
             clock: Clock::default(),
             tracer: Tracer::default(),
+            commit_limit: COMMIT_LIMIT,
         })
     }
 }
@@ -253,7 +257,7 @@ fn topic_names(settings: &MemberSettings) -> TopicNames {
     TopicNames::new(topics.map(|topic| (*topic, prefix.topic(*topic))))
 }
 
-fn subscribe(
+pub(crate) fn subscribe(
     settings: &MemberSettings,
     context: Assignment,
 ) -> Result<BaseConsumer<Assignment>, KafkaError> {

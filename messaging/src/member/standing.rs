@@ -14,11 +14,11 @@ use crate::client::{Connection, Need};
 use crate::controls::{Controls, Health, Standing};
 use crate::handler::Handler;
 use crate::member::assignment::{Assignment, Partition};
-use crate::member::batch::{Offsets, positions};
+use crate::member::batch::{ConsumerFatal, Offsets, positions};
 use crate::member::halt::Halt;
-use crate::member::{MemberError, MemberSettings};
+use crate::member::{MemberError, MemberSettings, subscribe};
 use crate::metrics::MemberMetrics;
-use crate::settle::{Settler, commit};
+use crate::settle::{Settler, Unsettled, commit};
 
 /// How long the position must have been ahead of what was settled before it is committed by itself.
 const IDLE_COMMIT: Duration = Duration::from_secs(1);
@@ -91,6 +91,7 @@ impl<H: Handler> Loop<H> {
             faults.clone(),
             connection.clone(),
             runtime.clone(),
+            settings.commit_limit,
         );
         Self {
             group: kafka.name_prefix.group(*service),
@@ -228,7 +229,7 @@ impl<H: Handler> Loop<H> {
 
     /// Nothing to do: gets ready to settle, and commits a position that is ahead of what was settled. Aborted transactions leave
     /// such remains: nothing to read, yet lag for Kafka's own tool.
-    pub(super) fn idle(&mut self) {
+    pub(super) fn idle(&mut self) -> Result<(), MemberError> {
         let assignment = self.consumer.context();
         if !assignment.assigned().is_empty() && self.settler.prepare().is_ok() {
             self.failures = 0;
@@ -241,23 +242,39 @@ impl<H: Handler> Loop<H> {
         });
         if ahead.is_empty() {
             self.ahead_since = None;
-            return;
+            return Ok(());
         }
         let since = *self.ahead_since.get_or_insert_with(Instant::now);
         if since.elapsed() < IDLE_COMMIT {
-            return;
+            return Ok(());
         }
         let list = assignment.names().list(
             ahead
                 .iter()
                 .map(|(partition, offset)| (*partition, Offset::Offset(*offset))),
         );
-        match commit(&self.consumer, &list) {
+        self.ahead_since = None;
+        match commit(&self.consumer, &list, self.settings.commit_limit) {
             Ok(()) => self.settled.extend(ahead),
+            Err(Unsettled::NotAnswered) => return self.renew_consumer(),
             // It is only about what a tool shows; the next idle second tries again.
             Err(error) => tracing::debug!(%error, "position not committed"),
         }
+        Ok(())
+    }
+
+    /// A new client takes the place of one that a commit has got stuck in. What was not settled comes to it again, from where the
+    /// group stands. The old one has left the group, since nobody polls it; the thread that waits in it keeps it until it is answered.
+    pub(super) fn renew_consumer(&mut self) -> Result<(), MemberError> {
+        tracing::error!("a commit is not answered: a new consumer takes the place of this one");
+        let context = self.consumer.context().anew();
+        let consumer = subscribe(&self.settings, context).map_err(ConsumerFatal)?;
+        self.consumer = Arc::new(consumer);
+        self.told.clear();
+        self.settled.clear();
         self.ahead_since = None;
+        self.failures += 1;
+        Ok(())
     }
 
     /// Leaves the group in good order, so that the others take over at once and not after the session time-out.

@@ -42,7 +42,7 @@ impl<H: Handler> Loop<H> {
             .set(consumer.context().assigned().len() as i64);
         let undecodable = batch.undecodable;
         if batch.records.is_empty() {
-            self.idle();
+            self.idle()?;
         } else {
             self.settings.faults.pass(CrashPoint::BatchCollected);
             self.controls.applied(&wanted);
@@ -99,6 +99,10 @@ impl<H: Handler> Loop<H> {
             Failed::Settle(Unsettled::Unknown(_)) => {
                 self.unresolved = Some(starts.clone());
                 FailedIn::Settle
+            }
+            Failed::Settle(Unsettled::NotAnswered) => {
+                self.metrics.failed(FailedIn::Settle);
+                return self.renew_consumer();
             }
             Failed::Settle(Unsettled::Failed(_)) => FailedIn::Settle,
             Failed::Effect(_) => FailedIn::Effect,

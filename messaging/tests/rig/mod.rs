@@ -91,6 +91,7 @@ impl Rig {
             need: Need::Required,
             clock: Clock::default(),
             tracer: Tracer::default(),
+            commit_limit: Duration::from_secs(75),
         }
     }
 
