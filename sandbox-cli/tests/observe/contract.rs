@@ -60,6 +60,11 @@ fn every_expression_of_every_panel_has_data() {
 }
 
 #[test]
+fn a_lag_that_nobody_knows_is_no_series_and_not_0() {
+    assert_eq!(OBSERVED.lag_of_nothing, Vec::<Value>::new());
+}
+
+#[test]
 fn every_variable_has_something_to_choose_from() {
     let all = dashboard::all();
     let offered = all.iter().flat_map(dashboard::Dashboard::offered).collect();
