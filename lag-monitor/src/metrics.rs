@@ -69,7 +69,11 @@ impl Collector for Polls {
 }
 
 fn set(gauge: &GaugeVec, labels: &[&str], value: Option<f64>) {
-    if let (Some(value), Ok(one)) = (value, gauge.get_metric_with_label_values(labels)) {
+    // A series that is only asked for is there from then on, at 0.
+    let Some(value) = value else {
+        return;
+    };
+    if let Ok(one) = gauge.get_metric_with_label_values(labels) {
         one.set(value);
     }
 }

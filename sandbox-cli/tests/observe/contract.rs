@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::dashboard;
 use crate::expression::{Selector, selectors};
 use crate::observed::OBSERVED;
+use crate::rig::until;
 use crate::text;
 
 /// For everything to have been scraped twice, and the slowest rule to have been evaluated.
@@ -57,6 +58,11 @@ fn every_expression_of_every_panel_has_data() {
         |one: &dashboard::Asked| OBSERVED.prometheus.has_data(&one.expression),
         |one| format!("{}: {}", one.place, one.expression),
     );
+}
+
+#[test]
+fn a_lag_that_nobody_knows_is_no_series_and_not_0() {
+    assert_eq!(OBSERVED.lag_of_nothing, Vec::<Value>::new());
 }
 
 #[test]
@@ -127,8 +133,8 @@ fn prometheus_evaluates_every_rule_and_the_poison_order_makes_one_fire() {
     );
 }
 
-/// The families of metrics that dashboards or rules name; fails at one that nobody exports.
-fn shown(exported: &BTreeMap<String, String>) -> BTreeSet<String> {
+/// The families of metrics that dashboards or rules name; an error at one that nobody exports.
+fn shown(exported: &BTreeMap<String, String>) -> Result<BTreeSet<String>, String> {
     let family = |place: &str, metric: &str| {
         let of_histogram = ["_bucket", "_count", "_sum"].iter().find_map(|end| {
             let family = metric.strip_suffix(end)?;
@@ -137,7 +143,7 @@ fn shown(exported: &BTreeMap<String, String>) -> BTreeSet<String> {
         let itself = exported.contains_key(metric) || OF_PROMETHEUS.contains(&metric);
         of_histogram
             .or(itself.then(|| metric.to_owned()))
-            .unwrap_or_else(|| panic!("{place}: nobody exports {metric}"))
+            .ok_or_else(|| format!("{place}: nobody exports {metric}"))
     };
     let all = dashboard::all();
     let asked = all.iter().flat_map(dashboard::Dashboard::asked);
@@ -170,8 +176,13 @@ fn not_shown() -> BTreeMap<String, String> {
 
 #[test]
 fn every_metric_that_a_program_exports_is_shown_or_listed_as_not_shown() {
-    let exported = OBSERVED.exported();
-    let (shown, not_shown) = (shown(&exported), not_shown());
+    let mut exported = BTreeMap::new();
+    let shown = until("every metric that is asked for is exported", || {
+        // What nothing was measured of in the last seconds is not there at the moment.
+        exported.extend(OBSERVED.exported());
+        shown(&exported)
+    });
+    let not_shown = not_shown();
     let forgotten: Vec<&String> = exported
         .keys()
         .filter(|name| !shown.contains(*name) && !not_shown.contains_key(*name))

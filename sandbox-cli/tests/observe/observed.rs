@@ -12,6 +12,8 @@ use crate::rig::{Rig, until};
 pub struct Observed {
     rig: Rig,
     pub prometheus: Prometheus,
+    /// The series of lag there were before anybody had read anything.
+    pub lag_of_nothing: Vec<Value>,
 }
 
 /// Started when it is first asked for; taken down with the test program.
@@ -20,8 +22,13 @@ pub static OBSERVED: LazyLock<Observed> = LazyLock::new(|| {
     let rig = Rig::new();
     rig.good(&["up", "--no-build", "--observe"]);
     let prometheus = Prometheus::at(rig.good(&["url", "prometheus"]).trim());
-    let observed = Observed { rig, prometheus };
+    let mut observed = Observed {
+        rig,
+        prometheus,
+        lag_of_nothing: Vec::new(),
+    };
     observed.is_scraped();
+    observed.lag_of_nothing = observed.lag();
     observed.busy();
     observed
 });
@@ -32,8 +39,17 @@ impl Observed {
         until("Prometheus scrapes all programs", || {
             self.prometheus.has_data("count(up == 1) == 5")?;
             self.prometheus
-                .has_data("count(count by (job) (dead_letters_total)) == 3")
+                .has_data("count(count by (job) (dead_letters_total)) == 3")?;
+            self.prometheus
+                .has_data("lag_monitor_last_success_timestamp_seconds")
         });
+    }
+
+    /// What there is of lag now, and of what is made from it.
+    fn lag(&self) -> Vec<Value> {
+        let lag = r#"{__name__=~"kafka_consumer_group_.+|kafka_partition_committed_offset"}"#;
+        let data = self.prometheus.ask("query", &[("query", lag)]).unwrap();
+        data["result"].as_array().unwrap().clone()
     }
 
     fn at(&self, service: &str, path: &str) -> String {
