@@ -46,9 +46,10 @@ pub fn selectors(expression: &str) -> Result<Vec<Selector>, String> {
                 let (name, after) = word(rest);
                 if OF_LABELS.contains(&name) && after.trim_start().starts_with('(') {
                     behind(after, ')')?
-                } else if OPERATORS.contains(&name) || OF_LABELS.contains(&name) {
-                    after
-                } else if FUNCTIONS.contains(&name) {
+                } else if [&OPERATORS[..], &OF_LABELS, &FUNCTIONS]
+                    .concat()
+                    .contains(&name)
+                {
                     after
                 } else if after.trim_start().starts_with('(') {
                     return Err(format!("not a known function: {name}"));

@@ -12,7 +12,7 @@ use crate::rig::{Rig, until};
 pub struct Observed {
     rig: Rig,
     pub prometheus: Prometheus,
-    /// The series of lag there were before anybody had read anything.
+    /// The series of partitions there were before anybody had committed anything.
     pub lag_of_nothing: Vec<Value>,
 }
 
@@ -45,9 +45,9 @@ impl Observed {
         });
     }
 
-    /// What there is of lag now, and of what is made from it.
+    /// What there is of each partition now.
     fn lag(&self) -> Vec<Value> {
-        let lag = r#"{__name__=~"kafka_consumer_group_.+|kafka_partition_committed_offset"}"#;
+        let lag = r#"{__name__=~"kafka_consumer_group_lag|kafka_partition_committed_offset"}"#;
         let data = self.prometheus.ask("query", &[("query", lag)]).unwrap();
         data["result"].as_array().unwrap().clone()
     }
