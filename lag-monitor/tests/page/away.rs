@@ -25,6 +25,9 @@ async fn the_page_says_since_when_the_monitor_is_away_and_goes_on_when_it_is_bac
     lab.stop().await;
     browser.until_text("monitor not reachable since").await;
     browser.until("what is shown is grey", GREY).await;
+    // Until more than one attempt has failed.
+    let late = r"return /data is ([4-9]|\d{2,}) s old/.test(document.body.innerText)";
+    browser.until("it says how old its figures are", late).await;
     let lab = Lab::with(stack.bootstrap(), &prefix, &[&format!("--port={port}")]).await;
     browser.until_text("live · read at").await;
     browser.until("the colours are back", NOT_GREY).await;

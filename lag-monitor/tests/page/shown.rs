@@ -46,7 +46,7 @@ async fn what_the_page_shows_is_what_lag_says_of_the_same_moment() {
     browser
         .until(
             "there is a card of it",
-            &format!("return choose({})", json!(title)).replace("choose", CHOOSE),
+            &format!("return {CHOOSE}({})", json!(title)),
         )
         .await;
     let (shown, lag, groups) = eventually(DEADLINE, "both tell of one moment", async || {
