@@ -37,11 +37,25 @@ impl Stack {
             slot: None,
         };
         let cluster = Cluster::new(&kafka).unwrap();
-        cluster.create_topics(&[Topic::Payments], Some(2)).await.unwrap();
+        cluster
+            .create_topics(&[Topic::Payments], Some(2))
+            .await
+            .unwrap();
         let records: Vec<_> = (0..RECORDS).map(record).collect();
         cluster.publish(&records).await.unwrap();
-        let (group, topic) = (format!("{prefix}inventory-service-group"), format!("{prefix}payments"));
-        let reset = ["--group", &group, "--topic", &topic, "--reset-offsets", "--to-earliest", "--execute"];
+        let (group, topic) = (
+            format!("{prefix}inventory-service-group"),
+            format!("{prefix}payments"),
+        );
+        let reset = [
+            "--group",
+            &group,
+            "--topic",
+            &topic,
+            "--reset-offsets",
+            "--to-earliest",
+            "--execute",
+        ];
         kafka_tool(stack.bootstrap(), "consumer-groups", &reset).await;
         let (_, port) = stack.bootstrap().rsplit_once(':').unwrap();
         Self {
@@ -61,7 +75,14 @@ impl Stack {
             .args(["--home", &self.home.path().display().to_string()])
             .args(["--name-prefix", &self.prefix, "--kafka-port", &self.port])
             // Where nobody listens.
-            .args(["--order-port", "1", "--payment-port", "2", "--inventory-ports", "3"])
+            .args([
+                "--order-port",
+                "1",
+                "--payment-port",
+                "2",
+                "--inventory-ports",
+                "3",
+            ])
             .args(["report", &folder.display().to_string()])
             .args(more)
             .stdin(Stdio::null())
@@ -100,21 +121,33 @@ async fn a_report_is_written_of_a_scenario_that_passes_with_the_lag_that_was_see
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let file = stack.file("passes");
     let said = text(&output.stdout);
-    assert!(said.trim_end().ends_with(&file.display().to_string()), "{said}");
+    assert!(
+        said.trim_end().ends_with(&file.display().to_string()),
+        "{said}"
+    );
     let page = read(&file);
     for part in [
         "<h1>A lag that stays</h1>",
         ">PASS</p>",
         "seen &amp; &lt;b&gt;told&lt;/b&gt;",
         "Look &lt;i&gt;twice&lt;/i&gt;",
-        &format!("{} <span>highest {RECORDS} · last {RECORDS}</span>", stack.group),
+        &format!(
+            "{} <span>highest {RECORDS} · last {RECORDS}</span>",
+            stack.group
+        ),
         &format!("Lag of {} by partition", stack.group),
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    assert!(page.contains("<g class=\"line c0\"") && page.contains("<path d=\"M"), "{page}");
+    assert!(
+        page.contains("<g class=\"line c0\"") && page.contains("<path d=\"M"),
+        "{page}"
+    );
     let own = "http://www.w3.org";
-    assert!(!page.replace(own, "").contains("http"), "nothing from elsewhere: {page}");
+    assert!(
+        !page.replace(own, "").contains("http"),
+        "nothing from elsewhere: {page}"
+    );
 }
 
 #[tokio::test]
@@ -127,7 +160,10 @@ async fn a_report_is_written_of_a_scenario_that_fails_and_the_exit_code_is_the_s
     let output = stack.report("fails", readme, &["--output", &named]);
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
-    assert!(error.contains("fails: Fix: printed something else"), "{error}");
+    assert!(
+        error.contains("fails: Fix: printed something else"),
+        "{error}"
+    );
     let page = read(&elsewhere);
     for part in [">FAIL</p>", "Expected", "Seen", "NOT RUN", "restored"] {
         assert!(page.contains(part), "{part}: {page}");
@@ -142,7 +178,10 @@ async fn without_a_broker_there_is_a_report_that_says_so() {
     let output = stack.report("alone", "# Alone\n```sh\ntrue\n```\n", &[]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let page = read(&stack.file("alone"));
-    assert!(page.contains("The cluster could not be read") && !page.contains("<svg"), "{page}");
+    assert!(
+        page.contains("The cluster could not be read") && !page.contains("<svg"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
