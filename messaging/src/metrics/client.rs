@@ -46,8 +46,14 @@ impl Counted {
 pub(crate) struct ClientMetrics {
     totals: Arc<Mutex<Totals>>,
     request_seconds: Quantiles,
-    batch_records: Quantiles,
-    batch_bytes: Quantiles,
+    /// Of batches sent. librdkafka tells the same of those that a consumer was given, whoever made them.
+    batches: Option<Batches>,
+}
+
+#[derive(Clone)]
+struct Batches {
+    records: Quantiles,
+    bytes: Quantiles,
 }
 
 impl ClientMetrics {
@@ -89,16 +95,21 @@ impl ClientMetrics {
                 "Round trips of requests to brokers over the last 5 s, up to 0.5 s; a fetch waits at the broker for data.",
                 1e-6,
             )?,
-            batch_records: quantiles(
-                "kafka_producer_batch_records",
-                "Records of a batch sent, over the last 5 s.",
-                1.0,
-            )?,
-            batch_bytes: quantiles(
-                "kafka_producer_batch_bytes",
-                "Bytes of a batch sent, over the last 5 s.",
-                1.0,
-            )?,
+            batches: match client {
+                Counted::Consumer => None,
+                Counted::Producer | Counted::Relay => Some(Batches {
+                    records: quantiles(
+                        "kafka_producer_batch_records",
+                        "Records of a batch sent, over the last 5 s.",
+                        1.0,
+                    )?,
+                    bytes: quantiles(
+                        "kafka_producer_batch_bytes",
+                        "Bytes of a batch sent, over the last 5 s.",
+                        1.0,
+                    )?,
+                }),
+            },
         })
     }
 
@@ -111,10 +122,11 @@ impl ClientMetrics {
         let brokers = brokers.filter(|broker| broker.nodeid >= 0 && broker.source != "logical");
         self.request_seconds
             .take(brokers.filter_map(|broker| broker.rtt.as_ref()));
-        let topics = said.topics.values();
-        self.batch_records
-            .take(topics.clone().map(|topic| &topic.batchcnt));
-        self.batch_bytes.take(topics.map(|topic| &topic.batchsize));
+        if let Some(Batches { records, bytes }) = &self.batches {
+            let topics = said.topics.values();
+            records.take(topics.clone().map(|topic| &topic.batchcnt));
+            bytes.take(topics.map(|topic| &topic.batchsize));
+        }
     }
 }
 

@@ -45,11 +45,11 @@ pub fn last(points: &Points, until: f64) -> Option<f64> {
 }
 
 /// Lines whose peak is above 0, the highest first, at most so many.
-pub fn busiest<'s>(
-    samples: &'s Samples,
+pub fn busiest(
+    samples: &Samples,
     wanted: impl Fn(&Line) -> bool,
     most: usize,
-) -> Vec<(&'s Line, Points)> {
+) -> Vec<(&Line, Points)> {
     let lines = samples.lines().filter(|line| wanted(line));
     let mut found: Vec<(f64, &Line, Points)> = lines
         .filter_map(|line| {

@@ -5,6 +5,8 @@ mod steps;
 
 use std::fmt::Write;
 
+use shared_events::Topic;
+
 use super::Report;
 use super::escape::Text;
 use super::figures::{busiest, clock, last, number, peak};
@@ -97,20 +99,21 @@ fn tiles(page: &mut String, report: &Report<'_>) {
     let (_, rebalances) = report.samples.rebalances();
     let more = "a group's members, or what they own, changed".to_owned();
     tiles.push(("Rebalances".to_owned(), rebalances.to_string(), more));
-    let orders: Vec<String> = report
-        .samples
-        .lines()
-        .filter_map(|line| match line {
-            Line::Orders(status) => {
-                let count = last(&report.samples.points(line), until)?;
-                (count > 0.0).then(|| format!("{} {status}", number(count)))
-            }
-            _ => None,
-        })
-        .collect();
-    if let Some((first, rest)) = orders.split_first() {
-        let rest = [rest, &["at the end, before what restores".to_owned()]].concat();
-        tiles.push(("Orders".to_owned(), first.clone(), rest.join(" · ")));
+    let of_status = |line: &Line| match line {
+        Line::Orders(status) => {
+            let count = last(&report.samples.points(line), until)?;
+            (count > 0.0).then(|| (status.clone(), count))
+        }
+        _ => None,
+    };
+    let orders: Vec<(String, f64)> = report.samples.lines().filter_map(of_status).collect();
+    if !orders.is_empty() {
+        let all: f64 = orders.iter().map(|(_, count)| count).sum();
+        let parts = orders.iter();
+        let parts = parts.map(|(status, count)| format!("{} {status}", number(*count)));
+        let parts: Vec<String> = parts.collect();
+        let more = format!("{}, before what restores", parts.join(" · "));
+        tiles.push(("Orders".to_owned(), number(all), more));
     }
     page.push_str("<dl class=\"tiles\">\n");
     for (name, value, more) in &tiles {
@@ -132,9 +135,10 @@ fn highest_lag(samples: &Samples) -> Option<(&str, f64, f64)> {
     peaks.max_by(|one, other| one.2.total_cmp(&other.2))
 }
 
-/// The growth of a topic, but not of those that Kafka keeps for itself.
+/// The growth of a topic, but not of those that Kafka keeps for itself, nor of what members are told.
 fn is_produced(line: &Line) -> bool {
-    matches!(line, Line::Produced(topic) if !topic.starts_with("__"))
+    let told = Topic::Controls.name();
+    matches!(line, Line::Produced(topic) if !topic.starts_with("__") && !topic.ends_with(told))
 }
 
 fn settings(page: &mut String, samples: &Samples) {

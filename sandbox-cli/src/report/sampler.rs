@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Result;
-use cluster_reader::ClusterReader;
+use cluster_reader::{ClusterReader, Snapshot};
 use futures::future::join_all;
 use messaging::controls::InForce;
 use shared_events::Service;
@@ -88,13 +88,22 @@ impl<'a> Sampler<'a> {
             orders(&self.shop),
         );
         let at = self.begun.elapsed().as_secs_f64();
-        self.samples.add(at, cluster.ok().as_ref(), orders);
+        let cluster = cluster.ok().map(|cluster| self.own(cluster));
+        self.samples.add(at, cluster.as_ref(), orders);
         for (whose, name, value) in told {
             self.samples.changes.see(at, (whose, name), value);
         }
         if way == Way::Local {
             self.environment(at);
         }
+    }
+
+    /// Without what is of others: a stack with a prefix shares its broker.
+    fn own(&self, mut cluster: Snapshot) -> Snapshot {
+        let prefix = self.sandbox.settings().name_prefix.to_string();
+        cluster.groups.retain(|name, _| name.starts_with(&prefix));
+        cluster.topics.retain(|name, _| name.starts_with(&prefix));
+        cluster
     }
 
     /// What `restart --set` changed. What it takes back is the default again.
@@ -129,6 +138,9 @@ fn of_environment(service: &str) -> String {
     format!("{service} (environment)")
 }
 
+/// One setting of those that an instance is told, as text.
+type Value = fn(&InForce) -> String;
+
 /// Of each service: how many instances answer, and what they are told. Where they are told the same, it is said once.
 async fn told(shop: &Shop<'_>, sandbox: &Sandbox, way: Way) -> Vec<(String, String, String)> {
     let mut told = Vec::new();
@@ -145,7 +157,7 @@ async fn told(shop: &Shop<'_>, sandbox: &Sandbox, way: Way) -> Vec<(String, Stri
         let name = service.name().to_owned();
         let count = members.len().to_string();
         told.push((name.clone(), "instances".to_owned(), count));
-        let settings: [(&str, fn(&InForce) -> String); 3] = [
+        let settings: [(&str, Value); 3] = [
             ("processing_time_ms", |told| {
                 told.processing_time_ms.to_string()
             }),

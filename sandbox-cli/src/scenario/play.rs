@@ -151,11 +151,16 @@ impl Stage {
                 return skipped(step);
             }
         }
+        let begun = Instant::now();
         match hold.or(run(step, shell, narrator)).await {
             Ok(done) => done,
             Err(error) => {
                 *stopped = error.is::<Interrupted>();
-                failed(step, format!("{error:#}"))
+                StepOutcome {
+                    begun: Some(begun),
+                    took: begun.elapsed(),
+                    ..failed(step, format!("{error:#}"))
+                }
             }
         }
     }

@@ -153,6 +153,7 @@ fn marks(rebalances: &[Rebalance], group: Option<&str>) -> Vec<(f64, String)> {
 /// `1 → 3 members, 2 of them new, 2 partitions moved`.
 fn what(one: &Rebalance) -> String {
     let members = match one.before == one.after {
+        true if one.after == 1 => "1 member".to_owned(),
         true => format!("{} members", one.after),
         false => format!("{} → {} members", one.before, one.after),
     };
