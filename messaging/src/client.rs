@@ -31,7 +31,7 @@ fn base(kafka: &KafkaSettings, client_id: &str) -> ClientConfig {
         .set("topic.metadata.refresh.interval.ms", "5000")
         // After an outage be back within a second, not within ten.
         .set("reconnect.backoff.max.ms", "1000")
-        // Whether a broker is reached, and the figures of `metrics::client`. A document takes half a millisecond or less.
+        // Whether a broker is reached, and the figures of `metrics::client`.
         .set("statistics.interval.ms", "5000")
         .set("allow.auto.create.topics", "false")
         .set("log.connection.close", "false");
