@@ -105,7 +105,6 @@ pub(crate) fn controls_config(service: Service, kafka: &KafkaSettings) -> Client
         .set("enable.partition.eof", "true")
         // It is asked for only when the broker knows it: when it is gone it is gone, not on its way (default: 30 s of hope).
         .set("topic.metadata.propagation.max.ms", "1000")
-        .set("statistics.interval.ms", "0")
         .set("check.crcs", "true");
     config
 }

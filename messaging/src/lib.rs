@@ -27,6 +27,7 @@ pub mod replay;
 mod send;
 pub mod settings;
 mod settle;
+mod stray;
 
 pub use client::Need;
 pub use controls::Controls;

@@ -9,7 +9,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use prometheus::IntCounterVec;
-use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
@@ -21,6 +22,7 @@ use crate::client;
 use crate::cluster::tail::has_gone;
 use crate::member::MemberSettings;
 use crate::metrics::{Ignored, ignored};
+use crate::stray::KnownBrokers;
 
 /// How long a poll waits. It is also how soon a wish to stop is seen.
 const POLL: Duration = Duration::from_millis(100);
@@ -33,7 +35,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 /// Follows the topic until `stop`.
 pub(crate) struct Follower {
-    consumer: BaseConsumer,
+    config: ClientConfig,
+    consumer: BaseConsumer<KnownBrokers>,
     service: Service,
     topic: String,
     /// What the service reads. Where none of it is, nothing can be taken either.
@@ -63,7 +66,8 @@ impl Follower {
         let config = client::controls_config(settings.service, &settings.kafka);
         let consumed = settings.service.consumes().iter();
         Ok(Self {
-            consumer: client::create(&config, DefaultConsumerContext)?,
+            consumer: client::create(&config, KnownBrokers::default())?,
+            config,
             service: settings.service,
             topic: prefix.topic(Topic::Controls),
             consumed: consumed.map(|topic| prefix.topic(*topic)).collect(),
@@ -74,9 +78,10 @@ impl Follower {
     }
 
     /// Never fails: what it cannot read it waits for, and until it has read to the end once, the member takes no records.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(mut self) {
         let mut missing = false;
         while !self.stop.is_cancelled() {
+            self.replace_stray();
             match self.presence() {
                 Presence::There => {
                     missing = false;
@@ -95,6 +100,17 @@ impl Follower {
                 }
                 Presence::Unknown => self.wait(),
             }
+        }
+    }
+
+    /// Another client for one that has lost every broker.
+    fn replace_stray(&mut self) {
+        if !self.consumer.context().are_lost() {
+            return;
+        }
+        match client::create(&self.config, KnownBrokers::default()) {
+            Ok(consumer) => self.consumer = consumer,
+            Err(error) => tracing::warn!(%error, "no client to read the group's settings with"),
         }
     }
 
@@ -144,7 +160,7 @@ impl Follower {
         if low >= end {
             self.found(&mut before);
         }
-        while !self.stop.is_cancelled() {
+        while !self.stop.is_cancelled() && !self.consumer.context().are_lost() {
             match self.consumer.poll(POLL) {
                 None => {}
                 Some(Ok(message)) => {

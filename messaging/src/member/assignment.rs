@@ -13,6 +13,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use shared_events::Topic;
 
 use crate::client::Connection;
+use crate::stray::KnownBrokers;
 
 /// One partition of one of our topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +91,7 @@ pub(crate) struct Assignment {
     names: TopicNames,
     connection: Connection,
     rebalances: IntCounter,
+    brokers: KnownBrokers,
     known: Arc<Mutex<Known>>,
 }
 
@@ -99,6 +101,7 @@ impl Assignment {
             names,
             connection,
             rebalances,
+            brokers: KnownBrokers::default(),
             known: Arc::default(),
         }
     }
@@ -106,6 +109,7 @@ impl Assignment {
     /// The same for another consumer, which has nothing yet.
     pub(crate) fn anew(&self) -> Self {
         Self {
+            brokers: KnownBrokers::default(),
             known: Arc::default(),
             ..self.clone()
         }
@@ -128,6 +132,11 @@ impl Assignment {
     /// A broker answered.
     pub(crate) fn reached(&self) {
         self.connection.reached();
+    }
+
+    /// Whether the client has lost every broker for good.
+    pub(crate) fn is_stray(&self) -> bool {
+        self.brokers.are_lost()
     }
 
     /// The partitions that are ours now.
@@ -157,6 +166,7 @@ impl ClientContext for Assignment {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.brokers.take(&statistics);
         self.connection.stats(statistics);
     }
 }

@@ -133,6 +133,9 @@ impl<H: Handler> Loop<H> {
 
     fn turns(&mut self) -> Result<(), MemberError> {
         while !self.stop.is_cancelled() {
+            if self.consumer.context().is_stray() {
+                self.renew_consumer("the client has lost every broker")?;
+            }
             let paused = self.heed_wishes();
             self.report(paused);
             self.metrics.tick();
@@ -256,20 +259,23 @@ impl<H: Handler> Loop<H> {
         self.ahead_since = None;
         match commit(&self.consumer, &list, self.settings.commit_limit) {
             Ok(()) => self.settled.extend(ahead),
-            Err(Unsettled::NotAnswered) => return self.renew_consumer(),
+            Err(Unsettled::NotAnswered) => return self.renew_consumer("a commit is not answered"),
             // It is only about what a tool shows; the next idle second tries again.
             Err(error) => tracing::debug!(%error, "position not committed"),
         }
         Ok(())
     }
 
-    /// A new client takes the place of one that a commit has got stuck in. What was not settled comes to it again, from where the
-    /// group stands. The old one has left the group, since nobody polls it; the thread that waits in it keeps it until it is answered.
-    pub(super) fn renew_consumer(&mut self) -> Result<(), MemberError> {
-        tracing::error!("a commit is not answered: a new consumer takes the place of this one");
+    /// A new client takes the place of one that will not work again. What was not settled comes to it again, from where the group
+    /// stands; the old one has left the group, since nobody hears of it.
+    pub(super) fn renew_consumer(&mut self, why: &str) -> Result<(), MemberError> {
+        tracing::error!(why, "a new consumer takes the place of this one");
         let context = self.consumer.context().anew();
         let consumer = subscribe(&self.settings, context).map_err(ConsumerFatal)?;
-        self.consumer = Arc::new(consumer);
+        let old = std::mem::replace(&mut self.consumer, Arc::new(consumer));
+        // Closing it may wait for answers that never come. Without a thread to be had it is closed here all the same.
+        let closing = std::thread::Builder::new().name("closing".to_owned());
+        let _ = closing.spawn(move || drop(old));
         self.told.clear();
         self.settled.clear();
         self.ahead_since = None;

@@ -102,7 +102,7 @@ impl<H: Handler> Loop<H> {
             }
             Failed::Settle(Unsettled::NotAnswered) => {
                 self.metrics.failed(FailedIn::Settle);
-                return self.renew_consumer();
+                return self.renew_consumer("a commit is not answered");
             }
             Failed::Settle(Unsettled::Failed(_)) => FailedIn::Settle,
             Failed::Effect(_) => FailedIn::Effect,
