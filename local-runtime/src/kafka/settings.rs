@@ -55,7 +55,7 @@ pub fn settings(place: Place<'_>) -> impl Iterator<Item = (&'static str, String)
 
 /// What does not depend on the place. A single broker can hold one replica of a partition, so everything that asks for more would
 /// wait for ever.
-const EVERYWHERE: [(&str, &str); 15] = [
+const EVERYWHERE: [(&str, &str); 14] = [
     ("offsets.topic.replication.factor", "1"),
     ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
@@ -71,9 +71,6 @@ const EVERYWHERE: [(&str, &str); 15] = [
     // The first member of a group need not wait for others.
     ("group.initial.rebalance.delay.ms", "0"),
     ("group.min.session.timeout.ms", "6000"),
-    // A broker that was frozen is not taken for dead by its own controller: for a moment there would be none in its answers, and
-    // librdkafka then loses all it knew (messaging/src/stray.rs).
-    ("broker.session.timeout.ms", "86400000"),
     // How soon a dead producer's open transaction is aborted, and its partitions move on for read_committed readers.
     (
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
