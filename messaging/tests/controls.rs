@@ -129,7 +129,11 @@ async fn one_wait_serves_a_batch_and_what_is_no_work_costs_none() {
     let member = start(waits.on(rig.settings()), Watched::default());
     member.ready().await;
     member.controls.ask(work(7));
+    // A turn that waits for records has read its settings already: the pause is of a later one.
+    member.controls.pause();
+    member.says("paused").await;
     rig.publish_orders(&orders(10)).await;
+    member.controls.resume();
     rig.at_rest().await;
     assert_eq!(waits.millis(), [7; 10]);
 
