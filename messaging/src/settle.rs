@@ -39,7 +39,7 @@ const COMMIT_CALLS: usize = 4;
 
 /// How long a commit by itself may go unanswered, unless a test says otherwise. librdkafka's own time-outs end one after 66 s at most
 /// (`socket.timeout.ms` and the session's), and by then the consumer has left its group (`max.poll.interval.ms`, 60 s). Yet one was
-/// seen that never ended, after a kill of the broker under load (librdkafka 2.12.1; 20 minutes, then the process was ended).
+/// seen that never ended, after the broker had been frozen and killed under load (librdkafka 2.12.1; 20 minutes, then the process was ended).
 pub(crate) const COMMIT_LIMIT: Duration = Duration::from_secs(75);
 
 /// Between two looks at whether librdkafka has forgotten a delivered record: a future completes a moment before that, and a

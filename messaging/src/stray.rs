@@ -2,7 +2,7 @@
 //!
 //! librdkafka forgets its brokers when a metadata answer names none, and then asks nobody ever again (its issue 5301, open; 2.12.1).
 //! A broker that is alone gives such an answer in the moment in which it comes back: of nine consumers whose broker was frozen for
-//! 25 s, one was left without. Nothing but another client helps.
+//! 25 s, one was left without. Nothing but another client helps. The statistics come with polls, so a client that nobody polls is not found out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
