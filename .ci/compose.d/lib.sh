@@ -94,7 +94,8 @@ stock() { ./sandbox psql inventory_db -Atc "SELECT quantity FROM products WHERE 
 
 # Those that kill, stop and pause the broker and the database they were given.
 tests_on_containers() {
-  SANDBOX_TEST_STACK=docker cargo test --release --workspace --test stack --test relay
+  SANDBOX_TEST_STACK=docker cargo test --release --workspace --test stack
+  SANDBOX_TEST_STACK=docker cargo test --release --workspace --test it relay::
   all_swept() { [ -z "$(docker ps -aq --filter label=saga-sandbox.test)" ]; }
   eventually 10 all_swept
 }

@@ -3,6 +3,9 @@
 //! A dead letter is the record as it was (key, value and all its headers), plus text headers that say where it came from and
 //! why it was set aside. No name of such a header is spelled anywhere else.
 //!
+//! One exception: what unpacks to more bytes than a dead letter can hold (a client may pack megabytes into a small record set) is left
+//! out, and the letter says how many those were. The record itself stays where it was until its topic's retention takes it.
+//!
 //! A replayed record carries two of them on its way back: how often it was replayed (so that a poison record cannot go round
 //! for ever), and for which group (so that the other groups of the topic, which took it the first time, pass it over).
 
@@ -21,6 +24,7 @@ const ERROR_CLASS: &str = "dlq-error-class";
 const ERROR_MESSAGE: &str = "dlq-error-message";
 const FAILED_AT: &str = "dlq-failed-at";
 const ATTEMPTS: &str = "dlq-attempts";
+const LEFT_OUT: &str = "dlq-left-out-bytes";
 const REPLAY_COUNT: &str = "dlq-replay-count";
 const REPLAY_FOR: &str = "dlq-replay-for";
 
@@ -104,6 +108,16 @@ impl DeadLetterHeaders {
             attempts: parse(&pairs, ATTEMPTS)?,
         })
     }
+}
+
+/// The header of a letter whose key, value and own headers were left out; key and value had so many bytes.
+pub fn left_out_pair(bytes: usize) -> (&'static str, String) {
+    (LEFT_OUT, bytes.to_string())
+}
+
+/// Whether key, value and own headers of the record were left out.
+pub fn is_left_out<'a>(pairs: impl IntoIterator<Item = Header<'a>>) -> bool {
+    pairs.into_iter().any(|(name, _)| name == LEFT_OUT)
 }
 
 /// Whether a header is one that dead letters have and events have not.

@@ -182,7 +182,8 @@ impl Replay {
     }
 
     /// Gives the transaction up at once. Should that fail too, as it must after a fence, the broker gives it up in 5 s, or as
-    /// soon as the next replay begins: nothing of it counts either way.
+    /// soon as the next replay begins. Then nothing of it counts, unless it was only the answer to its commit that did not come: the
+    /// next replay reads its position, and so knows.
     async fn abort(&self) {
         let producer = self.producer.clone();
         if let Err(error) = blocking(move || producer.abort_transaction(TIMEOUT)).await {
@@ -273,6 +274,15 @@ fn verdict(
         Ok(headers) => headers,
         Err(reason) => return Verdict::Refuse(format!("is no dead letter: {reason}")),
     };
+    if dead_letter::is_left_out(record.header_pairs()) {
+        let place = format!(
+            "{}[{}] at offset {}",
+            headers.original_topic, headers.original_partition, headers.original_offset
+        );
+        return Verdict::Refuse(format!(
+            "the record is too large for a letter, and lies in {place} only"
+        ));
+    }
     let origin = cluster.prefix().topic_of(&headers.original_topic);
     let reader = Service::ALL.into_iter().find(|service| {
         cluster.prefix().group(*service) == headers.consumer_group

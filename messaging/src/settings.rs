@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
+use service_kit::settings::span;
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 use shared_events::{GroupControls, NamePrefix, OutOfBounds};
 
@@ -76,7 +77,7 @@ pub struct ConsumerSettings {
     pub static_membership: bool,
 
     /// How long the last batch may take after SIGTERM, before it is given up
-    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = span(0, 600))]
     pub drain_timeout: Duration,
 }
 

@@ -16,19 +16,20 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::OwnedHeaders;
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use shared_events::{Envelope, Service};
 use tokio::runtime::Handle;
 
 use crate::client::{self, Connection, TRANSACTION_TIMEOUT_MS};
+use crate::dead_letter::{DeadLetterHeaders, left_out_pair};
 use crate::faults::{CrashPoint, Faults, Protection};
 use crate::member::assignment::Assignment;
 use crate::send::{delivered, send, send_event};
 use crate::settings::{DeliveryMode, KafkaSettings};
 
-/// How long one call to the broker may take. Five in a row stay below `max.poll.interval.ms`.
+/// How long one call to the broker may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Calls for one commit. A call that timed out is resumed by the next one (`rd_kafka_commit_transaction`), and its answer is final;
@@ -46,11 +47,12 @@ pub(crate) const COMMIT_LIMIT: Duration = Duration::from_secs(75);
 /// commit begun in that moment waits a full 100 ms (measured: 101 ms against 6.9 ms).
 const IN_FLIGHT_NAP: Duration = Duration::from_micros(20);
 
-/// A record set aside: as it was, plus the headers that say why.
+/// A record set aside: as it was, and why.
 pub(crate) struct DeadLetter<'m> {
     pub(crate) key: Option<&'m [u8]>,
     pub(crate) value: Option<&'m [u8]>,
     pub(crate) headers: OwnedHeaders,
+    pub(crate) why: DeadLetterHeaders,
 }
 
 /// All that is settled together.
@@ -67,7 +69,7 @@ pub(crate) enum Unsettled {
     /// The group has moved on: a rebalance. It happens whenever members come and go, and is no fault.
     #[error("the group moved on")]
     GroupMoved(#[source] KafkaError),
-    /// The outcome of the commit is unknown; the committed offsets tell it once a new producer has ended the transaction.
+    /// The outcome of the commit is unknown; the committed offsets tell it once the transaction has ended.
     #[error("the commit was not answered")]
     Unknown(#[source] KafkaError),
     /// Anything else: nothing is settled.
@@ -238,11 +240,7 @@ impl Settler {
             deliveries.push(send_event(producer, &self.kafka.name_prefix, event)?);
         }
         for letter in settlement.dead_letters {
-            let mut record = FutureRecord::<[u8], [u8]>::to(&self.dead_letter_topic)
-                .headers(letter.headers.clone());
-            record.key = letter.key;
-            record.payload = letter.value;
-            deliveries.push(send(producer, record)?);
+            deliveries.push(self.set_aside(producer, letter)?);
         }
         self.runtime
             .block_on(try_join_all(deliveries.into_iter().map(delivered)))?;
@@ -252,12 +250,40 @@ impl Settler {
         Ok(())
     }
 
+    /// Sends the record as it was. One that is too large for a producer, who counts it unpacked, is left out of its letter: else its
+    /// partition would stand before it for ever.
+    fn set_aside(
+        &self,
+        producer: &FutureProducer<Connection>,
+        letter: &DeadLetter<'_>,
+    ) -> Result<DeliveryFuture, KafkaError> {
+        let to = || FutureRecord::<[u8], [u8]>::to(&self.dead_letter_topic);
+        let why = letter.why.to_pairs();
+        let mut record = to().headers(with(letter.headers.clone(), &why));
+        record.key = letter.key;
+        record.payload = letter.value;
+        match send(producer, record) {
+            Err(error)
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) =>
+            {
+                let parts = letter.key.into_iter().chain(letter.value);
+                let left_out = left_out_pair(parts.map(<[u8]>::len).sum());
+                let headers = with(with(OwnedHeaders::new(), &why), &[left_out]);
+                send(producer, to().headers(headers))
+            }
+            sent => sent,
+        }
+    }
+
     /// After a failure before the commit: nothing is settled. A transaction is aborted where that is possible; a producer that
     /// timed out or is fenced is replaced, since a request of it that is still under way could land in the next transaction
     /// (librdkafka #5423).
     fn give_up(&mut self, error: KafkaError, started: Instant) -> Unsettled {
         let usable = |producer: &FutureProducer<Connection>| match self.mode {
-            DeliveryMode::AtLeastOnce => producer.client().fatal_error().is_none(),
+            // After a time-out it may have lost every broker for good, and would time out for ever.
+            DeliveryMode::AtLeastOnce => {
+                !is_timeout(&error) && producer.client().fatal_error().is_none()
+            }
             DeliveryMode::ExactlyOnce => {
                 !is_fatal(&error)
                     && !is_timeout(&error)
@@ -277,10 +303,10 @@ impl Settler {
             return self.give_up(error, started);
         }
         self.producer = None;
-        if is_fatal(&error) {
-            self.name(error, started)
-        } else {
-            Unsettled::Unknown(error)
+        // Fatal as well: it may be the answer to a repetition of a commit that had counted.
+        match self.name(error, started) {
+            Unsettled::Failed(error) | Unsettled::GroupMoved(error) => Unsettled::Unknown(error),
+            other => other,
         }
     }
 
@@ -313,6 +339,13 @@ impl Settler {
             Unsettled::Failed(error)
         }
     }
+}
+
+fn with(headers: OwnedHeaders, pairs: &[(&'static str, String)]) -> OwnedHeaders {
+    pairs.iter().fold(headers, |headers, (key, value)| {
+        let value = Some(value);
+        headers.insert(Header { key, value })
+    })
 }
 
 fn commit_patiently(producer: &FutureProducer<Connection>) -> Result<(), KafkaError> {

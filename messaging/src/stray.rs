@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rdkafka::ClientContext;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::statistics::Statistics;
 
 /// Statistics in a row, one every `statistics.interval.ms`, by which a client that has known a broker knows none. A broker that is
@@ -46,6 +47,65 @@ impl KnownBrokers {
     }
 }
 
+/// Statistics in a row, 20 s, by which a partition is not fetched although a broker is reached. A transaction of somebody who died may
+/// keep a group's offset back for 5 s.
+const NOT_BEGUN: u32 = 4;
+
+/// Whether a consumer fetches from all of its partitions. It begins when the group's offset is told, and librdkafka may wait for that for
+/// ever: it does not ask again after an answer that named no partition (its issue 5586, open; 2.12.1), and a broker that has forgotten the
+/// end of a transaction never tells it (docs/failure-modes.md).
+#[derive(Debug, Default)]
+pub(crate) struct Fetching {
+    misses: u32,
+    begun: bool,
+}
+
+impl Fetching {
+    /// Takes the statistics of a consumer that has these partitions, by the names of their topics.
+    pub(crate) fn take<'n>(
+        &mut self,
+        statistics: &Statistics,
+        partitions: impl IntoIterator<Item = (&'n str, i32)>,
+    ) {
+        let mut partitions = partitions.into_iter().peekable();
+        let mut brokers = statistics.brokers.values();
+        let reached = brokers.any(|one| one.nodeid >= 0 && one.state == "UP");
+        if partitions.peek().is_none() || !reached {
+            self.misses = 0;
+            return;
+        }
+        self.begun = partitions.all(|(topic, number)| {
+            let topic = statistics.topics.get(topic);
+            let partition = topic.and_then(|topic| topic.partitions.get(&number));
+            partition.is_some_and(|found| found.fetch_state != "none")
+        });
+        self.misses = if self.begun { 0 } else { self.misses + 1 };
+    }
+
+    /// Whether it fetched from all of them lately.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether it should have begun long ago.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.misses >= NOT_BEGUN
+    }
+}
+
+/// Closes a consumer that will not work again, on a thread of its own: closing may wait for answers that never come (librdkafka #3740).
+/// It is polled as long as somebody else still holds it, as a commit does that is not answered: what librdkafka has to tell would pile
+/// up otherwise. Without a thread to be had it is closed here all the same.
+pub(crate) fn close_aside<C: ConsumerContext + 'static>(old: Arc<BaseConsumer<C>>) {
+    let closing = std::thread::Builder::new().name("closing".to_owned());
+    let _ = closing.spawn(move || {
+        old.unsubscribe();
+        while Arc::strong_count(&old) > 1 {
+            let _ = old.poll(Duration::from_millis(500));
+        }
+    });
+}
+
 impl ClientContext for KnownBrokers {
     fn stats(&self, statistics: Statistics) {
         self.take(&statistics);
@@ -56,7 +116,9 @@ impl ConsumerContext for KnownBrokers {}
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::statistics::Broker;
+    use std::collections::HashMap;
+
+    use rdkafka::statistics::{Broker, Partition, Topic};
 
     use super::*;
 
@@ -72,6 +134,56 @@ mod tests {
             brokers: nodes.iter().map(broker).collect(),
             ..Statistics::default()
         }
+    }
+
+    #[test]
+    fn a_consumer_is_stuck_that_is_not_told_where_to_begin_for_20_seconds_with_a_broker_there() {
+        let told = |state: &str, fetches: [&str; 2]| {
+            let partitions = (0..).zip(fetches).map(|(number, fetch)| {
+                let partition = Partition {
+                    fetch_state: fetch.to_owned(),
+                    ..Partition::default()
+                };
+                (number, partition)
+            });
+            let topic = Topic {
+                partitions: partitions.collect(),
+                ..Topic::default()
+            };
+            let broker = Broker {
+                nodeid: 1,
+                state: state.to_owned(),
+                ..Broker::default()
+            };
+            Statistics {
+                brokers: HashMap::from([("1".to_owned(), broker)]),
+                topics: HashMap::from([("orders".to_owned(), topic)]),
+                ..Statistics::default()
+            }
+        };
+        let ours = [("orders", 0), ("orders", 1)];
+        let after = |all: &[(&str, [&str; 2])]| {
+            let mut fetching = Fetching::default();
+            for (state, fetches) in all {
+                fetching.take(&told(state, *fetches), ours);
+            }
+            (fetching.has_begun(), fetching.is_stuck())
+        };
+        let (waits, fetches) = (("UP", ["active", "none"]), ("UP", ["active", "active"]));
+        let alone = ("TRY_CONNECT", ["active", "none"]);
+        assert_eq!(after(&[waits; 3]), (false, false));
+        assert_eq!(after(&[waits; 4]), (false, true));
+        assert_eq!(
+            after(&[waits, waits, fetches, waits, waits]),
+            (false, false)
+        );
+        assert_eq!(after(&[waits, waits, waits, alone, waits]), (false, false));
+        assert_eq!(after(&[waits, waits, waits, waits, fetches]), (true, false));
+        let mut fetching = Fetching::default();
+        for _ in 0..9 {
+            fetching.take(&told("UP", ["none", "none"]), []);
+        }
+        assert!(!fetching.is_stuck(), "it has no partition to begin with");
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub enum ClusterError {
 /// The one mistake that everybody makes once, said instead of a bare "unreachable".
 fn hint(address: &str) -> &'static str {
     if address.contains("kafka:") {
-        ": is it running? ./sandbox up kafka starts it (the name kafka is known inside Docker's network only; from the host it is 127.0.0.1:9092)"
+        ": is it running? ./sandbox up kafka starts it (the name kafka is known inside Docker's network only; on the host ./sandbox url kafka tells its address)"
     } else {
         ": is it running? ./sandbox up kafka starts it"
     }

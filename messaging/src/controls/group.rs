@@ -6,6 +6,7 @@
 //! key whatever it is, so a member that starts later may find only the rubbish.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::IntCounterVec;
@@ -22,7 +23,7 @@ use crate::client;
 use crate::cluster::tail::has_gone;
 use crate::member::MemberSettings;
 use crate::metrics::{Ignored, ignored};
-use crate::stray::KnownBrokers;
+use crate::stray::{KnownBrokers, close_aside};
 
 /// How long a poll waits. It is also how soon a wish to stop is seen.
 const POLL: Duration = Duration::from_millis(100);
@@ -36,7 +37,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Follows the topic until `stop`.
 pub(crate) struct Follower {
     config: ClientConfig,
-    consumer: BaseConsumer<KnownBrokers>,
+    consumer: Arc<BaseConsumer<KnownBrokers>>,
     service: Service,
     topic: String,
     /// What the service reads. Where none of it is, nothing can be taken either.
@@ -66,7 +67,7 @@ impl Follower {
         let config = client::controls_config(settings.service, &settings.kafka);
         let consumed = settings.service.consumes().iter();
         Ok(Self {
-            consumer: client::create(&config, KnownBrokers::default())?,
+            consumer: Arc::new(client::create(&config, KnownBrokers::default())?),
             config,
             service: settings.service,
             topic: prefix.topic(Topic::Controls),
@@ -109,7 +110,7 @@ impl Follower {
             return;
         }
         match client::create(&self.config, KnownBrokers::default()) {
-            Ok(consumer) => self.consumer = consumer,
+            Ok(consumer) => close_aside(std::mem::replace(&mut self.consumer, Arc::new(consumer))),
             Err(error) => tracing::warn!(%error, "no client to read the group's settings with"),
         }
     }

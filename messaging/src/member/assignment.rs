@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use shared_events::Topic;
 
 use crate::client::Connection;
-use crate::stray::KnownBrokers;
+use crate::stray::{Fetching, KnownBrokers};
 
 /// One partition of one of our topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +83,7 @@ impl TopicNames {
 struct Known {
     assigned: BTreeSet<Partition>,
     revoked: BTreeSet<Partition>,
+    fetching: Fetching,
 }
 
 /// What the callbacks have told. They run inside `poll`, on the member's own thread; others only look.
@@ -139,6 +140,16 @@ impl Assignment {
         self.brokers.are_lost()
     }
 
+    /// Whether all that is ours is fetched, as it was lately.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.known().fetching.has_begun()
+    }
+
+    /// Whether the client waits for a group's offset that nobody tells it.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.known().fetching.is_stuck()
+    }
+
     /// The partitions that are ours now.
     pub(crate) fn assigned(&self) -> BTreeSet<Partition> {
         self.known().assigned.clone()
@@ -167,6 +178,14 @@ impl ClientContext for Assignment {
 
     fn stats(&self, statistics: Statistics) {
         self.brokers.take(&statistics);
+        let mut known = self.known();
+        let Known {
+            assigned, fetching, ..
+        } = &mut *known;
+        let ours = assigned.iter();
+        let ours = ours.map(|partition| (self.names.name(partition.topic), partition.number));
+        fetching.take(&statistics, ours);
+        drop(known);
         self.connection.stats(statistics);
     }
 }

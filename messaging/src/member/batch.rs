@@ -15,6 +15,9 @@ use crate::member::verdict::Verdict;
 /// How long an empty poll waits. It is also how soon a wish (pause, stop) is seen.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 
+/// Most bytes of keys and values of a batch, but for its last record: 500 records of 1 MiB would be more than the container has.
+const MOST_BYTES: usize = 16 << 20;
+
 /// A record, where it is, and what becomes of it.
 pub(crate) struct Collected<'c, W> {
     pub(crate) partition: Partition,
@@ -25,7 +28,7 @@ pub(crate) struct Collected<'c, W> {
 /// Offsets by partition.
 pub(crate) type Offsets = BTreeMap<Partition, i64>;
 
-/// Records that a member still owns, in the order of their partitions.
+/// Records that a member still owns, in the order in which they were polled: within a partition that is the order of offsets.
 pub(crate) struct Batch<'c, W> {
     pub(crate) records: Vec<Collected<'c, W>>,
     /// Where each partition of the batch goes on after it.
@@ -66,9 +69,10 @@ pub(crate) fn collect<'c, W>(
 ) -> Result<Batch<'c, W>, ConsumerFatal> {
     let assignment = consumer.context();
     let mut records = Vec::new();
+    let mut bytes = 0;
     let mut undecodable = false;
     let mut wait = IDLE_POLL;
-    while records.len() < most {
+    while records.len() < most && bytes < MOST_BYTES {
         match consumer.poll(wait) {
             None => break,
             Some(Ok(message)) => {
@@ -77,6 +81,7 @@ pub(crate) fn collect<'c, W>(
                         topic,
                         number: message.partition(),
                     };
+                    bytes += message.key_len() + message.payload_len();
                     let verdict = read(&message);
                     records.push(Collected {
                         partition,

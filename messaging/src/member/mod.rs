@@ -125,9 +125,6 @@ pub enum MemberError {
     /// The client cannot go on: a static member's place was taken, for one.
     #[error(transparent)]
     Consumer(#[from] ConsumerFatal),
-    /// A batch failed and a partition could not be sought back: going on would skip the batch for ever.
-    #[error("a partition could not be sought back")]
-    Seek(#[source] KafkaError),
     /// Another process uses this `SLOT`.
     #[error("another process runs with the same SLOT: each keeps fencing the other")]
     SlotTaken,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use chrono::Utc;
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
-use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::message::{Message, OwnedHeaders};
 use shared_events::{Envelope, Poison};
 
 use crate::dead_letter::DeadLetterHeaders;
@@ -104,25 +104,21 @@ impl<H: Handler> Loop<H> {
     fn apply(&self, batch: &mut Batch<'_, H::Work>) -> Result<(Plan, Vec<Envelope>), Failure> {
         loop {
             let plan = self.plan(&batch.records);
-            let work = |record: &Collected<'_, H::Work>| {
-                plan.keeps(&record.place()) && matches!(record.verdict, Verdict::Work(_))
-            };
-            let indices: Vec<usize> = batch
-                .records
-                .iter()
-                .enumerate()
-                .filter(|(_, record)| work(record))
-                .map(|(index, _)| index)
-                .collect();
-            let works: Vec<&H::Work> = batch
-                .records
-                .iter()
-                .filter(|record| work(record))
-                .filter_map(Collected::work)
-                .collect();
+            let kept = batch.records.iter().enumerate();
+            let kept = kept.filter(|(_, record)| plan.keeps(&record.place()));
+            let (indices, works): (Vec<usize>, Vec<&H::Work>) = kept
+                .filter_map(|(index, record)| Some((index, record.work()?)))
+                .unzip();
             let applied = self.runtime.block_on(apply(&self.handler, &works))?;
             if applied.poison.is_empty() {
                 return Ok((plan, applied.events));
+            }
+            if self.stop.is_cancelled() {
+                // A drain that was given up takes the runtime away, and what then panics is not the record's fault.
+                return Err(Failure::Retryable {
+                    operation: "having an effect",
+                    source: "the member is about to stop".into(),
+                });
             }
             for (place, poison) in applied.poison {
                 let record = indices
@@ -167,19 +163,12 @@ impl<H: Handler> Loop<H> {
             attempts: 1,
         };
         // Copied as they are, unread: a name that is not UTF-8 may be the very reason.
-        let mut all = message
-            .headers()
-            .map_or_else(OwnedHeaders::new, |headers| headers.detach());
-        for (key, value) in why.to_pairs() {
-            all = all.insert(Header {
-                key,
-                value: Some(&value),
-            });
-        }
+        let headers = message.headers();
         Some(DeadLetter {
             key: message.key(),
             value: message.payload(),
-            headers: all,
+            headers: headers.map_or_else(OwnedHeaders::new, |headers| headers.detach()),
+            why,
         })
     }
 

@@ -7,15 +7,13 @@ use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 
-use crate::member::MemberError;
 use crate::member::assignment::{Assignment, Partition};
 use crate::member::batch::Offsets;
 
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
-const COMMITTED_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes each of these partitions go on from the given offset, as far as it is still assigned.
-pub(crate) fn seek(consumer: &BaseConsumer<Assignment>, to: &Offsets) -> Result<(), MemberError> {
+/// Makes each of these partitions go on from the given offset, as far as it is still assigned. An error if one that is could not be.
+pub(crate) fn seek(consumer: &BaseConsumer<Assignment>, to: &Offsets) -> KafkaResult<()> {
     let assignment = consumer.context();
     let ours: BTreeSet<Partition> = assignment.assigned();
     let to = to.iter().filter(|(partition, _)| ours.contains(partition));
@@ -25,9 +23,7 @@ pub(crate) fn seek(consumer: &BaseConsumer<Assignment>, to: &Offsets) -> Result<
     if list.count() == 0 {
         return Ok(());
     }
-    let sought = consumer
-        .seek_partitions(list, SEEK_TIMEOUT)
-        .map_err(MemberError::Seek)?;
+    let sought = consumer.seek_partitions(list, SEEK_TIMEOUT)?;
     for element in sought.elements() {
         match element.error() {
             Ok(()) => {}
@@ -39,7 +35,7 @@ pub(crate) fn seek(consumer: &BaseConsumer<Assignment>, to: &Offsets) -> Result<
                     "not ours any more: not sought back"
                 );
             }
-            Err(error) => return Err(MemberError::Seek(error)),
+            Err(error) => return Err(error),
         }
     }
     Ok(())
@@ -50,30 +46,4 @@ fn no_longer_assigned(code: Option<RDKafkaErrorCode>) -> bool {
         code,
         Some(RDKafkaErrorCode::State | RDKafkaErrorCode::UnknownPartition)
     )
-}
-
-/// Where a batch goes on whose commit was not answered. The group's committed offsets tell: they stand at the batch's end if it
-/// was committed after all, and before it if not. An error while the coordinator does not answer.
-pub(crate) fn after_unknown_commit(
-    consumer: &BaseConsumer<Assignment>,
-    starts: &Offsets,
-) -> KafkaResult<Offsets> {
-    let names = consumer.context().names();
-    let list = names.list(starts.keys().map(|partition| (*partition, Offset::Invalid)));
-    let committed = consumer.committed_offsets(list, COMMITTED_TIMEOUT)?;
-    let mut to = starts.clone();
-    for element in committed.elements() {
-        element.error()?;
-        let Some(topic) = names.topic(element.topic()) else {
-            continue;
-        };
-        let partition = Partition {
-            topic,
-            number: element.partition(),
-        };
-        if let (Offset::Offset(offset), Some(start)) = (element.offset(), to.get_mut(&partition)) {
-            *start = offset.max(*start);
-        }
-    }
-    Ok(to)
 }

@@ -19,6 +19,7 @@ use crate::member::halt::Halt;
 use crate::member::{MemberError, MemberSettings, subscribe};
 use crate::metrics::MemberMetrics;
 use crate::settle::{Settler, Unsettled, commit};
+use crate::stray::close_aside;
 
 /// How long the position must have been ahead of what was settled before it is committed by itself.
 const IDLE_COMMIT: Duration = Duration::from_secs(1);
@@ -55,8 +56,8 @@ pub(crate) struct Loop<H> {
     pub(super) failures: usize,
     /// A partition stands before a poison record, as `POISON_POLICY=block` wants it.
     pub(super) blocked: bool,
-    /// Where the partitions of a batch began whose commit was not answered.
-    pub(super) unresolved: Option<Offsets>,
+    /// A new consumer was made since the old one did not begin to fetch, and has not begun either.
+    begins_anew: bool,
     pub(super) settled: Offsets,
     ahead_since: Option<Instant>,
 }
@@ -111,7 +112,7 @@ impl<H: Handler> Loop<H> {
             run_of_poison: 0,
             failures: 0,
             blocked: false,
-            unresolved: None,
+            begins_anew: false,
             settled: Offsets::new(),
             ahead_since: None,
         }
@@ -133,13 +134,25 @@ impl<H: Handler> Loop<H> {
 
     fn turns(&mut self) -> Result<(), MemberError> {
         while !self.stop.is_cancelled() {
-            if self.consumer.context().is_stray() {
-                self.renew_consumer("the client has lost every broker")?;
-            }
+            self.renew_if_lost()?;
             let paused = self.heed_wishes();
             self.report(paused);
             self.metrics.tick();
             self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn renew_if_lost(&mut self) -> Result<(), MemberError> {
+        let client = self.consumer.context();
+        if client.is_stray() {
+            return self.renew_consumer("the client has lost every broker");
+        }
+        self.begins_anew &= !client.has_begun();
+        if client.is_stuck() && !self.begins_anew {
+            // Once only: it disturbs the whole group, and if the broker is at fault it does not help.
+            self.begins_anew = true;
+            return self.renew_consumer("it is not told where its group stands");
         }
         Ok(())
     }
@@ -224,6 +237,9 @@ impl<H: Handler> Loop<H> {
             None if !self.controls.knows_group() => {
                 lacks("does not know yet what its group was told in sandbox.controls")
             }
+            None if self.consumer.context().is_stuck() => lacks(
+                "the broker does not tell where the group stands on a partition: see docs/failure-modes.md",
+            ),
             None if self.failures > 0 => lacks("the last batch failed and comes again"),
             None if self.blocked => lacks("blocked: a partition stands before a poison record"),
             None => None,
@@ -234,7 +250,11 @@ impl<H: Handler> Loop<H> {
     /// such remains: nothing to read, yet lag for Kafka's own tool.
     pub(super) fn idle(&mut self) -> Result<(), MemberError> {
         let assignment = self.consumer.context();
-        if !assignment.assigned().is_empty() && self.settler.prepare().is_ok() {
+        if assignment.assigned().is_empty() {
+            // What failed here, or stood before poison, is another member's now.
+            self.failures = 0;
+            self.blocked = false;
+        } else if self.settler.prepare().is_ok() {
             self.failures = 0;
         }
         let mut ahead = positions(&self.consumer);
@@ -267,15 +287,12 @@ impl<H: Handler> Loop<H> {
     }
 
     /// A new client takes the place of one that will not work again. What was not settled comes to it again, from where the group
-    /// stands; the old one has left the group, since nobody hears of it.
+    /// stands; the old one leaves the group, if it has not lost its place in it yet.
     pub(super) fn renew_consumer(&mut self, why: &str) -> Result<(), MemberError> {
         tracing::error!(why, "a new consumer takes the place of this one");
         let context = self.consumer.context().anew();
         let consumer = subscribe(&self.settings, context).map_err(ConsumerFatal)?;
-        let old = std::mem::replace(&mut self.consumer, Arc::new(consumer));
-        // Closing it may wait for answers that never come. Without a thread to be had it is closed here all the same.
-        let closing = std::thread::Builder::new().name("closing".to_owned());
-        let _ = closing.spawn(move || drop(old));
+        close_aside(std::mem::replace(&mut self.consumer, Arc::new(consumer)));
         self.told.clear();
         self.settled.clear();
         self.ahead_since = None;

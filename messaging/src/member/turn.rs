@@ -14,7 +14,7 @@ use crate::member::MemberError;
 use crate::member::batch::{Offsets, collect, positions};
 use crate::member::halt::{Halt, find_undecodable};
 use crate::member::process::{Done, Failed};
-use crate::member::rewind::{after_unknown_commit, seek};
+use crate::member::rewind::seek;
 use crate::member::standing::Loop;
 use crate::member::verdict::read;
 use crate::metrics::FailedIn;
@@ -27,9 +27,6 @@ const BACK_OFF_MS: [u64; 5] = [50, 100, 200, 500, 1_000];
 impl<H: Handler> Loop<H> {
     /// The delivery guarantee, from top to bottom.
     pub(super) fn turn(&mut self) -> Result<(), MemberError> {
-        if let Some(starts) = self.unresolved.take() {
-            return self.resolve(starts);
-        }
         let consumer = Arc::clone(&self.consumer);
         // Read here and nowhere else: for one batch, one setting.
         let wanted = self.controls.in_force();
@@ -72,7 +69,7 @@ impl<H: Handler> Loop<H> {
         self.metrics
             .settled(&done.records, done.effect, done.settle, took);
         self.controls.settled(done.records.values().sum());
-        seek(&self.consumer, &done.plan.left_out)?;
+        self.seek(&done.plan.left_out)?;
         if let Some((partition, offset)) = done.plan.limit_reached {
             self.halt(Halt::PoisonLimit {
                 limit: self.settings.consumer.poison_limit,
@@ -96,12 +93,11 @@ impl<H: Handler> Loop<H> {
         let stage = match &failed {
             Failed::Settle(Unsettled::SlotTaken) => return Err(MemberError::SlotTaken),
             Failed::Settle(Unsettled::GroupMoved(_)) => FailedIn::Group,
-            Failed::Settle(Unsettled::Unknown(_)) => {
-                self.unresolved = Some(starts.clone());
-                FailedIn::Settle
-            }
-            Failed::Settle(Unsettled::NotAnswered) => {
+            // Reading the batch again could tell it twice, and going on could skip it. The committed offsets tell which, and a new
+            // consumer begins at them; the broker holds them back from it until the transaction has ended one way or the other.
+            Failed::Settle(unknown @ (Unsettled::Unknown(_) | Unsettled::NotAnswered)) => {
                 self.metrics.failed(FailedIn::Settle);
+                tracing::warn!(cause = %Chain(unknown), "whether the batch is settled is not known");
                 return self.renew_consumer("a commit is not answered");
             }
             Failed::Settle(Unsettled::Failed(_)) => FailedIn::Settle,
@@ -109,7 +105,7 @@ impl<H: Handler> Loop<H> {
         };
         self.metrics.failed(stage);
         if self.settings.faults.keeps(Protection::SeekBack) {
-            seek(&self.consumer, &starts)?;
+            self.seek(&starts)?;
         }
         if stage == FailedIn::Group {
             // It happens whenever members come and go: no reason to wait.
@@ -126,34 +122,25 @@ impl<H: Handler> Loop<H> {
         Ok(())
     }
 
-    /// After a commit that was not answered. A new producer with the same transactional id makes the coordinator finish the
-    /// transaction one way or the other; only then do the committed offsets tell which. Until it is known nothing is polled:
-    /// reading the batch again could tell it twice, going on could skip it.
-    fn resolve(&mut self, starts: Offsets) -> Result<(), MemberError> {
-        let prepared = self.settler.prepare().map(drop);
-        let outcome = prepared.and_then(|()| {
-            after_unknown_commit(&self.consumer, &starts).map_err(Unsettled::Failed)
-        });
-        match outcome {
-            Ok(to) => seek(&self.consumer, &to),
-            Err(error) => {
-                tracing::warn!(cause = %Chain(&error), "whether the last commit counted is not known yet");
-                self.unresolved = Some(starts);
-                self.back_off(self.failures);
-                self.failures += 1;
-                Ok(())
-            }
-        }
-    }
-
     fn halt_before_undecodable(&mut self) -> Result<(), MemberError> {
         // The client has passed over the damaged record set already: it must be read again, whoever mends it.
         let positions = positions(&self.consumer);
         let names = self.consumer.context().names();
         let halt = find_undecodable(&self.settings.kafka, names, &positions);
-        seek(&self.consumer, &positions)?;
+        self.seek(&positions)?;
         self.halt(halt);
         Ok(())
+    }
+
+    /// A partition that cannot be sought back would skip records for ever. A new consumer begins where the group stands.
+    fn seek(&mut self, to: &Offsets) -> Result<(), MemberError> {
+        match seek(&self.consumer, to) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "not sought back");
+                self.renew_consumer("a partition cannot be sought back")
+            }
+        }
     }
 
     fn halt(&mut self, halt: Halt) {
@@ -161,7 +148,7 @@ impl<H: Handler> Loop<H> {
         self.halted = Some(halt);
     }
 
-    /// Waits a little, half of it by chance; a wish to stop ends it soon.
+    /// Waits a little, half of it by chance. A second at most, so that a wish to stop is heard soon.
     fn back_off(&self, failures: usize) {
         let longest = BACK_OFF_MS
             .get(failures)

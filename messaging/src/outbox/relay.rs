@@ -1,5 +1,6 @@
 //! The relay: from the outbox into Kafka.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +11,7 @@ use service_kit::readiness::Readiness;
 use service_kit::trace::Tracer;
 use shared_events::Service;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection as _, PgConnection};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -34,6 +35,9 @@ const SESSION_IDLE: &str = "5s";
 
 /// How long one statement may take. The session has no time-outs of its own but the idle one.
 const STATEMENT: Duration = Duration::from_secs(10);
+
+/// How long a relay that stops may take, so that a service ends within its grace (15 s, of which requests may take 10).
+const STOP: Duration = Duration::from_secs(3);
 
 /// The key of the advisory lock: the ASCII of "outbox".
 const LOCK: i64 = 0x6f75_7462_6f78;
@@ -137,11 +141,14 @@ impl Relay {
         self.waker.clone()
     }
 
-    /// Ends the tick under way and stops. What is left in the outbox is published by another instance, or by the next start.
+    /// Ends the tick under way and stops; gives it up after 3 s, since it may wait for broker or database. What is left in the outbox is
+    /// published by another instance, or by the next start.
     pub async fn stop(self) {
         self.stop.cancel();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "the relay ended badly");
+        match timeout(STOP, self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the relay ended badly"),
+            Err(_) => tracing::warn!("the relay's last rows are left to the next one"),
         }
     }
 }
@@ -235,7 +242,7 @@ impl Run {
             return Ok(Ticked::Published(0));
         }
         self.settings.faults.pass(CrashPoint::RelayBeforePublish);
-        let (acknowledged, failure) = self.send(&session.producer, &rows).await;
+        let (acknowledged, failure) = self.send_awake(session, &rows).await?;
         self.settings.faults.pass(CrashPoint::RelayAfterPublish);
         let delete = sqlx::query("DELETE FROM outbox WHERE id = ANY($1)").bind(&acknowledged);
         timeout(STATEMENT, delete.execute(&mut session.database)).await??;
@@ -245,6 +252,24 @@ impl Run {
             None => {
                 self.connection.reached();
                 Ok(Ticked::Published(rows.len()))
+            }
+        }
+    }
+
+    /// [`Run::send`], with a word to PostgreSQL each second: it would end a session that waits for the broker in silence, and with it
+    /// the lock, and another relay would tell the same rows.
+    async fn send_awake(
+        &self,
+        session: &mut Session,
+        rows: &[Row],
+    ) -> Result<(Vec<i64>, Option<KafkaError>), TickError> {
+        let mut sending = pin!(self.send(&session.producer, rows));
+        loop {
+            tokio::select! {
+                sent = &mut sending => return Ok(sent),
+                () = tokio::time::sleep(TICK) => {
+                    timeout(STATEMENT, session.database.ping()).await??;
+                }
             }
         }
     }

@@ -1,24 +1,18 @@
 //! What other clients leave in a topic: aborted transactions, codecs, damage.
 #![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-#![allow(
     clippy::disallowed_methods,
     reason = "other clients than ours are the subject"
 )]
-
-mod rig;
 
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
-use rig::{Rig, Watched, orders, start};
 use shared_events::{Envelope, Topic};
 use test_stack::{OwnStack, eventually, exclusive};
+
+use crate::rig::{Rig, Watched, orders, start};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -113,7 +107,7 @@ async fn a_damaged_record_set_halts_the_member_and_is_read_once_it_is_mended() {
     flip_a_byte_of_the_second_record_set(&own);
     own.start_kafka().await;
     member.controls.resume();
-    eventually(rig::DEADLINE, "the rest is answered", async || {
+    eventually(crate::rig::DEADLINE, "the rest is answered", async || {
         let lag = rig.try_lag().await.map_err(|error| error.to_string())?;
         if lag.is_at_rest() {
             Ok(())

@@ -1,11 +1,4 @@
 //! Who follows a topic sees what is committed from now on, and nothing else.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "helper functions of tests fail by panicking, and other people's clients are played by plain ones"
-)]
 
 use std::time::{Duration, Instant};
 

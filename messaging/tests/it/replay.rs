@@ -1,10 +1,4 @@
 //! A replay publishes each dead letter once, on a real broker.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helper functions of tests fail by panicking"
-)]
 
 use chrono::{TimeZone, Utc};
 use messaging::KafkaSettings;

@@ -1,16 +1,8 @@
 //! The saga from end to end: what the shop promises, with whatever ends, freezes or is missing meanwhile.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed, and says where"
-)]
 
 mod doctored;
 mod frozen;
 mod outages;
-#[path = "../shop/mod.rs"]
-mod shop;
 mod tool;
 
 use std::collections::BTreeSet;
@@ -20,12 +12,13 @@ use std::time::Duration;
 use futures::future::join_all;
 use reqwest::StatusCode;
 use shared_events::OrderId;
-use shop::audit::Allowed;
-use shop::clients::{PRODUCT, Request};
-use shop::{
+use test_stack::eventually;
+
+use crate::shop::audit::Allowed;
+use crate::shop::clients::{PRODUCT, Request};
+use crate::shop::{
     DEADLINE, INVENTORY, INVENTORY_2, ONE_EACH, ORDER, ORDER_2, PAYMENT, PAYMENT_2, Shop, TWO_EACH,
 };
-use test_stack::eventually;
 
 fn told_again() -> Allowed {
     Allowed {

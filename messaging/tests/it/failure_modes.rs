@@ -1,12 +1,5 @@
 //! `docs/failure-modes.md` promises a row and a test for each way to break the shop. Here it is held to that.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that meets the unexpected has failed"
-)]
-
 use std::fs;
 use std::path::Path;
 

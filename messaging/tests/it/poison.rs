@@ -1,19 +1,13 @@
 //! Poison: what can never be taken is set aside together with its offset, and nothing else is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod rig;
 
 use messaging::Protection;
 use messaging::cluster::publish::RawRecord;
 use messaging::dead_letter::DeadLetterHeaders;
 use messaging::settings::PoisonPolicy;
-use rig::{Rig, Watched, order, orders, start};
 use shared_events::{PoisonClass, Topic};
 use test_stack::eventually;
+
+use crate::rig::{Rig, Watched, order, orders, start};
 
 fn raw(product: &str) -> RawRecord {
     let mut record = RawRecord::event(&order(product)).unwrap();
@@ -103,10 +97,10 @@ fn poison_of_every_kind() -> Vec<(RawRecord, PoisonClass)> {
             PoisonClass::BadHeader,
         ),
         (with_header("traceparent", None), PoisonClass::MissingHeader),
-        (raw(rig::REFUSED_BY_RULE), PoisonClass::DomainRule),
-        (raw(rig::REFUSED_BY_DATABASE), PoisonClass::Database),
-        (raw(rig::PANICS_WHEN_READ), PoisonClass::Panic),
-        (raw(rig::PANICS_WHEN_APPLIED), PoisonClass::Panic),
+        (raw(crate::rig::REFUSED_BY_RULE), PoisonClass::DomainRule),
+        (raw(crate::rig::REFUSED_BY_DATABASE), PoisonClass::Database),
+        (raw(crate::rig::PANICS_WHEN_READ), PoisonClass::Panic),
+        (raw(crate::rig::PANICS_WHEN_APPLIED), PoisonClass::Panic),
     ];
     for name in [
         "event-type",
@@ -199,7 +193,7 @@ async fn a_poison_record_as_large_as_its_topic_allows_is_set_aside() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_of_poison_halts_the_member_at_the_limit_and_each_resume_allows_as_many_again() {
     let rig = Rig::new("limit", 1).await;
-    let mut records: Vec<_> = (0..25).map(|_| raw(rig::REFUSED_BY_RULE)).collect();
+    let mut records: Vec<_> = (0..25).map(|_| raw(crate::rig::REFUSED_BY_RULE)).collect();
     records.push(raw("prod"));
     rig.publish(&records).await;
     let mut settings = rig.settings();
@@ -214,11 +208,13 @@ async fn a_run_of_poison_halts_the_member_at_the_limit_and_each_resume_allows_as
             .await;
         assert!(!member.readiness.is_ready());
         // A commit is answered when it is decided; readers see it when the markers are written, a moment later.
-        eventually(rig::DEADLINE, "as many letters", async || {
-            match rig.records(Topic::PaymentsDlq).await.len() {
-                found if found == set_aside => Ok(()),
-                found => Err(found),
-            }
+        eventually(crate::rig::DEADLINE, "as many letters", async || match rig
+            .records(Topic::PaymentsDlq)
+            .await
+            .len()
+        {
+            found if found == set_aside => Ok(()),
+            found => Err(found),
         })
         .await;
         member.controls.resume();
@@ -233,7 +229,9 @@ async fn a_run_of_poison_halts_the_member_at_the_limit_and_each_resume_allows_as
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limit_also_holds_for_poison_that_only_the_effect_shows_and_comes_one_by_one() {
     let rig = Rig::new("limit_effect", 1).await;
-    let records: Vec<_> = (0..8).map(|_| raw(rig::PANICS_WHEN_APPLIED)).collect();
+    let records: Vec<_> = (0..8)
+        .map(|_| raw(crate::rig::PANICS_WHEN_APPLIED))
+        .collect();
     rig.publish(&records).await;
     let mut settings = rig.settings();
     settings.consumer.poison_limit = 5;
@@ -247,7 +245,7 @@ async fn the_limit_also_holds_for_poison_that_only_the_effect_shows_and_comes_on
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_poison_limit_a_run_of_poison_drains_into_the_dead_letters() {
     let rig = Rig::new("no_limit", 1).await;
-    let records: Vec<_> = (0..25).map(|_| raw(rig::REFUSED_BY_RULE)).collect();
+    let records: Vec<_> = (0..25).map(|_| raw(crate::rig::REFUSED_BY_RULE)).collect();
     rig.publish(&records).await;
     let mut settings = rig.without(Protection::PoisonLimit);
     settings.consumer.poison_limit = 10;
@@ -266,7 +264,7 @@ async fn with_the_policy_block_one_partition_stands_still_and_the_others_go_on()
     };
     rig.publish(&[
         at(0, raw("prod")),
-        at(0, raw(rig::REFUSED_BY_RULE)),
+        at(0, raw(crate::rig::REFUSED_BY_RULE)),
         at(0, raw("prod")),
     ])
     .await;
@@ -277,7 +275,7 @@ async fn with_the_policy_block_one_partition_stands_still_and_the_others_go_on()
     let member = start(settings, Watched::default());
     member.says("blocked").await;
     eventually(
-        rig::DEADLINE,
+        crate::rig::DEADLINE,
         "all but the blocked partition is answered",
         async || {
             let lag = rig.lag().await;

@@ -1,19 +1,13 @@
 //! What a member promises: each record is answered once, whatever goes wrong besides.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod rig;
 
 use std::sync::atomic::Ordering;
 
 use messaging::Protection;
 use messaging::cluster::publish::RawRecord;
-use rig::{Rig, Watched, order, orders, start};
 use shared_events::Topic;
 use test_stack::eventually;
+
+use crate::rig::{Rig, Watched, order, orders, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_record_is_answered_once_in_both_modes_and_no_lag_is_left() {
@@ -68,7 +62,7 @@ async fn without_seek_back_a_batch_that_fails_is_skipped_for_ever() {
     let service = Watched::default();
     service.fail_next.store(1, Ordering::Relaxed);
     let member = start(rig.without(Protection::SeekBack), service.clone());
-    eventually(rig::DEADLINE, "the batch has failed", async || {
+    eventually(crate::rig::DEADLINE, "the batch has failed", async || {
         let left = service.fail_next.load(Ordering::Relaxed);
         if left == 0 {
             Ok(())

@@ -1,12 +1,4 @@
 //! What a member promises while its group changes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod rig;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +8,11 @@ use std::time::Duration;
 use messaging::{ConsumerTuning, MemberSettings};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rig::{DEADLINE, Rig, Watched, orders, start};
 use shared_events::{Envelope, Event, InventoryReserved, Topic};
 use test_stack::{eventually, exclusive};
 use tokio::task::JoinSet;
+
+use crate::rig::{DEADLINE, Rig, Watched, orders, start};
 
 const PARTITIONS: i32 = 6;
 const ORDERS: usize = 3_000;

@@ -1,24 +1,18 @@
 //! What the outbox promises: every committed row is published, whoever else writes and whatever dies.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod rig;
 
 use std::collections::BTreeMap;
 
 use messaging::outbox::{self, Relay, RelaySettings};
 use messaging::{Faults, KafkaSettings, Protection};
 use prometheus::Registry;
-use rig::{DEADLINE, Rig, orders};
 use service_kit::Readiness;
 use service_kit::trace::Tracer;
 use shared_events::{OrderId, Service, Topic};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use test_stack::{eventually, exclusive, shared};
+
+use crate::rig::{DEADLINE, Rig, orders};
 
 const TABLE: &str = "CREATE TABLE outbox (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic TEXT NOT NULL,
     key TEXT NOT NULL, headers JSONB NOT NULL, value BYTEA NOT NULL, created_at TIMESTAMPTZ NOT NULL DEFAULT now())";

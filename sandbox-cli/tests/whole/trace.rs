@@ -1,24 +1,18 @@
 //! One order is one trace, across services, outbox and topics, whatever comes again or is set aside.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed, and says where"
-)]
 
 mod receiver;
-#[path = "../shop/mod.rs"]
-mod shop;
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 
 use messaging::faults::CrashPoint;
 use messaging::replay::{Replay, letters};
 use receiver::{Receiver, Span};
 use shared_events::Topic;
-use shop::clients::{PRODUCT, Request};
-use shop::{DEADLINE, INVENTORY, ONE_EACH, ORDER, PAYMENT, Shop};
 use test_stack::eventually;
+
+use crate::shop::clients::{PRODUCT, Request};
+use crate::shop::{DEADLINE, INVENTORY, ONE_EACH, ORDER, PAYMENT, Shop};
 
 /// Each span of an order that ends well, with what it is a part of.
 const STORY: [[&str; 2]; 9] = [
@@ -93,10 +87,18 @@ fn story(more: &[[&str; 2]]) -> Vec<[String; 2]> {
     all
 }
 
+/// Whether it is an attempt at a record whose batch came again: on a busy machine that may happen at any time.
+fn came_again(span: &Span) -> bool {
+    let failed = span.error.as_deref();
+    span.name.starts_with("process")
+        && failed.is_some_and(|error| !error.starts_with("domain_rule"))
+}
+
 /// Waits until the order's trace is this, and returns its spans.
 async fn is_told(receiver: &Receiver, order: &str, wanted: &[[String; 2]]) -> Vec<Span> {
     eventually(DEADLINE, "the order's trace is whole", async || {
-        let spans = receiver.of_order(order);
+        let mut spans = receiver.of_order(order);
+        spans.retain(|span| !came_again(span));
         match parts(&spans) {
             Ok(found) if found == wanted => Ok(spans),
             Ok(found) => Err(format!("{found:#?}")),
@@ -124,9 +126,12 @@ async fn an_order_is_one_trace_and_each_step_is_part_of_the_one_before() {
             36,
             "{span:?}"
         );
-        let all = receiver.spans();
-        let mut batches = all.iter().filter(|other| other.links.contains(&span.id));
-        let batch = batches.next().expect("a batch that links to it");
+        let batch = eventually(DEADLINE, "a batch that links to it", async || {
+            let mut all = receiver.spans().into_iter();
+            all.find(|other| other.links.contains(&span.id))
+                .ok_or("none")
+        })
+        .await;
         assert_eq!(
             (&*batch.name, &batch.service),
             ("process batch", &span.service)
@@ -247,9 +252,12 @@ async fn a_dead_letter_and_its_replay_stay_in_the_orders_trace() {
 }
 
 #[tokio::test]
-async fn the_shop_does_not_wait_for_a_receiver_that_is_away() {
+async fn the_shop_does_not_wait_for_a_receiver_that_never_answers() {
+    // The system takes the connections. Nobody takes them from it.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", deaf.local_addr().unwrap());
     let shop = Shop::open("trace_away").await;
-    let shop = shop.with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+    let shop = shop.with("OTEL_EXPORTER_OTLP_ENDPOINT", &url);
     shop.run(&ONE_EACH).await;
     shop.place_all(&Request::mixed(200), 20).await;
     shop.at_rest().await;

@@ -1,6 +1,5 @@
 //! A shop of its own for each test: the three services as real processes on the real broker and database, clients that order,
 //! and the audit that says which promise was broken.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod audit;
 pub mod clients;

@@ -1,11 +1,4 @@
 //! What a group was told is what its members do, from their first record on.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod rig;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,10 +6,11 @@ use std::time::Duration;
 use messaging::cluster::publish::RawRecord;
 use messaging::controls::Source;
 use messaging::{Clock, MemberSettings};
-use rig::{DEADLINE, Rig, Running, Watched, order, orders, start};
 use shared_events::{GroupControls, Service, Topic};
 use test_stack::eventually;
 use tokio::time::timeout;
+
+use crate::rig::{DEADLINE, Rig, Running, Watched, order, orders, start};
 
 const SERVICE: Service = Service::Payment;
 
@@ -323,7 +317,7 @@ async fn a_paused_group_takes_nothing_nor_does_who_joins_it_and_a_resumed_one_go
 async fn resuming_a_group_also_resumes_a_member_that_stopped_at_the_poison_limit() {
     let rig = Rig::new("group_resume", 1).await;
     let records: Vec<_> = (0..4)
-        .map(|_| RawRecord::event(&order(rig::REFUSED_BY_RULE)).unwrap())
+        .map(|_| RawRecord::event(&order(crate::rig::REFUSED_BY_RULE)).unwrap())
         .collect();
     rig.publish(&records).await;
     let mut settings = rig.settings();

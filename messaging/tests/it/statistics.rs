@@ -1,13 +1,11 @@
 //! What a member and its process tell of their clients, on a real broker.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod rig;
 
 use messaging::database::Database;
 use prometheus::{Registry, TextEncoder};
-use rig::{DEADLINE, Rig, Running, Watched, orders, start};
 use sqlx::postgres::PgConnectOptions;
 use test_stack::{eventually, shared};
+
+use crate::rig::{DEADLINE, Rig, Running, Watched, orders, start};
 
 fn told(registry: &Registry) -> String {
     TextEncoder::new()

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::StatusCode;
 use test_stack::{OwnStack, eventually, exclusive};
 
+use super::{more_are_accepted, place_until, told_again};
 use crate::shop::clients::PRODUCT;
 use crate::shop::{DEADLINE, Instance, ONE_EACH, ORDER, Shop};
-use crate::{more_are_accepted, place_until, told_again};
 
 async fn somebody_is_refused(shop: &Shop) {
     let before = shop.refused();

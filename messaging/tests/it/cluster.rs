@@ -1,11 +1,4 @@
 //! Tools see a real cluster as it is, and disturb nobody on it.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "helper functions of tests fail by panicking, and other people's clients are played by plain ones"
-)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

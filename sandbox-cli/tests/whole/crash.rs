@@ -5,22 +5,15 @@
 //!
 //! Members are static here (`STATIC_MEMBERSHIP`), so that a restarted one is back at once; in the tests of `saga` they wait for
 //! the session of the dead.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed, and says where"
-)]
-
-mod shop;
 
 use futures::future::join_all;
 use messaging::faults::{CrashPoint, Protection};
 use shared_events::EventType;
-use shop::audit::{Allowed, Rule};
-use shop::clients::{PRODUCT, Placed, Request};
-use shop::{INVENTORY, Instance, ONE_EACH, ORDER, ORDER_2, PAYMENT, Shop};
 use test_stack::eventually;
+
+use crate::shop::audit::{Allowed, Rule};
+use crate::shop::clients::{PRODUCT, Placed, Request};
+use crate::shop::{INVENTORY, Instance, ONE_EACH, ORDER, ORDER_2, PAYMENT, Shop};
 
 /// Of the product that most ask for: some requests find nothing left.
 const STOCK: i64 = 20;
@@ -235,20 +228,24 @@ async fn without_single_relay_the_audit_fails() {
     shop.run(&[PAYMENT, INVENTORY]).await;
     shop.ready(&[ORDER, ORDER_2]).await;
     // Whether two meet over one row is chance, in each round anew.
-    eventually(shop::DEADLINE, "an order is told twice", async || {
-        shop.place_all(&Request::mixed(100), 50).await;
-        shop.at_rest().await;
-        let told = shop.evidence().await.told;
-        let created = told
-            .iter()
-            .filter(|one| one.envelope.event.event_type() == EventType::OrderCreated);
-        let created = created.count();
-        if created > shop.accepted() {
-            Ok(())
-        } else {
-            Err(format!("{created} records of {} orders", shop.accepted()))
-        }
-    })
+    eventually(
+        crate::shop::DEADLINE,
+        "an order is told twice",
+        async || {
+            shop.place_all(&Request::mixed(100), 50).await;
+            shop.at_rest().await;
+            let told = shop.evidence().await.told;
+            let created = told
+                .iter()
+                .filter(|one| one.envelope.event.event_type() == EventType::OrderCreated);
+            let created = created.count();
+            if created > shop.accepted() {
+                Ok(())
+            } else {
+                Err(format!("{created} records of {} orders", shop.accepted()))
+            }
+        },
+    )
     .await;
     shop.breaks(&Allowed::default(), &[Rule::CreatedOnce]).await;
 }

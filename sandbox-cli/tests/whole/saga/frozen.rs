@@ -5,10 +5,10 @@ use shared_events::Service;
 use sqlx::{Connection, PgConnection};
 use test_stack::eventually;
 
+use super::{more_are_accepted, told_again};
 use crate::shop::audit::Allowed;
 use crate::shop::clients::{PRODUCT, Request};
 use crate::shop::{DEADLINE, INVENTORY, INVENTORY_2, Instance, ORDER, ORDER_2, PAYMENT, Shop};
-use crate::{more_are_accepted, told_again};
 
 /// The instance of order-service that relays, and the other.
 async fn leader(shop: &Shop) -> (Instance, Instance) {
