@@ -97,8 +97,7 @@ impl App {
                 self.drain
             ),
         );
-        self.database.close().await;
-        self.tracer.stop().await;
+        tokio::join!(self.database.close(), self.tracer.stop());
         tables?;
         Ok(member?)
     }

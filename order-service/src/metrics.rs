@@ -1,13 +1,14 @@
 //! What order-service counts. Labels are closed sets.
 
 use prometheus::{
-    Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, exponential_buckets,
+    Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    exponential_buckets,
 };
 
 use crate::domain::{Ended, Status};
 
-/// The metrics of the shop's door and of its orders. Clones are the same ones.
+/// The metrics of the shop's door and of its orders. Clones are the same ones. What is counted in the database is absent while it
+/// cannot be counted: an old figure would be taken for a new one.
 #[derive(Clone)]
 pub struct Metrics {
     requests: IntCounterVec,
@@ -15,10 +16,10 @@ pub struct Metrics {
     pub(crate) accept_batch: Histogram,
     sagas: HistogramVec,
     orders: IntGaugeVec,
-    pub(crate) orders_waiting: IntGauge,
-    pub(crate) orders_impossible: IntGauge,
-    pub(crate) outbox_rows: IntGauge,
-    pub(crate) outbox_age: IntGauge,
+    orders_waiting: IntGaugeVec,
+    orders_impossible: IntGaugeVec,
+    outbox_rows: IntGaugeVec,
+    outbox_age: IntGaugeVec,
 }
 
 macro_rules! outcomes {
@@ -57,9 +58,9 @@ outcomes! {
 }
 
 impl Metrics {
-    /// Registers the metrics, all at 0. Fails if the registry has them already.
+    /// Registers the metrics, all counters at 0. Fails if the registry has them already.
     pub fn new(registry: &Registry) -> Result<Self, Error> {
-        let gauge = |name: &str, help: &str| IntGauge::new(name, help);
+        let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &[]);
         // 0.5 ms to 4 s, doubling.
         let seconds = HistogramOpts::new(
             "order_accept_seconds",
@@ -108,7 +109,6 @@ impl Metrics {
             metrics.requests.with_label_values(&[outcome.label()]);
         }
         for status in Status::ALL {
-            metrics.orders(status, 0);
             if status.is_end() {
                 metrics.outcome(status);
             }
@@ -149,7 +149,45 @@ impl Metrics {
         self.sagas.with_label_values(&[&outcome])
     }
 
-    pub(crate) fn orders(&self, status: Status, count: i64) {
-        self.orders.with_label_values(&[status.name()]).set(count);
+    /// What was counted of all orders; `None` if nothing could be.
+    pub(crate) fn orders(&self, counted: Option<Orders>) {
+        match &counted {
+            Some(orders) => {
+                for (status, count) in orders.by_status {
+                    self.orders.with_label_values(&[status.name()]).set(count);
+                }
+            }
+            None => self.orders.reset(),
+        }
+        set(
+            &self.orders_waiting,
+            counted.as_ref().map(|orders| orders.waiting),
+        );
+        set(
+            &self.orders_impossible,
+            counted.as_ref().map(|orders| orders.impossible),
+        );
+    }
+
+    /// Rows of the outbox and the age of the oldest in seconds; `None` if they could not be counted.
+    pub(crate) fn outbox(&self, counted: Option<(i64, i64)>) {
+        set(&self.outbox_rows, counted.map(|(rows, _)| rows));
+        set(&self.outbox_age, counted.map(|(_, age)| age));
+    }
+}
+
+/// All orders, counted.
+pub(crate) struct Orders {
+    pub(crate) by_status: [(Status, i64); Status::ALL.len()],
+    /// Whose saga has not ended and told nothing for a minute.
+    pub(crate) waiting: i64,
+    /// With facts that no saga can tell together.
+    pub(crate) impossible: i64,
+}
+
+fn set(gauge: &IntGaugeVec, value: Option<i64>) {
+    match value {
+        Some(value) => gauge.with_label_values::<&str>(&[]).set(value),
+        None => gauge.reset(),
     }
 }

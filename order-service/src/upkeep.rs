@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Row};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::acceptance::OutboxRoom;
 use crate::domain::Status;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Orders};
 
 /// How often the outbox is counted.
 const OUTBOX_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,6 +24,14 @@ const PURGE_ROWS: u64 = 10_000;
 /// and the larger the table, the less often: at most this share of the time is spent on it.
 const CENSUS_SHARE: u32 = 20;
 
+/// How long a count may take before it counts as failed: a database that is frozen answers nothing, and our Prometheus waits 4 s for
+/// a scrape.
+const COUNT_TIME: Duration = Duration::from_secs(3);
+
+async fn in_time<T>(count: impl Future<Output = Result<T, sqlx::Error>>) -> anyhow::Result<T> {
+    Ok(timeout(COUNT_TIME, count).await??)
+}
+
 /// The count of the outbox: for the metrics, and for the limit.
 pub struct OutboxCount {
     /// Where it is counted.
@@ -37,31 +45,32 @@ pub struct OutboxCount {
 }
 
 impl OutboxCount {
-    /// Counts every second. Runs until dropped. While the database is away, the last count stands; readiness tells of the
-    /// absence.
+    /// Counts every second. Runs until dropped. While the database is away, the room stands as last counted, and the metrics tell
+    /// nothing.
     pub async fn run(self) {
         let mut ticks = interval(OUTBOX_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Err(error) = self.count().await {
-                tracing::debug!(%error, "the outbox could not be counted");
+            let counted = in_time(self.count())
+                .await
+                .inspect_err(|error| tracing::debug!(%error, "the outbox could not be counted"));
+            if let Ok((rows, _)) = counted {
+                self.room.counted(rows);
             }
+            self.metrics.outbox(counted.ok());
         }
     }
 
-    async fn count(&self) -> Result<(), sqlx::Error> {
-        let (rows, age): (i64, i64) = sqlx::query_as(
+    /// Rows, and the age of the oldest in seconds.
+    async fn count(&self) -> Result<(i64, i64), sqlx::Error> {
+        sqlx::query_as(
             "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT $1) AS counted),
                     COALESCE((SELECT extract(epoch FROM now() - created_at)::bigint FROM outbox ORDER BY id LIMIT 1), 0)",
         )
         .bind(i64::from(self.limit))
         .fetch_one(&self.pool)
-        .await?;
-        self.room.counted(rows);
-        self.metrics.outbox_rows.set(rows);
-        self.metrics.outbox_age.set(age);
-        Ok(())
+        .await
     }
 }
 
@@ -116,8 +125,7 @@ impl Census {
         }
     }
 
-    /// Brings the gauges up to date, if they are older than a second. While the database is away, the last count stands;
-    /// readiness tells of the absence.
+    /// Brings the gauges up to date, if they are older than a second. While the database is away, they tell nothing.
     pub async fn refresh(&self) {
         // Whoever comes meanwhile waits for the same count.
         let mut not_before = self.not_before.lock().await;
@@ -125,15 +133,19 @@ impl Census {
         if not_before.is_some_and(|not_before| began < not_before) {
             return;
         }
-        if let Err(error) = self.count().await {
-            tracing::debug!(%error, "the orders could not be counted");
-        }
-        *not_before =
-            Some(Instant::now() + (began.elapsed() * CENSUS_SHARE).max(Duration::from_secs(1)));
+        let counted = in_time(self.count())
+            .await
+            .inspect_err(|error| tracing::debug!(%error, "the orders could not be counted"));
+        // A failure says nothing about how long the next count takes.
+        let pause = counted
+            .as_ref()
+            .map_or(Duration::ZERO, |_| began.elapsed() * CENSUS_SHARE);
+        self.metrics.orders(counted.ok());
+        *not_before = Some(Instant::now() + pause.max(Duration::from_secs(1)));
     }
 
     /// Grouped by facts and not by status: there are at most 64 groups, and what they mean is said in one place.
-    async fn count(&self) -> Result<(), sqlx::Error> {
+    async fn count(&self) -> Result<Orders, sqlx::Error> {
         let groups = sqlx::query(
             "SELECT min(created_at) AS created_at, min(paid_at) AS paid_at, min(payment_failed_at) AS payment_failed_at,
                     min(reserved_at) AS reserved_at, min(out_of_stock_at) AS out_of_stock_at, min(refunded_at) AS refunded_at,
@@ -157,11 +169,10 @@ impl Census {
             waiting += if facts.status().is_end() { 0 } else { old };
             impossible += if facts.impossible() { orders } else { 0 };
         }
-        for (status, count) in by_status {
-            self.metrics.orders(status, count);
-        }
-        self.metrics.orders_waiting.set(waiting);
-        self.metrics.orders_impossible.set(impossible);
-        Ok(())
+        Ok(Orders {
+            by_status,
+            waiting,
+            impossible,
+        })
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::guard::guard;
 use crate::limits::{Limits, limit};
 use crate::problem::fallbacks;
-use crate::requests::{Requests, measure, name_route};
+use crate::requests::{Requests, measure};
 
 /// Most bytes hyper keeps per connection while it reads; headers beyond that are answered with 431.
 const READ_BUFFER: usize = 64 * 1024;
@@ -85,7 +85,6 @@ async fn serve_within(
     let router = fallbacks(router)
         .layer(from_fn_with_state(limits, limit))
         .layer(from_fn(guard))
-        .route_layer(from_fn(name_route))
         .layer(from_fn_with_state(requests, measure));
     let free = Arc::new(Semaphore::new(limits.connections));
     let mut open = JoinSet::new();

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, Command, Parser, ValueEnum};
@@ -172,6 +173,24 @@ fn without_variables(command: Command, is_empty: &dyn Fn(&OsStr) -> bool) -> Com
     command.mut_subcommands(|verb| without_variables(verb, is_empty))
 }
 
+/// A value parser for times as people write them (`30s`, `1m 30s`), from `least` to `most` seconds. What it refuses is told with both
+/// bounds. Without them `Instant::now()` plus the time could overflow, which panics.
+pub fn span(
+    least: u64,
+    most: u64,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    let bounds = Duration::from_secs(least)..=Duration::from_secs(most);
+    move |text| {
+        let parsed = humantime::parse_duration(text).ok();
+        let within = parsed.filter(|span| bounds.contains(span));
+        within.ok_or_else(|| {
+            let (least, most) = (bounds.start(), bounds.end());
+            let [least, most] = [least, most].map(|end| humantime::format_duration(*end));
+            format!("must be a time from {least} to {most}, like 30s or 5m")
+        })
+    }
+}
+
 /// Ends the process because of a setting: one line on stderr, exit code 2. For the rules between settings, which a service
 /// checks after [`parse`].
 pub fn usage_error(message: impl Display) -> ! {
@@ -253,6 +272,8 @@ mod tests {
         token: String,
         #[arg(long, env = "EXAMPLE_POISON", num_args = 0..=1, default_missing_value = "")]
         poison: Option<String>,
+        #[arg(long, value_parser = span(1, 90))]
+        within: Option<Duration>,
         #[command(flatten)]
         http: HttpSettings,
     }
@@ -279,6 +300,17 @@ mod tests {
         let line = message(&["--token=x", "--log-format=xml"]);
         for part in ["xml", "text, json", "LOG_FORMAT"] {
             assert!(line.contains(part) && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_within_its_bounds() {
+        let within = span(1, 90);
+        assert_eq!(within("1m 30s"), Ok(Duration::from_secs(90)));
+        for wrong in ["0s", "91s", "500000000000years", "30", "-1s", "soon", ""] {
+            let line = message(&["--token=x", &format!("--within={wrong}")]);
+            assert!(line.contains("from 1s to 1m 30s"), "{line}");
+            assert!(line.contains("--within") && !line.contains('\n'), "{line}");
         }
     }
 

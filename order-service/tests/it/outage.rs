@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use test_stack::{eventually, exclusive, shared};
 
-use crate::support::{DEADLINE, NO_KAFKA, answer, count, order, settings, start};
+use crate::support::{DEADLINE, Instance, NO_KAFKA, answer, count, order, settings, start};
 
 fn reason(ready: &Value, component: &str) -> String {
     let components = ready["components"].as_array().unwrap();
@@ -14,6 +14,26 @@ fn reason(ready: &Value, component: &str) -> String {
     found
         .unwrap_or_else(|| panic!("no {component} in {ready}"))
         .to_string()
+}
+
+/// Waits until each figure that is counted in the database is told, or none is.
+async fn counted(shop: &Instance, told: bool) {
+    let names = [
+        "outbox_rows ",
+        "outbox_oldest_seconds ",
+        "orders{",
+        "orders_impossible ",
+        "orders_waiting_over_60s ",
+    ];
+    eventually(DEADLINE, "figures are told or not", async || {
+        let text = shop.open("/metrics").await.text().await.unwrap();
+        let is_told = |name: &&str| text.lines().any(|line| line.starts_with(name));
+        match names.iter().filter(|name| is_told(name) != told).count() {
+            0 => Ok(()),
+            _ => Err(text),
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -43,9 +63,11 @@ async fn a_service_starts_without_its_database_and_gets_over_every_absence_of_it
         ready.body
     );
     assert_eq!(shop.get("/health/live").await.status, 200);
+    counted(&shop, false).await;
 
     stack.start_postgres().await;
     let ready = shop.ready().await;
+    counted(&shop, true).await;
     assert_eq!(
         ready["status"], "degraded",
         "without Kafka orders are taken all the same: {ready}"
@@ -82,8 +104,10 @@ async fn a_service_starts_without_its_database_and_gets_over_every_absence_of_it
 
     stack.pause_postgres();
     answer(keyed("3")).await.is_problem(503, &[]);
+    counted(&shop, false).await;
     stack.continue_postgres();
     shop.ready().await;
+    counted(&shop, true).await;
     let pool = PgPool::connect(&url).await.unwrap();
     // All of an order or nothing of it, whatever came in between.
     for whole in [

@@ -29,6 +29,7 @@ fn all_answered<T>(
     let deadline = Instant::now() + WITHIN;
     assert!(!open.is_empty(), "nothing is asked");
     loop {
+        OBSERVED.order();
         let mut wrong = Vec::new();
         open.retain(|one| match ask(one) {
             Ok(()) => false,

@@ -122,6 +122,14 @@ impl Observed {
         assert_eq!(self.told("POST", &generator("/start"), &json!({})), 200);
     }
 
+    /// One more order over HTTP, which the generator's own do not pass.
+    pub fn order(&self) {
+        let order =
+            json!({"customerId": "cust_1", "productId": "prod_burst", "quantity": 1, "amount": 10});
+        let orders = self.at("order-service", "/orders");
+        assert_eq!(self.told("POST", &orders, &order), 202);
+    }
+
     /// The families of metrics that any of the programs tells, with their types.
     pub fn exported(&self) -> BTreeMap<String, String> {
         let data = self

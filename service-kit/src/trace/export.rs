@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{Link, SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, WithExportConfig};
+use opentelemetry_otlp::{ExporterBuildError, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanEvents, SpanExporter, SpanLinks,
     SpanProcessor,
 };
+use reqwest::blocking::Client;
 use shared_events::TraceParent;
 
 use super::Span;
@@ -28,9 +29,6 @@ const DELAY: Duration = Duration::from_secs(1);
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Most links of a span, as OpenTelemetry's SDKs have it (`OTEL_SPAN_LINK_COUNT_LIMIT`).
-const LINKS: usize = 128;
 
 /// The queue and the thread behind it.
 #[derive(Debug)]
@@ -64,8 +62,8 @@ impl Export {
     ) -> Result<Self, ExporterBuildError> {
         let otlp = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
+            .with_http_client(direct_client()?)
             .with_endpoint(format!("{endpoint}/v1/traces"))
-            .with_timeout(TIMEOUT)
             .build()?;
         let fate = Arc::new(Fate::default());
         let sender = Sender {
@@ -115,12 +113,12 @@ impl Export {
     }
 
     fn data(&self, span: Span, ended: SystemTime) -> SpanData {
+        // All of them, beyond the 128 of OpenTelemetry's SDKs: a batch is bounded by itself.
         let mut links = SpanLinks::default();
-        let kept = span.links.iter().take(LINKS);
-        links.links = kept
-            .map(|place| Link::with_context(context(*place)))
+        let places = span.links.iter().copied();
+        links.links = places
+            .map(|place| Link::with_context(context(place)))
             .collect();
-        links.dropped_count = span.links.len().saturating_sub(LINKS) as u32;
         SpanData {
             span_context: context(span.place),
             parent_span_id: span
@@ -139,6 +137,16 @@ impl Export {
             instrumentation_scope: self.scope.clone(),
         }
     }
+}
+
+/// A client that asks the receiver itself, whatever proxy the environment names. Made on a thread of its own, since making a blocking
+/// one panics where async work is done.
+fn direct_client() -> Result<Client, ExporterBuildError> {
+    let make = || Client::builder().no_proxy().timeout(TIMEOUT).build();
+    let made = std::thread::spawn(make).join();
+    let made = made.map_err(|_| "making an HTTP client panicked".to_owned());
+    made.and_then(|client| client.map_err(|error| error.to_string()))
+        .map_err(ExporterBuildError::InternalFailure)
 }
 
 fn context(place: TraceParent) -> SpanContext {
