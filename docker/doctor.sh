@@ -1,16 +1,6 @@
 # shellcheck shell=sh
 # What is missing or wrong, and how to repair it: the engine's half. The other half is asked in the network.
 
-# Name, variable and default of each fixed port, and the service that publishes it.
-fixed_ports='kafka KAFKA_PORT 9092
-postgres POSTGRES_PORT 5432
-order-service ORDER_PORT 3000
-payment-service PAYMENT_PORT 3002
-load-generator LOAD_GENERATOR_PORT 8000
-lag-monitor LAG_MONITOR_PORT 8010
-prometheus PROMETHEUS_PORT 9090
-grafana GRAFANA_PORT 3001'
-
 # Least memory of the engine: the broker takes 0.5 GB, all else together about as much.
 memory_needed=1500000000
 
@@ -57,10 +47,11 @@ port_taken() {
   [ $? -ne 7 ]
 }
 
-# Calls `$1 SERVICE VARIABLE PORT HELD`, HELD being us, free or taken, for each port that containers publish.
+# Calls `$1 SERVICE VARIABLE PORT HELD`, HELD being us, free or taken, for each fixed port that containers publish.
 each_port() {
   has curl || return 0
-  while read -r service variable default; do
+  while read -r service _ variable default; do
+    [ -n "$variable" ] || continue
     port=$(variable "$variable" "$default")
     held=free
     if [ -n "$(ids "$service" running restarting paused)" ]; then
@@ -70,7 +61,8 @@ each_port() {
     fi
     "$1" "$service" "$variable" "$port" "$held"
   done <<END
-$fixed_ports
+$theirs
+$ours
 END
 }
 

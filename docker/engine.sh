@@ -1,6 +1,44 @@
 # shellcheck shell=sh
 # The engine and Compose: which there are, what containers of this project there are, and what an error of theirs means.
 
+# Our programs, and what others made: name, port in the container, and where one port of this host is fixed, its variable and default.
+# The instances of inventory-service share a range.
+ours='order-service 3000 ORDER_PORT 3000
+payment-service 3002 PAYMENT_PORT 3002
+inventory-service 8001
+load-generator 8000 LOAD_GENERATOR_PORT 8000
+lag-monitor 8010 LAG_MONITOR_PORT 8010'
+theirs='kafka 9092 KAFKA_PORT 9092
+postgres 5432 POSTGRES_PORT 5432
+prometheus 9090 PROMETHEUS_PORT 9090
+grafana 3000 GRAFANA_PORT 3001'
+
+# The first word of each line, on one line. No program is called: there may be none, and that is for require_engine to say.
+names() {
+  all=
+  while read -r name _; do all="$all $name"; done <<END
+$1
+END
+  printf '%s\n' "${all# }"
+}
+services=$(names "$ours")
+backends=$(names "$theirs")
+
+# is_one_of WORD WORD…: whether the first is among the others.
+is_one_of() {
+  sought=$1
+  shift
+  for word in "$@"; do
+    if [ "$word" = "$sought" ]; then return 0; fi
+  done
+  return 1
+}
+# shellcheck disable=SC2086  # one word a service
+is_service() { is_one_of "$1" $services; }
+
+# a, b or c
+listed() { echo "$*" | sed 's/ /, /g; s/\(.*\), /\1 or /'; }
+
 # Prints nothing and sets COMPOSE: `docker compose`, else docker-compose from 1.29 on. SANDBOX_COMPOSE chooses.
 choose_compose() {
   COMPOSE=${SANDBOX_COMPOSE:-}
@@ -111,11 +149,12 @@ ids() {
 parse_target() {
   service=${1%%.*} slot=
   case $1 in *.*) slot=${1#*.} ;; esac
-  case $service in
-    order-service | payment-service | inventory-service | load-generator | lag-monitor) ;;
-    kafka | postgres | prometheus | grafana) [ -z "$slot" ] || wrong "$1: there is one $service" ;;
-    *) wrong "$1: must be order-service, payment-service, inventory-service, load-generator or lag-monitor, optionally with .slot, or kafka, postgres, prometheus or grafana" ;;
-  esac
+  # shellcheck disable=SC2086  # one word a service
+  if is_one_of "$service" $backends; then
+    [ -z "$slot" ] || wrong "$1: there is one $service"
+  elif ! is_service "$service"; then
+    wrong "$1: must be $(listed "$services"), optionally with .slot, or $(listed "$backends")"
+  fi
   case $slot in
     '' | [1-9]) ;;
     *) wrong "slot $slot: must be a whole number from 1 to 9, as in inventory-service.2" ;;
@@ -123,29 +162,16 @@ parse_target() {
 }
 
 parse_service() {
-  case $1 in
-    order-service | payment-service | inventory-service | load-generator | lag-monitor) service=$1 slot= ;;
-    *) wrong "$1: must be order-service, payment-service, inventory-service, load-generator or lag-monitor" ;;
-  esac
+  is_service "$1" || wrong "$1: must be $(listed "$services")"
+  service=$1 slot=
 }
 
 # Whether it is called by its name alone: there is one of it, here as on the local way.
-is_single() { case $1 in kafka | postgres | prometheus | grafana | kafka-setup) true ;; *) false ;; esac }
+# shellcheck disable=SC2086  # one word a service
+is_single() { is_one_of "$1" $backends kafka-setup; }
 
 # The port a service listens on in its container.
-inner_port() {
-  case $1 in
-    order-service) echo 3000 ;;
-    payment-service) echo 3002 ;;
-    inventory-service) echo 8001 ;;
-    load-generator) echo 8000 ;;
-    lag-monitor) echo 8010 ;;
-    kafka) echo 9092 ;;
-    postgres) echo 5432 ;;
-    prometheus) echo 9090 ;;
-    grafana) echo 3000 ;;
-  esac
-}
+inner_port() { printf '%s\n' "$ours" "$theirs" | sed -n "s/^$1 \([0-9]*\).*/\1/p"; }
 
 # Where a container's port is reachable from this host: 127.0.0.1:8003.
 published() {

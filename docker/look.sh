@@ -30,12 +30,12 @@ verb_url() {
 without_control() { sed "s/$(printf '\033')\[2K//g"; }
 
 verb_logs() {
-  follow= tail= order= targets=
+  follow='' tail='' order='' targets=''
   while [ $# -gt 0 ]; do
     case $1 in
       -f | --follow) follow=-f ;;
-      --tail) [ $# -gt 1 ] || wrong "--tail needs a number of lines"; tail=--tail=$2; shift ;;
-      --tail=*) tail=$1 ;;
+      --tail) [ $# -gt 1 ] || wrong "--tail needs a number of lines"; set_tail "$2"; shift ;;
+      --tail=*) set_tail "${1#*=}" ;;
       --order) [ $# -gt 1 ] || wrong "--order needs an order's id"; order=$2; shift ;;
       -*) wrong "logs takes -f, --tail LINES and --order ID, not $1" ;;
       *) parse_target "$1"; targets="$targets $1" ;;
@@ -59,9 +59,24 @@ verb_logs() {
   if [ -n "$follow" ]; then
     compose --ansi never logs -f $tail $chosen
   else
-    # Each line begins with its time.
-    compose --ansi never logs $tail $chosen | without_control | sort -s -t '|' -k 2
+    lines_of $tail $chosen
   fi
+}
+
+# Compose would take anything for "all".
+set_tail() {
+  case $1 in '' | *[!0-9]* | ????????*) ;; *) if [ "$1" -le 1000000 ]; then tail=--tail=$1; return; fi ;; esac
+  wrong "--tail $1: must be a whole number from 0 to 1000000"
+}
+
+# What `compose logs` shows, in order of time: each line begins with it. Not in a pipe, where nobody would hear that Compose failed.
+lines_of() {
+  mkdir -p "$state"
+  unsorted=$state/logs.$$
+  trap 'rm -f "$unsorted"' EXIT
+  trap 'exit 130' INT
+  compose --ansi never logs "$@" >"$unsorted" || fail "Compose cannot show the logs: see above"
+  without_control <"$unsorted" | sort -s -t '|' -k 2
 }
 
 # One order's whole journey: what Kafka and order-service hold of it, then the log lines that name it.
@@ -69,7 +84,8 @@ journey() {
   inside logs --order "$1"
   printf '\nLog lines that name it\n'
   # shellcheck disable=SC2086  # one word a service
-  lines=$(compose --ansi never logs $services | without_control | grep -F -e "$1" | sort -s -t '|' -k 2 || true)
+  lines=$(lines_of $services)
+  lines=$(printf '%s\n' "$lines" | grep -F -e "$1" || true)
   printf '%s\n' "${lines:-none (what goes well is not logged one by one; RUST_LOG=debug does)}" | sed 's/^/  /'
 }
 
@@ -105,7 +121,7 @@ verb_kafka() {
     cluster | dump-log | storage) ;;
     *)
       case " $* " in
-        *' --bootstrap-server'* | *' --bootstrap-controller'*) ;;
+        *' --bootstrap-server'* | *' --bootstrap-controller'* | *' --help '*) ;;
         *) set -- --bootstrap-server kafka:29092 "$@" ;;
       esac
       ;;

@@ -2,15 +2,18 @@
 # The verbs that start, stop and change containers.
 
 verb_up() {
-  build=yes waits=yes targets=
+  build=yes waits=yes targets='' observed=''
   for argument in "$@"; do
     case $argument in
       --offline | --no-build) build=no ;;
       --no-wait) waits=no ;;
-      -*) wrong "up takes --offline, --no-build and --no-wait, not $argument" ;;
+      # Without targets it is started in any case: here it is one of the containers.
+      --observe) observed=prometheus ;;
+      -*) wrong "up takes --observe, --offline, --no-build and --no-wait, not $argument" ;;
       *) parse_target "$argument"; targets="$targets $argument" ;;
     esac
   done
+  if [ -n "$targets" ]; then targets="$targets $observed"; fi
   began=$(date +%s)
   require_free_ports
   if [ "$build" = yes ] && wants_ours; then build; fi
@@ -24,13 +27,19 @@ verb_up() {
   fi
   # shellcheck disable=SC2046  # one word a service
   if [ "$waits" = yes ]; then await_ready $(for target in $targets; do echo "${target%%.*}"; done); fi
-  say "ready after $(($(date +%s) - began)) s"
+  what=started
+  if [ "$waits" = yes ]; then what=ready; fi
+  say "$what after $(($(date +%s) - began)) s"
   show_addresses
 }
 
 # Whether anything of ours is to be started: the broker alone needs no build.
 wants_ours() {
-  case "$targets " in ' ' | *-service* | *load-generator* | *lag-monitor*) true ;; *) false ;; esac
+  [ -n "$targets" ] || return 0
+  for target in $targets; do
+    if is_service "${target%%.*}"; then return 0; fi
+  done
+  return 1
 }
 
 require_images() {
@@ -181,8 +190,9 @@ verb_scale() {
   case ${1:-} in
     inventory-service=[0-9]) ;;
     inventory-service=*) wrong "inventory-service can have at most 9 instances" ;;
-    order-service=* | payment-service=*)
-      wrong "${1%=*} has one published port, so one instance here: only inventory-service has a range of them (./sandbox --local scales all)" ;;
+    *-service=*)
+      parse_service "${1%%=*}"
+      wrong "$service has one published port, so one instance here: only inventory-service has a range of them (./sandbox --local scales all)" ;;
     load-generator=* | lag-monitor=*) wrong "there is one ${1%=*}: another would only say the same twice" ;;
     *) wrong "scale takes SERVICE=N, as in inventory-service=3" ;;
   esac

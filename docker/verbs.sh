@@ -13,14 +13,8 @@
 # shellcheck source=docker/look.sh
 . "$root/docker/look.sh"
 
-services="order-service payment-service inventory-service load-generator lag-monitor"
-# What others made, each in one container.
-backends="kafka postgres prometheus grafana"
-
 # How long a stack may take from its containers' start until all is ready. Measured: 13 s on two cores.
 ready_limit=180s
-
-wrong() { say "error: $*"; exit 2; }
 
 # A verb of the program in the network. -T: its output goes into pipes and variables.
 inside() { compose run --rm --no-deps -T sandbox "$@"; }
@@ -33,9 +27,10 @@ docker_way() {
     '' | -h | --help) usage; [ -n "$verb" ] || exit 2; exit 0 ;;
   esac
   case "$verb $* " in
-    # load-generator has its own.
-    'load '*) ;;
-    *' --help '* | *' -h '*) require_engine; inside "$verb" --help; exit ;;
+    # load-generator has its own, and so has each of Kafka's tools.
+    'load '* | 'kafka '[!-]*) ;;
+    # Not as one that runs in the network, where the program refuses what works on the host only.
+    *' --help '* | *' -h '*) require_engine; compose run --rm --no-deps -T -e SANDBOX_INSIDE=false sandbox "$verb" --help; exit ;;
   esac
   case $verb in
     doctor) doctor; exit ;;
@@ -61,10 +56,10 @@ usage() {
   break               kill [-9], pause, continue with SERVICE[.slot], kafka, postgres, prometheus or grafana
   change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME],
                       consumer slow|fast|pause|resume|set|clear SERVICE, topics create|grow|delete TOPIC
-  ask                 order …, lag [-w], rate GROUP, wait …, expect …, dlq list|show|replay, consumer show,
+  ask                 order …, lag [-w], rate GROUP --over 10s, wait …, expect …, dlq list|show|replay, consumer show,
                       topics tail|list|describe
   tools               load burst|continuous …, kafka TOOL …, psql orders_db|inventory_db …
-  prove               demo; and with Rust on this machine: scenario, report, test, bench
+  prove               demo; and on Linux, with Rust on this machine: scenario, report, test, bench
   without a network   fetch, then up --offline
 
 ./sandbox --docker VERB --help explains a verb. --docker is remembered: the next call does not need it. --local goes back.
@@ -72,19 +67,26 @@ END
 }
 
 verb_kill() {
-  how=stop
-  case ${1:-} in -9 | --now) how=kill; shift ;; esac
-  [ $# -gt 0 ] || wrong "kill whom? SERVICE[.slot], kafka, postgres, prometheus or grafana"
-  each "$how" "is dead: ./sandbox up % starts it again" "running restarting paused" "$@"
+  how=stop targets=
+  for argument in "$@"; do
+    case $argument in
+      -9 | --now) how=kill ;;
+      -*) wrong "kill takes -9 or --now, not $argument" ;;
+      *) parse_target "$argument"; targets="$targets $argument" ;;
+    esac
+  done
+  [ -n "$targets" ] || wrong "kill whom? SERVICE[.slot], $(listed "$backends")"
+  # shellcheck disable=SC2086  # one word a target
+  each "$how" "is dead: ./sandbox up % starts it again" "running restarting paused" $targets
 }
 
 verb_pause() {
-  [ $# -gt 0 ] || wrong "pause whom? SERVICE[.slot], kafka, postgres, prometheus or grafana"
+  [ $# -gt 0 ] || wrong "pause whom? SERVICE[.slot], $(listed "$backends")"
   each pause "is paused: ./sandbox continue %" running "$@"
 }
 
 verb_continue() {
-  [ $# -gt 0 ] || wrong "continue whom? SERVICE[.slot], kafka, postgres, prometheus or grafana"
+  [ $# -gt 0 ] || wrong "continue whom? SERVICE[.slot], $(listed "$backends")"
   each unpause "goes on" paused "$@"
 }
 

@@ -16,7 +16,8 @@ cold_up() {
 
 warm_up() {
   ./sandbox down
-  ./sandbox up --no-build
+  # As without Docker, where Prometheus has to be asked for.
+  ./sandbox up --no-build --observe
 }
 
 only_loopback() {
@@ -49,6 +50,8 @@ under_dash() {
   dash ./sandbox status
   dash ./sandbox url inventory-service
   dash ./sandbox logs --tail 5 payment-service
+  contains "$(dash ./sandbox kafka --help)" 'sandbox kafka'
+  contains "$(dash ./sandbox kafka topics --help 2>&1 || true)" '--replication-factor'
   dash ./sandbox doctor
 }
 

@@ -7,11 +7,10 @@ one_error_line() {
 }
 
 exits_with() {
-  local code=$1
+  local code=$1 found=0
   shift
-  set +e
-  said=$("$@" 2>&1 </dev/null)
-  equals "exit code of $*" "$?" "$code"
+  said=$("$@" 2>&1 </dev/null) || found=$?
+  equals "exit code of $*" "$found" "$code"
 }
 
 asked_wrongly() {
@@ -26,10 +25,12 @@ up --fast
 up shop
 kill shop
 kill inventory-service.0
+kill inventory-service --hard
 scale order-service=2
 scale lag-monitor=2
 url load-generator.shop
 lag --group
+logs --tail abc
 load burst --count 0
 scale inventory-service=10
 url
@@ -42,19 +43,22 @@ psql no_db
 expect settings
 wait order not-an-id --status PAID
 END
+  SANDBOX_MODE=podman exits_with 2 ./sandbox up
+  one_error_line '^error: .*podman'
   # None of it stopped anything.
   ./sandbox wait ready
 }
 
 # port_taken SERVICE VARIABLE
 port_taken() {
-  local port=${!2} server
+  local port=${!2}
   ./sandbox down
   python3 -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
   server=$!
+  # Also where a line below is the last; `check` runs this in a shell of its own.
+  trap 'kill "$server"' EXIT
   eventually 10 curl -s -o /dev/null --noproxy '*' "http://127.0.0.1:$port/"
   fails ./sandbox up --no-build
-  kill "$server"
   one_error_line "port $port for $1 is taken by .*$2"
   equals 'containers' "$(docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | wc -l)" 0
 }
