@@ -24,6 +24,9 @@ const RETENTION: [&str; 2] = [
     "--storage.tsdb.retention.size=512MB",
 ];
 
+/// Three scrapes. By default a value is drawn on for 5 minutes, also while the server was away and nobody looked.
+const LOOKBACK: &str = "--query.lookback-delta=15s";
+
 /// One server, not necessarily running.
 #[derive(Clone, Debug)]
 pub struct Prometheus {
@@ -92,6 +95,7 @@ impl Prometheus {
             format!("--config.file={}", config.display()).into(),
             format!("--storage.tsdb.path={}", self.data().display()).into(),
             format!("--web.listen-address={listen}").into(),
+            LOOKBACK.into(),
         ];
         program.arguments.extend(RETENTION.map(Into::into));
         program

@@ -249,3 +249,42 @@ async fn an_outage_of_broker_or_database_only_delays_the_rows() {
     relay.relay.stop().await;
     assert_eq!(outbox.told().await.len(), 30);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_waits_for_the_broker_keeps_its_session_and_tells_its_rows_once() {
+    let own = exclusive().await;
+    let rig = Rig::on(&own.bootstrap(), "", 3).await;
+    let outbox = Outbox::at(&own.database("relay_waits").await, rig).await;
+    let relay = outbox.relay(Faults::default());
+    outbox.write(10).await;
+    outbox.drained().await;
+    own.pause_kafka();
+    outbox.write(10).await;
+    let mut admin = outbox.connect().await;
+    let mut written = None;
+    // PostgreSQL ends the session of a relay that says nothing for 5 s; one that was made anew is not 6 s old.
+    let heard = "SELECT extract(epoch FROM state_change - backend_start)::float8 FROM pg_locks JOIN pg_stat_activity USING (pid)
+                 WHERE locktype = 'advisory' AND granted AND datname = current_database()";
+    eventually(
+        DEADLINE,
+        "the leader's session is heard of after 6 s",
+        async || {
+            let age: Option<f64> = sqlx::query_scalar(heard)
+                .fetch_optional(&mut admin)
+                .await
+                .unwrap();
+            let age = age.ok_or("there is no leader")?;
+            let first = *written.get_or_insert(age);
+            match age - first > 6.0 {
+                true => Ok(()),
+                false => Err("not yet"),
+            }
+        },
+    )
+    .await;
+    own.continue_kafka();
+    outbox.drained().await;
+    relay.relay.stop().await;
+    let told = outbox.told().await;
+    assert_eq!((told.len(), told.values().max()), (20, Some(&1)));
+}

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use messaging::replay::{Verdict, letters};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -134,4 +135,47 @@ async fn orders_packed_by_any_codec_are_answered() {
     let answers = rig.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (15, Some(&1)));
     assert!(rig.records(Topic::PaymentsDlq).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_that_unpacks_to_more_than_a_letter_can_hold_is_left_out_of_it() {
+    let rig = Rig::new("packed", 1).await;
+    let settings = [
+        ("compression.type", "gzip"),
+        ("message.max.bytes", "9000000"),
+    ];
+    let producer = client(&rig, &settings);
+    let topic = rig.kafka.name_prefix.topic(Topic::Orders);
+    let value = vec![b'x'; 5_000_000];
+    let record = FutureRecord::to(&topic).key("k").payload(&value);
+    producer.send(record, TIMEOUT).await.unwrap();
+    rig.publish_orders(&orders(3)).await;
+    for settings in [rig.settings(), rig.at_least_once()] {
+        let member = start(settings, Watched::default());
+        rig.at_rest().await;
+        member.stop().await;
+    }
+    assert_eq!(rig.answers().await.len(), 3);
+    let letters = letters(&rig.cluster, Topic::PaymentsDlq).await.unwrap();
+    let [letter] = letters.as_slice() else {
+        panic!("{letters:?}")
+    };
+    assert_eq!((&letter.record.key, &letter.record.value), (&None, &None));
+    let why = letter.headers.as_ref().unwrap();
+    assert_eq!(
+        (why.original_topic.as_str(), why.original_offset),
+        (topic.as_str(), 0)
+    );
+    let bytes = letter
+        .record
+        .header_pairs()
+        .find(|(name, _)| *name == "dlq-left-out-bytes");
+    assert_eq!(bytes.unwrap().1, Some(&b"5000001"[..]));
+    let Verdict::Refuse(reason) = &letter.verdict else {
+        panic!("{letter:?}")
+    };
+    assert!(
+        reason.contains(&format!("{topic}[0] at offset 0")),
+        "{reason}"
+    );
 }

@@ -16,10 +16,12 @@ const OF_LABELS: [&str; 6] = [
     "group_left",
     "group_right",
 ];
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 15] = [
     "absent",
     "changes",
+    "clamp_min",
     "count",
+    "deriv",
     "histogram_quantile",
     "increase",
     "label_replace",
