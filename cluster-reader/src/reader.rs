@@ -31,6 +31,8 @@ pub struct ClusterReader {
     brokers: Brokers,
     groups: Groups,
     unread: Unread,
+    /// What groups have committed for and no topic had, in the last poll.
+    missing: BTreeSet<TopicPartition>,
 }
 
 impl ClusterReader {
@@ -40,6 +42,7 @@ impl ClusterReader {
             brokers: Brokers::new(settings),
             groups: Groups::default(),
             unread: Unread::default(),
+            missing: BTreeSet::new(),
         }
     }
 
@@ -50,13 +53,21 @@ impl ClusterReader {
     }
 
     /// Reads everything. Committed offsets come before the ends of partitions, and of these the high watermark last: so
-    /// `committed <= high` unless the topic was made anew.
+    /// `committed <= high` unless the topic was made anew. What groups have committed for and no topic has is looked for once more
+    /// when it is missed for the first time: so it is told as deleted only if it is not there after the offsets were read.
     ///
     /// # Errors
     /// When anything could not be read. The connection on which it happened is gone; the next poll makes a new one.
     pub async fn poll(&mut self) -> Result<Snapshot, ReadError> {
-        let topics = self.brokers.topics().await?;
+        let mut topics = self.brokers.topics().await?;
         let groups = self.groups.read(&mut self.brokers, &topics).await?;
+        let mut missing = rows::missing(&topics, &groups);
+        if !missing.is_subset(&self.missing) {
+            // It may have been made since the topics were read.
+            topics = self.brokers.topics().await?;
+            missing = rows::missing(&topics, &groups);
+        }
+        self.missing = missing;
         let wanted = wanted(&topics, &groups);
         let ends = offsets::ends(&mut self.brokers, &topics, wanted).await?;
         let stretches = rows::stretches(&groups, &ends);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
 
+use crate::brokers::{self, Topics};
 use crate::coordinator::Found;
 use crate::snapshot::{Ends, Group, Lag, NoLag, Owner, PartitionLag, TopicPartition};
 use crate::unread::{Stretch, Unread};
@@ -14,6 +15,19 @@ type AllEnds = BTreeMap<TopicPartition, Ends>;
 pub(crate) fn partitions(group: &Found) -> impl Iterator<Item = &TopicPartition> {
     let owned = group.members.iter().flat_map(|member| &member.owns);
     group.committed.keys().chain(owned)
+}
+
+/// Every partition that a group has committed for and these topics do not have. What members say of themselves does not count:
+/// anybody could name what never was.
+pub(crate) fn missing(
+    topics: &Topics,
+    groups: &BTreeMap<String, Found>,
+) -> BTreeSet<TopicPartition> {
+    let committed = groups.values().flat_map(|group| group.committed.keys());
+    committed
+        .filter(|at| brokers::partition(topics, at).is_none())
+        .cloned()
+        .collect()
 }
 
 /// What must be looked into, and up to where.
@@ -116,9 +130,13 @@ fn lag(
 
 #[cfg(test)]
 mod tests {
+    use kafka_protocol::messages::metadata_response::{
+        MetadataResponsePartition, MetadataResponseTopic,
+    };
     use proptest::prelude::*;
 
     use super::*;
+    use crate::snapshot::{GroupMember, Protocol};
 
     fn at() -> TopicPartition {
         TopicPartition {
@@ -143,6 +161,35 @@ mod tests {
             lag(None, Some(Ends { low: 5, ..ends })),
             Err(NoLag::NoRecordYet)
         );
+    }
+
+    #[test]
+    fn what_is_committed_for_and_not_there_is_missing_and_what_a_member_only_names_is_not() {
+        let place = |topic: &str, partition| TopicPartition {
+            topic: topic.to_owned(),
+            partition,
+        };
+        let orders = MetadataResponseTopic::default()
+            .with_partitions(vec![MetadataResponsePartition::default()]);
+        let topics = Topics::from([("orders".to_owned(), orders)]);
+        let (grown, new) = (place("orders", 1), place("payments", 0));
+        let owner = Owner {
+            member_id: "m".to_owned(),
+            client_id: "c".to_owned(),
+            host: "h".to_owned(),
+        };
+        let group = Found {
+            state: "Stable".to_owned(),
+            protocol: Protocol::Classic,
+            members: vec![GroupMember {
+                owner,
+                instance_id: None,
+                owns: vec![place("never-made", 0)],
+            }],
+            committed: [at(), grown.clone(), new.clone()].map(|at| (at, 1)).into(),
+        };
+        let groups = BTreeMap::from([("g".to_owned(), group)]);
+        assert_eq!(missing(&topics, &groups), [grown, new].into());
     }
 
     proptest! {

@@ -72,8 +72,8 @@ impl Walked {
     }
 }
 
-/// What was found so far. Each stretch is fetched once for each stable offset, and then from where the last walk ended: a poll
-/// of a cluster in which nothing moves fetches nothing.
+/// What was found so far. A stretch that was not seen to its end is gone on with at each poll, by one share: behind a group at rest
+/// all is seen after some polls, and from then on a poll of a cluster in which nothing moves fetches nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Unread {
     walked: HashMap<Stretch, Walked>,
@@ -85,7 +85,7 @@ impl Unread {
         self.walked.get(stretch)
     }
 
-    /// Looks into these stretches, each up to its stable offset. Forgets all others.
+    /// Looks into these stretches, each as far as its share goes and not beyond its stable offset. Forgets all others.
     pub async fn read(
         &mut self,
         brokers: &mut Brokers,
@@ -99,9 +99,6 @@ impl Unread {
             let topic_id = topic.map_or(0, |topic| topic.topic_id.as_u128());
             let known = old.get(stretch);
             let known = known.filter(|one| one.topic_id == topic_id && one.stable <= *stable);
-            if known.is_none_or(|one| one.stable < *stable) {
-                to_ask.insert(stretch.clone());
-            }
             let fresh = Walked {
                 topic_id,
                 stable: *stable,
@@ -116,14 +113,13 @@ impl Unread {
                 bytes: 0,
                 ..*known
             });
+            // Also after a poll that failed on the way: what it did not see is not reached.
+            if !kept.is_complete() {
+                to_ask.insert(stretch.clone());
+            }
             self.walked.insert(stretch.clone(), kept);
         }
-        let asked = self.ask(brokers, topics, to_ask).await;
-        if asked.is_err() {
-            // What was wanted and not seen must not look like seen in the next poll.
-            self.walked.clear();
-        }
-        asked
+        self.ask(brokers, topics, to_ask).await
     }
 
     async fn ask(

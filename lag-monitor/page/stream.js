@@ -23,8 +23,18 @@ function seen() {
   });
 }
 
-/** Listens as long as the page lives. `tell(name, data)` is called for each event, and with "away", "full" or "hidden". */
-export async function listen(url, tell) {
+/**
+ * Listens as long as the page lives. `draw(name, data)` is called for each event, and with "away", "full" or "hidden". An error in it is
+ * none of the stream: it goes to the console, and the next event is drawn again.
+ */
+export async function listen(url, draw) {
+  const tell = (name, data) => {
+    try {
+      draw(name, data);
+    } catch (error) {
+      console.error(error);
+    }
+  };
   for (;;) {
     await seen();
     const stop = new AbortController();

@@ -1,5 +1,6 @@
 //! What to do about what the rules found. Each command works as it stands, in a shell at the root of the repository, on both ways of
-//! running; for groups that are not the shop's there are only words, and Kafka's own tool.
+//! running; for groups that are not the shop's there are only words, and Kafka's own tool. `recommend/commands.txt` lists every form
+//! that a command can have.
 
 mod advice;
 

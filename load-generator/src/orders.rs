@@ -1,5 +1,6 @@
 //! The orders of a load. The same seed gives the same orders, byte for byte, apart from time stamps; and the first 48 bits of
-//! an order's id (UUIDv7, RFC 9562) are one.
+//! an order's id (UUIDv7, RFC 9562) are one. Where an order has to go to a certain partition, the last bits of its id are such that
+//! the hash of the whole, time stamp included, leads there: these follow the clock, too.
 
 use std::sync::Arc;
 

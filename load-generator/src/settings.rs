@@ -7,7 +7,7 @@ use messaging::KafkaSettings;
 use messaging::bulk::{Acks, BulkSettings, Compression};
 use reqwest::Url;
 use service_kit::HttpSettings;
-use service_kit::settings::WrongSettings;
+use service_kit::settings::{WrongSettings, span};
 use shared_events::{Amount, CustomerId, ProductId, Quantity};
 
 use crate::keys::Spread;
@@ -68,7 +68,7 @@ pub enum Verb {
         #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=1_000_000))]
         events_per_second: u32,
         /// For how long, up to 24h
-        #[arg(long, default_value = "1m", value_parser = duration)]
+        #[arg(long, default_value = "1m", value_parser = span(1, 86_400))]
         duration: Duration,
         /// How
         #[command(flatten)]
@@ -84,7 +84,7 @@ pub enum Verb {
         #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=100_000))]
         events_per_second: u32,
         /// For how long, up to 24h
-        #[arg(long, default_value = "1m", value_parser = duration)]
+        #[arg(long, default_value = "1m", value_parser = span(1, 86_400))]
         duration: Duration,
         /// How
         #[command(flatten)]
@@ -131,7 +131,8 @@ pub struct Load {
     #[arg(long, default_value = "10.00")]
     pub amount: Amount,
 
-    /// The same seed makes the same orders, but for their time stamps [default: a random one]
+    /// The same seed makes the same orders, but for their time stamps and, with --keys single or zipfian, the ends of their ids
+    /// [default: a random one]
     #[arg(long)]
     pub seed: Option<u64>,
 
@@ -184,7 +185,7 @@ pub struct Serve {
     pub auto_produce: bool,
 
     /// How long requests under way may take after SIGTERM
-    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = span(0, 600))]
     pub drain_timeout: Duration,
 
     /// Where to listen and how to log
@@ -300,13 +301,6 @@ pub const BULK: BulkSettings = BulkSettings {
     batch_bytes: 1_000_000,
     acks: Acks::All,
 };
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let bounds = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
-    let parsed = humantime::parse_duration(text).ok();
-    let within = parsed.filter(|duration| bounds.contains(duration));
-    within.ok_or_else(|| "must be a time from 1s to 24h, like 90s or 5m".to_owned())
-}
 
 fn quantity(text: &str) -> Result<Quantity, String> {
     let pieces = text.parse().ok();

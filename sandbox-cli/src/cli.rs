@@ -21,7 +21,7 @@ use crate::terminal::{self, Usage};
     name = "sandbox",
     version,
     disable_help_subcommand = true,
-    after_help = "Begin with:  ./sandbox demo\nEvery verb explains itself with an example:  ./sandbox up --help\nExit codes: 0 done, 1 what was asked for failed, 2 asked wrongly"
+    after_help = "Begin with:  ./sandbox demo\nEvery verb explains itself with an example:  ./sandbox up --help\nBefore the verb:  --local or --docker chooses the way to run, and is remembered;  --no-install installs nothing\nExit codes: 0 done, 1 what was asked for failed, 2 asked wrongly"
 )]
 pub struct Cli {
     /// Where the stack lives.
@@ -89,13 +89,13 @@ pub enum Verb {
     Load(load::Load),
     /// Make the consumers of a service slow or fast, pause and resume them
     Consumer(consumer::Consumer),
-    /// Create the topics
+    /// Look into topics; create, grow and delete them
     Topics(topics::Topics),
     /// Start everything and tell the four stories
     Demo(demo::Demo),
     /// Run the tests on a real broker and database
     Test(test::Test),
-    /// Measure
+    /// Measure throughput, latency, recovery, draining and load
     Bench(bench::Bench),
 }
 

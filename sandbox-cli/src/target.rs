@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use shared_events::Service;
 
+use crate::sandbox::MAX_SLOTS;
 use crate::workload::{self, Workload};
 
 /// All instances of a service, or one: `inventory-service` or `inventory-service.2`.
@@ -48,9 +49,9 @@ impl<W: FromStr<Err: fmt::Display>> FromStr for Target<W> {
 
 fn parse_slot(text: &str) -> Result<u32, String> {
     match text.parse() {
-        Ok(slot @ 1..=9) => Ok(slot),
+        Ok(slot @ 1..=MAX_SLOTS) => Ok(slot),
         _ => Err(format!(
-            "slot {text}: must be a whole number from 1 to 9, as in inventory-service.2"
+            "slot {text}: must be a whole number from 1 to {MAX_SLOTS}, as in inventory-service.2"
         )),
     }
 }

@@ -82,6 +82,24 @@ fn a_scenario_that_fails_exits_with_1_and_says_which_step() {
 }
 
 #[test]
+fn a_control_that_only_asks_wrongly_is_no_control() {
+    let sandbox = env!("CARGO_BIN_EXE_sandbox");
+    let control = |figures: &str| {
+        let step = format!("{sandbox} expect ratio {figures} --at-least 2");
+        let folder = scenario(&format!("# Control\n```sh fails\n{step}\n```\n"));
+        run(&["scenario", &path(&folder)])
+    };
+    let passed = control("3 2");
+    assert_eq!(passed.status.code(), Some(0), "{}", text(&passed.stderr));
+    for wrong in ["3 0", "3", "3 fast"] {
+        let output = control(wrong);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{wrong}: {error}");
+        assert!(error.contains("Control: exit code 2"), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn a_scenario_that_passes_exits_with_0_and_tells_all_as_json() {
     let folder = scenario("# Whole\n```sh\necho seen\n```\n");
     let output = run(&["scenario", "--json", &path(&folder)]);

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::Utc;
-use cluster_reader::{ClusterReader, Group, Lag, NoLag, ReaderSettings, Snapshot, TopicPartition};
+use cluster_reader::{
+    ClusterReader, Group, Lag, NoLag, ReadError, ReaderSettings, Snapshot, TopicPartition,
+};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -164,15 +166,40 @@ impl Rig {
         }
     }
 
-    /// A producer with transactions.
+    /// A producer with transactions. One that is left open stays so while a slow test looks at it.
     pub fn transactional(&self, id: &str) -> Sender {
-        let sender = self.producer(&[("transactional.id", &self.name(id))]);
+        let id = self.name(id);
+        let sender = self.producer(&[
+            ("transactional.id", &id),
+            ("transaction.timeout.ms", "600000"),
+        ]);
         sender.producer.init_transactions(PATIENCE).unwrap();
         sender
     }
 
+    /// A poll. While other tests delete topics of the same broker, one may be refused as incomplete; nothing else may be.
     pub async fn snapshot(&mut self) -> Snapshot {
-        self.reader.poll().await.unwrap()
+        let whole = async || match self.reader.poll().await {
+            Err(error @ ReadError::Incomplete { .. }) => Err(error),
+            other => Ok(other.unwrap()),
+        };
+        test_stack::eventually(PATIENCE, "a poll is complete", whole).await
+    }
+
+    /// Waits until every transaction on the topic has its marker, which comes after its producer was told that it has ended. Looks with
+    /// another reader: that of the test has seen nothing meanwhile.
+    pub async fn marked(&self, topic: &str) {
+        let name = self.name(topic);
+        let mut other = Self::on(&self.bootstrap, &self.prefix);
+        test_stack::eventually(PATIENCE, "no transaction is open", async || {
+            let ends = other.snapshot().await.topics.remove(&name);
+            let ends = ends.ok_or_else(|| format!("no topic {name}"))?;
+            match ends.values().all(|one| one.stable == one.high) {
+                true => Ok(()),
+                false => Err(format!("{ends:?}")),
+            }
+        })
+        .await;
     }
 
     pub async fn group(&mut self, group: &str) -> Group {

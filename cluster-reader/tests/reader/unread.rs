@@ -1,8 +1,10 @@
 //! What a poll finds between a committed offset and the end.
 
 use chrono::DateTime;
+use cluster_reader::Lag;
+use test_stack::eventually;
 
-use crate::rig::{Rig, began};
+use crate::rig::{PATIENCE, Rig, Sender, began};
 
 /// A step between records that no batch header tells, milliseconds.
 const STEP: i64 = 1_001;
@@ -40,6 +42,7 @@ async fn markers_and_aborted_records_are_never_the_oldest_unread() {
     transactions.begin();
     transactions.record("t", 0, began(), b"value");
     transactions.commit();
+    rig.marked("t").await;
     rig.commit("g", "t", 0, 1);
     let lag = rig.lag("g", "t", 0).await.unwrap();
     assert_eq!(lag.oldest_unread, DateTime::from_timestamp_millis(began()));
@@ -74,6 +77,7 @@ async fn batches_larger_than_a_partitions_share_of_an_answer_are_looked_into_all
         transactions.abort();
         rig.commit("g", "t", partition, 0);
     }
+    rig.marked("t").await;
     let found = rig.group("g").await;
     for (at, row) in found.partitions {
         let lag = row.lag.unwrap();
@@ -86,40 +90,65 @@ async fn batches_larger_than_a_partitions_share_of_an_answer_are_looked_into_all
     }
 }
 
+/// So many transactions of one record each, given up. Two fit into a partition's share of a poll.
+async fn give_up(rig: &Rig, transactions: &Sender, count: usize) {
+    for _ in 0..count {
+        transactions.begin();
+        transactions.record("t", 0, began(), &[b'x'; 30_000]);
+        transactions.flush();
+        transactions.abort();
+    }
+    rig.marked("t").await;
+}
+
+/// The lag, when a poll has seen the last of what is unread.
+async fn seen_to_the_end(rig: &mut Rig) -> Lag {
+    eventually(PATIENCE, "the stable offset is reached", async || match rig
+        .lag("g", "t", 0)
+        .await
+        .unwrap()
+    {
+        lag if lag.at_least => Err(format!("{lag:?}")),
+        lag => Ok(lag),
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_walk_that_does_not_reach_the_stable_offset_says_so_and_goes_on_when_more_comes() {
     let mut rig = Rig::shared("at-least").await;
     rig.topic("t", 1).await;
     let transactions = rig.transactional("t");
-    let value = vec![b'x'; 10_000];
-    let aborted = |count| {
-        for _ in 0..count {
-            transactions.begin();
-            transactions.record("t", 0, began(), &value);
-            transactions.flush();
-            transactions.abort();
-        }
-    };
-    aborted(12);
+    give_up(&rig, &transactions, 30).await;
     rig.commit("g", "t", 0, 0);
     let first = rig.lag("g", "t", 0).await.unwrap();
-    assert!(first.at_least && first.aborted_records < 12, "{first:?}");
-    let sum = |lag: cluster_reader::Lag| lag.readable + lag.control_records + lag.aborted_records;
-    assert_eq!(sum(first), 24);
-    aborted(1);
+    assert!(first.at_least && first.aborted_records < 30, "{first:?}");
+    let sum = |lag: Lag| lag.readable + lag.control_records + lag.aborted_records;
+    assert_eq!(sum(first), 60);
+    give_up(&rig, &transactions, 1).await;
     let second = rig.lag("g", "t", 0).await.unwrap();
     assert!(second.aborted_records > first.aborted_records, "{second:?}");
-    assert_eq!(sum(second), 26);
+    assert_eq!(sum(second), 62);
     transactions.committed("t", 0, 1);
-    let third = rig.lag("g", "t", 0).await.unwrap();
-    let expected = (1, false, 13, 14);
-    let found = (
-        third.readable,
-        third.at_least,
-        third.aborted_records,
-        third.control_records,
-    );
-    assert_eq!(found, expected);
+    rig.marked("t").await;
+    let last = seen_to_the_end(&mut rig).await;
+    let found = (last.readable, last.aborted_records, last.control_records);
+    assert_eq!(found, (1, 31, 32));
+}
+
+#[tokio::test]
+async fn however_many_aborted_records_lie_behind_a_group_at_rest_after_some_polls_its_lag_is_0() {
+    let mut rig = Rig::shared("at-rest").await;
+    rig.topic("t", 1).await;
+    give_up(&rig, &rig.transactional("t"), 30).await;
+    rig.commit("g", "t", 0, 0);
+    let first = rig.group("g").await;
+    assert!(!first.at_most(0), "{first}");
+    // Nothing moves from here on.
+    let last = seen_to_the_end(&mut rig).await;
+    let found = (last.readable, last.aborted_records, last.control_records);
+    assert_eq!(found, (0, 30, 30));
+    assert!(rig.group("g").await.is_at_rest());
 }
 
 #[tokio::test]
@@ -142,6 +171,7 @@ async fn groups_at_different_offsets_of_one_partition_do_not_disturb_each_other(
     let mut rig = Rig::shared("two-groups").await;
     rig.topic("t", 1).await;
     rig.transactional("t").aborted("t", 0, 6);
+    rig.marked("t").await;
     rig.commit("a", "t", 0, 1);
     rig.commit("b", "t", 0, 4);
     for (group, aborted) in [("a", 5), ("b", 2), ("a", 5)] {

@@ -111,9 +111,12 @@ impl<'a> Advisor<'a> {
         ))
     }
 
+    /// A member of the shop sets such records aside by itself, unless it was told to wait before them.
     fn set_aside(&self) -> Option<Recommendation> {
         let reason = "a record that cannot be taken holds up all behind it; as a dead letter it waits elsewhere";
-        let command = self.service.map(|_| "./sandbox dlq list".to_owned());
+        let command = self
+            .service
+            .map(|service| format!("./sandbox restart {service} --unset POISON_POLICY"));
         Some(new(
             Priority::Medium,
             "set records that cannot be taken aside as dead letters",

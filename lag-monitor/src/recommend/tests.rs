@@ -1,135 +1,40 @@
-//! Which commands are recommended when, and that each of them is one.
+//! Which commands are recommended when, and which there are at all.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
-use std::collections::BTreeMap;
+mod case;
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cluster_reader::judge::{History, Rule, Thresholds, judge};
-use cluster_reader::{
-    Ends, Group, GroupMember, Lag, Owner, PartitionLag, Protocol, Snapshot, TopicPartition,
-};
+use cluster_reader::judge::{Finding, Rule, Status};
+use cluster_reader::{Lag, TopicPartition};
 use proptest::prelude::*;
 
 use super::*;
+use case::{Case, GROUP, SLOW, after, snapshot};
 
-const GROUP: &str = "inventory-service-group";
-
-struct Case {
-    group: &'static str,
-    topic: &'static str,
-    way: Way,
-    partitions: i32,
-    members: usize,
-    waiting: i64,
-    low: i64,
+fn second(n: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(n)
 }
 
-const SLOW: Case = Case {
-    group: GROUP,
-    topic: "payments",
-    way: Way::Local,
-    partitions: 3,
-    members: 1,
-    waiting: 300,
-    low: 0,
-};
-
-fn member(n: usize, owns: Vec<TopicPartition>) -> GroupMember {
-    GroupMember {
-        owner: Owner {
-            member_id: format!("m{n}"),
-            client_id: "c".to_owned(),
-            host: "h".to_owned(),
-        },
-        instance_id: None,
-        owns,
-    }
+/// What is recommended after these readings, and the rule that is told.
+fn advised(
+    case: &Case,
+    readings: impl IntoIterator<Item = Snapshot>,
+) -> (Rule, Vec<Recommendation>) {
+    after(case, readings, |place, judgement| {
+        (judgement.rule(), recommend(place, judgement))
+    })
 }
 
-fn snapshot(case: &Case, at: DateTime<Utc>) -> Snapshot {
-    let places = (0..case.partitions).map(|partition| TopicPartition {
-        topic: case.topic.to_owned(),
-        partition,
-    });
-    let places: Vec<TopicPartition> = places.collect();
-    let (low, stable, high) = (case.low, 10 + case.waiting, 10 + case.waiting);
-    let ends = Ends { low, stable, high };
-    let lag = Lag {
-        readable: case.waiting,
-        at_least: false,
-        control_records: 0,
-        aborted_records: 0,
-        beyond_stable: 0,
-        lost: (low - 10).max(0),
-        oldest_unread: None,
-    };
-    let mut members: Vec<_> = (0..case.members).map(|n| member(n, Vec::new())).collect();
-    for (n, place) in places
-        .iter()
-        .enumerate()
-        .take(if members.is_empty() { 0 } else { 99 })
-    {
-        let count = members.len();
-        members[n % count].owns.push(place.clone());
-    }
-    let found = |place: &TopicPartition| PartitionLag {
-        committed: Some(10),
-        ends: Some(ends),
-        owner: members
-            .iter()
-            .find(|one| one.owns.contains(place))
-            .map(|one| one.owner.clone()),
-        lag: Ok(lag),
-    };
-    let group = Group {
-        state: if members.is_empty() {
-            "Empty"
-        } else {
-            "Stable"
-        }
-        .to_owned(),
-        protocol: Protocol::Classic,
-        partitions: places
-            .iter()
-            .map(|place| (place.clone(), found(place)))
-            .collect(),
-        members,
-    };
-    let numbers = places.iter().map(|place| (place.partition, ends));
-    Snapshot {
-        taken_at: at,
-        groups: BTreeMap::from([(case.group.to_owned(), group)]),
-        topics: BTreeMap::from([(case.topic.to_owned(), numbers.collect())]),
-    }
-}
-
+/// The same after so many seconds in which nothing has changed.
 fn recommended(case: &Case, seconds: i64) -> (Rule, Vec<Recommendation>) {
-    let mut history = History::default();
-    let start = DateTime::UNIX_EPOCH;
-    history.add(snapshot(case, start));
-    if seconds > 0 {
-        history.add(snapshot(case, start + TimeDelta::seconds(seconds)));
-    }
-    let latest = history.latest().unwrap();
-    let judgement = judge(
-        &history,
-        case.group,
-        Some(case.topic),
-        Thresholds::default(),
-    )
-    .unwrap();
-    let place = Place {
-        way: case.way,
-        prefix: &NamePrefix::default(),
-        snapshot: latest,
-        group: case.group,
-        topic: case.topic,
-    };
-    (judgement.rule(), recommend(place, &judgement))
+    let moments = BTreeSet::from([0, seconds]).into_iter();
+    advised(case, moments.map(|n| snapshot(case, second(n))))
 }
 
 fn commands(case: &Case, seconds: i64) -> Vec<String> {
@@ -247,6 +152,91 @@ fn each_rule_has_its_own_advice() {
 
     let (rule, all) = of(Case { waiting: 0, ..SLOW }, 0);
     assert_eq!((rule, all.len()), (Rule::KeepsUp, 0));
+}
+
+#[test]
+fn a_record_that_is_never_taken_is_to_be_looked_at_and_then_set_aside_on_both_ways() {
+    for way in [Way::Local, Way::Docker] {
+        let case = Case {
+            way,
+            members: 3,
+            waiting: 30,
+            ..SLOW
+        };
+        let mut later = snapshot(&case, second(70));
+        let rows = &mut later.groups.get_mut(GROUP).unwrap().partitions;
+        // On the others all was read.
+        for (_, found) in rows.iter_mut().filter(|(at, _)| at.partition > 0) {
+            found.committed = Some(40);
+            found.lag = found.lag.map(|lag| Lag { readable: 0, ..lag });
+        }
+        let (rule, all) = advised(&case, [snapshot(&case, second(0)), later]);
+        assert_eq!(rule, Rule::Stalled);
+        let told = all.iter();
+        let told: Vec<_> = told
+            .map(|one| (one.action.as_str(), one.command.as_deref().unwrap()))
+            .collect();
+        let expected = [
+            (
+                "look at the record that is not taken",
+                "./sandbox kafka console-consumer --topic payments --partition 0 --offset 10 --max-messages 1 --timeout-ms 5000",
+            ),
+            (
+                "set records that cannot be taken aside as dead letters",
+                "./sandbox restart inventory-service --unset POISON_POLICY",
+            ),
+            ("read the log", "./sandbox logs --tail 20 inventory-service"),
+        ];
+        assert_eq!(told, expected);
+    }
+}
+
+/// The commands that any rule can lead to: for the group of each service, with one member and with one for each partition, and for a
+/// group and a topic that a shell would read as two words.
+fn every_command(way: Way) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for (group, topic) in [
+        ("order-service-group", "payments"),
+        ("payment-service-group", "payments"),
+        (GROUP, "payments"),
+        ("it's theirs", "it's theirs"),
+    ] {
+        for members in [1, 3] {
+            let case = Case {
+                group,
+                topic,
+                way,
+                members,
+                ..SLOW
+            };
+            let finding = |rule| Finding {
+                status: Status::Critical,
+                rule,
+                partition: Some(TopicPartition {
+                    topic: topic.to_owned(),
+                    partition: 0,
+                }),
+                offset: Some(10),
+                evidence: String::new(),
+            };
+            after(&case, [snapshot(&case, second(0))], |place, judgement| {
+                let advisor = Advisor::of(place, judgement).unwrap();
+                let findings = Rule::ALL.map(finding);
+                let advice = findings.iter().flat_map(|one| advisor.about(one));
+                all.extend(advice.filter_map(|one| one.command));
+            });
+        }
+    }
+    all
+}
+
+/// `sandbox` is held against the same list: that each of them is a call it understands.
+#[test]
+fn every_command_that_can_be_recommended_stands_in_the_list_and_no_other() {
+    let list = include_str!("commands.txt").lines().map(str::to_owned);
+    let list: BTreeSet<String> = list.collect();
+    assert_eq!(every_command(Way::Local), list);
+    assert!(every_command(Way::Docker).is_subset(&list));
 }
 
 #[test]

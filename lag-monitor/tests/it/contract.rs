@@ -3,8 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared_events::Topic;
+use test_stack::eventually;
 
-use crate::support::{Lab, answer, series};
+use crate::support::{DEADLINE, Lab, answer, series};
 
 /// Whether a value is of the shape: objects with the same fields, texts naming a type, and arrays of one shape.
 fn check(path: &str, value: &Value, shape: &Value) {
@@ -80,7 +81,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
             }),
         ),
         (
-            "/alerts?limit=1",
+            // One of the cluster as a whole names no group, and may be the newest.
+            "/alerts?limit=1&group=inventory-service-group&topic=payments",
             json!({"alerts": [alert.clone()], "count": 1}),
         ),
         (
@@ -166,7 +168,30 @@ async fn every_call_is_answered_as_it_is_written_down() {
     metrics_are_there(&lab).await;
     member.stopper()();
     member.ended().await.unwrap();
+    what_is_drained_takes_no_time(&lab).await;
     lab.stop().await;
+}
+
+const DRAIN: &str = "kafka_consumer_group_time_to_drain_seconds";
+
+/// The one series that is not there while a lag stands still.
+async fn what_is_drained_takes_no_time(lab: &Lab) {
+    let group = lab.name("inventory-service-group");
+    let topic = lab.name("payments");
+    for partition in 0..3 {
+        lab.commit("inventory-service-group", Topic::Payments, partition, 200)
+            .await;
+    }
+    let wanted = format!("{DRAIN}{{group_id=\"{group}\",topic=\"{topic}\"}}");
+    eventually(DEADLINE, "nothing waits", async || {
+        let metrics = lab.metrics_now().await;
+        let mut found = series(&metrics, DRAIN).into_iter();
+        match found.find(|(series, _)| *series == wanted) {
+            Some((_, 0.0)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }
 
 async fn metrics_are_there(lab: &Lab) {
@@ -209,6 +234,9 @@ async fn metrics_are_there(lab: &Lab) {
             "{wanted} is {found}"
         );
     }
+    let drained = series(&metrics, DRAIN).into_iter();
+    let mut mine = drained.filter(|(series, _)| series.contains(&group));
+    assert_eq!(mine.next(), None, "a lag that stands still has no end");
     let at_rest = lab.name("order-service-group");
     assert!(
         !metrics.contains(&at_rest),

@@ -52,13 +52,21 @@ async fn each_poll_and_each_alert_is_told_as_it_happens_until_the_monitor_stops(
         .until_it_says(&format!("\"group_id\":\"{group}\""))
         .await;
     lab.publish(Topic::Payments, 0, 4).await;
+    let topic = lab.name("payments");
+    let alert =
+        format!("event: alert\ndata: {{\"level\":\"critical\",\"message\":\"{group} on {topic}: ");
+    let state = format!(
+        r#"{{"group_id":"{group}","topic":"{topic}","total_lag":4,"status":"critical","rule":"no_members","evidence":"4 records wait and the group has no member"#
+    );
     // The poll that tells the alert may have come between the four.
-    for told in ["event: alert", "the group has no member", "event: state"] {
+    for told in [
+        alert.as_str(),
+        " records wait and the group has no member",
+        "event: state",
+        state.as_str(),
+    ] {
         listener.until_it_says(told).await;
     }
-    listener
-        .until_it_says("4 records wait and the group has no member")
-        .await;
     lab.stop().await;
     let rest = timeout(DEADLINE, async {
         while let Ok(Some(_)) = listener.stream.chunk().await {}

@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+mod burst;
 mod changes;
 mod contract;
 mod controls;

@@ -2,8 +2,9 @@
 
 use reqwest::Method;
 use shared_events::Topic;
+use test_stack::eventually;
 
-use crate::support::{Lab, answer, series};
+use crate::support::{DEADLINE, Lab, answer, series};
 use crate::wire;
 
 #[tokio::test]
@@ -103,18 +104,22 @@ async fn hundreds_of_groups_with_odd_names_make_bounded_and_sound_labels() {
     for n in 0..300 {
         wire::commit(broker, &format!("{}{}", lab.name(""), odd(n)), &topic, 0, 0).await;
     }
-    lab.until("all groups are seen", "/groups?limit=1", |_, body| {
-        body["count"].as_u64() >= Some(300)
+    let wanted = format!("topic=\"{topic}\"");
+    let metrics = eventually(DEADLINE, "each group has its series", async || {
+        let metrics = lab.metrics_now().await;
+        let mine = |name: &str| {
+            let all = series(&metrics, name).into_iter();
+            all.filter(|(series, _)| series.contains(&wanted)).count()
+        };
+        match (
+            mine("kafka_consumer_group_lag"),
+            mine("kafka_consumer_group_lag_total"),
+        ) {
+            (300, 300) => Ok(metrics),
+            other => Err(format!("{other:?}")),
+        }
     })
     .await;
-    let metrics = lab.metrics().await;
-    let of_topic = |name: &str| {
-        let wanted = format!("topic=\"{topic}\"");
-        let all = series(&metrics, name).into_iter();
-        all.filter(|(series, _)| series.contains(&wanted)).count()
-    };
-    assert_eq!(of_topic("kafka_consumer_group_lag"), 300);
-    assert_eq!(of_topic("kafka_consumer_group_lag_total"), 300);
     for line in metrics.lines() {
         assert!(line.len() < 700, "{} bytes: {line}", line.len());
         assert!(!line.chars().any(char::is_control), "{line:?}");

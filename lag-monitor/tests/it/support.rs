@@ -145,21 +145,45 @@ impl Lab {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    pub async fn get(&self, path: &str) -> (u16, Value) {
+    /// The answer at this moment.
+    pub async fn get_now(&self, path: &str) -> (u16, Value) {
         answer(self.ask(Method::GET, path)).await
+    }
+
+    /// The answer when there is one. On a broker that others use there is none (503) for a moment, when a poll has met a topic that
+    /// was just being deleted, or took long.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        eventually(DEADLINE, path, async || match self.get_now(path).await {
+            (503, body) => Err(format!("503 {body}")),
+            answer => Ok(answer),
+        })
+        .await
     }
 
     pub async fn stream(&self) -> Response {
         self.ask(Method::GET, "/events").send().await.unwrap()
     }
 
-    pub async fn metrics(&self) -> String {
+    /// What a scrape gets at this moment.
+    pub async fn metrics_now(&self) -> String {
         let response = self.ask(Method::GET, "/metrics").send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.text().await.unwrap()
     }
 
-    /// Asks again until the answer is as wanted.
+    /// What a scrape gets when there are figures.
+    pub async fn metrics(&self) -> String {
+        eventually(DEADLINE, "there are figures to scrape", async || {
+            let metrics = self.metrics_now().await;
+            match series(&metrics, "kafka_consumer_group_lag").is_empty() {
+                true => Err(metrics),
+                false => Ok(metrics),
+            }
+        })
+        .await
+    }
+
+    /// Asks again until the answer is as wanted, which may be one that says that there are no figures.
     pub async fn until(
         &self,
         what: &str,
@@ -167,7 +191,7 @@ impl Lab {
         wanted: impl Fn(u16, &Value) -> bool,
     ) -> Value {
         eventually(DEADLINE, what, async || {
-            let (status, body) = self.get(path).await;
+            let (status, body) = self.get_now(path).await;
             match wanted(status, &body) {
                 true => Ok(body),
                 false => Err(format!("{status} {body}")),

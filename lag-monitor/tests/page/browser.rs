@@ -156,11 +156,15 @@ impl Browser {
         self.ask(Method::POST, "window", &body).await;
     }
 
+    /// What the console was told since the last look.
+    pub async fn log(&self) -> Value {
+        let body = json!({"type": "browser"});
+        self.ask(Method::POST, "se/log", &body).await
+    }
+
     /// Ends it. Nothing may have gone wrong in the page; `refused` says whether calls may have been refused or got no answer.
     pub async fn close(self, refused: bool) {
-        let log = self
-            .ask(Method::POST, "se/log", &json!({"type": "browser"}))
-            .await;
+        let log = self.log().await;
         let entries = log.as_array().unwrap().iter();
         let wrong: Vec<&Value> = entries
             .filter(|entry| !(refused && entry["source"] == "network"))

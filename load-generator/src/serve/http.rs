@@ -65,7 +65,7 @@ async fn config(State(studio): Shared) -> Json<Config> {
 }
 
 async fn change(State(studio): Shared, change: Change) -> Result<Json<Config>, Problem> {
-    let (now, _) = studio.change(|wishes| {
+    let (now, _) = studio.auto.change(|wishes| {
         wishes.rate_ms = change.rate_ms.unwrap_or(wishes.rate_ms);
         wishes.batch_size = change.batch_size.unwrap_or(wishes.batch_size);
         wishes.running = change.running.unwrap_or(wishes.running);
@@ -74,7 +74,7 @@ async fn change(State(studio): Shared, change: Change) -> Result<Json<Config>, P
 }
 
 async fn start(State(studio): Shared) -> Result<Response, Problem> {
-    let (now, before) = studio.change(|wishes| wishes.running = true)?;
+    let (now, before) = studio.auto.change(|wishes| wishes.running = true)?;
     let status = if before.running {
         "already_running"
     } else {
@@ -85,7 +85,7 @@ async fn start(State(studio): Shared) -> Result<Response, Problem> {
 }
 
 async fn stop(State(studio): Shared) -> Result<Response, Problem> {
-    studio.change(|wishes| wishes.running = false)?;
+    studio.auto.change(|wishes| wishes.running = false)?;
     Ok(Json(json!({"status": "stopped"})).into_response())
 }
 
@@ -138,10 +138,10 @@ async fn burst(State(studio): Shared, burst: Burst) -> Result<Response, Problem>
 }
 
 async fn load(studio: Arc<Studio>, plan: Plan) -> Result<Made, Problem> {
-    let permit = studio.claim()?;
+    let claim = studio.claim()?;
     let made = blocking(move |asked| {
         let made = studio.make(&plan, asked);
-        drop(permit);
+        drop(claim);
         made
     });
     made.await

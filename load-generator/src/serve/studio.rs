@@ -9,7 +9,7 @@ use shared_events::{OrderCreated, OutOfBounds, ProductId, Quantity};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::auto::{Auto, Turn, Wishes};
+use super::auto::{Auto, Claim, Turn};
 use crate::kafka::{Job, Sender, Stop};
 use crate::keys::{Keys, Spread};
 use crate::orders::{Orders, Wanted, event};
@@ -37,9 +37,8 @@ const SINGLES: usize = 64;
 pub(super) struct Studio {
     sender: Sender,
     connection: Connection,
-    pub(super) auto: Auto,
+    pub(super) auto: Arc<Auto>,
     orders: Mutex<Orders>,
-    burst: Arc<Semaphore>,
     singles: Arc<Semaphore>,
 }
 
@@ -81,9 +80,8 @@ impl Studio {
         Ok(Self {
             sender,
             connection,
-            auto,
+            auto: Arc::new(auto),
             orders: Mutex::new(Orders::new(rand::random(), keys, wanted)?),
-            burst: Arc::new(Semaphore::new(1)),
             singles: Arc::new(Semaphore::new(SINGLES)),
         })
     }
@@ -97,14 +95,10 @@ impl Studio {
     }
 
     /// The right to the one load of now.
-    pub(super) fn claim(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        let permit = Arc::clone(&self.burst).try_acquire_owned();
-        let permit = permit.map_err(|_| Refusal::Burst)?;
-        if self.auto.wishes().running {
-            return Err(Refusal::Auto);
-        }
+    pub(super) fn claim(&self) -> Result<Claim, Refusal> {
+        let claim = self.auto.claim()?;
         self.require_broker()?;
-        Ok(permit)
+        Ok(claim)
     }
 
     /// The right to a single order, which may be made beside any load.
@@ -119,21 +113,6 @@ impl Studio {
             true => Ok(()),
             false => Err(Refusal::NoBroker),
         }
-    }
-
-    /// Changes what the auto producer is told; it does not begin beside a burst.
-    pub(super) fn change(
-        &self,
-        change: impl FnOnce(&mut Wishes),
-    ) -> Result<(Wishes, Wishes), Refusal> {
-        // Held while the change is made, so that no burst begins in between.
-        let permit = Arc::clone(&self.burst).try_acquire_owned().ok();
-        let mut wishes = self.auto.wishes();
-        change(&mut wishes);
-        if wishes.running && permit.is_none() {
-            return Err(Refusal::Burst);
-        }
-        Ok(self.auto.change(|now| *now = wishes))
     }
 
     /// Makes the orders of a plan, and says what became of them. Blocks.

@@ -17,11 +17,12 @@
 //! * **processor time**: user and system time from `/proc`, of each process with its descendants and of this program, over the
 //!   whole of such a run, divided by its orders. Nothing is subtracted.
 //! * **drained/s**: what inventory-service takes of payments that wait for it; see [`drain`].
+//! * **burst, and rates**: what load-generator gets into Kafka; see [`load`].
 //! * **recovery**: from `kill -9` until an order placed after it has passed the service that was killed and restarted.
 //!
 //! Read in this order: [`customers`] (the HTTP client), [`ends`] (when a saga ends), [`latency`], [`throughput`], [`recovery`],
-//! [`drain`], [`warm`], [`usage`] (processor and memory), [`figures`] (min, median and max of all runs; the file and the table),
-//! [`changed`] and [`cast`] (settings changed, instances started and ended, and put back).
+//! [`drain`], [`load`], [`warm`], [`usage`] (processor and memory), [`figures`] (min, median and max of all runs; the file and the
+//! table), [`changed`] and [`cast`] (settings changed, instances started and ended, and put back).
 
 pub mod cast;
 pub mod changed;
@@ -30,6 +31,7 @@ pub mod drain;
 pub mod ends;
 pub mod figures;
 pub mod latency;
+pub mod load;
 pub mod recovery;
 pub mod throughput;
 pub mod usage;

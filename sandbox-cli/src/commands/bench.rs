@@ -1,6 +1,7 @@
 //! `sandbox bench`: how fast, on this machine, now.
 
 mod drain;
+mod load;
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ const CALM: Duration = Duration::from_secs(3);
 /// What to measure.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n  ./sandbox bench drain\n\nNeeds a running shop (./sandbox up). All load is made on this machine and for this machine. Close what else runs: figures are\nworth as much as the machine was quiet. They are written to target/bench/."
+    after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n  ./sandbox bench drain\n  ./sandbox bench load\n\nNeeds a running shop (./sandbox up). All load is made on this machine and for this machine. Close what else runs: figures are\nworth as much as the machine was quiet. They are written to target/bench/."
 )]
 pub struct Bench {
     #[command(subcommand)]
@@ -48,6 +49,9 @@ enum What {
     /// How fast inventory-service takes events that wait for it: each message and batches, 1 and 3 members, both ways to settle
     #[command(after_help = "Example:  ./sandbox bench drain --runs 3")]
     Drain(drain::Drain),
+    /// How many events a second load-generator gets into Kafka, beside Kafka's own producer-perf-test, and how well it keeps a rate
+    #[command(after_help = "Example:  ./sandbox bench load --events 5000000")]
+    Load(load::Load),
     /// Load until broker and services are at working temperature: 30 s at least
     #[command(after_help = "Example:  ./sandbox bench warm")]
     Warm,
@@ -107,6 +111,7 @@ pub async fn run(args: Bench, sandbox: &Sandbox) -> Result<()> {
         What::Saga(saga) => run_saga(saga, sandbox).await,
         What::Recovery(recovery) => run_recovery(recovery, sandbox).await,
         What::Drain(args) => drain::run(args, sandbox).await,
+        What::Load(args) => load::run(args, sandbox).await,
         What::Warm => {
             let scene = Scene::open(sandbox).await?;
             say(warmed(&scene).await?);

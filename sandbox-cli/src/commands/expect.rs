@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use service_kit::settings::span;
 
 use crate::conditions::controls::ControlsAre;
 use crate::conditions::lag::LagIs;
@@ -26,7 +27,7 @@ use crate::terminal::say;
 )]
 pub struct Expect {
     /// How soon, at the latest
-    #[arg(long, global = true, default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, default_value = "30s", value_parser = span(0, 3_600))]
     pub within: Duration,
 
     /// What.

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 
 use anyhow::{Context, Result};
+use clap::{Args, Command};
 use local_runtime::kafka_tools;
 
 use crate::sandbox::Sandbox;
-use crate::terminal::Usage;
+use crate::terminal::{Usage, say};
 
 /// Which tool, with its own arguments.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Args)]
 #[command(
     disable_help_flag = true,
     after_help = "Examples:\n  ./sandbox kafka consumer-groups --describe --group inventory-service-group\n  ./sandbox kafka topics --list\n  ./sandbox kafka console-consumer --topic orders --from-beginning --timeout-ms 3000\n\nThe broker of this stack is filled in. Without a tool: the list of tools."
@@ -27,6 +28,14 @@ pub struct Kafka {
 
 /// Becomes the tool, so that its exit code, its output and Ctrl-C are its own.
 pub async fn run(args: Kafka, sandbox: &Sandbox) -> Result<()> {
+    // Help that is asked of a tool is the tool's; so clap's own flag is off, and this is in its place.
+    if let [word] = args.words.as_slice()
+        && (word == "--help" || word == "-h")
+    {
+        let mut command = Kafka::augment_args(Command::new("./sandbox kafka"));
+        say(command.render_long_help().to_string().trim_end());
+        return Ok(());
+    }
     let Some((tool, arguments)) = args.words.split_first() else {
         let names: Vec<_> = kafka_tools::names().collect();
         return Err(Usage::error(format_args!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
 use cluster_reader::Snapshot;
-use cluster_reader::judge::History;
+use cluster_reader::judge::{History, Thresholds};
 use serde_json::json;
 use shared_events::{NamePrefix, Topic};
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,7 +15,10 @@ use crate::reading::table::{followed, shown};
 use crate::reading::trend::Trends;
 use crate::reading::view::{GroupView, views};
 use crate::sandbox::Sandbox;
+use crate::stack::memory::Memory;
 use crate::terminal::{is_watched, say};
+use crate::vantage::Vantage;
+use crate::workload::Workload;
 
 /// Between two readings: a rate needs two.
 const TURN: Duration = Duration::from_secs(1);
@@ -41,6 +44,14 @@ pub struct Lag {
     /// For scripts: one object, or with --watch one a line
     #[arg(long)]
     json: bool,
+
+    /// What lag-monitor is told, where only the environment says so: inside the network of docker-compose.yml
+    #[arg(long, env = "LAG_THRESHOLD_WARNING", hide = true)]
+    lag_threshold_warning: Option<i64>,
+
+    /// The same
+    #[arg(long, env = "LAG_THRESHOLD_CRITICAL", hide = true)]
+    lag_threshold_critical: Option<i64>,
 }
 
 /// Reads twice and shows, once or until it is interrupted. While watching, a reading that fails is said, and no older one is shown in
@@ -56,6 +67,7 @@ pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
         .topic
         .as_ref()
         .map(|topic| topic_on_broker(topic, prefix));
+    let thresholds = thresholds(&args, sandbox)?;
     let mut reader = reading::reader(&kafka);
     if let Some(group) = &group {
         reader.remember(group);
@@ -70,21 +82,46 @@ pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
     turns.tick().await;
     loop {
         turns.tick().await;
-        match reader.poll().await {
+        match reading::read(&mut reader).await {
             Ok(snapshot) => {
                 let taken_at = snapshot.taken_at;
                 history.add(snapshot);
-                let views = views(&history, group.as_deref(), topic.as_deref());
+                let views = views(&history, group.as_deref(), topic.as_deref(), thresholds);
                 trends.add(followed(&views));
                 show(&args, &views, &trends, taken_at)?;
             }
-            Err(error) if args.watch => say_failed(&args, &error.into()),
-            Err(error) => return Err(error.into()),
+            Err(error) if args.watch => say_failed(&args, &error),
+            Err(error) => return Err(error),
         }
         if !args.watch {
             return Ok(());
         }
     }
+}
+
+/// From how many unread records on a group is in trouble: as lag-monitor of this stack is told, so that both say the same.
+fn thresholds(args: &Lag, sandbox: &Sandbox) -> Result<Thresholds> {
+    match sandbox.vantage() {
+        Vantage::Host => {
+            let changed = Memory::load(sandbox.home())?.settings(Workload::LagMonitor);
+            let of = |name: &str| changed.get(name).and_then(|value| value.parse().ok());
+            Ok(as_told(
+                of("LAG_THRESHOLD_WARNING"),
+                of("LAG_THRESHOLD_CRITICAL"),
+            ))
+        }
+        Vantage::Inside => Ok(as_told(
+            args.lag_threshold_warning,
+            args.lag_threshold_critical,
+        )),
+    }
+}
+
+/// One that is not told is the default; so are both where lag-monitor would refuse them.
+fn as_told(warning: Option<i64>, critical: Option<i64>) -> Thresholds {
+    let default = Thresholds::default();
+    let warning = warning.unwrap_or(default.warning());
+    Thresholds::new(warning, critical.unwrap_or(default.critical())).unwrap_or(default)
 }
 
 /// The stack's prefix stands before the shop's own topics, and before no other.
@@ -142,5 +179,22 @@ fn say_failed(args: &Lag, error: &anyhow::Error) {
     match args.json {
         true => say(json!({"takenAt": Utc::now(), "error": format!("{error:#}")})),
         false => redraw(Utc::now(), &format!("not read: {error:#}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_are_as_lag_monitor_is_told_and_what_it_is_not_told_is_the_default() {
+        let of = |warning, critical| {
+            let thresholds = as_told(warning, critical);
+            (thresholds.warning(), thresholds.critical())
+        };
+        assert_eq!(of(None, None), (100, 500));
+        assert_eq!(of(Some(7), None), (7, 500));
+        assert_eq!(of(None, Some(200)), (100, 200));
+        assert_eq!(of(Some(600), None), (100, 500));
     }
 }

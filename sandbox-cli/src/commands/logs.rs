@@ -6,6 +6,7 @@ use anyhow::Result;
 use tokio::time::sleep;
 
 use super::journey;
+use crate::conditions::at_most;
 use crate::sandbox::Sandbox;
 use crate::stack::journal::{Journal, Line, in_order_of_time};
 use crate::stack::{Stack, process_name};
@@ -31,7 +32,7 @@ pub struct Logs {
     follow: bool,
 
     /// Only the last lines of what was written so far
-    #[arg(long, value_name = "LINES")]
+    #[arg(long, value_name = "LINES", value_parser = at_most(1_000_000))]
     tail: Option<usize>,
 
     /// One order's whole journey: its records in all topics, its facts, and the log lines that name it

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::value::RawValue;
+use service_kit::settings::span;
 use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity};
 
 use crate::conditions::order::OrderIs;
@@ -47,7 +48,7 @@ pub struct Order {
     pub wait: bool,
 
     /// How long to wait, at most
-    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration, requires = "wait")]
+    #[arg(long, default_value = "30s", value_parser = span(0, 3_600), requires = "wait")]
     pub within: Duration,
 
     /// Print the shop's own answer

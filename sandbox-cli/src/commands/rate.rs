@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use cluster_reader::{ClusterReader, Group};
 use messaging::cluster::Cluster;
+use service_kit::settings::span;
 use shared_events::GroupControls;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -26,7 +27,7 @@ pub struct Rate {
     pub group: String,
 
     /// For this long
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = span(1, 600))]
     pub over: Option<Duration>,
 
     /// Until the group has nothing left to read
@@ -38,17 +39,8 @@ pub struct Rate {
     pub resume: bool,
 
     /// How long that may take
-    #[arg(long, value_name = "TIME", default_value = "100s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "100s", value_parser = span(1, 600))]
     pub within: Duration,
-}
-
-fn span(text: &str) -> Result<Duration, String> {
-    let span = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    let allowed = Duration::from_secs(1)..=Duration::from_secs(600);
-    match allowed.contains(&span) {
-        true => Ok(span),
-        false => Err("must be from 1s to 10m".to_owned()),
-    }
 }
 
 /// What a group had committed at a moment.
@@ -86,7 +78,7 @@ pub async fn run(args: Rate, sandbox: &Sandbox) -> Result<()> {
 }
 
 async fn read(reader: &mut ClusterReader, name: &str) -> Result<Reading> {
-    let mut snapshot = reader.poll().await?;
+    let mut snapshot = reading::read(reader).await?;
     let at = Instant::now();
     match snapshot.groups.remove(name) {
         Some(group) => Ok(Reading { at, group }),
@@ -190,6 +182,7 @@ mod tests {
 
     #[test]
     fn a_span_is_a_second_at_least_and_ten_minutes_at_most() {
+        let span = span(1, 600);
         assert_eq!(span("8s"), Ok(Duration::from_secs(8)));
         for bad in ["", "0s", "999ms", "601s", "fast"] {
             assert!(span(bad).is_err(), "{bad}");

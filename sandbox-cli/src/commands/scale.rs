@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{MAX_SLOTS, Sandbox};
 use crate::stack::start::Wanted;
 use crate::stack::{Stack, process_name};
 use crate::terminal::{Usage, note, say};
@@ -39,7 +39,7 @@ impl FromStr for Count {
             service: name.parse().map_err(|limit| format!("{name}: {limit}"))?,
             count: count
                 .parse()
-                .map_err(|_| format!("{count}: must be a whole number"))?,
+                .map_err(|_| format!("{count}: must be a whole number from 0 to {MAX_SLOTS}"))?,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use service_kit::settings::span;
 
 use crate::conditions::controls::ControlsAre;
 use crate::conditions::lag::LagIs;
@@ -23,7 +24,7 @@ use crate::terminal::say;
 )]
 pub struct Wait {
     /// How long, at most
-    #[arg(long, global = true, default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, default_value = "30s", value_parser = span(0, 3_600))]
     pub within: Duration,
 
     /// What for.

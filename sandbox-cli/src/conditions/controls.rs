@@ -4,7 +4,8 @@ use messaging::controls::{Applied, InForce};
 use shared_events::Service;
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 
-use super::Seen;
+use super::{Seen, at_most};
+use crate::sandbox::MAX_SLOTS;
 
 /// A service whose running members are all told the same, and this if named.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub struct ControlsAre {
     pub paused: Option<bool>,
 
     /// Exactly so many run; without it, one at least
-    #[arg(long)]
+    #[arg(long, value_parser = at_most(MAX_SLOTS as usize))]
     pub members: Option<usize>,
 
     /// The last batch of each member that has taken one was taken so, too

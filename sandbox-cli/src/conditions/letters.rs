@@ -3,7 +3,7 @@
 use messaging::replay::Letter;
 use shared_events::{OrderId, Service, Topic};
 
-use super::Seen;
+use super::{Seen, at_most};
 
 /// Dead letters of a topic, so many.
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Letters {
     pub waiting: bool,
 
     /// Exactly so many; without it, one at least
-    #[arg(long)]
+    #[arg(long, value_parser = at_most(1_000_000))]
     pub count: Option<usize>,
 }
 

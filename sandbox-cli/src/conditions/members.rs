@@ -3,7 +3,10 @@
 use messaging::cluster::groups::Group;
 use shared_events::Service;
 
-use super::Seen;
+use super::{Seen, at_most};
+
+/// Nine instances run at most; strangers may be in the group besides.
+const MOST_MEMBERS: usize = 100;
 
 /// A service's group with so many members, after the last rebalance.
 #[derive(Debug, clap::Args)]
@@ -15,11 +18,11 @@ pub struct MembersAre {
     pub service: Service,
 
     /// Its members; a member that was killed counts until its session ends
-    #[arg(long)]
+    #[arg(long, value_parser = at_most(MOST_MEMBERS))]
     pub count: usize,
 
     /// How many of them own no partition
-    #[arg(long)]
+    #[arg(long, value_parser = at_most(MOST_MEMBERS))]
     pub idle: Option<usize>,
 }
 

@@ -44,6 +44,16 @@ impl Seen {
     }
 }
 
+/// A value parser for how many there shall be, from 0 to `most`: more there cannot be, and waiting for them would be in vain.
+pub fn at_most(
+    most: usize,
+) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let count = text.parse().ok().filter(|count| *count <= most);
+        count.ok_or_else(|| format!("must be a whole number from 0 to {most}"))
+    }
+}
+
 /// Looks until the condition holds, and returns what was seen then. An error of looking counts as "not yet", since services and
 /// broker may be away in a scenario; wrong usage does not. Over time: an error that tells what was seen last.
 pub async fn until(

@@ -12,7 +12,7 @@ pub struct StockIs {
     pub product: ProductId,
 
     /// Its pieces
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_000_000_000))]
     pub quantity: u64,
 }
 

@@ -102,14 +102,19 @@ impl From<Rates> for RatesView {
 }
 
 /// The groups of the last reading, or only one; with `topic`, their part on it, and of those only that have one.
-pub fn views(history: &History, group: Option<&str>, topic: Option<&str>) -> Vec<GroupView> {
+pub fn views(
+    history: &History,
+    group: Option<&str>,
+    topic: Option<&str>,
+    thresholds: Thresholds,
+) -> Vec<GroupView> {
     let Some(latest) = history.latest() else {
         return Vec::new();
     };
     let groups = latest.groups.iter();
     let wanted = groups.filter(|(name, _)| group.is_none_or(|group| group == *name));
     let view = |(name, found): (&String, &Group)| {
-        let judged = judge(history, name, topic, Thresholds::default())?;
+        let judged = judge(history, name, topic, thresholds)?;
         Some(group_view(name, found, &judged, topic, latest.taken_at))
     };
     wanted.filter_map(view).collect()

@@ -185,6 +185,9 @@ fn judge(step: &Step, ran: &Ran) -> Verdict {
         (End::Shell(0), _) => fail("ended the shell that the next steps need".to_owned()),
         (End::Shell(code), _) => fail(format!("exit code {code}")),
         (End::Code(0), Must::Fail) => fail("succeeded, but must fail".to_owned()),
+        (End::Code(code), Must::Fail) if is_slip(code, &ran.output) => fail(format!(
+            "exit code {code}: it failed by a slip, and not for what it must fail for"
+        )),
         (End::Code(code @ 1..), Must::Succeed) => fail(format!("exit code {code}")),
         (End::Code(_), _) => match &step.expected {
             Some(expected) if !fits(expected, &ran.output) => fail(format!(
@@ -194,6 +197,18 @@ fn judge(step: &Step, ran: &Ran) -> Verdict {
             _ => Verdict::Pass,
         },
     }
+}
+
+/// Whether a control failed only because it is written wrongly: then it would prove anything. 2 is a call or a script that is wrong
+/// (as this program, bash and most others say it), 126 and 127 a command that cannot be run or is not there, and above 128 a signal
+/// ended it. A variable that is not set has no code of its own.
+fn is_slip(code: i32, output: &str) -> bool {
+    let unset = || {
+        output
+            .lines()
+            .any(|line| line.ends_with(": unbound variable"))
+    };
+    matches!(code, 2 | 126 | 127 | 129..) || unset()
 }
 
 fn skipped(step: &Step) -> StepOutcome {
@@ -298,6 +313,28 @@ mod tests {
         assert!(!root.path().join("too-far").exists());
         let (outcome, _root) = play("# A\n```sh fails\ntrue\n```\n").await;
         assert_eq!(verdicts(&outcome), ["A: succeeded, but must fail"]);
+    }
+
+    #[tokio::test]
+    async fn a_step_that_must_fail_does_not_do_so_by_a_slip() {
+        for (slip, code) in [
+            ("exit 2", 2),
+            ("if then", 2),
+            ("./", 126),
+            ("no-such-command-at-all", 127),
+            ("kill -9 $BASHPID", 137),
+            ("echo $UNSET", 1),
+        ] {
+            let (outcome, _root) = play(&format!("# A\n```sh fails\n{slip}\n```\n")).await;
+            let expected = format!("A: exit code {code}: it failed by a slip");
+            let verdicts = verdicts(&outcome);
+            assert!(verdicts[0].starts_with(&expected), "{slip}: {verdicts:?}");
+        }
+        // As curl ends when it is answered with 404.
+        for failure in ["false", "[ 1 = 2 ]", "exit 22"] {
+            let (outcome, _root) = play(&format!("# A\n```sh fails\n{failure}\n```\n")).await;
+            assert_eq!(verdicts(&outcome), ["A: pass"], "{failure}");
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! Which blocks of a README are steps.
 //!
 //! * ```` ```sh ```` is a step; its name is the heading above it. `sh local` and `sh docker` are steps in one way of running
-//!   only; `sh fails` is a step that must fail; `sh short` is a step only where time is short: it makes numbers smaller.
+//!   only; `sh fails` is a step that must fail, and not by a slip (see `play`); `sh short` is a step only where time is short: it
+//!   makes numbers smaller.
 //! * ```` ```text expect ```` is what the step before it prints. Any other block is illustration.
 //! * A heading that ends in `(≤ 5 min)` gives its steps more time, 5 minutes at most.
 //! * Steps under a heading `Restore` run at the end, whatever happened.
@@ -37,7 +38,7 @@ pub struct Reading {
 pub enum Must {
     /// It must succeed.
     Succeed,
-    /// It must fail: the negative control.
+    /// It must fail, for what it claims and not since it is written wrongly: the negative control.
     Fail,
 }
 

@@ -18,9 +18,11 @@ const MEMORY_NEEDED: u64 = 3 << 29;
 const JAVA_AT_LEAST: u32 = 17;
 
 /// The programs that the sandbox calls, how they say their version, and what brings them.
-const TOOLS: [(&str, &str, &str); 6] = [
+const TOOLS: [(&str, &str, &str); 7] = [
     ("cargo", "--version", "install Rust: https://rustup.rs"),
     ("cc", "--version", "apt-get install gcc"),
+    // What configures librdkafka, which is C, refuses to go on without it.
+    ("c++", "--version", "apt-get install g++"),
     ("make", "--version", "apt-get install make"),
     (
         "java",

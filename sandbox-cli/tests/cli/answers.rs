@@ -20,6 +20,17 @@ fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
         &["restart", "lag-monitor", "--set", "BATCH_MAX=1"],
         &["rate", "inventory-service-group", "--over", "0s"],
         &["expect", "ratio", "1", "0", "--at-least", "1"],
+        &["wait", "lag", "--at-rest", "--within", "500000000000years"],
+        &["wait", "lag", "--at-rest", "--within", "61m"],
+        &["wait", "members", "inventory-service", "--count", "101"],
+        &["expect", "stock", "prod_123", "--quantity", "1000000001"],
+        &["scale", "inventory-service=99999999999"],
+        &[
+            "restart",
+            "payment-service",
+            "--set",
+            "DRAIN_TIMEOUT=500000000000years",
+        ],
         &["load", "burst", "--count", "0"],
         &["kill", "everything"],
         &["restart", "payment-service", "--set", "BATCH_MAX"],
@@ -71,6 +82,12 @@ fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
         );
         assert_eq!(ran.errors.lines().count(), 1, "{wrong:?}: {}", ran.errors);
     }
+}
+
+#[test]
+fn a_verb_that_passes_flags_on_still_explains_itself() {
+    let help = Rig::new().good(&["kafka", "--help"]);
+    assert!(help.contains("./sandbox kafka topics --list"), "{help}");
 }
 
 #[test]

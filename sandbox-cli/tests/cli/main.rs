@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod bench;
 mod consumer;
 mod failures;
 mod lag;

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use messaging::cluster::named::Wanted;
 use messaging::cluster::topics::{Created, Difference};
 use messaging::cluster::{Cluster, partition_of};
+use service_kit::settings::span;
 use shared_events::{OrderId, Topic};
 
 use super::topic_name;
@@ -39,8 +40,12 @@ pub struct Create {
     config: Vec<Setting>,
 
     /// Go on trying for so long while the broker cannot be reached [default: one try]
-    #[arg(long, value_parser = humantime::parse_duration)]
+    #[arg(long, value_parser = span(0, 3_600))]
     within: Option<Duration>,
+
+    /// A topic of the shop that is there otherwise is named and left, and is no failure: somebody grew it
+    #[arg(long, conflicts_with = "name")]
+    lenient: bool,
 }
 
 /// What to grow.
@@ -106,7 +111,7 @@ pub(super) async fn create(args: Create, cluster: &Cluster) -> Result<()> {
         until(within, look).await?;
     }
     match args.name {
-        None => create_all(cluster).await,
+        None => create_all(args.lenient, cluster).await,
         Some(name) => {
             let mut config = BTreeMap::new();
             for Setting { name, value } in args.config {
@@ -124,21 +129,24 @@ pub(super) async fn create(args: Create, cluster: &Cluster) -> Result<()> {
     }
 }
 
-async fn create_all(cluster: &Cluster) -> Result<()> {
-    let mut differing = 0;
+async fn create_all(lenient: bool, cluster: &Cluster) -> Result<()> {
+    let mut differing = Vec::new();
     for (topic, outcome) in cluster.create_topics(&Topic::ALL, None).await? {
         let name = cluster.prefix().topic(topic);
         if let Some(differences) = told(&name, outcome) {
-            differing += 1;
+            differing.push(name);
             differences
                 .iter()
                 .for_each(|difference| note(format_args!("  {difference}")));
         }
     }
-    if differing > 0 {
-        bail!("{differing} topics are not as the shop expects: ./sandbox reset makes them anew");
+    if differing.is_empty() || lenient {
+        return Ok(());
     }
-    Ok(())
+    bail!(
+        "not as the shop expects: {}; ./sandbox reset makes them anew",
+        differing.join(", ")
+    );
 }
 
 async fn create_one(wanted: &Wanted, cluster: &Cluster) -> Result<()> {

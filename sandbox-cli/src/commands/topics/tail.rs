@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
 use messaging::cluster::Cluster;
 use messaging::cluster::records::{Isolation, Query, Record, Start};
@@ -21,6 +21,12 @@ const LAST: u32 = 10;
 /// Most records that may be asked for by their number.
 const MOST: i64 = 1_000_000;
 
+/// Most bytes of records that are kept to find the last ones among them: of a small event, some hundred thousand.
+const MOST_KEPT: usize = 256 << 20;
+
+/// What a record takes besides its bytes: about fifteen allocations, and the pointers to them.
+const BESIDES: usize = 500;
+
 /// How long one look waits.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -30,7 +36,7 @@ const WIDER: i64 = 8;
 /// Which records of which topic.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox topics tail orders                      the last 10\n  ./sandbox topics tail orders -n 1 --json | jq .value\n  ./sandbox topics tail payments -f                 the last 10, then what comes, until Ctrl-C\n  ./sandbox topics tail payments --key $ID --from 0   all about one order\n  ./sandbox topics tail inventory.dlq --from 10m    of the last ten minutes\n  ./sandbox topics tail orders --uncommitted        also of open and aborted transactions\n\nRecords of one partition come in their order; the last ones are sorted by time. Partitions that are added meanwhile are not\nfollowed. What could move the cursor is shown escaped."
+    after_help = "Examples:\n  ./sandbox topics tail orders                      the last 10\n  ./sandbox topics tail orders -n 1 --json | jq .value\n  ./sandbox topics tail payments -f                 the last 10, then what comes, until Ctrl-C\n  ./sandbox topics tail payments --key $ID --from 0   all about one order\n  ./sandbox topics tail inventory.dlq --from 10m    of the last ten minutes\n  ./sandbox topics tail orders --uncommitted        also of open and aborted transactions\n\nRecords of one partition come in their order; the last ones are sorted by time. Partitions that are added meanwhile are not\nfollowed. To sort them the last ones are kept, 256 MB at most; with --from, each is shown when it comes. What could move the cursor is shown escaped."
 )]
 pub struct Tail {
     /// The topic
@@ -170,27 +176,19 @@ fn stream(mut tail: tail::Tail, most: Option<u32>, how: How) -> Result<()> {
 /// Shows the last records, by time, then follows if asked. False: of some partition too little was read to know which are the
 /// last, and nothing was shown.
 fn last(mut tail: tail::Tail, count: usize, how: How) -> Result<bool> {
-    let mut kept: BTreeMap<i32, VecDeque<Record>> = BTreeMap::new();
+    let mut kept = Kept::of(count);
     loop {
         match tail.next(LOOK)? {
-            Came::Record(record) => {
-                let kept = kept.entry(record.partition).or_default();
-                kept.push_back(*record);
-                if kept.len() > count {
-                    kept.pop_front();
-                }
-            }
+            Came::Record(record) => kept.add(*record, MOST_KEPT)?,
             Came::End => break,
             Came::Nothing => {}
         }
     }
-    let enough = |partition: i32| {
-        tail.is_whole(partition) || kept.get(&partition).is_some_and(|kept| kept.len() >= count)
-    };
+    let enough = |partition: i32| tail.is_whole(partition) || kept.is_full(partition);
     if !tail.partitions().all(enough) {
         return Ok(false);
     }
-    let mut records: Vec<Record> = kept.into_values().flatten().collect();
+    let mut records: Vec<Record> = kept.records.into_values().flatten().collect();
     records.sort_by_key(|record| (record.timestamp_ms, record.partition, record.offset));
     let first = records.len().saturating_sub(count);
     for record in records.iter().skip(first) {
@@ -200,6 +198,58 @@ fn last(mut tail: tail::Tail, count: usize, how: How) -> Result<bool> {
         stream(tail, None, how)?;
     }
     Ok(true)
+}
+
+/// The last records of each partition, so many.
+struct Kept {
+    count: usize,
+    records: BTreeMap<i32, VecDeque<Record>>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn of(count: usize) -> Self {
+        Self {
+            count,
+            records: BTreeMap::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Takes it in, in the place of the oldest of its partition if there are enough. An error if all are more than `most` bytes.
+    fn add(&mut self, record: Record, most: usize) -> Result<()> {
+        self.bytes += size(&record);
+        let kept = self.records.entry(record.partition).or_default();
+        kept.push_back(record);
+        if kept.len() > self.count
+            && let Some(oldest) = kept.pop_front()
+        {
+            self.bytes -= size(&oldest);
+        }
+        if self.bytes > most {
+            bail!(
+                "the last {} records of each partition are more than {} MB: ask for fewer with -n, or with --from for what is shown as it comes",
+                self.count,
+                most >> 20
+            );
+        }
+        Ok(())
+    }
+
+    fn is_full(&self, partition: i32) -> bool {
+        let kept = self.records.get(&partition);
+        kept.is_some_and(|kept| kept.len() >= self.count)
+    }
+}
+
+/// About how much memory it takes.
+fn size(record: &Record) -> usize {
+    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let headers = record.headers.iter().flatten();
+    let headers: usize = headers
+        .map(|(name, value)| name.len() + length(value))
+        .sum();
+    length(&record.key) + length(&record.value) + headers + BESIDES
 }
 
 fn show(record: &Record, how: How) -> Result<()> {
@@ -298,17 +348,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_record_cannot_write_to_the_terminal_as_it_likes() {
-        let record = Record {
+    fn record(partition: i32, offset: i64, value: &str) -> Record {
+        Record {
             topic: "orders".to_owned(),
-            partition: 0,
-            offset: 7,
+            partition,
+            offset,
             timestamp_ms: Some(0),
             key: Some(b"a\x1b[2J".to_vec()),
             headers: Some(vec![("h\r".to_owned(), Some(b"\x07".to_vec()))]),
-            value: Some("x\n\u{9b}31m\u{fc}".as_bytes().to_vec()),
-        };
+            value: Some(value.as_bytes().to_vec()),
+        }
+    }
+
+    #[test]
+    fn the_last_records_of_each_partition_are_kept_as_far_as_there_is_room_for_them() {
+        let one = size(&record(0, 0, "value"));
+        let mut kept = Kept::of(2);
+        for offset in 0..100 {
+            kept.add(record(0, offset, "value"), 3 * one).unwrap();
+        }
+        kept.add(record(1, 0, "value"), 3 * one).unwrap();
+        assert!(kept.is_full(0) && !kept.is_full(1) && !kept.is_full(2));
+        let offsets: Vec<i64> = kept.records[&0].iter().map(|one| one.offset).collect();
+        assert_eq!((offsets, kept.bytes), (vec![98, 99], 3 * one));
+        let refused = kept.add(record(1, 1, "value"), 3 * one).unwrap_err();
+        assert!(refused.to_string().contains("fewer with -n"), "{refused}");
+    }
+
+    #[test]
+    fn a_record_cannot_write_to_the_terminal_as_it_likes() {
+        let record = record(0, 7, "x\n\u{9b}31m\u{fc}");
         let text = as_text(&record);
         let expected = "orders/0/7  1970-01-01T00:00:00.000Z  key a\\u{1b}[2J\n    h\\r: \\u{7}\n    x\\n\\u{9b}31mü";
         assert_eq!(text, expected);

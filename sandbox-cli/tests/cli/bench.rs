@@ -1,0 +1,53 @@
+//! Measurements, as small as they can be: that they come to an end, leave the shop as it was, and have figures. What those are is no
+//! matter of a test.
+
+use serde_json::Value;
+
+use crate::rig::Rig;
+
+/// What the measurement found, by name; each has to be a figure.
+fn figures(rig: &Rig, arguments: &[&str]) -> Vec<String> {
+    let asked = [&["bench"], arguments, &["--runs=1", "--no-warm", "--json"]].concat();
+    let told: Value = serde_json::from_str(&rig.good(&asked)).unwrap();
+    let figures = told["figures"].as_array().unwrap().iter();
+    figures
+        .map(|figure| {
+            assert!(figure["median"].is_f64(), "{figure}");
+            figure["name"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn a_load_and_a_drain_are_measured_and_leave_everything_as_it_was() {
+    let rig = Rig::shared();
+    let alive = rig.alive();
+    let load = figures(&rig, &["load", "--events=10000", "--seconds=1"]);
+    for name in [
+        "burst",
+        "producer-perf-test as ./sandbox kafka runs it",
+        "burst, compared with producer-perf-test with all of Java's compilers",
+        "1000/s asked: came",
+        "50000/s asked: off by",
+    ] {
+        assert!(load.iter().any(|known| known == name), "{name}: {load:?}");
+    }
+    assert!(!rig.good(&["topics", "list"]).contains("bench-"));
+
+    // Fewer could be gone before anybody looks twice.
+    let drain = ["--events=10000", "--single-events=500"];
+    let drain = figures(
+        &rig,
+        &[&["drain", "--delivery=at-least-once"], &drain[..]].concat(),
+    );
+    for name in [
+        "batches of 500, 10000 events, at-least-once, 1 member: drained",
+        "batches of 500, 10000 events, at-least-once, 3 members: a plain consumer takes",
+        "each message, 500 events, at-least-once, 3 members: drained",
+    ] {
+        assert!(drain.iter().any(|known| known == name), "{name}: {drain:?}");
+    }
+    assert_eq!(rig.alive(), alive);
+    // order-service learns of all that was told meanwhile, before another test has the stack.
+    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+}
