@@ -13,7 +13,7 @@ mod scenarios;
 mod selection;
 mod state;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -24,7 +24,7 @@ use messaging::cluster::Cluster;
 use serde::Serialize;
 use service_kit::Problem;
 use shared_events::NamePrefix;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
@@ -44,7 +44,7 @@ pub struct Monitor {
     way: Way,
     generator: Generator,
     /// For the controls alone, and made when they are first asked for: its threads and buffers are most of the memory then.
-    cluster: Arc<OnceCell<Cluster>>,
+    cluster: Arc<Mutex<Option<Cluster>>>,
     streams: Arc<Semaphore>,
     shutdown: CancellationToken,
 }

@@ -10,11 +10,13 @@
 //!
 //! An effect in a database must be done before this is called, and must be idempotent: the batch may come again in both modes.
 
-use std::sync::{Arc, mpsc};
+mod commit;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
@@ -28,20 +30,11 @@ use crate::faults::{CrashPoint, Faults, Protection};
 use crate::member::assignment::Assignment;
 use crate::send::{delivered, send, send_event};
 use crate::settings::{DeliveryMode, KafkaSettings};
+pub(crate) use commit::{COMMIT_LIMIT, commit};
+use commit::{commit_patiently, group_moved, is_fatal, is_timeout};
 
 /// How long one call to the broker may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Calls for one commit. A call that timed out is resumed by the next one (`rd_kafka_commit_transaction`), and its answer is final;
-/// what else could tell the outcome is the group's committed offsets, and these can stay unreadable: a broker that was killed
-/// between decision and markers of a transaction has been seen to forget the marker of the offsets (4.3.1), which only the next
-/// transaction of the same producer then writes.
-const COMMIT_CALLS: usize = 4;
-
-/// How long a commit by itself may go unanswered, unless a test says otherwise. librdkafka's own time-outs end one after 66 s at most
-/// (`socket.timeout.ms` and the session's), and by then the consumer has left its group (`max.poll.interval.ms`, 60 s). Yet one was
-/// seen that never ended, after the broker had been frozen and killed under load (librdkafka 2.12.1; 20 minutes, then the process was ended).
-pub(crate) const COMMIT_LIMIT: Duration = Duration::from_secs(75);
 
 /// Between two looks at whether librdkafka has forgotten a delivered record: a future completes a moment before that, and a
 /// commit begun in that moment waits a full 100 ms (measured: 101 ms against 6.9 ms).
@@ -346,75 +339,4 @@ fn with(headers: OwnedHeaders, pairs: &[(&'static str, String)]) -> OwnedHeaders
         let value = Some(value);
         headers.insert(Header { key, value })
     })
-}
-
-fn commit_patiently(producer: &FutureProducer<Connection>) -> Result<(), KafkaError> {
-    for _ in 1..COMMIT_CALLS {
-        match producer.commit_transaction(CALL_TIMEOUT) {
-            Err(error) if is_timeout(&error) => {
-                tracing::warn!(%error, "the commit is not answered yet");
-            }
-            answered => return answered,
-        }
-    }
-    producer.commit_transaction(CALL_TIMEOUT)
-}
-
-/// Commits offsets at once and by themselves. Fenced by member and generation like a transaction.
-///
-/// On a thread of its own, since librdkafka takes no limit for the wait. A commit that is not answered within this one leaves the
-/// consumer in a state in which it never joins its group again: another must take its place.
-pub(crate) fn commit(
-    consumer: &Arc<BaseConsumer<Assignment>>,
-    offsets: &TopicPartitionList,
-    within: Duration,
-) -> Result<(), Unsettled> {
-    if offsets.count() == 0 {
-        return Ok(());
-    }
-    let (answer, answered) = mpsc::sync_channel(1);
-    let (client, list) = (Arc::clone(consumer), offsets.clone());
-    let committing = std::thread::Builder::new()
-        .name("commit".to_owned())
-        .spawn(move || {
-            let committed = client.commit(&list, CommitMode::Sync);
-            // Before the answer: who gets it may be about to close the consumer, and wait for that.
-            drop(client);
-            let _ = answer.send(committed);
-        });
-    if let Err(error) = committing {
-        tracing::warn!(%error, "no thread for a commit");
-        return Err(Unsettled::Failed(KafkaError::Canceled));
-    }
-    let answered = answered.recv_timeout(within);
-    let committed = answered.map_err(|_| Unsettled::NotAnswered)?;
-    committed.map_err(|error| match error.rdkafka_error_code() {
-        Some(code) if group_moved(code) => Unsettled::GroupMoved(error),
-        _ => Unsettled::Failed(error),
-    })
-}
-
-fn group_moved(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::IllegalGeneration
-            | RDKafkaErrorCode::UnknownMemberId
-            | RDKafkaErrorCode::RebalanceInProgress
-    )
-}
-
-fn is_fatal(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::Transaction(cause) if cause.is_fatal())
-}
-
-fn is_timeout(error: &KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    matches!(
-        code,
-        Some(
-            RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::MessageTimedOut
-                | RDKafkaErrorCode::RequestTimedOut
-        )
-    )
 }

@@ -1,5 +1,7 @@
 //! `/services/{service}/controls`: what all members of a service's group are told, through the topic `sandbox.controls`.
 
+use std::sync::PoisonError;
+
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
@@ -10,6 +12,7 @@ use service_kit::Problem;
 use service_kit::body::Fields;
 use service_kit::problem::FieldError;
 use shared_events::{GroupControls, Service};
+use tokio::task::spawn_blocking;
 
 use super::Monitor;
 
@@ -40,7 +43,7 @@ pub(super) async fn show(
     State(monitor): State<Monitor>,
     Named(service): Named,
 ) -> Result<Json<ControlsAnswer>, Problem> {
-    let controls = monitor.cluster().await?.controls(service).await;
+    let controls = monitor.cluster()?.controls(service).await;
     let controls = controls.map_err(|error| monitor.refused(&error))?;
     Ok(answer(service, controls))
 }
@@ -59,11 +62,7 @@ pub(super) async fn set(
             detail,
         )]));
     }
-    let told = monitor
-        .cluster()
-        .await?
-        .set_controls(service, &controls)
-        .await;
+    let told = monitor.cluster()?.set_controls(service, &controls).await;
     told.map_err(|error| monitor.refused(&error))?;
     Ok(answer(service, Some(controls)))
 }
@@ -72,7 +71,7 @@ pub(super) async fn clear(
     State(monitor): State<Monitor>,
     Named(service): Named,
 ) -> Result<Json<ControlsAnswer>, Problem> {
-    let told = monitor.cluster().await?.clear_controls(service).await;
+    let told = monitor.cluster()?.clear_controls(service).await;
     told.map_err(|error| monitor.refused(&error))?;
     Ok(answer(service, None))
 }
@@ -85,12 +84,21 @@ fn answer(service: Service, controls: Option<GroupControls>) -> Json<ControlsAns
 }
 
 impl Monitor {
-    async fn cluster(&self) -> Result<&Cluster, Problem> {
-        let made = self
-            .cluster
-            .get_or_try_init(async || Cluster::new(&self.kafka))
-            .await;
-        made.map_err(|error| self.refused(&error))
+    /// Made when it is first asked for, and anew after each time it was out of reach: librdkafka may have lost every broker for good
+    /// (its issue 5301).
+    fn cluster(&self) -> Result<Cluster, Problem> {
+        let mut kept = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = kept.as_ref() {
+            return Ok(cluster.clone());
+        }
+        let made = Cluster::new(&self.kafka);
+        match made {
+            Ok(made) => Ok(kept.insert(made).clone()),
+            Err(error) => {
+                drop(kept);
+                Err(self.refused(&error))
+            }
+        }
     }
 
     /// An error of the cluster, logged here since its answer does not tell it.
@@ -101,7 +109,13 @@ impl Monitor {
         );
         let detail = match error {
             ClusterError::Missing(what) => what.clone(),
-            _ => "the topic of controls cannot be reached now".to_owned(),
+            _ => {
+                let lost = self.cluster.lock();
+                let lost = lost.unwrap_or_else(PoisonError::into_inner).take();
+                // Closing a client waits for its threads, which is nothing for one that serves others.
+                spawn_blocking(move || drop(lost));
+                "the topic of controls cannot be reached now".to_owned()
+            }
         };
         Problem::unavailable(detail, self.watch.rules().every)
     }

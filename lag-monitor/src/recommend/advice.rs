@@ -77,7 +77,7 @@ impl<'a> Advisor<'a> {
     }
 
     fn resume(&self) -> Option<Recommendation> {
-        let reason = "the members are there and take nothing: perhaps somebody paused them, or they stopped at the poison limit";
+        let reason = "the members are there and take nothing: perhaps somebody paused them, or they stopped at the poison limit (their /health/ready says which)";
         let command = self
             .service
             .map(|service| format!("./sandbox consumer resume {service}"));

@@ -25,12 +25,6 @@ fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
         &["wait", "members", "inventory-service", "--count", "101"],
         &["expect", "stock", "prod_123", "--quantity", "1000000001"],
         &["scale", "inventory-service=99999999999"],
-        &[
-            "restart",
-            "payment-service",
-            "--set",
-            "DRAIN_TIMEOUT=500000000000years",
-        ],
         &["load", "burst", "--count", "0"],
         &["kill", "everything"],
         &["restart", "payment-service", "--set", "BATCH_MAX"],
