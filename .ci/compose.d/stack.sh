@@ -107,7 +107,7 @@ changed_and_seen_by_plain_compose() {
   [ ! -e .env ]
 }
 
-scenario() { target/release/sandbox scenario --short "$1"; }
+scenario() { "${CARGO_TARGET_DIR:-target}/release/sandbox" scenario --short "$1"; }
 
 check 'a cold up becomes healthy' cold_up
 check 'up again' warm_up
