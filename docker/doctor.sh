@@ -97,7 +97,7 @@ disk_finding() {
   [ -d "$folder" ] || return 0
   free=$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')
   if [ "${free:-0}" -lt 4000 ]; then
-    bad "disk" "$free MB free in $folder" "docker system df shows what takes room, docker builder prune frees what builds left"
+    odd "disk" "$free MB free in $folder" "docker system df shows what takes room, docker builder prune frees what builds left"
   else
     good "disk" "$free MB free in $folder"
   fi

@@ -66,7 +66,7 @@ beside_the_first() {
   mkdir "$copy"
   git ls-files -z | xargs -0 cp --parents -t "$copy"
   sed -n 's/^\([A-Z_]*\)=.*/\1/p' .env.example | while read -r name; do echo "$name=$(other "$name")"; done >"$work/second.env"
-  ! grep '=$' "$work/second.env"
+  if grep '=$' "$work/second.env"; then return 1; fi
   docker image tag "$SANDBOX_IMAGE" "$SANDBOX_IMAGE-second"
   cp "$work/second.env" "$copy/.env"
   # Variables of the environment would win over those of the file.

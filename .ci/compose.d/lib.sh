@@ -12,11 +12,15 @@ check() {
   local name=$1 began=$SECONDS
   shift
   printf '\n=== %s\n' "$name"
-  # In the background and waited for, so that a signal is answered at once.
+  # In the background and waited for, so that a signal is answered at once. A process group of its own: what the check left in the
+  # background is ended with it, whatever ended it.
+  set -m
   (set -e; "$@") </dev/null 2>&1 &
   child=$!
+  set +m
   wait "$child"
   local code=$?
+  kill -TERM -- "-$child" 2>/dev/null
   child=''
   if [ "$code" -eq 0 ]; then pass; else fail "$name"; fi
   printf '    %s s\n' "$((SECONDS - began))"
@@ -58,6 +62,36 @@ remove_project() {
   true
 }
 
+# The projects of .ci/compose that something is there of.
+our_projects() {
+  local kind
+  for kind in 'ps -a' 'volume ls' 'network ls'; do
+    # shellcheck disable=SC2086  # one word each
+    docker $kind --format '{{.Label "com.docker.compose.project"}}' 2>/dev/null
+  done | grep -E '^saga-ci-[0-9]+(-second)?$' | sort -u
+}
+
+# Removes what runs of .ci/compose left that were killed, and succeeds if there was anything. Each has its process id in its names,
+# so that one that is still at it keeps what it has.
+remove_killed_runs() {
+  local project run found=1
+  for project in $(our_projects); do
+    run=${project#saga-ci-}
+    run=${run%-second}
+    if [ "$run" != $$ ] && grep -qaF .ci/compose "/proc/$run/cmdline" 2>/dev/null; then continue; fi
+    echo "removing $project, which a killed run left"
+    remove_project "$project"
+    docker image rm -f "saga-ci:$run" "saga-ci:$run-second" >/dev/null 2>&1
+    found=0
+  done
+  return "$found"
+}
+
+# Whether a file begins with the line below which ./sandbox writes settings: nobody wrote anything above.
+only_settings_in() {
+  [ -f "$1" ] && [ "$(head -n 1 "$1")" = "$(sed -n "s/^settings_mark='\(.*\)'$/\1/p" docker/settings.sh)" ]
+}
+
 # What is left of a project: containers, volumes, networks.
 left_of() {
   local filter=(--filter "label=com.docker.compose.project=$1")
@@ -68,17 +102,36 @@ left_of() {
 
 order_url() { ./sandbox url order-service; }
 
-# place N FILE: N orders that the shop can fulfil, with keys so that a repetition after a crash is the same order; ids into FILE.
+# place_one NUMBER FILE: an order that the shop can fulfil, with a key so that a repetition after a crash is the same order; its id
+# into FILE.
+place_one() {
+  local answer end=$((SECONDS + 180))
+  until answer=$(curl -sS --max-time 5 --noproxy '*' -X POST "http://127.0.0.1:$ORDER_PORT/orders" -H 'Content-Type: application/json' \
+    -H "Idempotency-Key: $COMPOSE_PROJECT_NAME-$2-$1" \
+    -d '{"customerId": "cust_ci", "productId": "prod_burst", "quantity": 1, "amount": 10.00}' 2>/dev/null) &&
+    grep -o '"orderId":"[^"]*"' <<<"$answer" | cut -d '"' -f 4 >>"$2"; do
+    [ "$SECONDS" -lt "$end" ] || { echo "order $1 was not taken: $answer"; return 1; }
+    sleep 0.2
+  done
+}
+
+# place N FILE: N of them.
 place() {
-  local number answer
+  local number
   : >"$2"
-  for ((number = 1; number <= $1; number++)); do
-    until answer=$(curl -sS --max-time 5 --noproxy '*' -X POST "http://127.0.0.1:$ORDER_PORT/orders" -H 'Content-Type: application/json' \
-      -H "Idempotency-Key: $COMPOSE_PROJECT_NAME-$2-$number" \
-      -d '{"customerId": "cust_ci", "productId": "prod_burst", "quantity": 1, "amount": 10.00}' 2>/dev/null) &&
-      grep -o '"orderId":"[^"]*"' <<<"$answer" | cut -d '"' -f 4 >>"$2"; do
-      sleep 0.2
-    done
+  for ((number = 1; number <= $1; number++)); do place_one "$number" "$2" || return 1; done
+}
+
+# place_until MARK FILE: one after the other until the file MARK is there. At most five a second, and not for ever: all_confirmed
+# names each in one argument.
+place_until() {
+  local number end=$((SECONDS + 600))
+  : >"$2"
+  for ((number = 1; ; number++)); do
+    place_one "$number" "$2" || return 1
+    if [ -e "$1" ]; then return; fi
+    [ "$SECONDS" -lt "$end" ] || { echo "no $1 yet after $number orders"; return 1; }
+    sleep 0.2
   done
 }
 
@@ -87,7 +140,7 @@ all_confirmed() {
   local wanted found
   wanted=$(sort -u "$1" | wc -l)
   found=$(./sandbox psql orders_db -Atc "SELECT count(*) FROM orders WHERE status = 'CONFIRMED' AND order_id IN ($(sed "s/.*/'&'/" "$1" | paste -sd,))")
-  equals 'orders placed' "$(wc -l <"$1")" "$wanted"
+  equals 'orders placed' "$(wc -l <"$1")" "$wanted" || return 1
   equals 'orders confirmed' "$found" "$wanted"
 }
 stock() { ./sandbox psql inventory_db -Atc "SELECT quantity FROM products WHERE product_id = 'prod_burst'"; }
@@ -97,5 +150,5 @@ tests_on_containers() {
   SANDBOX_TEST_STACK=docker cargo test --release --workspace --test stack
   SANDBOX_TEST_STACK=docker cargo test --release --workspace --test it relay::
   all_swept() { [ -z "$(docker ps -aq --filter label=saga-sandbox.test)" ]; }
-  eventually 10 all_swept
+  eventually 60 all_swept
 }

@@ -10,7 +10,7 @@ healthy() {
 
 cold_up() {
   ./sandbox up --offline
-  eventually 30 healthy
+  eventually 120 healthy
   docker stats --no-stream --format '{{.Name}} {{.MemUsage}}'
 }
 
@@ -52,6 +52,7 @@ under_dash() {
   dash ./sandbox logs --tail 5 payment-service
   contains "$(dash ./sandbox kafka --help)" 'sandbox kafka'
   contains "$(dash ./sandbox kafka topics --help 2>&1 || true)" '--replication-factor'
+  dash ./sandbox wait ready --within 90s
   dash ./sandbox doctor
 }
 
@@ -63,9 +64,10 @@ scaled_to_three() {
   ./sandbox wait ready --within 120s
   local began=$SECONDS
   docker-compose up --scale inventory-service=3 -d
-  ./sandbox wait members inventory-service --count 3 --within 60s
+  ./sandbox wait members inventory-service --count 3 --idle 0 --within 60s
   echo "three members after $((SECONDS - began)) s"
   equals 'different addresses' "$(for slot in 1 2 3; do ./sandbox url inventory-service.$slot; done | sort -u | wc -l)" 3
+  ./sandbox wait ready inventory-service --within 60s
   curl -sS --fail --noproxy '*' "$(./sandbox url inventory-service.3)/health/ready"
   ./sandbox scale inventory-service=1
   ./sandbox wait members inventory-service --count 1 --within 60s

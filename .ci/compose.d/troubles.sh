@@ -53,11 +53,12 @@ END
 port_taken() {
   local port=${!2}
   ./sandbox down
-  python3 -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
+  # It listens without a broker, too.
+  PORT=$port BIND_ADDR=127.0.0.1 "${CARGO_TARGET_DIR:-target}/release/load-generator" serve >/dev/null 2>&1 &
   server=$!
-  # Also where a line below is the last; `check` runs this in a shell of its own.
-  trap 'kill "$server"' EXIT
-  eventually 10 curl -s -o /dev/null --noproxy '*' "http://127.0.0.1:$port/"
+  # Also where a line below is the last; `check` runs this in a shell of its own. Waited for: the next check may want the port.
+  trap 'kill -KILL "$server"; wait "$server" || true' EXIT
+  eventually 60 curl -s -o /dev/null --noproxy '*' "http://127.0.0.1:$port/"
   fails ./sandbox up --no-build
   one_error_line "port $port for $1 is taken by .*$2"
   equals 'containers' "$(docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | wc -l)" 0

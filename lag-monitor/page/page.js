@@ -111,7 +111,18 @@ function announceSource(state) {
   if (state === announced) return;
   announced = state;
   const words = { live: "The figures are live again.", old: "The figures are old.", blind: "The monitor cannot read Kafka.", away: "The monitor is not reachable.", full: "Too many streams are open." };
-  say(byId("announcer"), words[state] ?? "");
+  announce(words[state]);
+}
+
+let announcements = [];
+
+/** Says it to who listens. What comes in one go is said together: a later text would take the place of one that was not heard yet. */
+function announce(words) {
+  if (announcements.push(words) > 1) return;
+  queueMicrotask(() => {
+    say(byId("announcer"), announcements.join(" "));
+    announcements = [];
+  });
 }
 
 /** Tells who listens which pairs do better or worse than before: those alone, and not each figure. */
@@ -119,7 +130,7 @@ function announceChanges(before, now) {
   const known = new Map(before.groups.map((one) => [history.keyOf(one), one.status]));
   const changed = now.groups.filter((one) => known.has(history.keyOf(one)) && known.get(history.keyOf(one)) !== one.status);
   if (changed.length === 0) return;
-  say(byId("announcer"), changed.slice(0, 3).map((one) => `${one.group_id} on ${one.topic} is ${status(one.status).word}: ${rule(one.rule)}.`).join(" "));
+  announce(changed.slice(0, 3).map((one) => `${one.group_id} on ${one.topic} is ${status(one.status).word}: ${rule(one.rule)}.`).join(" "));
 }
 
 function become(state, words = null) {

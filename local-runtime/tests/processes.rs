@@ -73,14 +73,15 @@ async fn a_program_outlives_whoever_started_it_and_is_found_by_its_record() {
 
 #[tokio::test]
 async fn how_a_program_ended_is_known_afterwards_with_its_last_words() {
-    let (processes, _folder) = guarded();
-    processes
-        .start(&shell(
-            "one",
-            "read -r _ </dev/null; sleep 0.1; echo no such database; exit 3",
-        ))
-        .await
-        .unwrap();
+    let (processes, folder) = guarded();
+    // It ends after its start is over: one that ends before has not started.
+    let go = folder.path().join("go");
+    let words = format!(
+        "until [ -e {} ]; do sleep 0.05; done; echo no such database; exit 3",
+        go.display()
+    );
+    processes.start(&shell("one", &words)).await.unwrap();
+    std::fs::write(&go, "").unwrap();
     becomes(State::Ended(Some(3)), || state(&processes, "one")).await;
     assert_eq!(processes.last_log_line("one").unwrap(), "no such database");
 }
@@ -140,7 +141,7 @@ async fn a_paused_program_is_frozen_with_its_children_and_can_still_be_stopped()
     for child in &family {
         becomes(Some(Activity::Paused), || child.activity().unwrap()).await;
     }
-    assert_eq!(state(&processes, "parent"), State::Paused);
+    becomes(State::Paused, || state(&processes, "parent")).await;
 
     assert!(processes.resume("parent").unwrap());
     for child in &family {

@@ -4,23 +4,26 @@
 //!   [`Bulk::take_receipts`], on his thread. So a sender takes them itself, between records: what a record took of memory is then
 //!   given back by the thread that took it (measured: a third less processor time a record than with a thread for receipts).
 //! * **Memory is bounded**: at most [`MOST_IN_FLIGHT`] records are without a receipt. Beyond that [`Bulk::send`] says [`Full`].
+//! * **A client that has lost every broker is replaced** (see `stray`); what it had on its way has failed.
 //! * **Retried records are neither doubled nor reordered** while `acks` is `all` (idempotent producer). A record that cannot be
 //!   delivered within 10 s fails.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+mod client;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::{
-    BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig,
-};
-use rdkafka::statistics::Statistics;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use shared_events::Topic;
 
-use crate::client::{self, Connection};
+use self::client::{Client, Receipts};
+use crate::client::{Connection, bulk_config, create};
 use crate::cluster::ClusterError;
 use crate::settings::KafkaSettings;
 
@@ -105,7 +108,10 @@ pub struct Full;
 
 /// A producer of many records. Dropped, it gives up what has no receipt yet.
 pub struct Bulk {
-    producer: BaseProducer<Receipts>,
+    // Locked for others only while it is replaced.
+    producer: RwLock<BaseProducer<Client>>,
+    config: ClientConfig,
+    receipts: Arc<Receipts>,
     topic: String,
     handed: AtomicU64,
 }
@@ -120,19 +126,20 @@ impl Bulk {
         connection: Connection,
         told: impl Fn(Receipt<'_>) + Send + Sync + 'static,
     ) -> Result<Self, ClusterError> {
-        let receipts = Receipts {
-            connection,
-            told: Box::new(told),
-            idempotent: settings.acks == Acks::All,
-            ready: AtomicBool::new(false),
-            settled: AtomicU64::new(0),
-        };
-        let config = client::bulk_config(kafka, client_id, settings);
-        let producer = client::create(&config, receipts)
+        let receipts = Receipts::new(connection, settings.acks == Acks::All, told);
+        let config = bulk_config(kafka, client_id, settings);
+        Self::with(config, kafka.name_prefix.topic(topic), receipts)
+    }
+
+    fn with(config: ClientConfig, topic: String, receipts: Receipts) -> Result<Self, ClusterError> {
+        let receipts = Arc::new(receipts);
+        let producer = create(&config, Client::new(&receipts))
             .map_err(|cause| ClusterError::refused("make a producer", cause))?;
         Ok(Self {
-            producer,
-            topic: kafka.name_prefix.topic(topic),
+            producer: RwLock::new(producer),
+            config,
+            receipts,
+            topic,
             handed: AtomicU64::new(0),
         })
     }
@@ -145,7 +152,7 @@ impl Bulk {
     /// Waits until the first record need not wait: the broker is reached, and an idempotent producer has its id, for which it
     /// asks half a second after its start. Says whether that came `within`. Blocks.
     pub fn wait_until_ready(&self, within: Duration) -> bool {
-        self.wait_until(within, || self.producer.context().ready.load(Relaxed))
+        self.wait_until(within, || self.receipts.ready.load(Relaxed))
     }
 
     /// Hands a record over. Its bytes are copied. What librdkafka refuses at once has its receipt at once.
@@ -167,12 +174,12 @@ impl Bulk {
         base.partition = record.partition;
         // Before its receipt, so that never more are settled than were handed over.
         self.handed.fetch_add(1, SeqCst);
-        if let Err((error, _)) = self.producer.send(base) {
+        if let Err((error, _)) = self.producer().send(base) {
             if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
                 self.handed.fetch_sub(1, SeqCst);
                 return Err(Full);
             }
-            self.producer.context().tell(record.tag, Err(&error));
+            self.receipts.tell(record.tag, Err(&error));
         }
         Ok(())
     }
@@ -182,10 +189,13 @@ impl Bulk {
     pub fn take_receipts(&self) {
         loop {
             let before = self.settled();
-            self.producer.poll(Duration::ZERO);
+            self.producer().poll(Duration::ZERO);
             if self.settled() == before {
-                return;
+                break;
             }
+        }
+        if self.producer().context().brokers.are_lost() {
+            self.renew();
         }
     }
 
@@ -222,10 +232,39 @@ impl Bulk {
     /// Ends: waits at most `within` for receipts, then gives up what has none, which fails. Blocks.
     pub fn finish(&self, within: Duration) {
         if !self.wait_until(within, || self.in_flight() == 0) {
-            self.producer
-                .purge(PurgeConfig::default().queue().inflight());
+            give_up(&self.producer());
             self.wait_until(PURGED_WITHIN, || self.in_flight() == 0);
         }
+    }
+
+    /// Takes another client, which begins with the addresses it is told. The old one delivers nothing any more.
+    fn renew(&self) {
+        let mut producer = self
+            .producer
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been first.
+        if !producer.context().brokers.are_lost() {
+            return;
+        }
+        match create(&self.config, Client::new(&self.receipts)) {
+            Ok(new) => {
+                let old = std::mem::replace(&mut *producer, new);
+                give_up(&old);
+                let deadline = Instant::now() + PURGED_WITHIN;
+                while old.in_flight_count() > 0 && Instant::now() < deadline {
+                    old.poll(NAP);
+                }
+                tracing::warn!("the producer had lost every broker: it is replaced");
+            }
+            Err(cause) => {
+                tracing::error!(%cause, "the producer has lost every broker, and there is no other")
+            }
+        }
+    }
+
+    fn producer(&self) -> RwLockReadGuard<'_, BaseProducer<Client>> {
+        self.producer.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait_until(&self, within: Duration, done: impl Fn() -> bool) -> bool {
@@ -240,56 +279,11 @@ impl Bulk {
     }
 
     fn settled(&self) -> u64 {
-        self.producer.context().settled.load(SeqCst)
+        self.receipts.settled.load(SeqCst)
     }
 }
 
-/// What librdkafka tells.
-struct Receipts {
-    connection: Connection,
-    told: Box<dyn Fn(Receipt<'_>) + Send + Sync>,
-    idempotent: bool,
-    ready: AtomicBool,
-    settled: AtomicU64,
-}
-
-impl Receipts {
-    fn tell(&self, tag: usize, outcome: Result<i32, &KafkaError>) {
-        (self.told)(Receipt { tag, outcome });
-        // After it was told: who sees that all are settled has been told them all.
-        self.settled.fetch_add(1, SeqCst);
-    }
-}
-
-impl ClientContext for Receipts {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.connection.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.connection.error(error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        let eos = statistics.eos.as_ref();
-        let has_id = eos.is_some_and(|eos| eos.idemp_state == "Assigned");
-        self.connection.stats(statistics);
-        if has_id || (!self.idempotent && self.connection.is_reached()) {
-            self.ready.store(true, Relaxed);
-        }
-    }
-}
-
-impl ProducerContext for Receipts {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, tag: usize) {
-        match result {
-            Ok(message) => {
-                self.connection.reached();
-                self.tell(tag, Ok(message.partition()));
-            }
-            Err((error, _)) => self.tell(tag, Err(error)),
-        }
-    }
+/// What is on its way fails, as soon as the client is polled.
+fn give_up(producer: &BaseProducer<Client>) {
+    producer.purge(PurgeConfig::default().queue().inflight());
 }

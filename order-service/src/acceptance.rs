@@ -86,11 +86,13 @@ pub struct Door {
     room: Arc<OutboxRoom>,
 }
 
-/// How many rows the outbox may still take, as far as this instance knows.
+/// Whether the outbox takes further rows. Never more than its limit and a batch: what is added while somebody counts may be counted
+/// twice until the next count, but never not at all.
 #[derive(Debug)]
 pub struct OutboxRoom {
     limit: i64,
-    left: AtomicI64,
+    added: AtomicI64,
+    full_at: AtomicI64,
 }
 
 /// How accepted orders are told.
@@ -117,22 +119,29 @@ impl OutboxRoom {
         let limit = i64::from(limit);
         Arc::new(Self {
             limit,
-            left: AtomicI64::new(limit),
+            added: AtomicI64::new(0),
+            full_at: AtomicI64::new(limit),
         })
     }
 
-    /// So many rows are there now. Counted from time to time, by whoever counts.
-    pub fn counted(&self, rows: i64) {
-        self.left.store(self.limit - rows, Ordering::Relaxed);
+    /// Rows that were ever added. To be asked before the rows are counted.
+    pub fn added(&self) -> i64 {
+        self.added.load(Ordering::Relaxed)
     }
 
-    /// So many were added since. What was taken away is seen at the next count.
-    fn added(&self, rows: usize) {
-        self.left.fetch_sub(rows as i64, Ordering::Relaxed);
+    /// So many rows were counted, after so many had been added. Told from time to time, by whoever counts.
+    pub fn counted(&self, rows: i64, added: i64) {
+        self.full_at
+            .store(added + self.limit - rows, Ordering::Relaxed);
+    }
+
+    /// So many more are there. What was taken away is seen at the next count.
+    fn add(&self, rows: usize) {
+        self.added.fetch_add(rows as i64, Ordering::Relaxed);
     }
 
     fn is_full(&self) -> bool {
-        self.left.load(Ordering::Relaxed) <= 0
+        self.added() >= self.full_at.load(Ordering::Relaxed)
     }
 }
 
@@ -250,7 +259,7 @@ impl Acceptor {
     async fn tell(&self, events: &[Envelope]) {
         match &self.telling {
             Telling::Outbox(relay) => {
-                self.room.added(events.len());
+                self.room.add(events.len());
                 relay.wake();
             }
             Telling::AfterCommit(publisher) => {

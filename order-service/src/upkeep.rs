@@ -52,11 +52,12 @@ impl OutboxCount {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            let added = self.room.added();
             let counted = in_time(self.count())
                 .await
                 .inspect_err(|error| tracing::debug!(%error, "the outbox could not be counted"));
             if let Ok((rows, _)) = counted {
-                self.room.counted(rows);
+                self.room.counted(rows, added);
             }
             self.metrics.outbox(counted.ok());
         }

@@ -22,7 +22,7 @@ use test_stack::{eventually, shared};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The service with topics and a group of its own.
 struct Running {

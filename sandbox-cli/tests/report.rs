@@ -48,6 +48,8 @@ impl Stack {
             format!("{prefix}payments"),
         );
         let reset = [
+            "--timeout",
+            "60000",
             "--group",
             &group,
             "--topic",

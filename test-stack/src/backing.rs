@@ -6,12 +6,16 @@ use anyhow::{Result, bail};
 use local_runtime::database::Server;
 use local_runtime::process::Processes;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// How often a start is tried on other ports: between finding a port free and using it, another test may take it.
 const TRIES: usize = 3;
 
 /// Says which of the two it is.
 const CHOICE: &str = "SANDBOX_TEST_STACK";
+
+/// How long a server may take to stop when a test asks for that: longer than a person would wait, since tests run beside each other.
+pub(crate) const GRACE: Duration = Duration::from_secs(90);
 
 /// One of the two servers of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,14 +1,13 @@
 //! Broker and database server as containers of the engine on this machine.
 
-use crate::backing::Part;
+use crate::backing::{GRACE, Part};
 use crate::images;
 use crate::local::fresh_home;
 use crate::sweeper::{docker, label};
 use anyhow::{Context, Result, bail, ensure};
 use local_runtime::backends::START_LIMIT;
 use local_runtime::database::Server;
-use local_runtime::kafka::{KAFKA_GRACE, answers};
-use local_runtime::postgres::POSTGRES_GRACE;
+use local_runtime::kafka::answers;
 use local_runtime::process::Processes;
 use std::collections::BTreeMap;
 use std::fs;
@@ -85,17 +84,13 @@ impl Containers {
 
     pub(crate) async fn stop(&self, part: Part) -> Result<()> {
         let container = self.running(part).await?;
-        let grace = match part {
-            Part::Kafka => KAFKA_GRACE,
-            Part::Postgres => POSTGRES_GRACE,
-        };
-        let seconds = i32::try_from(grace.as_secs())?;
+        let seconds = i32::try_from(GRACE.as_secs())?;
         let code = on_engine(async move {
             container.stop_with_timeout(Some(seconds)).await?;
             container.exit_code().await
         })
         .await?;
-        ensure!(code != Some(KILLED), "not within {grace:?}");
+        ensure!(code != Some(KILLED), "not within {GRACE:?}");
         Ok(())
     }
 

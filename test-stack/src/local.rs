@@ -1,13 +1,13 @@
 //! Broker and database server as local processes.
 
-use crate::backing::Part;
+use crate::backing::{GRACE, Part};
 use anyhow::{Context, Result, bail, ensure};
 use local_runtime::backends::{Backends, START_LIMIT};
 use local_runtime::database::Server;
 use local_runtime::dist::Sources;
 use local_runtime::home::Home;
-use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
-use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
+use local_runtime::kafka::KAFKA;
+use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{Processes, Stopped};
 use std::fs;
 use std::net::SocketAddr;
@@ -47,14 +47,14 @@ impl Local {
     }
 
     pub(crate) async fn stop(&self, part: Part) -> Result<()> {
-        let (name, grace) = match part {
-            Part::Kafka => (KAFKA, KAFKA_GRACE),
-            Part::Postgres => (POSTGRES, POSTGRES_GRACE),
+        let name = match part {
+            Part::Kafka => KAFKA,
+            Part::Postgres => POSTGRES,
         };
-        match self.processes.stop(name, grace).await? {
+        match self.processes.stop(name, GRACE).await? {
             Stopped::InTime => Ok(()),
             Stopped::NotRunning => bail!("it does not run"),
-            Stopped::Killed => bail!("not within {grace:?}"),
+            Stopped::Killed => bail!("not within {GRACE:?}"),
         }
     }
 

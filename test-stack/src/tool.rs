@@ -41,5 +41,9 @@ async fn run(bootstrap: &str, tool: &str, arguments: &[&str]) -> Result<String> 
     let output = output.context("cannot be run")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", said.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    // `consumer-groups` ends with 0 whatever happened.
+    let failed = printed.lines().find(|line| line.starts_with("Error:"));
+    ensure!(failed.is_none(), "{}", failed.unwrap_or_default());
+    Ok(printed)
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use test_stack::{eventually, exclusive, shared};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn two_tests_of_one_name_share_neither_prefix_nor_database() {

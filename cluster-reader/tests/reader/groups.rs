@@ -65,6 +65,7 @@ async fn a_group_without_commits_has_no_record_yet_while_a_partition_holds_only_
     transactions.aborted("t", 0, 3);
     transactions.aborted("t", 1, 3);
     transactions.committed("t", 1, 1);
+    rig.marked("t").await;
     let _member = rig.member("g", "t", &[]).await;
     let found = rig.group("g").await;
     let lags: Vec<_> = found.partitions.values().map(|row| row.lag).collect();

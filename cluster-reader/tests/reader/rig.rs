@@ -61,6 +61,8 @@ impl Rig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap);
         config.set("broker.address.family", "v4");
+        // Who subscribes before a topic is known learns of it soon.
+        config.set("topic.metadata.refresh.interval.ms", "1000");
         config
     }
 
@@ -83,6 +85,28 @@ impl Rig {
             .create_topics([&topic], &AdminOptions::new())
             .await;
         made.unwrap().pop().unwrap().unwrap();
+        // The controller has it; the broker learns of it a moment later.
+        self.has(&name, Some(partitions as usize)).await;
+    }
+
+    /// Waits until the broker knows of so many partitions with a leader, or of no such topic.
+    async fn has(&self, topic: &str, partitions: Option<usize>) {
+        let admin = self.admin();
+        test_stack::eventually(PATIENCE, "the broker knows", async || {
+            // All topics: asking for one that is not there would be remembered.
+            let all = admin.inner().fetch_metadata(None, PATIENCE);
+            let all = all.map_err(|error| error.to_string())?;
+            let found = all.topics().iter().find(|one| one.name() == topic);
+            let led = found.map(|one| {
+                let led = one.partitions().iter().filter(|one| one.leader() >= 0);
+                led.count()
+            });
+            match led == partitions {
+                true => Ok(()),
+                false => Err(format!("{led:?} partitions of {topic}")),
+            }
+        })
+        .await;
     }
 
     pub async fn delete_topic(&self, name: &str) {
@@ -92,6 +116,7 @@ impl Rig {
             .delete_topics(&[&name], &AdminOptions::new())
             .await;
         gone.unwrap().pop().unwrap().unwrap();
+        self.has(&name, None).await;
     }
 
     /// Deletes the records before an offset.

@@ -18,7 +18,8 @@ async fn rows(bootstrap: &str, group: &str) -> BTreeMap<TopicPartition, Row> {
     let printed = test_stack::kafka_tool(
         bootstrap,
         "consumer-groups",
-        &["--describe", "--group", group],
+        // Its own patience is 5 s.
+        &["--timeout", "60000", "--describe", "--group", group],
     )
     .await;
     let mut rows = BTreeMap::new();
@@ -75,6 +76,7 @@ async fn cases(rig: &Rig) -> impl Sized + use<> {
     // Committed beyond an aborted batch's beginning, and nothing at all committed: there is no row.
     transactions.aborted("cases", 8, 6);
     commit(8, 2);
+    rig.marked("cases").await;
     let open = rig.transactional("open");
     open.begin();
     open.send("cases", 9, 5);

@@ -65,7 +65,7 @@ async fn a_frozen_database_does_not_hold_a_batch_for_ever() {
     );
     // A turn of the member's loop must stay below 45 s.
     assert!(
-        started.elapsed() < Duration::from_secs(30),
+        started.elapsed() < Duration::from_secs(44),
         "{:?}",
         started.elapsed()
     );

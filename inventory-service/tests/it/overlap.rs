@@ -1,14 +1,14 @@
 //! Two owners of the same orders: a member that lost its partitions while it works, and the one that got them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use inventory_service::domain::Outcome::{Reserved, UnknownProduct};
 use messaging::Failure;
 use shared_events::PaymentSucceeded;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use test_stack::eventually;
 
-use crate::support::{chain, outcomes, owner, paid, stock};
+use crate::support::{PATIENCE, chain, outcomes, owner, paid, stock};
 
 /// What the earlier owner writes about an order, in a transaction that the test holds open.
 async fn write_decision(earlier: &mut PgConnection, paid: &PaymentSucceeded, outcome: &str) {
@@ -39,7 +39,7 @@ pub async fn until_somebody_waits_for_a_lock(pool: &PgPool) {
             Err(format!("{waiting} wait"))
         }
     };
-    eventually(Duration::from_secs(3), "the second owner waits", waiting).await;
+    eventually(PATIENCE, "the second owner waits", waiting).await;
 }
 
 #[tokio::test]
@@ -48,7 +48,8 @@ async fn the_owner_that_waited_for_the_lock_finds_what_the_earlier_one_decided()
     let first = owner(&second.url, None);
     let order = paid("prod_123", 4);
 
-    let mut earlier = first.pool.begin().await.unwrap();
+    let mut session = PgConnection::connect(&second.url).await.unwrap();
+    let mut earlier = session.begin().await.unwrap();
     sqlx::query("UPDATE products SET quantity = quantity - 4 WHERE product_id = 'prod_123'")
         .execute(&mut *earlier)
         .await
@@ -56,11 +57,11 @@ async fn the_owner_that_waited_for_the_lock_finds_what_the_earlier_one_decided()
     write_decision(&mut earlier, &order, "reserved").await;
 
     let batch = [order];
-    let (decisions, ()) = tokio::join!(second.decide(&batch), async {
+    let (decisions, ()) = tokio::join!(second.decide_at_last(&batch), async {
         until_somebody_waits_for_a_lock(&first.pool).await;
         earlier.commit().await.unwrap();
     });
-    assert_eq!(outcomes(&decisions.unwrap()), [Reserved]);
+    assert_eq!(outcomes(&decisions), [Reserved]);
     assert_eq!(second.left("prod_123").await, 5);
 }
 
@@ -71,7 +72,8 @@ async fn the_owner_that_was_too_late_for_an_unknown_product_takes_nothing_and_st
     // An unknown product has no row to lock: both look the order up before either has written it.
     let (unknown, known) = (paid("prod_x", 1), paid("prod_123", 4));
 
-    let mut earlier = first.pool.begin().await.unwrap();
+    let mut session = PgConnection::connect(&second.url).await.unwrap();
+    let mut earlier = session.begin().await.unwrap();
     write_decision(&mut earlier, &unknown, "unknown_product").await;
 
     let batch = [known, unknown];
@@ -124,6 +126,17 @@ async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
         .execute(&mut *frozen)
         .await
         .unwrap();
+    let bound = "SELECT current_setting('idle_in_transaction_session_timeout')";
+    let bound: String = sqlx::query_scalar(bound)
+        .fetch_one(&mut *frozen)
+        .await
+        .unwrap();
+    assert_eq!(bound, "5s");
+    // Here it is longer, so that the other's wait of 3 s ends first, however late it begins.
+    sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '15s'")
+        .execute(&mut *frozen)
+        .await
+        .unwrap();
 
     let started = Instant::now();
     let batch = [paid("prod_123", 2)];
@@ -139,11 +152,7 @@ async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
         chain(&first_try)
     );
     second.decide_at_last(&batch).await;
-    assert!(
-        started.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     assert_eq!(second.left("prod_123").await, 7);
 
     let awake = frozen.commit().await;

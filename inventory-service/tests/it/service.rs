@@ -1,7 +1,5 @@
 //! The whole service, in process, between a real broker and a real database.
 
-use std::time::Duration;
-
 use clap::Parser;
 use inventory_service::{App, Settings};
 use messaging::KafkaSettings;
@@ -20,9 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{chain, owner, paid};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::{PATIENCE, chain, owner, paid};
 
 /// The service, and the cluster it is on.
 pub struct Running {

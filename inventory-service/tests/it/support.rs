@@ -15,6 +15,8 @@ use shared_events::{OrderId, PaymentId, PaymentSucceeded, ProductId, Quantity};
 use sqlx::PgPool;
 use test_stack::shared;
 
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A stock in a database.
 pub struct Stock {
     pub url: String,
@@ -25,9 +27,11 @@ pub struct Stock {
 
 /// A database of the test's own, with its tables.
 pub async fn stock(test: &str) -> Stock {
-    let stock = owner(&shared().await.database(test).await, None);
-    MIGRATIONS.run(&stock.pool).await.unwrap();
-    stock
+    let url = shared().await.database(test).await;
+    // Not by the service's sessions, whose time is bounded.
+    let session = PgPool::connect(&url).await.unwrap();
+    MIGRATIONS.run(&session).await.unwrap();
+    owner(&url, None)
 }
 
 /// One more owner of the stock in this database, as another instance of the service would be.
@@ -65,15 +69,13 @@ impl Stock {
 
     /// As the member does it: what fails comes again. Only a value may not be refused.
     pub async fn decide_at_last(&self, payments: &[PaymentSucceeded]) -> Vec<Decision> {
-        test_stack::eventually(
-            Duration::from_secs(30),
-            "the batch is decided",
-            async || match self.decide(payments).await {
+        test_stack::eventually(PATIENCE, "the batch is decided", async || {
+            match self.decide(payments).await {
                 Ok(decisions) => Ok(decisions),
                 Err(failure @ Failure::Retryable { .. }) => Err(chain(&failure)),
                 Err(failure @ Failure::BadValue { .. }) => panic!("{}", chain(&failure)),
-            },
-        )
+            }
+        })
         .await
     }
 

@@ -99,7 +99,7 @@ impl<'a> Advisor<'a> {
             at.topic, at.partition
         );
         let command = format!(
-            "./sandbox kafka console-consumer --topic {} --partition {} --offset {offset} --max-messages 1 --timeout-ms 5000",
+            "./sandbox kafka console-consumer --topic {} --partition {} --offset {offset} --max-messages 1 --timeout-ms 60000",
             quoted(&at.topic)?,
             at.partition
         );

@@ -179,7 +179,7 @@ fn a_record_that_is_never_taken_is_to_be_looked_at_and_then_set_aside_on_both_wa
         let expected = [
             (
                 "look at the record that is not taken",
-                "./sandbox kafka console-consumer --topic payments --partition 0 --offset 10 --max-messages 1 --timeout-ms 5000",
+                "./sandbox kafka console-consumer --topic payments --partition 0 --offset 10 --max-messages 1 --timeout-ms 60000",
             ),
             (
                 "set records that cannot be taken aside as dead letters",

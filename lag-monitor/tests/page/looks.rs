@@ -78,7 +78,12 @@ async fn the_page_can_be_read_light_and_dark_on_a_phone_and_without_seeing_it() 
     browser
         .tell("Emulation.setDeviceMetricsOverride", phone)
         .await;
-    assert_eq!(browser.run("return innerWidth").await, 360);
+    browser
+        .until(
+            "the page has the phone's width",
+            "return innerWidth === 360",
+        )
+        .await;
     assert_eq!(browser.run(WIDE).await, 0, "360 pixels");
     browser.close(false).await;
     lab.stop().await;

@@ -120,11 +120,16 @@ async fn an_interrupted_load_tells_what_was_acknowledged_and_all_of_that_is_ther
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["interrupted"], true, "{summary}");
-    assert_eq!(summary["failed"], 0, "{summary}");
-    let acknowledged = summary["acknowledged"].as_u64().unwrap();
-    let not_sent = summary["not_sent"].as_u64().unwrap();
-    assert_eq!(acknowledged + not_sent, 500 * 3600, "{summary}");
-    assert_eq!(broker.orders().await.len() as u64, acknowledged);
+    let [acknowledged, failed, not_sent] =
+        ["acknowledged", "failed", "not_sent"].map(|name| summary[name].as_u64().unwrap());
+    assert_eq!(acknowledged + failed + not_sent, 500 * 3600, "{summary}");
+    // An order whose receipt did not come in the 3 s that are left has failed, and may be there all the same.
+    let there = broker.orders().await.len() as u64;
+    assert!(acknowledged > 0, "{summary}");
+    assert!(
+        (acknowledged..=acknowledged + failed).contains(&there),
+        "{there} are there: {summary}"
+    );
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use shared_events::{OrderCreated, OrderId};
+use test_stack::eventually;
 
-use crate::support::Broker;
+use crate::support::{Broker, PATIENCE};
 
 /// How many orders lie on each partition.
 fn counted(orders: &[(i32, OrderCreated)]) -> BTreeMap<i32, usize> {
@@ -171,16 +172,6 @@ async fn batches_profiles_and_a_rate_make_as_many_orders_as_they_say() {
             ],
             5,
         ),
-        (
-            &[
-                "burst",
-                "--count=7",
-                "--acks=0",
-                "--compression=none",
-                "--batch-bytes=100",
-            ],
-            7,
-        ),
     ] {
         let summary = broker.load(asked).await;
         assert_eq!(
@@ -191,6 +182,23 @@ async fn batches_profiles_and_a_rate_make_as_many_orders_as_they_say() {
         all += expected;
     }
     assert_eq!(broker.orders().await.len(), all);
+}
+
+#[tokio::test]
+async fn orders_that_nobody_acknowledges_arrive_all_the_same() {
+    let broker = Broker::new("load_unacknowledged", 3).await;
+    let few = ["burst", "--count=7", "--acks=0"];
+    let packed = ["--compression=none", "--batch-bytes=100"];
+    let summary = broker.load(&[&few[..], &packed].concat()).await;
+    assert_eq!(summary["acknowledged"], json!(7), "{summary}");
+    // They count as acknowledged when they are sent: the broker may not even have read them when the program ends.
+    eventually(PATIENCE, "the orders arrived", async || {
+        match broker.orders().await.len() {
+            7 => Ok(()),
+            other => Err(format!("{other} of 7")),
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -52,7 +52,11 @@ impl Broker {
 
     pub async fn records(&self) -> Vec<Record> {
         let topic = self.kafka.name_prefix.topic(Topic::Orders);
-        self.cluster.read(&topic, &Query::default()).await.unwrap()
+        eventually(PATIENCE, "the topic can be read", async || {
+            let read = self.cluster.read(&topic, &Query::default()).await;
+            read.map_err(|error| error.to_string())
+        })
+        .await
     }
 
     /// The orders in the topic, by partition and offset; anything else in it fails the test.

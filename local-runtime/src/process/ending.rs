@@ -11,6 +11,9 @@ use std::time::Duration;
 /// What a killed process tree gets to disappear from the process table.
 const REAPING: Duration = Duration::from_secs(5);
 
+/// What its keeper gets to write the exit code down: a moment, unless the machine has no time for it.
+const KEEPER: Duration = Duration::from_secs(30);
+
 /// How a process came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
@@ -79,7 +82,7 @@ impl Processes {
                 );
             }
         }
-        wait::until(REAPING, || !record.keeper.lives()).await;
+        wait::until(KEEPER, || !record.keeper.lives()).await;
         if let Some(guards) = &self.guards {
             guards
                 .lock()

@@ -162,7 +162,7 @@ async fn who_looks_at_a_group_is_no_member_of_it() {
         .unwrap();
     member.subscribe(&[&topic]).unwrap();
     test_stack::eventually(
-        Duration::from_secs(20),
+        crate::rig::DEADLINE,
         "the member owns all partitions",
         async || {
             let _ = member.poll(Duration::from_millis(50));
@@ -193,7 +193,7 @@ async fn who_looks_at_a_group_is_no_member_of_it() {
     cluster
         .delete_groups(
             &[group.clone(), group.clone() + "-unknown"],
-            Duration::from_secs(20),
+            crate::rig::DEADLINE,
         )
         .await
         .unwrap();
@@ -305,7 +305,7 @@ async fn only_committed_records_are_read_unless_all_are_asked_for() {
         .set("transactional.id", cluster.prefix().name("a-producer"))
         .create()
         .unwrap();
-    let within = Duration::from_secs(10);
+    let within = crate::rig::DEADLINE;
     let send = |value: &str| {
         let record = BaseRecord::<str, str>::to(&topic)
             .partition(0)

@@ -4,11 +4,13 @@ use chrono::{TimeZone, Utc};
 use messaging::KafkaSettings;
 use messaging::cluster::Cluster;
 use messaging::cluster::publish::RawRecord;
-use messaging::cluster::records::{Query, Record};
+use messaging::cluster::records::Record;
 use messaging::dead_letter::{self, DeadLetterHeaders, MAX_REPLAYS};
 use messaging::replay::{Letter, Replay, ReplayError, Verdict, letters};
 use shared_events::{PoisonClass, Service, Topic};
 use tokio::sync::Notify;
+
+use crate::rig::committed;
 
 async fn cluster(test: &str) -> Cluster {
     let stack = test_stack::shared().await;
@@ -53,8 +55,7 @@ fn letter(cluster: &Cluster, key: &str, replays: u32) -> RawRecord {
 }
 
 async fn replayed(cluster: &Cluster) -> Vec<Record> {
-    let topic = cluster.prefix().topic(Topic::Payments);
-    cluster.read(&topic, &Query::default()).await.unwrap()
+    committed(cluster, Topic::Payments).await
 }
 
 async fn replay(cluster: &Cluster) -> Vec<Letter> {

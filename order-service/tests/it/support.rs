@@ -14,7 +14,7 @@ use test_stack::{eventually, shared};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// An address at which no broker is.
 pub const NO_KAFKA: &str = "127.0.0.1:1";
@@ -144,15 +144,17 @@ impl Instance {
         .await
     }
 
-    /// The value of a metric, with its labels as written in the text format.
+    /// The value of a metric, with its labels as written in the text format. What is counted in the database is absent after a count
+    /// that took too long, until the next one.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = self.open("/metrics").await.text().await.unwrap();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name} in {text}"))
-            .parse()
-            .unwrap()
+        eventually(DEADLINE, &format!("{name} is told"), async || {
+            let text = self.open("/metrics").await.text().await.unwrap();
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.map(|value| value.parse().unwrap()).ok_or(text)
+        })
+        .await
     }
 
     /// Stops the service, and waits until it has ended.

@@ -21,7 +21,7 @@ use crate::target::Target;
 use crate::terminal::{Table, note, say};
 
 /// How long the members may take to show what they were told.
-const SHOWN_WITHIN: Duration = Duration::from_secs(15);
+const SHOWN_WITHIN: Duration = Duration::from_secs(60);
 
 /// What to ask of which members.
 #[derive(Debug, clap::Args)]

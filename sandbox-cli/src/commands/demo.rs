@@ -21,7 +21,7 @@ use crate::shop::{Placed, Shop, Status};
 use crate::terminal::{Table, say};
 
 /// How long a saga may take. On a machine that has just started everything, the first one is slow.
-const WITHIN: Duration = Duration::from_secs(30);
+const WITHIN: Duration = Duration::from_secs(60);
 
 /// What to start with.
 #[derive(Debug, clap::Args)]

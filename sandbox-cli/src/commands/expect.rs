@@ -27,7 +27,7 @@ use crate::terminal::say;
 )]
 pub struct Expect {
     /// How soon, at the latest
-    #[arg(long, global = true, default_value = "30s", value_parser = span(0, 3_600))]
+    #[arg(long, global = true, default_value = "60s", value_parser = span(0, 3_600))]
     pub within: Duration,
 
     /// What.

@@ -48,7 +48,7 @@ pub struct Order {
     pub wait: bool,
 
     /// How long to wait, at most
-    #[arg(long, default_value = "30s", value_parser = span(0, 3_600), requires = "wait")]
+    #[arg(long, default_value = "60s", value_parser = span(0, 3_600), requires = "wait")]
     pub within: Duration,
 
     /// Print the shop's own answer

@@ -24,7 +24,7 @@ use crate::terminal::say;
 )]
 pub struct Wait {
     /// How long, at most
-    #[arg(long, global = true, default_value = "30s", value_parser = span(0, 3_600))]
+    #[arg(long, global = true, default_value = "60s", value_parser = span(0, 3_600))]
     pub within: Duration,
 
     /// What for.

@@ -276,6 +276,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_step_asks_a_proxy_for_what_is_on_this_machine() {
+        let readme = "# A\n```sh\nNAMES=\"$NO_PROXY $no_proxy\"\nprintenv NO_PROXY no_proxy\n```\n\
+            ```text expect\n…127.0.0.1,localhost\n…127.0.0.1,localhost\n```\n\
+            ## B\n```sh\n[ \"$NO_PROXY $no_proxy\" = \"$NAMES\" ]\n```\n";
+        let (outcome, _root) = play(readme).await;
+        assert_eq!(verdicts(&outcome), ["A: pass", "B: pass"]);
+    }
+
+    #[tokio::test]
     async fn after_a_step_that_fails_nothing_runs_but_what_restores() {
         for failing in [
             "false\necho not reached",

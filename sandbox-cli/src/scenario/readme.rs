@@ -4,16 +4,16 @@
 //!   only; `sh fails` is a step that must fail, and not by a slip (see `play`); `sh short` is a step only where time is short: it
 //!   makes numbers smaller.
 //! * ```` ```text expect ```` is what the step before it prints. Any other block is illustration.
-//! * A heading that ends in `(≤ 5 min)` gives its steps more time, 5 minutes at most.
+//! * A heading that ends in `(≤ 10 min)` gives its steps more time, 15 minutes at most.
 //! * Steps under a heading `Restore` run at the end, whatever happened.
 
 use std::time::Duration;
 
-/// How long a step may take.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a step may take. Several times as long as one of its waits: a wait that is in vain says what it saw last.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long a step may take whose heading asks for more.
-const MOST: Duration = Duration::from_secs(300);
+const MOST: Duration = Duration::from_secs(900);
 
 /// A way of running the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -264,9 +264,9 @@ impl Reader {
     }
 }
 
-/// `5 min)`
+/// `10 min)`
 fn limit(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("(≤{text}: must be (≤ N min), 5 minutes at most");
+    let wrong = || format!("(≤{text}: must be (≤ N min), 15 minutes at most");
     let minutes = text.trim().strip_suffix("min)").ok_or_else(wrong)?;
     let minutes: u64 = minutes.trim().parse().map_err(|_| wrong())?;
     let limit = Duration::from_secs(minutes.saturating_mul(60));
@@ -299,7 +299,7 @@ mod tests {
         ```sh docker\ndocker\n```\n```text expect\nof docker\n```\n\
         ```sh local fails\nfalse\n```\n\
         ```json\n{}\n```\n\
-        ## Wait for long (≤ 5 min)\n\
+        ## Wait for long (≤ 10 min)\n\
         ````sh\n```\n````\n\
         ## Restore\n\
         ### Settings\n\
@@ -318,8 +318,8 @@ mod tests {
         };
         assert_eq!(first.expected.as_deref(), Some("confirmed …\n"));
         assert_eq!((second.must, second.expected.as_ref()), (Must::Fail, None));
-        assert_eq!((long.limit.as_secs(), long.script.as_str()), (300, "```\n"));
-        assert_eq!(first.limit.as_secs(), 120);
+        assert_eq!((long.limit.as_secs(), long.script.as_str()), (600, "```\n"));
+        assert_eq!(first.limit.as_secs(), 300);
         let restore: Vec<_> = readme
             .restore
             .iter()
@@ -372,8 +372,8 @@ mod tests {
                 "line 2: text expects: only `text expect` is known",
             ),
             (
-                "# A (≤ 6 min)\n",
-                "line 1: (≤ 6 min): must be (≤ N min), 5 minutes at most",
+                "# A (≤ 16 min)\n",
+                "line 1: (≤ 16 min): must be (≤ N min), 15 minutes at most",
             ),
             ("# A\nwords\n", "line 1: there is no ```sh block to execute"),
             ("```sh\n```\n", "line 1: there is no heading"),

@@ -27,6 +27,14 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How long the last words of a bash that ended are listened to. Only something it left running can keep them from ending.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Before the first step. The shop is on this machine, and `curl` must not ask a proxy for it. Programs differ in which of the two
+/// names they look at first, so neither may lack what only the other has.
+const WITHOUT_PROXY: &str = concat!(
+    r#"export no_proxy="${no_proxy:-${NO_PROXY:-}}" NO_PROXY="${NO_PROXY:-${no_proxy:-}}"; "#,
+    r#"no_proxy="${no_proxy:+$no_proxy,}127.0.0.1,localhost"; "#,
+    r#"NO_PROXY="${NO_PROXY:+$NO_PROXY,}127.0.0.1,localhost"; "#,
+);
+
 /// A running bash.
 pub struct Shell {
     bash: Child,
@@ -132,8 +140,9 @@ impl Shell {
             // Not in a condition: there bash would forget -e.
             Must::Fail => format!("set +e; (set -e; . '{script}' </dev/null); __code=$?; set -e"),
         };
+        let first = if self.count == 1 { WITHOUT_PROXY } else { "" };
         let line = format!(
-            "exec 2>&1; cd \"${{__root:=$PWD}}\"; {read}; printf '\\n%s %s\\n' {mark} \"$__code\"\n"
+            "exec 2>&1; {first}cd \"${{__root:=$PWD}}\"; {read}; printf '\\n%s %s\\n' {mark} \"$__code\"\n"
         );
         let written = self.commands.write_all(line.as_bytes()).await;
         written.context("bash takes no more commands")

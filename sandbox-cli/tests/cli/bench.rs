@@ -35,15 +35,15 @@ fn a_load_and_a_drain_are_measured_and_leave_everything_as_it_was() {
     assert!(!rig.good(&["topics", "list"]).contains("bench-"));
 
     // Fewer could be gone before anybody looks twice.
-    let drain = ["--events=10000", "--single-events=500"];
+    let drain = ["--events=30000", "--single-events=1000"];
     let drain = figures(
         &rig,
         &[&["drain", "--delivery=at-least-once"], &drain[..]].concat(),
     );
     for name in [
-        "batches of 500, 10000 events, at-least-once, 1 member: drained",
-        "batches of 500, 10000 events, at-least-once, 3 members: a plain consumer takes",
-        "each message, 500 events, at-least-once, 3 members: drained",
+        "batches of 500, 30000 events, at-least-once, 1 member: drained",
+        "batches of 500, 30000 events, at-least-once, 3 members: a plain consumer takes",
+        "each message, 1000 events, at-least-once, 3 members: drained",
     ] {
         assert!(drain.iter().any(|known| known == name), "{name}: {drain:?}");
     }

@@ -52,7 +52,7 @@ fn a_whole_group_is_told_also_who_joins_later_and_one_instance_can_differ_until_
         "--paused",
         "true",
         "--within",
-        "1s",
+        "60s",
         "--members",
         "2",
     ]);

@@ -23,14 +23,8 @@ fn what_is_killed_stays_dead_until_it_is_asked_for() {
     assert_eq!(rig.pid("payment-service.1"), None);
 
     rig.good(&["up", "--no-build", "payment-service"]);
-    let alive = rig.process("payment-service.1").unwrap();
-    assert_eq!(
-        (&alive["readiness"], &alive["starts"]),
-        (
-            &"ready".into(),
-            &(dead["starts"].as_u64().unwrap() + 1).into()
-        )
-    );
+    let alive = rig.is("payment-service.1", "ready");
+    assert_eq!(alive["starts"], dead["starts"].as_u64().unwrap() + 1);
 }
 
 #[test]
@@ -49,21 +43,13 @@ fn a_dead_broker_stays_dead_while_services_come_and_go() {
     assert_eq!(ran.code, 0, "{}", ran.errors);
     assert!(ran.errors.contains("./sandbox up kafka"), "{}", ran.errors);
     assert_eq!(rig.pid("kafka"), None);
-    let row = rig.process("payment-service.1").unwrap();
-    assert_eq!(row["readiness"], "not_ready", "{row}");
+    let row = rig.is("payment-service.1", "not_ready");
     assert!(row["reason"].as_str().unwrap().contains("kafka"), "{row}");
     assert_eq!(rig.run(&["doctor"]).code, 1);
 
     rig.good(&["up", "kafka"]);
-    until("payment-service comes back by itself", || {
-        let row = rig.process("payment-service.1").unwrap();
-        if row["readiness"] == "ready" {
-            Ok(())
-        } else {
-            Err(row.to_string())
-        }
-    });
-    assert_eq!(rig.process("payment-service.1").unwrap()["pid"], row["pid"]);
+    // By itself.
+    assert_eq!(rig.is("payment-service.1", "ready")["pid"], row["pid"]);
 }
 
 #[test]

@@ -66,6 +66,18 @@ fn fall_behind(rig: &Rig) {
     ]);
 }
 
+fn at_rest(rig: &Rig) {
+    rig.good(&[
+        "wait",
+        "lag",
+        "--group",
+        GROUP,
+        "--at-rest",
+        "--within",
+        "120s",
+    ]);
+}
+
 /// Pastes a command, as a person would at the root of the repository.
 fn paste(rig: &Rig, command: &str) {
     let pasted = command.replace("./sandbox", env!("CARGO_BIN_EXE_sandbox"));
@@ -84,7 +96,7 @@ fn paste(rig: &Rig, command: &str) {
 /// A group has a lag only where it has committed something.
 fn read_once(rig: &Rig) {
     rig.good(&["load", "burst", "--count", "30"]);
-    rig.good(&["wait", "lag", "--at-rest"]);
+    rig.good(&["wait", "lag", "--at-rest", "--within", "120s"]);
 }
 
 #[test]
@@ -108,7 +120,7 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
     fall_behind(&rig);
     let scale = "./sandbox scale inventory-service=3";
     paste_all(with_advice(&rig, GROUP, "payments", scale));
-    rig.good(&["wait", "lag", "--group", GROUP, "--at-rest"]);
+    at_rest(&rig);
 
     // Four. What it recommends besides, to grow the topic, would leave no member without work.
     rig.good(&["scale", "inventory-service=4"]);
@@ -120,6 +132,8 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
         "4",
         "--idle",
         "1",
+        "--within",
+        "120s",
     ];
     rig.good(&idle);
     with_advice(&rig, GROUP, "payments", scale);
@@ -129,14 +143,14 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
     fall_behind(&rig);
     let grow = "./sandbox topics grow payments --partitions 6";
     paste_all(with_advice(&rig, GROUP, "payments", grow));
-    rig.good(&["wait", "lag", "--group", GROUP, "--at-rest"]);
+    at_rest(&rig);
 
     // None.
     rig.good(&["kill", "inventory-service"]);
     rig.good(&["load", "burst", "--count", "60"]);
     let up = "./sandbox up inventory-service";
     paste_all(with_advice(&rig, GROUP, "payments", up));
-    rig.good(&["wait", "lag", "--group", GROUP, "--at-rest"]);
+    at_rest(&rig);
 
     for command in COMMANDS.lines().filter(|one| !pasted.contains(*one)) {
         let of_others = ["order-service", "payment-service"];
@@ -169,7 +183,7 @@ fn a_rate_is_a_number_and_a_group_that_nobody_knows_is_answered_with_those_there
     let _afterwards = Afterwards(&rig, &["consumer", "clear", "inventory-service"]);
     read_once(&rig);
     rig.good(&["consumer", "slow", "inventory-service", "--time-ms", "100"]);
-    rig.good(&["load", "burst", "--count", "100"]);
+    rig.good(&["load", "burst", "--count", "400"]);
     rig.good(&[
         "wait", "lag", "--group", GROUP, "--above", "50", "--within", "60s",
     ]);
@@ -190,7 +204,7 @@ fn a_rate_is_a_number_and_a_group_that_nobody_knows_is_answered_with_those_there
             "no-such-group",
             "--at-rest",
             "--within",
-            "1s",
+            "20s",
         ],
     ] {
         let ran = rig.run(unknown);

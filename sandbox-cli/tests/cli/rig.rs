@@ -155,6 +155,17 @@ impl Rig {
         serde_json::from_str(&self.good(&["status", "--json"])).unwrap()
     }
 
+    /// Waits until a process is as ready as this, and returns its row.
+    pub fn is(&self, name: &str, readiness: &str) -> Value {
+        until(&format!("{name} is {readiness}"), || {
+            let row = self.process(name).unwrap();
+            match row["readiness"] == readiness {
+                true => Ok(row),
+                false => Err(row.to_string()),
+            }
+        })
+    }
+
     /// The row of one process, if it was ever started.
     pub fn process(&self, name: &str) -> Option<Value> {
         let status = self.status();
@@ -219,9 +230,12 @@ fn nine_free_ports() -> u16 {
         .expect("nine free ports in a row")
 }
 
+/// What any single thing may take on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(120);
+
 /// Waits until the condition holds; says what was seen last if it never does.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + DEADLINE;
     loop {
         match look() {
             Ok(found) => return found,

@@ -13,7 +13,7 @@ use crate::rig::until;
 use crate::text;
 
 /// For everything to have been scraped twice, and the slowest rule to have been evaluated.
-const WITHIN: Duration = Duration::from_secs(40);
+const WITHIN: Duration = Duration::from_secs(120);
 
 /// Series that Prometheus makes itself.
 const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];

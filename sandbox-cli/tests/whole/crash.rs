@@ -229,7 +229,7 @@ async fn without_single_relay_the_audit_fails() {
     shop.ready(&[ORDER, ORDER_2]).await;
     // Whether two meet over one row is chance, in each round anew.
     eventually(
-        crate::shop::DEADLINE,
+        4 * crate::shop::DEADLINE,
         "an order is told twice",
         async || {
             shop.place_all(&Request::mixed(100), 50).await;

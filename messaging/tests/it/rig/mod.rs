@@ -1,7 +1,7 @@
 //! A group of its own on the real broker, and a service whose work a test can watch and disturb.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use messaging::{
     KafkaSettings, Member, MemberSettings, Need, Protection,
 };
 use prometheus::Registry;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use service_kit::Readiness;
 use service_kit::trace::Tracer;
 use shared_events::{
@@ -113,10 +115,7 @@ impl Rig {
     }
 
     pub async fn records(&self, topic: Topic) -> Vec<Record> {
-        self.cluster
-            .read(&self.kafka.name_prefix.topic(topic), &Query::default())
-            .await
-            .unwrap()
+        committed(&self.cluster, topic).await
     }
 
     /// How often each order was answered, as a `read_committed` reader sees it.
@@ -163,6 +162,34 @@ impl Rig {
     }
 }
 
+/// The records of a topic once none of its transactions is open: the markers of one are written after its commit was answered,
+/// and who reads before them sees nothing of it.
+pub async fn committed(cluster: &Cluster, topic: Topic) -> Vec<Record> {
+    let name = cluster.prefix().topic(topic);
+    let mut settings = ClientConfig::new();
+    settings
+        .set("bootstrap.servers", &cluster.settings().bootstrap_servers)
+        .set("isolation.level", "read_committed");
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "no service asks for the last stable offset"
+    )]
+    let observer: BaseConsumer = settings.create().unwrap();
+    eventually(DEADLINE, "no transaction is open", async || {
+        let ends = cluster.end_offsets(&name).await;
+        for (partition, end) in ends.map_err(|error| error.to_string())? {
+            let stable = observer.fetch_watermarks(&name, partition, DEADLINE);
+            let (_, stable) = stable.map_err(|error| error.to_string())?;
+            if stable < end {
+                return Err(format!("partition {partition}: {stable} of {end} offsets"));
+            }
+        }
+        Ok(())
+    })
+    .await;
+    cluster.read(&name, &Query::default()).await.unwrap()
+}
+
 /// A payment-like service: answers each `OrderCreated`, and does as the test says.
 #[derive(Clone, Default)]
 pub struct Watched {
@@ -170,6 +197,8 @@ pub struct Watched {
     pub fail_next: Arc<AtomicU32>,
     pub read: Arc<AtomicU32>,
     pub read_pause_us: Arc<AtomicU32>,
+    /// A record that is being read is not read to its end as long as this is set.
+    pub read_waits: Arc<AtomicBool>,
 }
 
 /// Products to which the service behaves in a certain way.
@@ -186,6 +215,9 @@ impl Handler for Watched {
         std::thread::sleep(Duration::from_micros(
             self.read_pause_us.load(Ordering::Relaxed).into(),
         ));
+        while self.read_waits.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let Event::OrderCreated(order) = &envelope.event else {
             return Ok(None);
         };
@@ -293,6 +325,20 @@ impl Running {
                 Ok(())
             } else {
                 Err(report)
+            }
+        })
+        .await;
+    }
+
+    /// Waits until a series has this value: a batch is counted after it is settled.
+    pub async fn counts(&self, series: &str, expected: u64) {
+        eventually(DEADLINE, series, async || {
+            let text = prometheus::TextEncoder::new();
+            let text = text.encode_to_string(&self.registry.gather()).unwrap();
+            let found = text.lines().find_map(|line| line.strip_prefix(series));
+            match found.map(|value| value.trim().parse::<u64>()) {
+                Some(Ok(value)) if value == expected => Ok(()),
+                other => Err(format!("{other:?}")),
             }
         })
         .await;

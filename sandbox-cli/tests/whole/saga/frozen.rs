@@ -56,6 +56,8 @@ async fn a_frozen_member_with_row_locks_does_not_stop_the_other() {
     both_own_partitions(&shop).await;
 
     let url = shop.server.admin_url(&shop.inventory_db);
+    // Opened before: the states that are looked for last some seconds only.
+    let mut looks = PgConnection::connect(&url).await.unwrap();
     let mut ours = PgConnection::connect(&url).await.unwrap();
     let mut lock = ours.begin().await.unwrap();
     sqlx::query("SELECT 1 FROM products WHERE product_id = $1 FOR NO KEY UPDATE")
@@ -65,12 +67,15 @@ async fn a_frozen_member_with_row_locks_does_not_stop_the_other() {
         .unwrap();
     shop.place_all(&Request::mixed(40), 8).await;
     // Fresh, so that it still waits when it is frozen: it gives up after 3 s.
-    let waits = "wait_event_type = 'Lock' AND now() - query_start < interval '1 s'";
-    session_of(&shop, INVENTORY, waits).await;
+    let waits = |(_, waits_for, fresh): &Session| {
+        waits_for.as_deref() == Some("Lock") && *fresh == Some(true)
+    };
+    session_of(&mut looks, INVENTORY, waits).await;
     shop.freeze(INVENTORY);
     // Now the lock is given to a process that does nothing with it.
     lock.commit().await.unwrap();
-    session_of(&shop, INVENTORY, "state = 'idle in transaction'").await;
+    let has_it = |(state, ..): &Session| state.as_deref() == Some("idle in transaction");
+    session_of(&mut looks, INVENTORY, has_it).await;
 
     for _ in 0..4 {
         shop.flows(ORDER).await;
@@ -94,19 +99,23 @@ async fn both_own_partitions(shop: &Shop) {
     .await;
 }
 
-/// Waits until PostgreSQL shows a session of this instance in this state.
-async fn session_of(shop: &Shop, who: Instance, state: &str) {
-    let sessions = format!(
-        "SELECT state, wait_event_type, now() - query_start FROM pg_stat_activity
-         WHERE datname = '{}' AND application_name = '{who}'",
-        shop.inventory_db
-    );
-    eventually(DEADLINE, &format!("a session with {state}"), async || {
-        let wanted = format!("{sessions} AND {state}");
-        if shop.sql("postgres", &wanted).await?.is_empty() {
-            Err(shop.sql("postgres", &sessions).await?)
-        } else {
-            Ok(())
+/// What PostgreSQL shows of a session: its state, what it waits for, and whether its statement began less than a second ago.
+type Session = (Option<String>, Option<String>, Option<bool>);
+
+/// Waits until PostgreSQL shows such a session of this instance.
+async fn session_of(looks: &mut PgConnection, who: Instance, wanted: impl Fn(&Session) -> bool) {
+    eventually(DEADLINE, "such a session", async || {
+        let sessions: Vec<Session> = sqlx::query_as(
+            "SELECT state, wait_event_type, now() - query_start < interval '1 s' FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = $1",
+        )
+        .bind(who.to_string())
+        .fetch_all(&mut *looks)
+        .await
+        .unwrap();
+        match sessions.iter().any(&wanted) {
+            true => Ok(()),
+            false => Err(format!("{sessions:?}")),
         }
     })
     .await;

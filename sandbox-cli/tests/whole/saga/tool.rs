@@ -40,7 +40,8 @@ async fn kafkas_own_tool_sees_no_lag_at_rest() {
     };
     let prefix = &shop.kafka.name_prefix;
     let groups = Service::ALL.map(|service| prefix.group(service));
-    let mut arguments = vec!["--describe".into()];
+    // Its own patience is 5 s, and then it prints nothing and ends with 0.
+    let mut arguments = vec!["--timeout".into(), "60000".into(), "--describe".into()];
     for group in &groups {
         arguments.extend(["--group".into(), group.into()]);
     }

@@ -25,8 +25,8 @@ use test_stack::{OwnStack, eventually, shared};
 /// What any single thing may take on a busy machine. Nothing here is a promise about speed.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
-/// How long a service may drain: `DRAIN_TIMEOUT` and a little.
-const GRACE: Duration = Duration::from_secs(15);
+/// How long a service may take to end: `DRAIN_TIMEOUT`, and what a busy machine adds.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// The stock with which the services' own migrations begin.
 const SEEDS: [(&str, i64); 3] = [
@@ -104,9 +104,7 @@ impl Shop {
             .tempdir();
         let home = Home::at(&folder.unwrap().keep()).unwrap();
         let database = |name: &str| format!("{}{name}", prefix.replace('-', "_"));
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(10));
+        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE);
         let stock = SEEDS.map(|(product, pieces)| (product.to_owned(), pieces));
         Self {
             cluster: Cluster::new(&kafka).unwrap(),

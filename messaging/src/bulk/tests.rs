@@ -1,0 +1,59 @@
+//! What becomes of a load whose client is replaced.
+
+use std::sync::Mutex;
+
+use rdkafka::ClientContext;
+use rdkafka::statistics::{Broker, Statistics};
+use service_kit::Readiness;
+
+use super::*;
+use crate::connection::Need;
+
+fn statistics(nodes: &[i32]) -> Statistics {
+    let broker = |&nodeid: &i32| {
+        let broker = Broker {
+            nodeid,
+            ..Broker::default()
+        };
+        (nodeid.to_string(), broker)
+    };
+    Statistics {
+        brokers: nodes.iter().map(broker).collect(),
+        ..Statistics::default()
+    }
+}
+
+#[test]
+fn a_client_that_lost_every_broker_is_replaced_and_what_it_had_on_its_way_has_failed() {
+    let failed = Arc::<Mutex<Vec<usize>>>::default();
+    let told = Arc::clone(&failed);
+    let told = move |receipt: Receipt<'_>| {
+        assert!(receipt.outcome.is_err());
+        told.lock().unwrap().push(receipt.tag);
+    };
+    let connection = Connection::new(Readiness::new("test").component("kafka"), Need::Required);
+    let mut config = ClientConfig::new();
+    // Nobody listens there, and statistics come from this test only.
+    config.set("bootstrap.servers", "127.0.0.1:1");
+    let receipts = Receipts::new(connection, false, told);
+    let bulk = Bulk::with(config, "orders".to_owned(), receipts).unwrap();
+    let record = |tag| BulkRecord {
+        key: b"key",
+        value: b"value",
+        headers: &[],
+        partition: None,
+        tag,
+    };
+    bulk.send(&record(1)).unwrap();
+    for nodes in [&[1][..], &[], &[]] {
+        assert!(failed.lock().unwrap().is_empty());
+        bulk.producer().context().stats(statistics(nodes));
+        bulk.take_receipts();
+    }
+    assert_eq!(*failed.lock().unwrap(), [1]);
+    assert!(!bulk.producer().context().brokers.are_lost());
+    // What comes now waits for a broker again.
+    bulk.send(&record(2)).unwrap();
+    bulk.take_receipts();
+    assert_eq!((bulk.in_flight(), failed.lock().unwrap().len()), (1, 1));
+}
