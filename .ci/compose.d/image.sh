@@ -40,6 +40,7 @@ one_line_rebuild() {
   for step in 'apt-get update' 'for crate in' 'find shared-events' 'find sandbox-cli'; do
     was_cached "$log" "$step" || { echo "built anew: RUN $step"; grep -E '^#[0-9]+ (\[|CACHED)' "$log"; return 1; }
   done
+  grep -q 'RUN find inventory-service' "$log" || { echo 'there is no step of the services'; return 1; }
   if was_cached "$log" 'find inventory-service'; then echo 'the services were not built anew'; return 1; fi
 }
 

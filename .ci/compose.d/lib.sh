@@ -62,26 +62,29 @@ remove_project() {
   true
 }
 
-# The projects of .ci/compose that something is there of.
+# Which machine and folder this is: others may use the same engine.
+here=$(printf '%s' "$(uname -n):$PWD" | cksum | cut -d ' ' -f 1)
+
+# The projects of .ci/compose in this folder of which something is left.
 our_projects() {
   local kind
   for kind in 'ps -a' 'volume ls' 'network ls'; do
     # shellcheck disable=SC2086  # one word each
     docker $kind --format '{{.Label "com.docker.compose.project"}}' 2>/dev/null
-  done | grep -E '^saga-ci-[0-9]+(-second)?$' | sort -u
+  done | grep -E "^saga-ci-$here-[0-9]+(-second)?\$" | sort -u
 }
 
-# Removes what runs of .ci/compose left that were killed, and succeeds if there was anything. Each has its process id in its names,
-# so that one that is still at it keeps what it has.
+# Removes what killed runs of .ci/compose left, and succeeds if there was anything. Each has its process id in its names, so that one
+# that is still at it keeps what it has.
 remove_killed_runs() {
   local project run found=1
   for project in $(our_projects); do
-    run=${project#saga-ci-}
+    run=${project#saga-ci-"$here"-}
     run=${run%-second}
-    if [ "$run" != $$ ] && grep -qaF .ci/compose "/proc/$run/cmdline" 2>/dev/null; then continue; fi
+    if [ "$run" != $$ ] && grep -qaF compose "/proc/$run/cmdline" 2>/dev/null; then continue; fi
     echo "removing $project, which a killed run left"
     remove_project "$project"
-    docker image rm -f "saga-ci:$run" "saga-ci:$run-second" >/dev/null 2>&1
+    docker image rm -f "saga-ci:$here-$run" "saga-ci:$here-$run-second" >/dev/null 2>&1
     found=0
   done
   return "$found"

@@ -185,7 +185,7 @@ impl Bulk {
     }
 
     /// Tells the receipts that are there, and whatever else the client has to say. Somebody has to call it now and then, also
-    /// while nothing is sent: else nobody learns that a broker is gone, or is back. Does not wait.
+    /// while nothing is sent: else nobody learns that a broker is gone, or is back. Does not wait, unless the client has to be replaced.
     pub fn take_receipts(&self) {
         loop {
             let before = self.settled();
@@ -232,7 +232,8 @@ impl Bulk {
     /// Ends: waits at most `within` for receipts, then gives up what has none, which fails. Blocks.
     pub fn finish(&self, within: Duration) {
         if !self.wait_until(within, || self.in_flight() == 0) {
-            give_up(&self.producer());
+            self.producer()
+                .purge(PurgeConfig::default().queue().inflight());
             self.wait_until(PURGED_WITHIN, || self.in_flight() == 0);
         }
     }
@@ -250,15 +251,14 @@ impl Bulk {
         match create(&self.config, Client::new(&self.receipts)) {
             Ok(new) => {
                 let old = std::mem::replace(&mut *producer, new);
-                give_up(&old);
-                let deadline = Instant::now() + PURGED_WITHIN;
-                while old.in_flight_count() > 0 && Instant::now() < deadline {
-                    old.poll(NAP);
-                }
+                // Nobody else waits while the old one ends, which gives up what it had on its way and tells so.
+                drop(producer);
+                drop(old);
                 tracing::warn!("the producer had lost every broker: it is replaced");
             }
             Err(cause) => {
-                tracing::error!(%cause, "the producer has lost every broker, and there is no other")
+                producer.context().brokers.wait_again();
+                tracing::error!(%cause, "the producer has lost every broker, and there is no other");
             }
         }
     }
@@ -281,9 +281,4 @@ impl Bulk {
     fn settled(&self) -> u64 {
         self.receipts.settled.load(SeqCst)
     }
-}
-
-/// What is on its way fails, as soon as the client is polled.
-fn give_up(producer: &BaseProducer<Client>) {
-    producer.purge(PurgeConfig::default().queue().inflight());
 }

@@ -41,6 +41,11 @@ impl KnownBrokers {
         self.0.store(now, Ordering::Relaxed);
     }
 
+    /// There is no other client now: this one counts as lost again after as many further statistics.
+    pub(crate) fn wait_again(&self) {
+        self.0.store(KNOWN, Ordering::Relaxed);
+    }
+
     /// Whether the client must be replaced.
     pub(crate) fn are_lost(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= KNOWN + LOST
@@ -115,14 +120,15 @@ impl ClientContext for KnownBrokers {
 impl ConsumerContext for KnownBrokers {}
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::HashMap;
 
     use rdkafka::statistics::{Broker, Partition, Topic};
 
     use super::*;
 
-    fn statistics(nodes: &[i32]) -> Statistics {
+    /// Of a client that knows these brokers.
+    pub(crate) fn statistics(nodes: &[i32]) -> Statistics {
         let broker = |node: &i32| {
             let broker = Broker {
                 nodeid: *node,

@@ -86,8 +86,8 @@ pub struct Door {
     room: Arc<OutboxRoom>,
 }
 
-/// Whether the outbox takes further rows. Never more than its limit and a batch: what is added while somebody counts may be counted
-/// twice until the next count, but never not at all.
+/// Whether the outbox takes further rows, as far as this instance knows. Beyond its limit comes what was queued already, and what
+/// others add between two counts. What is added while somebody counts may count twice until the next count.
 #[derive(Debug)]
 pub struct OutboxRoom {
     limit: i64,

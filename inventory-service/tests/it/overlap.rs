@@ -1,14 +1,15 @@
 //! Two owners of the same orders: a member that lost its partitions while it works, and the one that got them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use inventory_service::domain::Decision;
 use inventory_service::domain::Outcome::{Reserved, UnknownProduct};
 use messaging::Failure;
 use shared_events::PaymentSucceeded;
 use sqlx::{Connection, PgConnection, PgPool};
 use test_stack::eventually;
 
-use crate::support::{PATIENCE, chain, outcomes, owner, paid, stock};
+use crate::support::{PATIENCE, Stock, chain, outcomes, owner, paid, stock};
 
 /// What the earlier owner writes about an order, in a transaction that the test holds open.
 async fn write_decision(earlier: &mut PgConnection, paid: &PaymentSucceeded, outcome: &str) {
@@ -42,6 +43,16 @@ pub async fn until_somebody_waits_for_a_lock(pool: &PgPool) {
     eventually(PATIENCE, "the second owner waits", waiting).await;
 }
 
+/// As `decide`, whose wait for a lock is bounded: a slow test makes it wait once more. Any other failure is the store's.
+async fn decide_after_waiting(owner: &Stock, batch: &[PaymentSucceeded]) -> Vec<Decision> {
+    loop {
+        match owner.decide(batch).await {
+            Err(failure) if chain(&failure).contains("lock timeout") => {}
+            decided => return decided.unwrap(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_owner_that_waited_for_the_lock_finds_what_the_earlier_one_decided() {
     let second = stock("waited").await;
@@ -57,7 +68,7 @@ async fn the_owner_that_waited_for_the_lock_finds_what_the_earlier_one_decided()
     write_decision(&mut earlier, &order, "reserved").await;
 
     let batch = [order];
-    let (decisions, ()) = tokio::join!(second.decide_at_last(&batch), async {
+    let (decisions, ()) = tokio::join!(decide_after_waiting(&second, &batch), async {
         until_somebody_waits_for_a_lock(&first.pool).await;
         earlier.commit().await.unwrap();
     });
@@ -152,7 +163,11 @@ async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
         chain(&first_try)
     );
     second.decide_at_last(&batch).await;
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(second.left("prod_123").await, 7);
 
     let awake = frozen.commit().await;

@@ -185,7 +185,9 @@ async fn one_load_runs_at_a_time_and_a_single_order_beside_it() {
     let ((_, body), ()) = tokio::join!(burst, beside);
     // A burst hands orders over for 8 s: on a slow machine that may not be all of them.
     let [successful, failed] = ["successful", "failed"].map(|name| body[name].as_u64().unwrap());
-    assert!(successful > 0 && successful + failed == 600, "{body}");
+    assert_eq!(successful + failed, 600, "{body}");
+    let gave_up = body["duration_seconds"].as_f64() > Some(7.0);
+    assert!(failed == 0 || gave_up, "{body}");
     // The right to a load is given back.
     assert_eq!(service.post("/produce/batch?count=1").await.0, 200);
     service.stop().await;

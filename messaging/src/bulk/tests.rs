@@ -3,25 +3,11 @@
 use std::sync::Mutex;
 
 use rdkafka::ClientContext;
-use rdkafka::statistics::{Broker, Statistics};
 use service_kit::Readiness;
 
 use super::*;
 use crate::connection::Need;
-
-fn statistics(nodes: &[i32]) -> Statistics {
-    let broker = |&nodeid: &i32| {
-        let broker = Broker {
-            nodeid,
-            ..Broker::default()
-        };
-        (nodeid.to_string(), broker)
-    };
-    Statistics {
-        brokers: nodes.iter().map(broker).collect(),
-        ..Statistics::default()
-    }
-}
+use crate::stray::tests::statistics;
 
 #[test]
 fn a_client_that_lost_every_broker_is_replaced_and_what_it_had_on_its_way_has_failed() {

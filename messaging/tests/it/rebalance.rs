@@ -184,6 +184,7 @@ async fn watch_commits(rig: Arc<Rig>, stop: Arc<AtomicBool>) -> usize {
             *seen = committed.max(*seen);
         }
     }
+    assert!(!highest.is_empty(), "no commit was seen");
     went_back
 }
 

@@ -26,7 +26,7 @@ use test_stack::{OwnStack, eventually, shared};
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// How long a service may take to end: `DRAIN_TIMEOUT`, and what a busy machine adds.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(30);
 
 /// The stock with which the services' own migrations begin.
 const SEEDS: [(&str, i64); 3] = [
