@@ -54,8 +54,8 @@ pub(crate) struct Loop<H> {
     resumes: u64,
     pub(super) run_of_poison: u32,
     pub(super) failures: usize,
-    /// A partition stands before a poison record, as `POISON_POLICY=block` wants it.
-    pub(super) blocked: bool,
+    /// Where partitions of ours stand before a poison record, as `POISON_POLICY=block` wants it. The others' batches do not change that.
+    pub(super) blocked: Offsets,
     /// A new consumer was made since the old one did not begin to fetch, and has not begun either.
     begins_anew: bool,
     pub(super) settled: Offsets,
@@ -111,7 +111,7 @@ impl<H: Handler> Loop<H> {
             resumes: 0,
             run_of_poison: 0,
             failures: 0,
-            blocked: false,
+            blocked: Offsets::new(),
             begins_anew: false,
             settled: Offsets::new(),
             ahead_since: None,
@@ -241,8 +241,13 @@ impl<H: Handler> Loop<H> {
                 "the broker does not tell where the group stands on a partition: see docs/failure-modes.md",
             ),
             None if self.failures > 0 => lacks("the last batch failed and comes again"),
-            None if self.blocked => lacks("blocked: a partition stands before a poison record"),
-            None => None,
+            None => self.blocked.first_key_value().map(|(partition, offset)| {
+                let topic = self.consumer.context().names().name(partition.topic);
+                Trouble::Lacks(format!(
+                    "blocked: {topic}/{} stands at offset {offset} before a poison record",
+                    partition.number
+                ))
+            }),
         }
     }
 
@@ -251,9 +256,8 @@ impl<H: Handler> Loop<H> {
     pub(super) fn idle(&mut self) -> Result<(), MemberError> {
         let assignment = self.consumer.context();
         if assignment.assigned().is_empty() {
-            // What failed here, or stood before poison, is another member's now.
+            // What failed here is another member's now.
             self.failures = 0;
-            self.blocked = false;
         } else if self.settler.prepare().is_ok() {
             self.failures = 0;
         }

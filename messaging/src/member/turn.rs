@@ -34,9 +34,10 @@ impl<H: Handler> Loop<H> {
         let batch = collect(&consumer, most, &self.settings.faults, |message| {
             read(&self.handler, &self.group, message)
         })?;
-        self.metrics
-            .assigned
-            .set(consumer.context().assigned().len() as i64);
+        let assigned = consumer.context().assigned();
+        self.metrics.assigned.set(assigned.len() as i64);
+        self.blocked
+            .retain(|partition, _| assigned.contains(partition));
         let undecodable = batch.undecodable;
         if batch.records.is_empty() {
             self.idle()?;
@@ -49,7 +50,7 @@ impl<H: Handler> Loop<H> {
             }
             let starts = batch.starts();
             match self.process(batch, at) {
-                Ok(done) => self.go_on(done, taken.elapsed())?,
+                Ok(done) => self.go_on(&starts, done, taken.elapsed())?,
                 Err(failed) => self.come_again(starts, failed)?,
             }
         }
@@ -60,12 +61,15 @@ impl<H: Handler> Loop<H> {
     }
 
     /// After a batch is settled: what was left out of it comes again, and a run of poison at its limit halts the member.
-    fn go_on(&mut self, done: Done, took: Duration) -> Result<(), MemberError> {
+    fn go_on(&mut self, starts: &Offsets, done: Done, took: Duration) -> Result<(), MemberError> {
         self.connection.reached();
         self.failures = 0;
         self.run_of_poison = done.plan.run;
-        self.blocked = self.settings.consumer.poison_policy == PoisonPolicy::Block
-            && !done.plan.left_out.is_empty();
+        self.blocked
+            .retain(|partition, _| !starts.contains_key(partition));
+        if self.settings.consumer.poison_policy == PoisonPolicy::Block {
+            self.blocked.extend(&done.plan.left_out);
+        }
         self.metrics
             .settled(&done.records, done.effect, done.settle, took);
         self.controls.settled(done.records.values().sum());
@@ -82,7 +86,7 @@ impl<H: Handler> Loop<H> {
                 partition: partition.number,
                 offset,
             });
-        } else if self.blocked {
+        } else if !done.plan.left_out.is_empty() {
             self.back_off(0);
         }
         Ok(())

@@ -273,7 +273,9 @@ async fn with_the_policy_block_one_partition_stands_still_and_the_others_go_on()
     let mut settings = rig.settings();
     settings.consumer.poison_policy = PoisonPolicy::Block;
     let member = start(settings, Watched::default());
-    member.says("blocked").await;
+    let topic = rig.kafka.name_prefix.topic(Topic::Orders);
+    let blocked = format!("blocked: {topic}/0 stands at offset 1 before a poison record");
+    member.says(&blocked).await;
     eventually(
         crate::rig::DEADLINE,
         "all but the blocked partition is answered",
@@ -287,9 +289,24 @@ async fn with_the_policy_block_one_partition_stands_still_and_the_others_go_on()
         },
     )
     .await;
+    // It says so all the time, and not only of the batch that held the record.
+    for more in 1..=10 {
+        rig.publish(&[at(1, raw("prod"))]).await;
+        eventually(
+            crate::rig::DEADLINE,
+            "one more is answered",
+            async || match rig.answers().await.len() {
+                all if all == 51 + more => Ok(()),
+                all => Err(all),
+            },
+        )
+        .await;
+        let report = member.readiness.to_string();
+        assert!(report.contains(&blocked), "{report}");
+    }
     member.stop().await;
     let answers = rig.answers().await;
-    assert_eq!((answers.len(), answers.values().max()), (51, Some(&1)));
+    assert_eq!((answers.len(), answers.values().max()), (61, Some(&1)));
     assert!(rig.records(Topic::PaymentsDlq).await.is_empty());
     assert!(!rig.lag().await.is_at_rest());
 }
