@@ -15,14 +15,25 @@ impl Group {
     /// Whether there is nothing to read, and nothing under way: every lag is known and 0, or its partition has no record yet, and
     /// no transaction is open.
     pub fn is_at_rest(&self) -> bool {
-        let open = |row: &PartitionLag| row.lag.is_ok_and(|lag| lag.beyond_stable > 0);
-        self.at_most(0) && !self.partitions.values().any(open)
+        self.at_most(0) && self.partitions.values().all(|row| row.open() == 0)
     }
 
     /// Whether the lag is surely not higher than this: a partition whose lag is unknown could be anything.
     pub fn at_most(&self, limit: i64) -> bool {
         let unknown = |row: &PartitionLag| !matches!(row.lag, Ok(_) | Err(NoLag::NoRecordYet));
         !self.partitions.values().any(unknown) && self.known() <= limit
+    }
+}
+
+impl PartitionLag {
+    /// Offsets of transactions that are open, also where no record can be read yet: the first that a partition ever holds may be one of
+    /// a transaction whose marker is still on its way.
+    fn open(&self) -> i64 {
+        match (self.lag, self.ends) {
+            (Ok(lag), _) => lag.beyond_stable,
+            (Err(NoLag::NoRecordYet), Some(ends)) => ends.high - ends.stable,
+            (Err(_), _) => 0,
+        }
     }
 }
 
@@ -36,7 +47,7 @@ impl fmt::Display for Group {
                 Err(NoLag::NoRecordYet) => write!(f, " {at}=-")?,
                 Err(reason) => write!(f, " {at}=- ({reason})")?,
             }
-            let open = row.lag.map_or(0, |lag| lag.beyond_stable);
+            let open = row.open();
             if open > 0 {
                 write!(f, " (+{open} in open transactions)")?;
             }
@@ -134,6 +145,24 @@ mod tests {
         assert!(!group(&[lag(1, 0)]).is_at_rest());
         assert!(!group(&[lag(0, 1)]).is_at_rest());
         assert!(group(&[lag(0, 1)]).at_most(0));
+    }
+
+    #[test]
+    fn the_first_transaction_of_a_partition_is_under_way_though_there_is_no_record_yet() {
+        let mut group = group(&[lag(0, 0), Err(NoLag::NoRecordYet)]);
+        let ends = |high| Ends {
+            low: 0,
+            stable: 0,
+            high,
+        };
+        for (high, rests) in [(0, true), (2, false)] {
+            for row in group.partitions.values_mut() {
+                row.ends = Some(ends(high));
+            }
+            assert_eq!(group.is_at_rest(), rests, "{group}");
+        }
+        let line = "lag 0: orders[0]=0 orders[1]=- (+2 in open transactions)";
+        assert_eq!(group.to_string(), line);
     }
 
     #[test]

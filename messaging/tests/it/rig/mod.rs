@@ -330,6 +330,18 @@ impl Running {
         .await;
     }
 
+    /// Waits until readiness does not say this of any component, and returns what it says then. It looks every millisecond.
+    pub async fn no_longer_says(&self, text: &str) -> String {
+        let mut looks = tokio::time::interval(Duration::from_millis(1));
+        loop {
+            looks.tick().await;
+            let report = self.readiness.to_string();
+            if !report.contains(text) {
+                return report;
+            }
+        }
+    }
+
     /// Waits until a series has this value: a batch is counted after it is settled.
     pub async fn counts(&self, series: &str, expected: u64) {
         eventually(DEADLINE, series, async || {
