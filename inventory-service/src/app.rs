@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use messaging::database::Database;
-use messaging::{Member, controls};
+use kafka_runtime::database::Database;
+use kafka_runtime::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
 use service_kit::{Component, Readiness, Requests, admin, instance, server};

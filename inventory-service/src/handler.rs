@@ -1,7 +1,7 @@
 //! What inventory-service does with a record.
 
 use chrono::{DateTime, Utc};
-use messaging::{Failure, Handler};
+use kafka_runtime::{Failure, Handler};
 use shared_events::{
     Envelope, Event, EventHeaders, PaymentSucceeded, Poison, PoisonClass, ProductId,
 };

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{SubsecRound, Utc};
-use messaging::{Failure, Faults, Protection};
+use kafka_runtime::{Failure, Faults, Protection};
 use shared_events::{
     Amount, OrderId, OutOfBounds, PaymentId, PaymentSucceeded, ProductId, Quantity,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use cluster_reader::judge::Thresholds;
-use messaging::KafkaSettings;
+use kafka_runtime::KafkaSettings;
 use reqwest::Url;
 use service_kit::HttpSettings;
 use service_kit::settings::WrongSettings;

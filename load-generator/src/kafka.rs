@@ -10,10 +10,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use messaging::KafkaSettings;
-use messaging::bulk::{Bulk, BulkRecord, BulkSettings, Receipt};
-use messaging::client::Connection;
-use messaging::cluster::ClusterError;
+use kafka_runtime::KafkaSettings;
+use kafka_admin::bulk::{Bulk, BulkRecord, BulkSettings, Receipt};
+use kafka_runtime::client::Connection;
+use kafka_admin::ClusterError;
 use shared_events::Topic;
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,7 @@
 //! Which partition an order goes to. The key of every record is the order's id, so a hot partition is made by the choice of ids.
 
 use clap::ValueEnum;
-use messaging::cluster::partition_of;
+use kafka_admin::partition_of;
 use rand::Rng;
 use rand_distr::{Distribution, Zipf};
 

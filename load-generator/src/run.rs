@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use messaging::Need;
-use messaging::client::Connection;
-use messaging::cluster::Cluster;
+use kafka_runtime::Need;
+use kafka_runtime::client::Connection;
+use kafka_admin::Cluster;
 use service_kit::Readiness;
 use shared_events::Topic;
 use tokio_util::sync::CancellationToken;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, value_parser};
-use messaging::KafkaSettings;
-use messaging::bulk::{Acks, BulkSettings, Compression};
+use kafka_runtime::KafkaSettings;
+use kafka_admin::bulk::{Acks, BulkSettings, Compression};
 use reqwest::Url;
 use service_kit::HttpSettings;
 use service_kit::settings::{WrongSettings, span};

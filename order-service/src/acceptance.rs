@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use messaging::Faults;
-use messaging::faults::{CrashPoint, Protection};
-use messaging::outbox::{Publisher, Waker};
+use kafka_runtime::Faults;
+use kafka_runtime::faults::{CrashPoint, Protection};
+use kafka_runtime::outbox::{Publisher, Waker};
 use shared_events::{CorrelationId, Envelope, OrderCreated, OrderId, TraceParent};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
@@ -246,7 +246,7 @@ impl Acceptor {
         let keyed = self.faults.keeps(Protection::IdempotencyKey);
         let written = batch::write(&mut transaction, batch, keyed).await?;
         if matches!(self.telling, Telling::Outbox(_)) {
-            messaging::outbox::insert(&mut transaction, &written.events).await?;
+            kafka_runtime::outbox::insert(&mut transaction, &written.events).await?;
         }
         self.faults.pass(CrashPoint::AcceptBeforeCommit);
         transaction.commit().await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use messaging::{Failure, Handler};
+use kafka_runtime::{Failure, Handler};
 use shared_events::{Envelope, OrderId, Poison};
 use sqlx::PgPool;
 use tokio::time::timeout;

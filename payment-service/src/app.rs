@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use messaging::{Member, controls};
+use kafka_runtime::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
 use service_kit::{Readiness, Requests, admin, instance, server};

@@ -1,7 +1,7 @@
 //! What payment-service does with a record: nothing that lasts, so the answer is known as soon as the record is read.
 
 use chrono::{DateTime, Utc};
-use messaging::{Failure, Handler};
+use kafka_runtime::{Failure, Handler};
 use shared_events::{Envelope, Poison};
 
 use crate::domain;

@@ -1,7 +1,7 @@
 //! What payment-service can be told.
 
 use clap::Parser;
-use messaging::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need};
+use kafka_runtime::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need};
 use service_kit::HttpSettings;
 use service_kit::settings::WrongSettings;
 use service_kit::trace::TraceSettings;

@@ -10,9 +10,9 @@
 use std::time::Duration;
 
 use clap::Parser;
-use messaging::cluster::Cluster;
-use messaging::cluster::publish::RawRecord;
-use messaging::cluster::records::{Query, Record};
+use kafka_admin::Cluster;
+use kafka_admin::publish::RawRecord;
+use kafka_admin::records::{Query, Record};
 use payment_service::{App, Settings};
 use shared_events::{
     CorrelationId, Decoded, Envelope, Event, EventId, EventType, InventoryOutOfStock,

@@ -1,6 +1,6 @@
 //! The contract of the consumer's controls, as every consuming service has them.
 
-use messaging::cluster::Cluster;
+use kafka_admin::Cluster;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared_events::{GroupControls, Service, Topic};

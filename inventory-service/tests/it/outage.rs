@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use inventory_service::app::MIGRATIONS;
-use messaging::Failure;
+use kafka_runtime::Failure;
 use test_stack::{OwnStack, exclusive};
 
 use crate::overlap::until_somebody_waits_for_a_lock;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use inventory_service::domain::Decision;
 use inventory_service::domain::Outcome::{Reserved, UnknownProduct};
-use messaging::Failure;
+use kafka_runtime::Failure;
 use shared_events::PaymentSucceeded;
 use sqlx::{Connection, PgConnection, PgPool};
 use test_stack::eventually;

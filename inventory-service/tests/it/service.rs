@@ -2,11 +2,11 @@
 
 use clap::Parser;
 use inventory_service::{App, Settings};
-use messaging::KafkaSettings;
-use messaging::cluster::Cluster;
-use messaging::cluster::publish::RawRecord;
-use messaging::cluster::records::{Query, Record};
-use messaging::database::parse_url;
+use kafka_runtime::KafkaSettings;
+use kafka_admin::Cluster;
+use kafka_admin::publish::RawRecord;
+use kafka_admin::records::{Query, Record};
+use kafka_runtime::database::parse_url;
 use serde_json::Value;
 use shared_events::{
     CorrelationId, Decoded, Envelope, Event, EventId, EventType, PaymentFailed, PaymentSucceeded,

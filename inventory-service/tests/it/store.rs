@@ -1,7 +1,7 @@
 //! Deciding about batches, one owner at a time.
 
 use inventory_service::domain::Outcome::{OutOfStock, Reserved, UnknownProduct};
-use messaging::Protection;
+use kafka_runtime::Protection;
 
 use crate::support::{outcomes, owner, paid, stock};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use lag_monitor::{App, Settings};
-use messaging::cluster::Cluster;
-use messaging::cluster::publish::RawRecord;
-use messaging::{
+use kafka_admin::Cluster;
+use kafka_admin::publish::RawRecord;
+use kafka_runtime::{
     Clock, ConsumerSettings, ConsumerTuning, Failure, Faults, Handler, KafkaSettings, Member,
     MemberSettings, Need,
 };

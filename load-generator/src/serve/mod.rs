@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use messaging::Need;
-use messaging::client::{Connection, Counted};
+use kafka_runtime::Need;
+use kafka_runtime::client::{Connection, Counted};
 use prometheus::Registry;
 use service_kit::{Readiness, Requests, admin, server};
 use shared_events::Topic;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use messaging::client::Connection;
+use kafka_runtime::client::Connection;
 use shared_events::{OrderCreated, OutOfBounds, ProductId, Quantity};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;

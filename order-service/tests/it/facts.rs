@@ -1,8 +1,8 @@
 //! Facts in the database.
 
 use chrono::{DateTime, Utc};
-use messaging::Failure;
-use messaging::Handler;
+use kafka_runtime::Failure;
+use kafka_runtime::Handler;
 use order_service::domain::{Facts, Order, Status};
 use order_service::handler::OrderFacts;
 use order_service::store;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use messaging::KafkaSettings;
-use messaging::cluster::publish::RawRecord;
-use messaging::cluster::records::{Query, Record};
-use messaging::cluster::{Cluster, ClusterError};
+use kafka_runtime::KafkaSettings;
+use kafka_admin::publish::RawRecord;
+use kafka_admin::records::{Query, Record};
+use kafka_admin::{Cluster, ClusterError};
 use shared_events::{Decoded, EventId, EventType, OrderId, Topic};
 use test_stack::{eventually, shared};
 

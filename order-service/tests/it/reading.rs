@@ -1,7 +1,7 @@
 //! Orders shown, listed and watched.
 
 use futures::StreamExt;
-use messaging::Handler;
+use kafka_runtime::Handler;
 use order_service::handler::OrderFacts;
 use serde_json::{Value, json};
 use shared_events::{EventId, EventType, OrderId};

@@ -1,6 +1,6 @@
 //! How sagas that end are counted.
 
-use messaging::Handler;
+use kafka_runtime::Handler;
 use order_service::handler::OrderFacts;
 use order_service::metrics::Metrics;
 use prometheus::{Registry, TextEncoder};

@@ -1,0 +1,157 @@
+//! A real broker and a real database, on ports and in a folder of their own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed step is a failed test"
+)]
+
+use local_runtime::backends::Backends;
+use local_runtime::dist::{Installation, Sources};
+use local_runtime::home::Home;
+use local_runtime::kafka::KAFKA;
+use local_runtime::kafka_tools;
+use local_runtime::postgres::POSTGRES;
+use local_runtime::process::{Processes, State};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use tempfile::TempDir;
+
+fn sources() -> Sources {
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.sandbox/dist");
+    Sources {
+        dist,
+        kafka_home: None,
+        pg_bin: None,
+    }
+}
+
+/// The folder comes first, and so goes last: what it notes is needed to tidy up.
+async fn stack() -> (TempDir, Installation, Backends, Processes) {
+    let installation = sources().fetch(false, |_| {}).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path()).unwrap();
+    let backends = Backends::on_free_ports(&home, &installation).unwrap();
+    (folder, installation, backends, Processes::guarded(&home))
+}
+
+fn tool(installation: &Installation, backends: &Backends, line: &str) -> String {
+    let mut words = line.split(' ');
+    let name = words.next().unwrap();
+    let arguments: Vec<_> = words.map(Into::into).collect();
+    let mut command =
+        kafka_tools::command(installation, &backends.kafka.bootstrap(), name, &arguments).unwrap();
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{line}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+async fn broker_and_database_keep_what_they_stored_over_a_stop_and_a_start() {
+    let (_folder, installation, backends, processes) = stack().await;
+    backends.start(&processes).await.unwrap();
+    let database = backends.postgres.server();
+    for _ in 0..2 {
+        // The second time, both exist already.
+        database
+            .create_database("orders", "orders_db")
+            .await
+            .unwrap();
+    }
+    tool(
+        &installation,
+        &backends,
+        "topics --create --topic kept --partitions 3",
+    );
+
+    backends.stop(&processes).await.unwrap();
+    assert!(!backends.kafka.answers().await && !database.answers().await);
+    let ended = |name| {
+        processes
+            .state(&processes.record(name).unwrap().unwrap())
+            .unwrap()
+    };
+    assert_eq!(ended(POSTGRES), State::Ended(Some(0)));
+    assert_eq!(
+        ended(KAFKA),
+        State::Ended(Some(128 + 15)),
+        "the JVM ends by the signal it was asked with"
+    );
+
+    backends.start(&processes).await.unwrap();
+    assert_eq!(
+        tool(&installation, &backends, "kafka-topics.sh --list").trim(),
+        "kept"
+    );
+    let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'orders_db'";
+    assert_eq!(database.sql("postgres", owner).await.unwrap(), "orders");
+    database.drop_database("orders_db").await.unwrap();
+    assert_eq!(database.sql("postgres", owner).await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_broker_whose_port_is_taken_says_so_instead_of_answering_for_another() {
+    let (_folder, _, backends, processes) = stack().await;
+    let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, backends.kafka.port)).unwrap();
+    let error = backends.start(&processes).await.unwrap_err().to_string();
+    assert!(
+        error.contains(&format!(
+            "port {} for Kafka is taken by",
+            backends.kafka.port
+        )),
+        "{error}"
+    );
+    assert!(!processes.runs(KAFKA).unwrap());
+}
+
+#[tokio::test]
+async fn an_empty_distribution_offline_names_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources {
+        dist: folder.path().join("dist"),
+        kafka_home: None,
+        pg_bin: None,
+    };
+    let error = sources.fetch(true, |_| {}).await.unwrap_err().to_string();
+    assert!(
+        error.contains("Apache Kafka's jars") && error.contains("PostgreSQL's archive"),
+        "{error}"
+    );
+    assert!(error.contains("./sandbox fetch"), "{error}");
+}
+
+#[test]
+fn an_unknown_kafka_tool_is_answered_with_those_there_are() {
+    let installation = Installation {
+        kafka_libs: "libs".into(),
+        postgres_bin: "bin".into(),
+    };
+    let error = kafka_tools::command(&installation, "127.0.0.1:9092", "topic", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no Kafka tool \"topic\"") && error.contains("topics"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_tool_is_told_the_broker_unless_its_caller_did() {
+    let installation = Installation {
+        kafka_libs: "libs".into(),
+        postgres_bin: "bin".into(),
+    };
+    let line = |arguments: &[&str]| {
+        let arguments: Vec<_> = arguments.iter().map(Into::into).collect();
+        format!(
+            "{:?}",
+            kafka_tools::command(&installation, "127.0.0.1:9092", "topics", &arguments).unwrap()
+        )
+    };
+    assert!(line(&["--list"]).ends_with(r#""--bootstrap-server" "127.0.0.1:9092" "--list""#));
+    assert!(!line(&["--list", "--bootstrap-server=other:1"]).contains("9092"));
+}

@@ -1,0 +1,126 @@
+//! Which topics there are, and what one is like.
+
+use anyhow::Result;
+use kafka_admin::Cluster;
+use kafka_admin::named::Description;
+use serde_json::{Value, json};
+
+use super::topic_name;
+use crate::terminal::{Table, note, say};
+
+/// How to list.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:  ./sandbox topics list")]
+pub struct List {
+    /// Print JSON: an array with one object a topic
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to describe.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:  ./sandbox topics describe payments")]
+pub struct Describe {
+    /// The topic
+    #[arg(value_name = "TOPIC", value_parser = topic_name)]
+    name: String,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn list(args: List, cluster: &Cluster) -> Result<()> {
+    let mut names = cluster.topic_names().await?;
+    names.sort();
+    let mut topics = Vec::new();
+    for name in names {
+        topics.push(cluster.describe_topic(&name).await?);
+    }
+    if args.json {
+        let all: Vec<Value> = topics.iter().map(as_json).collect();
+        say(serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    if topics.is_empty() {
+        note("there are no topics: ./sandbox topics create");
+        return Ok(());
+    }
+    let mut table = Table::new(&["topic", "partitions", "records at most", "cleanup"]);
+    for topic in &topics {
+        let cleanup = topic.config.get("cleanup.policy");
+        table.row([
+            topic.name.clone(),
+            topic.partitions.len().to_string(),
+            topic.records_at_most().to_string(),
+            cleanup.map_or("delete", String::as_str).to_owned(),
+        ]);
+    }
+    say(table);
+    Ok(())
+}
+
+pub(super) async fn describe(args: Describe, cluster: &Cluster) -> Result<()> {
+    let topic = cluster
+        .describe_topic(&cluster.topic_name(&args.name))
+        .await?;
+    if args.json {
+        say(serde_json::to_string_pretty(&as_json(&topic))?);
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        "partition",
+        "leader",
+        "replicas",
+        "in sync",
+        "first offset",
+        "end offset",
+    ]);
+    for partition in &topic.partitions {
+        table.row([
+            partition.number.to_string(),
+            partition.leader.to_string(),
+            listed(&partition.replicas),
+            listed(&partition.in_sync),
+            partition.low_watermark.to_string(),
+            partition.high_watermark.to_string(),
+        ]);
+    }
+    say(format_args!("{}\n{table}", topic.name));
+    match topic.config.is_empty() {
+        true => say("\nAll its settings are the broker's defaults"),
+        false => say("\nSettings that are not the broker's defaults"),
+    }
+    for (name, value) in &topic.config {
+        say(format_args!("  {name}={value}"));
+    }
+    Ok(())
+}
+
+fn listed(ids: &[i32]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.join(" ")
+}
+
+fn as_json(topic: &Description) -> Value {
+    let partitions: Vec<Value> = topic
+        .partitions
+        .iter()
+        .map(|one| {
+            json!({
+                "partition": one.number,
+                "leader": one.leader,
+                "replicas": one.replicas,
+                "inSync": one.in_sync,
+                "firstOffset": one.low_watermark,
+                "endOffset": one.high_watermark,
+            })
+        })
+        .collect();
+    json!({
+        "topic": topic.name,
+        "partitions": partitions,
+        "recordsAtMost": topic.records_at_most(),
+        "config": topic.config,
+    })
+}
