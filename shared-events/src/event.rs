@@ -33,7 +33,7 @@ macro_rules! events {
         )*
 
         /// Which of the six.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum EventType {
             $(#[doc = concat!("[`", stringify!($name), "`]")] $name,)*
         }

@@ -6,11 +6,14 @@
 //! Every bound is held by a constructor here, and HTTP and event decoding use the same ones. So what passes a decoder also
 //! fits the databases, and no service needs a check of its own.
 
+#![deny(missing_docs)]
+
 pub mod amount;
 pub mod controls;
 pub mod envelope;
 pub mod event;
 pub mod headers;
+pub mod http_api;
 pub mod ids;
 pub mod quantity;
 pub mod topics;

@@ -1,0 +1,279 @@
+//! The HTTP contract of order-service: what a client sends, and what it gets back.
+//!
+//! order-service writes these types and every client reads them: the load generator, the command, benchmarks and tests. So a
+//! field that is renamed here stops compiling on both sides.
+//!
+//! * `POST /orders` takes a [`NewOrder`] and answers 202 with an [`AcceptedOrder`].
+//! * `GET /orders/{id}` answers an [`OrderView`], `GET /orders` an [`OrderPage`].
+//! * Every error is a [`ProblemDocument`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Amount, CorrelationId, CustomerId, EventId, EventType, OrderCreated, OrderId, OutOfBounds,
+    PaymentId, ProductId, Quantity,
+};
+
+/// Request header: with the same key the same request makes one order, however often it is sent. 1 to 128 visible ASCII.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Request and response header: the client's name for the request. 1 to 128 visible ASCII; order-service makes one if it is missing.
+pub const CORRELATION_ID: &str = "x-correlation-id";
+
+/// Response header: `true` if this idempotency key was answered before.
+pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
+
+/// The media type of a [`ProblemDocument`].
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+
+/// The body of `POST /orders`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewOrder {
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The product.
+    pub product_id: ProductId,
+    /// The number of pieces.
+    pub quantity: Quantity,
+    /// The price of the whole order.
+    pub amount: Amount,
+}
+
+/// The answer to an accepted order. It is written to the database; its saga has just begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AcceptedOrder {
+    /// The new order, or the earlier one if the idempotency key was used before.
+    pub order_id: OrderId,
+    /// The id that every event and log line of this saga carries.
+    pub correlation_id: CorrelationId,
+    /// Always `PENDING`.
+    pub status: OrderStatus,
+}
+
+/// The state of an order. It is a function of the order's facts, and order-service's domain holds that function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum OrderStatus {
+    /// Accepted, not yet charged.
+    Pending,
+    /// Charged, stock not yet reserved.
+    Paid,
+    /// Out of stock, money not yet refunded.
+    Refunding,
+    /// Charged and reserved. Final.
+    Confirmed,
+    /// Out of stock and refunded. Final.
+    Cancelled,
+    /// Payment declined; nothing was charged. Final.
+    Failed,
+}
+
+/// One order with its facts. Only the id is always known: facts may overtake one another, so every other field is null until the
+/// first event that carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderView {
+    /// The order.
+    pub order_id: OrderId,
+    /// The state that the facts add up to.
+    pub status: OrderStatus,
+    /// The customer.
+    pub customer_id: Option<CustomerId>,
+    /// The product.
+    pub product_id: Option<ProductId>,
+    /// The number of pieces.
+    pub quantity: Option<Quantity>,
+    /// The price of the whole order.
+    pub amount: Option<Amount>,
+    /// The client's name for the request.
+    pub correlation_id: Option<CorrelationId>,
+    /// The payment, once the card was charged.
+    pub payment_id: Option<PaymentId>,
+    /// The reason of a failed or cancelled order.
+    pub failure_reason: Option<String>,
+    /// True if no saga can produce these facts together: some service has a fault.
+    pub impossible: bool,
+    /// The facts, in the order of the saga's steps.
+    pub facts: Vec<Fact>,
+    /// The saga goes on with one of these events; null when the saga has ended.
+    pub waiting_for: Option<Vec<EventType>>,
+    /// The time of the latest fact; null when the saga has ended.
+    pub waiting_since: Option<DateTime<Utc>>,
+}
+
+/// One thing that happened to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fact {
+    /// The event that reported it.
+    pub event: EventType,
+    /// The id of that event: the same for every repetition.
+    pub event_id: EventId,
+    /// The timestamp of the first record that reported it.
+    pub at: DateTime<Utc>,
+}
+
+/// A page of `GET /orders`, the newest order first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPage {
+    /// At most 200 orders.
+    pub orders: Vec<OrderView>,
+    /// The parameter `after` of the next page; null on the last page.
+    pub next: Option<OrderId>,
+}
+
+/// An error of any service: a problem document (RFC 9457). Its `Display` is one line for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemDocument {
+    /// Always `about:blank`: the status code says it all.
+    #[serde(rename = "type")]
+    pub type_uri: String,
+    /// The name of the status code.
+    pub title: String,
+    /// The HTTP status code.
+    pub status: u16,
+    /// What is wrong with this request.
+    pub detail: String,
+    /// Every wrong field, header or parameter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<WrongField>,
+}
+
+/// One wrong field, header or parameter of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrongField {
+    /// Its name.
+    pub field: String,
+    /// What is wrong, with the limit.
+    pub detail: String,
+}
+
+impl From<OrderCreated> for NewOrder {
+    fn from(order: OrderCreated) -> Self {
+        Self {
+            customer_id: order.customer_id,
+            product_id: order.product_id,
+            quantity: order.quantity,
+            amount: order.amount,
+        }
+    }
+}
+
+impl OrderStatus {
+    /// All six, the final ones last.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Paid,
+        Self::Refunding,
+        Self::Confirmed,
+        Self::Cancelled,
+        Self::Failed,
+    ];
+
+    /// The name in JSON and in order-service's database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Paid => "PAID",
+            Self::Refunding => "REFUNDING",
+            Self::Confirmed => "CONFIRMED",
+            Self::Cancelled => "CANCELLED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// The events one of which must come next; empty for a final status.
+    pub const fn next_events(self) -> &'static [EventType] {
+        match self {
+            Self::Pending => &[EventType::PaymentSucceeded, EventType::PaymentFailed],
+            Self::Paid => &[EventType::InventoryReserved, EventType::InventoryOutOfStock],
+            Self::Refunding => &[EventType::PaymentRefunded],
+            Self::Confirmed | Self::Cancelled | Self::Failed => &[],
+        }
+    }
+
+    /// Whether the saga has ended.
+    pub const fn is_final(self) -> bool {
+        self.next_events().is_empty()
+    }
+}
+
+impl fmt::Display for OrderStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for OrderStatus {
+    type Err = OutOfBounds;
+
+    fn from_str(name: &str) -> Result<Self, OutOfBounds> {
+        let known = Self::ALL.into_iter().find(|status| status.name() == name);
+        known.ok_or(OutOfBounds(
+            "must be PENDING, PAID, REFUNDING, CONFIRMED, CANCELLED or FAILED",
+        ))
+    }
+}
+
+impl fmt::Display for ProblemDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.detail)?;
+        for (number, error) in self.errors.iter().enumerate() {
+            let separator = if number == 0 { ": " } else { "; " };
+            write!(f, "{separator}{} {}", error.field, error.detail)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_the_same_name_in_json_and_in_text() {
+        for status in OrderStatus::ALL {
+            let json = serde_json::to_string(&status).unwrap();
+            assert_eq!(json, format!("\"{status}\""));
+            assert_eq!(status.name().parse(), Ok(status));
+        }
+    }
+
+    #[test]
+    fn an_order_keeps_the_two_decimals_of_its_amount_on_the_wire() {
+        let json = r#"{"customerId":"cust_1","productId":"prod_1","quantity":2,"amount":250.50}"#;
+        let order: NewOrder = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&order).unwrap(), json);
+    }
+
+    #[test]
+    fn an_order_known_only_by_its_id_can_be_read() {
+        let id = OrderId::now();
+        let json = format!(
+            r#"{{"orderId":"{id}","status":"PENDING","customerId":null,"productId":null,"quantity":null,"amount":null,"correlationId":null,"paymentId":null,"failureReason":null,"impossible":false,"facts":[],"waitingFor":["PaymentSucceeded","PaymentFailed"],"waitingSince":null}}"#
+        );
+        let order: OrderView = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            order.waiting_for.as_deref(),
+            Some(order.status.next_events())
+        );
+        assert_eq!(serde_json::to_string(&order).unwrap(), json);
+    }
+
+    #[test]
+    fn a_problem_in_one_line_names_every_wrong_field() {
+        let json = r#"{"type":"about:blank","title":"Unprocessable Content","status":422,"detail":"the order is not valid",
+            "errors":[{"field":"quantity","detail":"must be a whole number"},{"field":"amount","detail":"is missing"}]}"#;
+        let problem: ProblemDocument = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            problem.to_string(),
+            "422 the order is not valid: quantity must be a whole number; amount is missing"
+        );
+    }
+}
