@@ -1,47 +1,49 @@
 //! Kafka and PostgreSQL together, as the sandbox and the tests start them.
 
-use crate::dist::Installation;
-use crate::home::Home;
+use crate::download::Installation;
 use crate::kafka::{KAFKA, KAFKA_GRACE, Kafka};
 use crate::ports;
 use crate::postgres::{POSTGRES, POSTGRES_GRACE, Postgres};
 use crate::process::Processes;
+use crate::state_dir::StateDir;
 use anyhow::Result;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-/// What both get to answer after their start. An idle machine with two cores needs about three seconds, a busy one many more.
+/// How long both may take to answer after their start. An idle machine with two cores needs about
+/// three seconds, a busy one much longer.
 pub const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// A broker and a database of one home.
+/// One broker and one database server with a common state directory.
 #[derive(Clone, Debug)]
 pub struct Backends {
-    /// The broker.
+    /// Listens on [`Kafka::address`] and [`Kafka::port`].
     pub kafka: Kafka,
-    /// The database server.
+    /// Listens on [`Postgres::address`] and [`Postgres::port`].
     pub postgres: Postgres,
 }
 
 impl Backends {
-    /// Both, on free ports of 127.0.0.1.
+    /// Both servers on free ports of 127.0.0.1. Nothing is started.
     ///
     /// # Errors
     /// When no ports are free.
-    pub fn on_free_ports(home: &Home, installation: &Installation) -> Result<Self> {
+    pub fn on_free_ports(state_dir: &StateDir, installation: &Installation) -> Result<Self> {
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let [kafka, postgres] = ports::free()?;
         Ok(Self {
-            kafka: Kafka::new(home, installation, local, kafka),
-            postgres: Postgres::new(home, installation, local, postgres),
+            kafka: Kafka::new(state_dir, installation, local, kafka),
+            postgres: Postgres::new(state_dir, installation, local, postgres),
         })
     }
 
     /// Starts both at the same time and waits until both answer.
     ///
     /// # Errors
-    /// When a port is taken (then nothing is started), when one of them cannot be started, ends, or does not answer within [`START_LIMIT`]. The other may then run: stop it.
+    /// When a port is taken (then nothing is started), or when one server cannot be started, ends, or
+    /// does not answer within [`START_LIMIT`]. The other server may then run: call [`Backends::stop`].
     pub async fn start(&self, processes: &Processes) -> Result<()> {
-        // Else the one who holds the port could answer in our stead.
+        // Otherwise the process that holds the port could answer in place of the new server.
         ports::require_free("Kafka", self.kafka.address, self.kafka.port, "KAFKA_PORT")?;
         ports::require_free(
             "PostgreSQL",
@@ -60,7 +62,7 @@ impl Backends {
         tokio::try_join!(kafka, postgres).map(drop)
     }
 
-    /// Stops both at the same time, in good order. What does not run is stopped already.
+    /// Shuts both down at the same time. A server that does not run is no error.
     ///
     /// # Errors
     /// As [`Processes::stop`].

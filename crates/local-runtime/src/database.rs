@@ -1,4 +1,4 @@
-//! A PostgreSQL server as its clients see it, whoever started it: URLs, databases, SQL.
+//! A PostgreSQL server as its clients see it, however it was started: URLs, databases, SQL.
 
 use crate::process::resolve;
 use anyhow::{Context, Result, bail};
@@ -11,15 +11,17 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// The superuser and its password: only this machine can connect, and the data is a toy's.
+/// The superuser and its password. Both are public: only this machine can connect, and the data is
+/// test data.
 pub const SUPERUSER: &str = "postgres";
 
-/// A server at an address, whose superuser is `postgres` with the password `postgres`.
+/// A server at an address. Its superuser is `postgres` with the password `postgres`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Server(pub SocketAddr);
+pub struct DatabaseServer(pub SocketAddr);
 
-impl Server {
-    /// The URL of a database for a role whose password is its name, as [`Server::create_database`] makes them.
+impl DatabaseServer {
+    /// The URL of a database for a role whose password is its name, as
+    /// [`DatabaseServer::create_database`] creates it.
     #[must_use]
     pub fn url(self, role: &str, database: &str) -> String {
         format!("postgres://{role}:{role}@{}/{database}", self.0)
@@ -31,17 +33,17 @@ impl Server {
         self.url(SUPERUSER, database)
     }
 
-    /// True when the server takes connections now.
+    /// True when the server accepts connections now.
     pub async fn answers(self) -> bool {
         matches!(
-            timeout(Duration::from_secs(1), self.ask()).await,
+            timeout(Duration::from_secs(1), self.accepts_sessions()).await,
             Ok(Ok(true))
         )
     }
 
-    /// Asks for a session: the server answers with a request for a password (`R`), or with an error (`E`) while it starts or
-    /// stops. The session is not begun.
-    async fn ask(self) -> std::io::Result<bool> {
+    /// Sends a startup message: the server answers with a request for a password (`R`), or with an error
+    /// (`E`) while it starts or stops. The session is not completed.
+    async fn accepts_sessions(self) -> std::io::Result<bool> {
         let names = format!("user\0{SUPERUSER}\0database\0postgres\0\0");
         let length = u32::try_from(names.len() + 8).unwrap_or(u32::MAX);
         let mut request = length.to_be_bytes().to_vec();
@@ -52,7 +54,7 @@ impl Server {
         Ok(stream.read_u8().await? == b'R')
     }
 
-    /// Makes a role whose password is its name, and a database it owns. What exists already stays as it is.
+    /// Creates a role whose password is its name, and a database it owns. Existing ones stay unchanged.
     ///
     /// # Errors
     /// When `psql` is missing or the server refuses.
@@ -67,10 +69,10 @@ impl Server {
         self.sql("postgres", &script).await.map(drop)
     }
 
-    /// Drops a database, throwing out whoever is connected. One that is not there is dropped already.
+    /// Drops a database and ends its clients' connections. A missing database is no error.
     ///
     /// # Errors
-    /// As [`Server::create_database`].
+    /// As [`DatabaseServer::create_database`].
     pub async fn drop_database(self, database: &str) -> Result<()> {
         let database = quoted(database);
         let script = format!(
@@ -79,7 +81,7 @@ impl Server {
         self.sql("postgres", &script).await.map(drop)
     }
 
-    /// Runs a script as the superuser with `psql` and returns what it printed: rows only, unaligned.
+    /// Runs a script as the superuser with `psql` and returns its output: rows only, unaligned.
     ///
     /// # Errors
     /// When `psql` is missing, the server cannot be reached, or a statement fails (the message is the server's).
@@ -104,7 +106,7 @@ impl Server {
             .kill_on_drop(true);
         let mut child = command.spawn().context("cannot run psql")?;
         if let Some(mut input) = child.stdin.take() {
-            // Fails when psql could not connect and has gone already: then its own message is the better one.
+            // Fails when psql could not connect and has ended: then psql's own message says more.
             let _written = input.write_all(script.as_bytes()).await;
         }
         let output = child
@@ -120,7 +122,7 @@ impl Server {
     }
 }
 
-/// A string literal of SQL. Backslashes mean themselves in it (`standard_conforming_strings`).
+/// A string literal of SQL. A backslash needs no escape (`standard_conforming_strings`).
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,33 +1,31 @@
 //! One Apache Kafka node: broker and controller in one process (KRaft combined mode).
 
-mod settings;
+pub use crate::kafka_properties::{CLUSTER_ID, HEAP, NodeConfig, server_properties};
 
-pub use settings::{CLUSTER_ID, HEAP, Place, settings};
-
-use crate::dist::Installation;
-use crate::home::Home;
-use crate::process::{Processes, Program, Record};
-use crate::wait;
+use crate::download::Installation;
+use crate::ports::connect_address;
+use crate::process::{ProcessRecord, Processes, Program};
+use crate::state_dir::StateDir;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-/// The name of its process in a home.
+/// The name of the broker's process in a state directory.
 pub const KAFKA: &str = "kafka";
-/// A shutdown in good order takes one to two seconds; a stuck one is cut short.
+/// How long a shutdown may take before the broker is killed. A normal one takes one to two seconds.
 pub const KAFKA_GRACE: Duration = Duration::from_secs(20);
 
 /// One node, not necessarily running.
 #[derive(Clone, Debug)]
 pub struct Kafka {
-    home: Home,
+    state_dir: StateDir,
     libs: PathBuf,
     /// The address clients listen on and connect to.
     pub address: IpAddr,
@@ -36,11 +34,16 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// The node of `home` for clients on `address:port`.
+    /// The node of `state_dir` for clients on `address:port`.
     #[must_use]
-    pub fn new(home: &Home, installation: &Installation, address: IpAddr, port: u16) -> Self {
+    pub fn new(
+        state_dir: &StateDir,
+        installation: &Installation,
+        address: IpAddr,
+        port: u16,
+    ) -> Self {
         Self {
-            home: home.clone(),
+            state_dir: state_dir.clone(),
             libs: installation.kafka_libs.clone(),
             address,
             port,
@@ -50,17 +53,18 @@ impl Kafka {
     /// `host:port` for clients on this machine.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        SocketAddr::new(reachable(self.address), self.port).to_string()
+        self.client_address().to_string()
     }
 
-    /// Writes the configuration and formats the data folder when it is new. Call while the node is stopped.
+    /// Writes the configuration, and formats the data folder when it is new. Call it while the node is
+    /// stopped.
     ///
     /// # Errors
-    /// When a file cannot be written, or Java is missing or refuses.
+    /// When a file cannot be written, or Java is missing or fails.
     pub async fn prepare(&self) -> Result<()> {
         let [controller] = crate::ports::free()?;
         write(&self.log_settings(), LOG4J)?;
-        write(&self.properties(), &self.settings(controller))?;
+        write(&self.properties(), &self.properties_file(controller))?;
         if self.data().join("meta.properties").is_file() {
             return Ok(());
         }
@@ -87,7 +91,7 @@ impl Kafka {
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!(
-                "Kafka's data folder could not be made: {}",
+                "Kafka's data folder could not be formatted: {}",
                 said.lines().last().unwrap_or("java gave no reason")
             );
         }
@@ -116,11 +120,11 @@ impl Kafka {
         program
     }
 
-    /// Prepares and starts the node; it may take some seconds more until [`Kafka::ready`].
+    /// Prepares and starts the node. It answers some seconds later: see [`Kafka::ready`].
     ///
     /// # Errors
     /// As [`Kafka::prepare`] and [`Processes::start`].
-    pub async fn start(&self, processes: &Processes) -> Result<Record> {
+    pub async fn start(&self, processes: &Processes) -> Result<ProcessRecord> {
         self.prepare().await?;
         processes.start(&self.program()).await
     }
@@ -128,86 +132,77 @@ impl Kafka {
     /// Waits until the node answers a request.
     ///
     /// # Errors
-    /// When it ended meanwhile, or did not answer within the time; the message holds its last log line.
+    /// When the node ended meanwhile, or did not answer within `within`; the message holds its last log line.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
-        let deadline = Instant::now() + within;
-        while !self.answers().await {
-            let last = processes
-                .last_log_line(KAFKA)
-                .unwrap_or_else(|| "its log is empty".to_owned());
-            if !processes.runs(KAFKA)? {
-                bail!("Kafka ended while it started: {last}");
-            }
-            if Instant::now() >= deadline {
-                bail!(
-                    "Kafka does not answer on {} after {} s: {last}",
-                    self.bootstrap(),
-                    within.as_secs()
-                );
-            }
-            wait::turn().await;
-        }
-        Ok(())
+        processes
+            .until_ready(KAFKA, "Kafka", self.client_address(), within, || {
+                self.answers()
+            })
+            .await
     }
 
     /// True when the node answers a request now.
     pub async fn answers(&self) -> bool {
-        answers(SocketAddr::new(reachable(self.address), self.port)).await
+        answers(self.client_address()).await
+    }
+
+    fn client_address(&self) -> SocketAddr {
+        SocketAddr::new(connect_address(self.address), self.port)
     }
 
     fn common_arguments(&self) -> [String; 7] {
         [
-            // Nothing in /tmp: neither the JVM's statistics file nor unpacked native libraries, which a killed one leaves there.
+            // A killed JVM would leave its statistics file and unpacked native libraries in /tmp.
             "-XX:-UsePerfData".to_owned(),
-            format!("-Djava.io.tmpdir={}", self.home.config().display()),
+            format!("-Djava.io.tmpdir={}", self.state_dir.config().display()),
             "-Djava.awt.headless=true".to_owned(),
             format!(
                 "-Dlog4j2.configurationFile={}",
                 self.log_settings().display()
             ),
-            format!("-Dkafka.logs.dir={}", self.home.logs().display()),
+            format!("-Dkafka.logs.dir={}", self.state_dir.logs().display()),
             "-cp".to_owned(),
             self.libs.join("*").display().to_string(),
         ]
     }
 
-    /// The folder of the node's logs: one folder a partition.
+    /// The folder of the node's data: one subfolder a partition.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.home.data().join("kafka")
+        self.state_dir.data().join("kafka")
     }
 
     fn properties(&self) -> PathBuf {
-        self.home.config().join("kafka.properties")
+        self.state_dir.config().join("kafka.properties")
     }
 
     fn log_settings(&self) -> PathBuf {
-        self.home.config().join("kafka-log4j2.properties")
+        self.state_dir.config().join("kafka-log4j2.properties")
     }
 
-    fn settings(&self, controller: u16) -> String {
-        let place = Place {
+    fn properties_file(&self, controller: u16) -> String {
+        let config = NodeConfig {
             listen: SocketAddr::new(self.address, self.port),
             bootstrap: &self.bootstrap(),
             controller,
             data: &self.data(),
         };
-        settings(place)
+        server_properties(config)
             .map(|(name, value)| format!("{name}={value}\n"))
             .collect()
     }
 }
 
-/// True when a broker answers a request at this address now, whoever started it.
+/// True when a broker answers a request at this address now, however it was started.
 pub async fn answers(broker: SocketAddr) -> bool {
     matches!(
-        timeout(Duration::from_secs(1), ask(broker)).await,
+        timeout(Duration::from_secs(1), answers_api_versions(broker)).await,
         Ok(Ok(true))
     )
 }
 
-/// Asks which versions of the protocol it speaks: the one request every broker of every version answers.
-async fn ask(broker: SocketAddr) -> std::io::Result<bool> {
+/// Sends an `ApiVersions` request, which a broker of any version answers.
+async fn answers_api_versions(broker: SocketAddr) -> std::io::Result<bool> {
     // length 10 · API key 18 (ApiVersions) · version 0 · correlation id 7 · no client id
     const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
     let mut stream = TcpStream::connect(broker).await?;
@@ -228,15 +223,6 @@ rootLogger.level = warn
 rootLogger.appenderRef.out.ref = out
 ";
 
-fn write(path: &std::path::Path, text: &str) -> Result<()> {
+fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Where a client on this machine reaches what listens on `address`: "everywhere" is no address to connect to.
-pub(crate) fn reachable(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
-        given => given,
-    }
 }

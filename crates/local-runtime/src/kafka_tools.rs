@@ -1,20 +1,20 @@
 //! Kafka's own command-line tools.
 
-use crate::dist::Installation;
+use crate::download::Installation;
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::process::Command;
 
-/// What a tool wants to know of the broker when its caller did not say.
+/// How a tool gets the broker's address when its arguments do not name one.
 #[derive(Clone, Copy)]
 enum Broker {
     /// `--bootstrap-server host:port`
     Bootstrap,
-    /// Nothing: it reads files, or takes the broker in some other way.
+    /// Not at all: the tool reads files, or has an option of its own for the broker.
     None,
 }
 
-/// Name, main class (as the distribution's scripts start them), and how it is told the broker.
+/// Name, main class (as the distribution's scripts start it), and how the tool gets the broker's address.
 const TOOLS: [(&str, &str, Broker); 21] = [
     (
         "broker-api-versions",
@@ -119,16 +119,16 @@ const TOOLS: [(&str, &str, Broker); 21] = [
     ),
 ];
 
-/// The names that [`command`] knows, in order.
+/// The names that [`command`] accepts, in alphabetical order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     TOOLS.iter().map(|(name, _, _)| *name)
 }
 
-/// The command that runs a tool, for the caller to execute. `--bootstrap-server` is added when the tool takes one and the
-/// arguments name none; `kafka-` before and `.sh` behind the name are allowed, as people copy them.
+/// The command that runs a tool, for the caller to execute. `--bootstrap-server` is added when the tool takes
+/// one and the arguments name none. The name may be copied from documentation with `kafka-` and `.sh`.
 ///
 /// # Errors
-/// When there is no tool of that name; the message lists all.
+/// When there is no tool of that name; the message lists all names.
 pub fn command(
     installation: &Installation,
     bootstrap: &str,
@@ -153,13 +153,13 @@ pub fn command(
         "-cp",
     ]);
     command.arg(installation.kafka_libs.join("*")).arg(class);
-    let told = arguments.iter().any(|argument| {
+    let broker_given = arguments.iter().any(|argument| {
         let argument = argument.to_string_lossy();
         argument.starts_with("--bootstrap-server")
             || argument.starts_with("--bootstrap-controller")
             || argument == "--help"
     });
-    if matches!(broker, Broker::Bootstrap) && !told {
+    if matches!(broker, Broker::Bootstrap) && !broker_given {
         command.args(["--bootstrap-server", bootstrap]);
     }
     command.args(arguments);

@@ -1,29 +1,36 @@
-//! Apache Kafka and PostgreSQL as local processes, without Docker: brought once from Maven, started on given ports, paused,
-//! killed and stopped by process id; and Prometheus, where the machine has it. Nothing here knows the shop.
+//! Apache Kafka, PostgreSQL and Prometheus as local processes, without Docker.
+//!
+//! Maven downloads Kafka and PostgreSQL once; Prometheus is used where it is installed. The processes
+//! are started on given ports, and paused, killed and stopped by process id. The crate knows nothing
+//! about the shop.
 //!
 //! Read in this order:
-//! * [`home`]: where a stack keeps its data, logs and process records;
-//! * [`process`]: starts any program so that it outlives the caller (or dies with it), and finds it again later;
-//! * [`tree`]: who a process is, its descendants, and signals that cannot hit a stranger;
-//! * [`dist`]: brings the jars and the PostgreSQL archive;
-//! * [`kafka`], [`postgres`]: one node of each; [`database`]: the server as its clients see it;
-//! * [`backends`]: both together, as the sandbox and the tests start them; [`prometheus`]: who watches;
-//! * [`kafka_tools`]: Kafka's own command-line tools; [`ports`]: free ports, and who holds a taken one.
+//! * [`state_dir`]: where a stack keeps its data, logs and process records;
+//! * [`process`]: starts a program so that it outlives the caller (or ends with it), and finds it again
+//!   later;
+//! * [`process_tree`]: the identity of a process, its descendants, and signals that never reach another
+//!   process with the same id;
+//! * [`download`]: downloads Kafka's jars and PostgreSQL's archive;
+//! * [`kafka`], [`postgres`], [`prometheus`]: one server of each; [`database`]: the PostgreSQL server as
+//!   its clients see it;
+//! * [`backends`]: Kafka and PostgreSQL together, as the sandbox and the tests start them;
+//! * [`kafka_tools`]: Kafka's own command-line tools; [`ports`]: free ports, and which process holds a
+//!   taken one.
 //!
-//! Whatever waits is `async` and must be called within a tokio runtime that has I/O and time enabled. Errors are meant for a
-//! person: their outermost message is one line that says what to do.
+//! Async functions must be called within a tokio runtime that has I/O and time enabled. Errors are
+//! written for a person: the outermost message is one line that says what to do.
 
 pub mod backends;
 pub mod database;
-pub mod dist;
-pub mod home;
+pub mod download;
 pub mod kafka;
+mod kafka_properties;
 pub mod kafka_tools;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+mod process_record;
+pub mod process_tree;
 pub mod prometheus;
-mod reach;
-mod record;
-pub mod tree;
-pub(crate) mod wait;
+mod run_as_nobody;
+pub mod state_dir;

@@ -1,37 +1,37 @@
-//! Free ports, and who holds a taken one.
+//! Free ports, and which process holds a taken one.
 
 use anyhow::{Context, Result, bail};
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, all_processes};
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-/// Below the range from which the kernel takes the ports of outgoing connections: one of those could otherwise land on a port
-/// between our finding it free and a broker's binding it.
-const CHOICE: std::ops::Range<u16> = 20_000..32_000;
+/// Below the range of ephemeral ports: an outgoing connection could otherwise take a port between the moment
+/// it is found free and the moment a server listens on it.
+const CANDIDATES: std::ops::Range<u16> = 20_000..32_000;
 
-/// Who listens on a port.
+/// The process that listens on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id.
+pub struct PortHolder {
+    /// The process id.
     pub pid: i32,
-    /// Its command name, as `ps` shows it.
+    /// The command name, as `ps` shows it.
     pub name: String,
 }
 
-impl std::fmt::Display for Holder {
+impl std::fmt::Display for PortHolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} (process {})", self.name, self.pid)
     }
 }
 
-/// True when this address could be listened on now.
+/// True when a process could listen on this address and port now.
 #[must_use]
 pub fn is_free(address: IpAddr, port: u16) -> bool {
     TcpListener::bind(SocketAddr::new(address, port)).is_ok()
 }
 
-/// Nothing, when the port is free.
+/// Checks that the port is free for the server `what`. `setting` is the variable that chooses another port.
 ///
 /// # Errors
 /// When it is taken; the message names the port, the process that holds it, and what to do.
@@ -46,8 +46,8 @@ pub fn require_free(what: &str, address: IpAddr, port: u16, setting: &str) -> Re
     bail!("port {port} for {what} is taken by {holder}: end it or choose another with {setting}")
 }
 
-/// Different ports that are free on 127.0.0.1 at this moment. Nobody keeps them free: use them at once, and start anew with
-/// others when one was taken meanwhile.
+/// Different ports that are free on 127.0.0.1 now. They are not reserved: use them at once, and retry with
+/// others when another process has taken one meanwhile.
 ///
 /// # Errors
 /// When not enough are free.
@@ -56,7 +56,7 @@ pub fn free<const N: usize>() -> Result<[u16; N]> {
     let mut ports = [0; N];
     for port in &mut ports {
         let listener = (0..1000).find_map(|_| {
-            let candidate = fastrand::u16(CHOICE);
+            let candidate = fastrand::u16(CANDIDATES);
             TcpListener::bind((Ipv4Addr::LOCALHOST, candidate))
                 .ok()
                 .map(|listener| (candidate, listener))
@@ -68,12 +68,12 @@ pub fn free<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
-/// The process that listens on a TCP port of this machine; `None` when nobody does, or when it is another user's process and we
-/// may not look.
+/// The process that listens on a TCP port of this machine. `None` when there is none, or when it is another
+/// user's process, whose files only root can read.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
-pub fn holder(port: u16) -> Result<Option<Holder>> {
+pub fn holder(port: u16) -> Result<Option<PortHolder>> {
     let v4 = procfs::net::tcp().context("cannot read /proc/net/tcp")?;
     let v6 = procfs::net::tcp6().unwrap_or_default();
     let sockets: HashSet<u64> = v4
@@ -86,17 +86,27 @@ pub fn holder(port: u16) -> Result<Option<Holder>> {
         return Ok(None);
     }
     for process in all_processes().context("cannot read /proc")?.flatten() {
-        // Processes end while we look, and others' files are closed to us: both are simply not the answer.
+        // The process has ended meanwhile, or belongs to another user.
         let Ok(files) = process.fd() else { continue };
         let holds = files
             .flatten()
             .any(|file| matches!(file.target, FDTarget::Socket(inode) if sockets.contains(&inode)));
         if let (true, Ok(stat)) = (holds, process.stat()) {
-            return Ok(Some(Holder {
+            return Ok(Some(PortHolder {
                 pid: stat.pid,
                 name: stat.comm,
             }));
         }
     }
     Ok(None)
+}
+
+/// The address that clients on this machine use for a server that listens on `address`. An unspecified
+/// address (0.0.0.0) means all interfaces, and clients cannot connect to it.
+pub(crate) fn connect_address(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        given => given,
+    }
 }

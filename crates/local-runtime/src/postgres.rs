@@ -1,15 +1,15 @@
 //! One PostgreSQL server on its own data folder.
 //!
-//! As root it runs as `nobody`, because PostgreSQL refuses root; when `nobody` cannot reach the home (it lies under `/root`,
-//! say), the data goes to `/var/tmp/saga-sandbox-…` and is noted in the home, so that [`Home::remove_data`] finds it.
+//! PostgreSQL refuses to run as root, so a server started by root runs as `nobody`. When `nobody` cannot enter
+//! the state directory (for example below `/root`), the data goes to `/var/tmp/saga-sandbox-…`. The state
+//! directory lists that folder, and [`StateDir::remove_data`] removes it.
 
-use crate::database::{SUPERUSER, Server};
-use crate::dist::Installation;
-use crate::home::{Home, remove};
-use crate::kafka::reachable;
-use crate::process::{Processes, Program, Record, StopSignal};
-use crate::reach::{Unprivileged, within_reach};
-use crate::wait;
+use crate::database::{DatabaseServer, SUPERUSER};
+use crate::download::Installation;
+use crate::ports::connect_address;
+use crate::process::{ProcessRecord, Processes, Program, StopSignal};
+use crate::run_as_nobody::{UnprivilegedUser, enterable_folder};
+use crate::state_dir::{StateDir, create_folder, remove};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -17,17 +17,16 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
-use tokio::time::Instant;
 
-/// The name of its process in a home.
+/// The name of the server's process in a state directory.
 pub const POSTGRES: &str = "postgres";
-/// A fast shutdown writes a checkpoint; a stuck one is cut short.
+/// How long a shutdown, which writes a checkpoint, may take before the server is killed.
 pub const POSTGRES_GRACE: Duration = Duration::from_secs(20);
 
 /// One server, not necessarily running.
 #[derive(Clone, Debug)]
 pub struct Postgres {
-    home: Home,
+    state_dir: StateDir,
     bin: PathBuf,
     /// The address it listens on.
     pub address: IpAddr,
@@ -36,11 +35,16 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// The server of `home` on `address:port`.
+    /// The server of `state_dir` on `address:port`.
     #[must_use]
-    pub fn new(home: &Home, installation: &Installation, address: IpAddr, port: u16) -> Self {
+    pub fn new(
+        state_dir: &StateDir,
+        installation: &Installation,
+        address: IpAddr,
+        port: u16,
+    ) -> Self {
         Self {
-            home: home.clone(),
+            state_dir: state_dir.clone(),
             bin: installation.postgres_bin.clone(),
             address,
             port,
@@ -49,16 +53,16 @@ impl Postgres {
 
     /// The server as its clients on this machine see it.
     #[must_use]
-    pub fn server(&self) -> Server {
-        Server(SocketAddr::new(reachable(self.address), self.port))
+    pub fn server(&self) -> DatabaseServer {
+        DatabaseServer(SocketAddr::new(connect_address(self.address), self.port))
     }
 
-    /// Makes the data folder when it is new. Call while the server is stopped.
+    /// Creates the database cluster when there is none. Call it while the server is stopped.
     ///
     /// # Errors
-    /// When a folder cannot be made or `initdb` refuses (its last line is in the message).
+    /// When a folder cannot be created or `initdb` fails; the message holds its last line.
     pub async fn prepare(&self) -> Result<()> {
-        let user = Unprivileged::instead_of_root()?;
+        let user = UnprivilegedUser::instead_of_root()?;
         let (folder, data) = (self.folder(user.as_ref())?, self.data(user.as_ref())?);
         if data.join("PG_VERSION").is_file() {
             return Ok(());
@@ -66,7 +70,7 @@ impl Postgres {
         if let Some(user) = &user {
             user.own(&folder)?;
         }
-        // Made beside and renamed: an interrupted initdb leaves nothing that looks like a database.
+        // Created under another name and renamed, so that an interrupted initdb leaves no incomplete cluster.
         let fresh = folder.join("cluster.new");
         remove(&fresh)?;
         let password = folder.join("password");
@@ -74,7 +78,7 @@ impl Postgres {
             .with_context(|| format!("cannot write {}", password.display()))?;
         let mut line = user
             .iter()
-            .flat_map(Unprivileged::prefix)
+            .flat_map(UnprivilegedUser::prefix)
             .collect::<Vec<_>>();
         line.push(self.bin.join("initdb").into());
         let mut words = line.into_iter();
@@ -101,33 +105,33 @@ impl Postgres {
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!(
-                "PostgreSQL's data folder could not be made: {}",
+                "PostgreSQL's data folder could not be created: {}",
                 said.lines().last().unwrap_or("initdb gave no reason")
             );
         }
-        // Whom we listen to is decided by the address, not twice.
+        // The address that the server listens on decides which clients can connect.
         let access = fresh.join("pg_hba.conf");
         fs::write(&access, "host all all all scram-sha-256\n")
             .with_context(|| format!("cannot write {}", access.display()))?;
-        fs::rename(&fresh, &data).with_context(|| format!("cannot make {}", data.display()))
+        fs::rename(&fresh, &data).with_context(|| format!("cannot create {}", data.display()))
     }
 
     /// The server as a program for [`Processes::start`].
     ///
     /// # Errors
-    /// When its folder cannot be made.
+    /// When the data folder cannot be created.
     pub fn program(&self) -> Result<Program> {
-        let user = Unprivileged::instead_of_root()?;
+        let user = UnprivilegedUser::instead_of_root()?;
         let mut program = Program::new(POSTGRES, self.bin.join("postgres"));
         program.arguments = vec!["-D".into(), self.data(user.as_ref())?.into()];
         program.folder = Some(self.folder(user.as_ref())?);
-        let place = [
+        let own = [
             format!("listen_addresses={}", self.address),
             format!("port={}", self.port),
-            // No socket file: its path would be too long in some homes, and TCP is what the services use.
+            // No Unix socket: its path would be too long below some state directories.
             "unix_socket_directories=".to_owned(),
         ];
-        for setting in place.iter().map(String::as_str).chain(SETTINGS) {
+        for setting in own.iter().map(String::as_str).chain(SETTINGS) {
             program.arguments.extend(["-c".into(), setting.into()]);
         }
         program.user = user;
@@ -138,11 +142,11 @@ impl Postgres {
         Ok(program)
     }
 
-    /// Prepares and starts the server; it may take a moment more until [`Postgres::ready`].
+    /// Prepares and starts the server. It answers a moment later: see [`Postgres::ready`].
     ///
     /// # Errors
     /// As [`Postgres::prepare`] and [`Processes::start`].
-    pub async fn start(&self, processes: &Processes) -> Result<Record> {
+    pub async fn start(&self, processes: &Processes) -> Result<ProcessRecord> {
         self.prepare().await?;
         processes.start(&self.program()?).await
     }
@@ -150,55 +154,43 @@ impl Postgres {
     /// Waits until the server takes connections.
     ///
     /// # Errors
-    /// When it ended meanwhile, or did not answer within the time; the message holds its last log line.
+    /// When the server ended meanwhile, or did not answer within `within`; the message holds its last log
+    /// line.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
-        let deadline = Instant::now() + within;
-        while !self.server().answers().await {
-            let last = processes
-                .last_log_line(POSTGRES)
-                .unwrap_or_else(|| "its log is empty".to_owned());
-            if !processes.runs(POSTGRES)? {
-                bail!("PostgreSQL ended while it started: {last}");
-            }
-            if Instant::now() >= deadline {
-                bail!(
-                    "PostgreSQL does not answer on port {} after {} s: {last}",
-                    self.port,
-                    within.as_secs()
-                );
-            }
-            wait::turn().await;
-        }
-        Ok(())
+        let server = self.server();
+        processes
+            .until_ready(POSTGRES, "PostgreSQL", server.0, within, || {
+                server.answers()
+            })
+            .await
     }
 
-    /// The folder that belongs to the server's user.
-    fn folder(&self, user: Option<&Unprivileged>) -> Result<PathBuf> {
-        within_reach(&self.home.outside_note(), &self.home.data(), user).and_then(|place| {
-            let folder = place.join("postgres");
-            fs::create_dir_all(&folder)
-                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
-            Ok(folder)
-        })
+    /// The folder whose owner is the user that runs the server.
+    fn folder(&self, user: Option<&UnprivilegedUser>) -> Result<PathBuf> {
+        let list = self.state_dir.outside_list();
+        let parent = enterable_folder(&list, &self.state_dir.data(), user)?;
+        let folder = parent.join("postgres");
+        create_folder(&folder)?;
+        Ok(folder)
     }
 
-    fn data(&self, user: Option<&Unprivileged>) -> Result<PathBuf> {
+    fn data(&self, user: Option<&UnprivilegedUser>) -> Result<PathBuf> {
         Ok(self.folder(user)?.join("cluster"))
     }
 }
 
-/// How `initdb` makes a cluster, wherever it runs.
+/// The options of `initdb`, for local processes and for containers.
 pub const INITDB: [&str; 3] = [
     "--encoding=UTF8",
     "--locale-provider=builtin",
     "--locale=C.UTF-8",
 ];
 
-/// The settings that do not depend on the place, each for a `-c` of the server.
+/// The server's settings for local processes and for containers, each for one `-c` option.
 pub const SETTINGS: [&str; 6] = [
-    // Under the data folder instead of /dev/shm, so that a killed server leaves nothing outside of it.
+    // In the data folder instead of /dev/shm: a killed server leaves nothing elsewhere.
     "dynamic_shared_memory_type=mmap",
-    // Nine instances of each service with their pools, and the tests.
+    // Enough for nine instances of each service with their connection pools, and for tests.
     "max_connections=400",
     "jit=off",
     "log_checkpoints=off",

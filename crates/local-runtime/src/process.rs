@@ -1,87 +1,88 @@
-//! Starts programs so that a later command finds them again, and stops, pauses and kills them by their records.
+//! Starts programs so that a later command finds them again by their records.
 //!
-//! A program runs in a session of its own, under a small shell (`keeper.sh`) that writes down its exit code. So it outlives
-//! the command that started it, no terminal's Ctrl-C reaches it, and `status` can say how it ended.
+//! A program runs in a session of its own, under a small shell (`supervisor.sh`) that writes its exit code to a
+//! file. The program therefore outlives the command that started it, a terminal's Ctrl-C does not reach it, and
+//! `status` can show how it ended.
 
-mod ending;
+mod log_file;
 mod program;
+mod stop;
+mod wait;
 
-pub use crate::record::{Record, StopSignal};
-pub use ending::Stopped;
+pub use crate::process_record::{ProcessRecord, StopSignal};
+pub use crate::run_as_nobody::UnprivilegedUser;
 pub use program::Program;
 pub(crate) use program::resolve;
+pub use stop::StopOutcome;
 
-use crate::home::{Home, remove};
-pub use crate::reach::Unprivileged;
-use crate::record;
-use crate::tree::{Activity, Identity};
+use crate::process_record;
+use crate::process_tree::{Activity, ProcessIdentity};
+use crate::state_dir::{StateDir, remove};
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-const KEEPER: &str = include_str!("keeper.sh");
-/// A log that has grown beyond this is moved to `<name>.log.1` before its program starts again.
-const LOG_LIMIT: u64 = 32 * 1024 * 1024;
+const SUPERVISOR: &str = include_str!("supervisor.sh");
 
-/// What became of a recorded process.
+/// The state of a recorded process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It runs.
+pub enum ProcessState {
+    /// The process runs.
     Running,
-    /// It was paused and waits for `continue`.
+    /// A signal stopped the process, as [`Processes::pause`] does.
     Paused,
-    /// It ended, with this exit code (128 + n for signal n, as shells count); `None` when nobody was left to see it.
+    /// The process ended with this exit code (128 + n for signal n, as in shells). `None` when its supervisor
+    /// was killed too.
     Ended(Option<i32>),
 }
 
-/// The processes of one home.
+/// The processes of one state directory.
 #[derive(Debug)]
 pub struct Processes {
-    home: Home,
-    /// `Some`: programs die with this value, and with the process that holds it.
-    guards: Option<Mutex<HashMap<String, OwnedFd>>>,
+    state_dir: StateDir,
+    /// One pipe a program that must end with the caller: the supervisor kills the program when it closes.
+    pipes: Option<Mutex<HashMap<String, OwnedFd>>>,
 }
 
 impl Processes {
-    /// The processes of `home`. What is started outlives the caller.
+    /// The processes of `state_dir`. Started programs outlive the caller.
     #[must_use]
-    pub fn of(home: &Home) -> Self {
+    pub fn detached(state_dir: &StateDir) -> Self {
         Self {
-            home: home.clone(),
-            guards: None,
+            state_dir: state_dir.clone(),
+            pipes: None,
         }
     }
 
-    /// The processes of a home that exists for the caller's sake only: when this value is dropped, or the calling process
-    /// ends in whatever way, every program started through it is killed and the home's folder removed.
+    /// The processes of a temporary state directory. When this value is dropped, or the calling process ends
+    /// for any reason, every started program is killed and the directory is removed.
     #[must_use]
-    pub fn guarded(home: &Home) -> Self {
+    pub fn kill_on_drop(state_dir: &StateDir) -> Self {
         Self {
-            home: home.clone(),
-            guards: Some(Mutex::default()),
+            state_dir: state_dir.clone(),
+            pipes: Some(Mutex::default()),
         }
     }
 
-    /// The home whose processes these are.
+    /// The state directory of these processes.
     #[must_use]
-    pub fn home(&self) -> &Home {
-        &self.home
+    pub fn state_dir(&self) -> &StateDir {
+        &self.state_dir
     }
 
-    /// Starts a program. Returns as soon as it has a process id; whether it is *ready* is for the caller to find out.
+    /// Starts a program. Returns as soon as the program has a process id, which may be before it is ready.
     ///
     /// # Errors
-    /// When one of that name already runs, when the executable is missing, or when it ended at once (the message then holds
-    /// its last log line).
-    pub async fn start(&self, program: &Program) -> Result<Record> {
+    /// When a program of that name already runs, when the executable is missing, or when the program ended at
+    /// once; the message then holds its last log line.
+    pub async fn start(&self, program: &Program) -> Result<ProcessRecord> {
         let name = &program.name;
         if name.is_empty()
             || !name
@@ -93,80 +94,54 @@ impl Processes {
         let previous = self.record(name)?;
         if previous
             .as_ref()
-            .is_some_and(|record| record.process.lives())
+            .is_some_and(|record| record.process.is_alive())
         {
             bail!("{name} already runs");
         }
-        let run = self.home.run();
-        remove(&record::exit_path(&run, name))?;
+        let run = self.state_dir.run();
+        remove(&process_record::exit_path(&run, name))?;
         let log = self.log_file(name)?;
 
-        let (keeper, process) = self.spawn(program, &log).await?;
-        let (Some(keeper), Some(process)) = (keeper, process) else {
+        let (supervisor, process) = self.spawn(program, &log).await?;
+        let (Some(supervisor), Some(process)) = (supervisor, process) else {
             bail!(
                 "{name} ended at once: {}",
                 self.last_log_line(name)
                     .unwrap_or_else(|| "its log is empty".to_owned())
             );
         };
-        let record = Record {
+        let record = ProcessRecord {
             name: name.clone(),
             process,
-            keeper,
+            supervisor,
             started_at_ms: now_ms(),
             starts: previous.map_or(0, |record| record.starts).saturating_add(1),
             stop_signal: program.stop_signal,
             log,
             labels: program.labels.clone(),
         };
-        record::write(&record::path(&run, name), &record)?;
+        process_record::write(&process_record::path(&run, name), &record)?;
         Ok(record)
     }
 
+    /// The identities of the supervisor and of the program; `None` for one that has ended.
     async fn spawn(
         &self,
         program: &Program,
         log: &Path,
-    ) -> Result<(Option<Identity>, Option<Identity>)> {
-        let mut command = Command::new("setsid");
-        command
-            .args(["sh", "-c", KEEPER, "keeper"])
-            .arg(log)
-            .arg(record::exit_path(&self.home.run(), &program.name));
-        command.arg(if self.guards.is_some() {
-            self.home.folder().as_os_str()
-        } else {
-            "".as_ref()
-        });
-        command.args(program.user.iter().flat_map(Unprivileged::prefix));
-        command
-            .arg(resolve(&program.executable)?)
-            .args(&program.arguments);
-        command.envs(
-            program
-                .environment
-                .iter()
-                .map(|(name, value)| (name, value)),
-        );
-        if let Some(folder) = &program.folder {
-            command.current_dir(folder);
-        }
-        command.stdin(if self.guards.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        });
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+    ) -> Result<(Option<ProcessIdentity>, Option<ProcessIdentity>)> {
+        let mut command = self.supervisor_command(program, log)?;
         let mut child = command.spawn().context("cannot run setsid and sh")?;
-
-        if let (Some(guards), Some(pipe)) = (&self.guards, child.stdin.take()) {
-            let pipe = pipe.into_owned_fd().context("cannot keep a guard's pipe")?;
-            guards
+        if let (Some(pipes), Some(pipe)) = (&self.pipes, child.stdin.take()) {
+            let pipe = pipe
+                .into_owned_fd()
+                .context("cannot keep the pipe of a supervisor")?;
+            pipes
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(program.name.clone(), pipe);
         }
-        let keeper = child.id().and_then(|id| i32::try_from(id).ok());
+        let supervisor = child.id().and_then(|id| i32::try_from(id).ok());
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
             BufReader::new(output)
@@ -182,25 +157,52 @@ impl Processes {
             )
         })?;
         Ok((
-            keeper.map(Identity::of).transpose()?.flatten(),
-            Identity::of(pid)?,
+            supervisor.map(ProcessIdentity::of).transpose()?.flatten(),
+            ProcessIdentity::of(pid)?,
         ))
     }
 
-    /// The record of a name, whether its process lives or not.
+    fn supervisor_command(&self, program: &Program, log: &Path) -> Result<Command> {
+        let mut command = Command::new("setsid");
+        command
+            .args(["sh", "-c", SUPERVISOR, "supervisor"])
+            .arg(log)
+            .arg(process_record::exit_path(
+                &self.state_dir.run(),
+                &program.name,
+            ));
+        if self.pipes.is_some() {
+            command.arg(self.state_dir.folder()).stdin(Stdio::piped());
+        } else {
+            command.arg("").stdin(Stdio::null());
+        }
+        command.args(program.user.iter().flat_map(UnprivilegedUser::prefix));
+        command
+            .arg(resolve(&program.executable)?)
+            .args(&program.arguments);
+        let variables = program.environment.iter();
+        command.envs(variables.map(|(name, value)| (name, value)));
+        if let Some(folder) = &program.folder {
+            command.current_dir(folder);
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        Ok(command)
+    }
+
+    /// The record of a process that runs or has ended; `None` when no program was started under that name.
     ///
     /// # Errors
     /// When the record cannot be read.
-    pub fn record(&self, name: &str) -> Result<Option<Record>> {
-        record::read(&record::path(&self.home.run(), name))
+    pub fn record(&self, name: &str) -> Result<Option<ProcessRecord>> {
+        process_record::read(&process_record::path(&self.state_dir.run(), name))
     }
 
-    /// All records, in the order of their names.
+    /// All records, sorted by name.
     ///
     /// # Errors
     /// When a record cannot be read.
-    pub fn records(&self) -> Result<Vec<Record>> {
-        let folder = self.home.run();
+    pub fn records(&self) -> Result<Vec<ProcessRecord>> {
+        let folder = self.state_dir.run();
         let entries =
             fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
         let mut records = Vec::new();
@@ -209,44 +211,44 @@ impl Processes {
                 .extension()
                 .is_some_and(|extension| extension == "json")
             {
-                records.extend(record::read(&path)?);
+                records.extend(process_record::read(&path)?);
             }
         }
         records.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(records)
     }
 
-    /// What became of a recorded process.
+    /// The current state of a recorded process.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
-    pub fn state(&self, record: &Record) -> Result<State> {
+    pub fn state(&self, record: &ProcessRecord) -> Result<ProcessState> {
         Ok(match record.process.activity()? {
-            Some(Activity::Running) => State::Running,
-            Some(Activity::Paused) => State::Paused,
-            None => State::Ended(self.exit_code(&record.name)),
+            Some(Activity::Running) => ProcessState::Running,
+            Some(Activity::Paused) => ProcessState::Paused,
+            None => ProcessState::Ended(self.exit_code(&record.name)),
         })
     }
 
-    /// True when a process of that name lives, paused or not.
+    /// True when a process of that name runs or is paused.
     ///
     /// # Errors
     /// When the record cannot be read.
     pub fn runs(&self, name: &str) -> Result<bool> {
         Ok(self
             .record(name)?
-            .is_some_and(|record| record.process.lives()))
+            .is_some_and(|record| record.process.is_alive()))
     }
 
     fn exit_code(&self, name: &str) -> Option<i32> {
-        fs::read_to_string(record::exit_path(&self.home.run(), name))
+        fs::read_to_string(process_record::exit_path(&self.state_dir.run(), name))
             .ok()?
             .trim()
             .parse()
             .ok()
     }
 
-    /// Forgets a name whose process has ended: record, exit code and the count of starts. The log stays.
+    /// Removes the record, exit code and count of starts of a process that has ended. The log stays.
     ///
     /// # Errors
     /// When the process still runs, or a file cannot be removed.
@@ -254,52 +256,24 @@ impl Processes {
         if self.runs(name)? {
             bail!("{name} still runs");
         }
-        remove(&record::exit_path(&self.home.run(), name))?;
-        remove(&record::path(&self.home.run(), name))
-    }
-
-    /// The last line that is not empty in the log of a name.
-    #[must_use]
-    pub fn last_log_line(&self, name: &str) -> Option<String> {
-        const ENOUGH: u64 = 8 * 1024;
-        let mut file = fs::File::open(self.home.logs().join(format!("{name}.log"))).ok()?;
-        let length = file.metadata().ok()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(ENOUGH)))
-            .ok()?;
-        let mut end = Vec::new();
-        file.take(ENOUGH).read_to_end(&mut end).ok()?;
-        String::from_utf8_lossy(&end)
-            .lines()
-            .rev()
-            .map(str::trim)
-            .find(|line| !line.is_empty())
-            .map(str::to_owned)
-    }
-
-    fn log_file(&self, name: &str) -> Result<PathBuf> {
-        let log = self.home.logs().join(format!("{name}.log"));
-        if fs::metadata(&log).is_ok_and(|file| file.len() > LOG_LIMIT) {
-            fs::rename(&log, log.with_extension("log.1"))
-                .with_context(|| format!("cannot move {}", log.display()))?;
-        }
-        let opened = fs::OpenOptions::new().create(true).append(true).open(&log);
-        opened.with_context(|| format!("cannot write {}", log.display()))?;
-        Ok(log)
+        remove(&process_record::exit_path(&self.state_dir.run(), name))?;
+        remove(&process_record::path(&self.state_dir.run(), name))
     }
 }
 
 impl Drop for Processes {
-    /// The keepers remove a guarded home, unless the last of them ended before.
+    /// The supervisors remove the state directory of a `kill_on_drop` value. When none is left, it is removed
+    /// here.
     fn drop(&mut self) {
-        if self.guards.is_some()
+        if self.pipes.is_some()
             && !self
                 .records()
-                .is_ok_and(|all| all.iter().any(|one| one.process.lives()))
+                .is_ok_and(|all| all.iter().any(|one| one.process.is_alive()))
         {
             let _best_effort = self
-                .home
+                .state_dir
                 .remove_data()
-                .and_then(|()| remove(self.home.folder()));
+                .and_then(|()| remove(self.state_dir.folder()));
         }
     }
 }

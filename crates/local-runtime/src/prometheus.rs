@@ -1,36 +1,35 @@
-//! Prometheus, where the machine has it: nothing is brought for it.
+//! One Prometheus server, where the machine has the program. It is not downloaded.
 
-use crate::home::{Home, remove};
-use crate::kafka::reachable;
+use crate::ports::connect_address;
 use crate::process::{Processes, Program, resolve};
-use crate::wait;
-use anyhow::{Context, Result, bail};
+use crate::state_dir::{StateDir, create_folder, remove};
+use anyhow::{Context, Result};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-/// The name of its process in a home.
+/// The name of the server's process in a state directory, and of its program.
 pub const PROMETHEUS: &str = "prometheus";
-/// It writes down what it has in memory, within a second or two; a stuck one is cut short.
+/// How long a shutdown may take before the server is killed. A normal one takes one to two seconds.
 pub const PROMETHEUS_GRACE: Duration = Duration::from_secs(20);
 
-/// What it keeps, whichever is reached first. A stack that is watched all day writes some 50 MB.
+/// The limits of stored data; the first one reached counts. A stack writes about 50 MB a day.
 const RETENTION: [&str; 2] = [
     "--storage.tsdb.retention.time=7d",
     "--storage.tsdb.retention.size=512MB",
 ];
 
-/// Three scrapes. By default a value is drawn on for 5 minutes, also while the server was away and nobody looked.
+/// Three scrapes. With the default of 5 minutes, a value would still be shown long after its target has gone.
 const LOOKBACK: &str = "--query.lookback-delta=15s";
 
 /// One server, not necessarily running.
 #[derive(Clone, Debug)]
 pub struct Prometheus {
-    home: Home,
+    state_dir: StateDir,
     /// The address it listens on.
     pub address: IpAddr,
     /// The port it listens on.
@@ -38,25 +37,26 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// The server of `home` on `address:port`.
+    /// The server of `state_dir` on `address:port`.
     #[must_use]
-    pub fn new(home: &Home, address: IpAddr, port: u16) -> Self {
+    pub fn new(state_dir: &StateDir, address: IpAddr, port: u16) -> Self {
         Self {
-            home: home.clone(),
+            state_dir: state_dir.clone(),
             address,
             port,
         }
     }
 
-    /// Where this machine has the program: in `PATH`.
+    /// The path of the program, looked up in `PATH`.
     ///
     /// # Errors
-    /// When it has none.
+    /// When the program is not installed.
     pub fn executable() -> Result<PathBuf> {
         resolve(Path::new(PROMETHEUS))
     }
 
-    /// Brings `local.yml` and `alerts.yml` from the folder `from` into the home. Call while the server is stopped.
+    /// Copies `local.yml` and `alerts.yml` from the folder `from` into the state directory. Call it while the
+    /// server is stopped.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -70,13 +70,15 @@ impl Prometheus {
         Ok(())
     }
 
-    /// Replaces the list of what is scraped, in the format of `file_sd_config`; a running server reads it within seconds.
+    /// Replaces the list of scrape targets, in the format of `file_sd_config`. A running server reads it
+    /// within seconds.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn set_targets(&self, list: &str) -> Result<()> {
         let file = self.config()?.join("targets.json");
-        // Written beside and renamed: half a list would be read as an error, and the old one kept.
+        // Written under another name and renamed: an incomplete list would be an error, and Prometheus would keep
+        // the old one.
         let fresh = file.with_extension("json.new");
         fs::write(&fresh, list)
             .and_then(|()| fs::rename(&fresh, &file))
@@ -86,7 +88,7 @@ impl Prometheus {
     /// The server as a program for [`Processes::start`].
     ///
     /// # Errors
-    /// When a folder cannot be made.
+    /// When a folder cannot be created.
     pub fn program(&self) -> Result<Program> {
         let config = self.config()?.join("local.yml");
         let listen = SocketAddr::new(self.address, self.port);
@@ -107,46 +109,32 @@ impl Prometheus {
     /// Waits until the server answers queries.
     ///
     /// # Errors
-    /// When it ended meanwhile, or did not answer within the time; the message holds its last log line.
+    /// When the server ended meanwhile, or did not answer within `within`; the message holds its last log
+    /// line.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
-        let deadline = Instant::now() + within;
-        while !self.answers().await {
-            let last = processes
-                .last_log_line(PROMETHEUS)
-                .unwrap_or_else(|| "its log is empty".to_owned());
-            if !processes.runs(PROMETHEUS)? {
-                bail!("Prometheus ended while it started: {last}");
-            }
-            if Instant::now() >= deadline {
-                bail!(
-                    "Prometheus does not answer on port {} after {} s: {last}",
-                    self.port,
-                    within.as_secs()
-                );
-            }
-            wait::turn().await;
-        }
-        Ok(())
+        let address = self.client_address();
+        processes
+            .until_ready(PROMETHEUS, "Prometheus", address, within, || self.answers())
+            .await
     }
 
     /// True when the server answers queries now.
     pub async fn answers(&self) -> bool {
         matches!(
-            timeout(Duration::from_secs(1), self.ask()).await,
+            timeout(Duration::from_secs(1), self.get_ready()).await,
             Ok(Ok(true))
         )
     }
 
-    async fn ask(&self) -> std::io::Result<bool> {
-        let address = SocketAddr::new(reachable(self.address), self.port);
-        let mut stream = TcpStream::connect(address).await?;
+    async fn get_ready(&self) -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(self.client_address()).await?;
         stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n").await?;
         let mut status = [0; 12];
         stream.read_exact(&mut status).await?;
         Ok(status.ends_with(b" 200"))
     }
 
-    /// Removes what it measured. Call while the server is stopped.
+    /// Removes all recorded metrics. Call it while the server is stopped.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -154,14 +142,17 @@ impl Prometheus {
         remove(&self.data())
     }
 
+    fn client_address(&self) -> SocketAddr {
+        SocketAddr::new(connect_address(self.address), self.port)
+    }
+
     fn data(&self) -> PathBuf {
-        self.home.data().join("prometheus")
+        self.state_dir.data().join("prometheus")
     }
 
     fn config(&self) -> Result<PathBuf> {
-        let folder = self.home.config().join("prometheus");
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        let folder = self.state_dir.config().join("prometheus");
+        create_folder(&folder)?;
         Ok(folder)
     }
 }

@@ -1,4 +1,4 @@
-//! A real broker and a real database, on ports and in a folder of their own.
+//! A real broker and a real database server, on free ports and in a temporary folder.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,12 +7,12 @@
 )]
 
 use local_runtime::backends::Backends;
-use local_runtime::dist::{Installation, Sources};
-use local_runtime::home::Home;
+use local_runtime::download::{Installation, Sources};
 use local_runtime::kafka::KAFKA;
 use local_runtime::kafka_tools;
 use local_runtime::postgres::POSTGRES;
-use local_runtime::process::{Processes, State};
+use local_runtime::process::{ProcessState, Processes};
+use local_runtime::state_dir::StateDir;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use tempfile::TempDir;
@@ -26,13 +26,18 @@ fn sources() -> Sources {
     }
 }
 
-/// The folder comes first, and so goes last: what it notes is needed to tidy up.
+/// The folder is the first value, so it is dropped last: cleaning up needs the list in it.
 async fn stack() -> (TempDir, Installation, Backends, Processes) {
     let installation = sources().fetch(false, |_| {}).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let home = Home::at(folder.path()).unwrap();
-    let backends = Backends::on_free_ports(&home, &installation).unwrap();
-    (folder, installation, backends, Processes::guarded(&home))
+    let state_dir = StateDir::at(folder.path()).unwrap();
+    let backends = Backends::on_free_ports(&state_dir, &installation).unwrap();
+    (
+        folder,
+        installation,
+        backends,
+        Processes::kill_on_drop(&state_dir),
+    )
 }
 
 fn tool(installation: &Installation, backends: &Backends, line: &str) -> String {
@@ -51,7 +56,7 @@ fn tool(installation: &Installation, backends: &Backends, line: &str) -> String 
 }
 
 #[tokio::test]
-async fn broker_and_database_keep_what_they_stored_over_a_stop_and_a_start() {
+async fn broker_and_database_keep_their_data_over_a_restart() {
     let (_folder, installation, backends, processes) = stack().await;
     backends.start(&processes).await.unwrap();
     let database = backends.postgres.server();
@@ -75,11 +80,11 @@ async fn broker_and_database_keep_what_they_stored_over_a_stop_and_a_start() {
             .state(&processes.record(name).unwrap().unwrap())
             .unwrap()
     };
-    assert_eq!(ended(POSTGRES), State::Ended(Some(0)));
+    assert_eq!(ended(POSTGRES), ProcessState::Ended(Some(0)));
     assert_eq!(
         ended(KAFKA),
-        State::Ended(Some(128 + 15)),
-        "the JVM ends by the signal it was asked with"
+        ProcessState::Ended(Some(128 + 15)),
+        "the JVM ends with the code of the stop signal"
     );
 
     backends.start(&processes).await.unwrap();
@@ -94,7 +99,7 @@ async fn broker_and_database_keep_what_they_stored_over_a_stop_and_a_start() {
 }
 
 #[tokio::test]
-async fn a_broker_whose_port_is_taken_says_so_instead_of_answering_for_another() {
+async fn a_broker_whose_port_is_taken_is_not_started() {
     let (_folder, _, backends, processes) = stack().await;
     let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, backends.kafka.port)).unwrap();
     let error = backends.start(&processes).await.unwrap_err().to_string();
@@ -109,7 +114,7 @@ async fn a_broker_whose_port_is_taken_says_so_instead_of_answering_for_another()
 }
 
 #[tokio::test]
-async fn an_empty_distribution_offline_names_what_is_missing() {
+async fn fetch_offline_names_the_missing_downloads() {
     let folder = tempfile::tempdir().unwrap();
     let sources = Sources {
         dist: folder.path().join("dist"),
@@ -125,7 +130,7 @@ async fn an_empty_distribution_offline_names_what_is_missing() {
 }
 
 #[test]
-fn an_unknown_kafka_tool_is_answered_with_those_there_are() {
+fn the_error_for_an_unknown_kafka_tool_lists_all_tools() {
     let installation = Installation {
         kafka_libs: "libs".into(),
         postgres_bin: "bin".into(),
@@ -140,7 +145,7 @@ fn an_unknown_kafka_tool_is_answered_with_those_there_are() {
 }
 
 #[test]
-fn a_tool_is_told_the_broker_unless_its_caller_did() {
+fn a_tool_gets_the_broker_unless_its_arguments_name_one() {
     let installation = Installation {
         kafka_libs: "libs".into(),
         postgres_bin: "bin".into(),

@@ -1,4 +1,4 @@
-//! Starting, finding, freezing and ending programs. The programs are shells and `sleep`.
+//! Starting, finding, pausing and stopping programs. The programs are shells and `sleep`.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,10 +6,10 @@
     reason = "a failed step is a failed test"
 )]
 
-use local_runtime::home::Home;
 use local_runtime::ports;
-use local_runtime::process::{Processes, Program, State, Stopped};
-use local_runtime::tree::{Activity, Identity, Signal};
+use local_runtime::process::{ProcessState, Processes, Program, StopOutcome};
+use local_runtime::process_tree::{Activity, ProcessIdentity, Signal};
+use local_runtime::state_dir::StateDir;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// A home of its own, whose programs do not outlive the test.
-fn guarded() -> (Processes, TempDir) {
+/// A temporary state directory, whose programs end with the test.
+fn temporary() -> (Processes, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (
-        Processes::guarded(&Home::at(folder.path()).unwrap()),
+        Processes::kill_on_drop(&StateDir::at(folder.path()).unwrap()),
         folder,
     )
 }
@@ -32,7 +32,7 @@ fn shell(name: &str, script: &str) -> Program {
     program
 }
 
-/// Looks again until `seen` is as wanted.
+/// Polls `seen` until it returns `wanted`.
 async fn becomes<T: PartialEq + std::fmt::Debug>(wanted: T, mut seen: impl FnMut() -> T) {
     let deadline = Instant::now() + LONG;
     loop {
@@ -48,33 +48,36 @@ async fn becomes<T: PartialEq + std::fmt::Debug>(wanted: T, mut seen: impl FnMut
     }
 }
 
-fn state(processes: &Processes, name: &str) -> State {
+fn state(processes: &Processes, name: &str) -> ProcessState {
     processes
         .state(&processes.record(name).unwrap().unwrap())
         .unwrap()
 }
 
 #[tokio::test]
-async fn a_program_outlives_whoever_started_it_and_is_found_by_its_record() {
+async fn a_program_outlives_its_starter_and_is_found_by_its_record() {
     let folder = tempfile::tempdir().unwrap();
-    let home = Home::at(folder.path()).unwrap();
-    let started = Processes::of(&home)
+    let state_dir = StateDir::at(folder.path()).unwrap();
+    let started = Processes::detached(&state_dir)
         .start(&shell("one", "exec sleep 600"))
         .await
         .unwrap();
 
-    let later = Processes::of(&home);
+    let later = Processes::detached(&state_dir);
     assert_eq!(later.records().unwrap(), vec![started.clone()]);
-    assert_eq!(later.state(&started).unwrap(), State::Running);
-    assert_eq!(later.stop("one", LONG).await.unwrap(), Stopped::InTime);
-    assert_eq!(later.state(&started).unwrap(), State::Ended(Some(128 + 15)));
-    assert!(!started.keeper.lives());
+    assert_eq!(later.state(&started).unwrap(), ProcessState::Running);
+    assert_eq!(later.stop("one", LONG).await.unwrap(), StopOutcome::InTime);
+    assert_eq!(
+        later.state(&started).unwrap(),
+        ProcessState::Ended(Some(128 + 15))
+    );
+    assert!(!started.supervisor.is_alive());
 }
 
 #[tokio::test]
-async fn how_a_program_ended_is_known_afterwards_with_its_last_words() {
-    let (processes, folder) = guarded();
-    // It ends after its start is over: one that ends before has not started.
+async fn the_exit_code_and_the_last_log_line_of_an_ended_program_are_kept() {
+    let (processes, folder) = temporary();
+    // It ends after `start` has returned: a program that ends earlier is a failed start.
     let go = folder.path().join("go");
     let words = format!(
         "until [ -e {} ]; do sleep 0.05; done; echo no such database; exit 3",
@@ -82,24 +85,24 @@ async fn how_a_program_ended_is_known_afterwards_with_its_last_words() {
     );
     processes.start(&shell("one", &words)).await.unwrap();
     std::fs::write(&go, "").unwrap();
-    becomes(State::Ended(Some(3)), || state(&processes, "one")).await;
+    becomes(ProcessState::Ended(Some(3)), || state(&processes, "one")).await;
     assert_eq!(processes.last_log_line("one").unwrap(), "no such database");
 }
 
 #[tokio::test]
 async fn a_program_that_runs_is_not_started_twice_and_its_starts_are_counted() {
-    let (processes, _folder) = guarded();
+    let (processes, _folder) = temporary();
     let sleeper = shell("one", "exec sleep 600");
     assert_eq!(processes.start(&sleeper).await.unwrap().starts, 1);
     let refused = processes.start(&sleeper).await.unwrap_err();
     assert_eq!(refused.to_string(), "one already runs");
 
     assert!(processes.kill("one").await.unwrap());
-    assert_eq!(state(&processes, "one"), State::Ended(Some(128 + 9)));
+    assert_eq!(state(&processes, "one"), ProcessState::Ended(Some(128 + 9)));
     assert_eq!(processes.start(&sleeper).await.unwrap().starts, 2);
     assert!(
         processes.forget("one").is_err(),
-        "what runs is not forgotten"
+        "a running program cannot be forgotten"
     );
     processes.kill("one").await.unwrap();
     processes.forget("one").unwrap();
@@ -107,29 +110,35 @@ async fn a_program_that_runs_is_not_started_twice_and_its_starts_are_counted() {
 }
 
 #[tokio::test]
-async fn a_program_deaf_to_the_request_is_killed_when_its_time_is_over() {
-    let (processes, _folder) = guarded();
+async fn a_program_that_ignores_the_signal_is_killed_after_the_grace() {
+    let (processes, _folder) = temporary();
     processes
         .start(&shell(
-            "deaf",
+            "stubborn",
             "trap '' TERM; echo ready; while :; do sleep 1; done",
         ))
         .await
         .unwrap();
-    becomes(Some("ready".to_owned()), || processes.last_log_line("deaf")).await;
+    becomes(Some("ready".to_owned()), || {
+        processes.last_log_line("stubborn")
+    })
+    .await;
     assert_eq!(
         processes
-            .stop("deaf", Duration::from_millis(200))
+            .stop("stubborn", Duration::from_millis(200))
             .await
             .unwrap(),
-        Stopped::Killed
+        StopOutcome::Killed
     );
-    assert_eq!(state(&processes, "deaf"), State::Ended(Some(128 + 9)));
+    assert_eq!(
+        state(&processes, "stubborn"),
+        ProcessState::Ended(Some(128 + 9))
+    );
 }
 
 #[tokio::test]
-async fn a_paused_program_is_frozen_with_its_children_and_can_still_be_stopped() {
-    let (processes, _folder) = guarded();
+async fn pause_includes_children_and_a_paused_program_can_be_stopped() {
+    let (processes, _folder) = temporary();
     let record = processes
         .start(&shell("parent", "sleep 600 & sleep 601 & wait"))
         .await
@@ -141,7 +150,7 @@ async fn a_paused_program_is_frozen_with_its_children_and_can_still_be_stopped()
     for child in &family {
         becomes(Some(Activity::Paused), || child.activity().unwrap()).await;
     }
-    becomes(State::Paused, || state(&processes, "parent")).await;
+    becomes(ProcessState::Paused, || state(&processes, "parent")).await;
 
     assert!(processes.resume("parent").unwrap());
     for child in &family {
@@ -151,22 +160,22 @@ async fn a_paused_program_is_frozen_with_its_children_and_can_still_be_stopped()
     processes.pause("parent").unwrap();
     assert_eq!(
         processes.stop("parent", LONG).await.unwrap(),
-        Stopped::InTime
+        StopOutcome::InTime
     );
     assert!(
-        family.iter().all(|child| !child.lives()),
+        family.iter().all(|child| !child.is_alive()),
         "a stopped program leaves no children behind"
     );
 }
 
 #[tokio::test]
-async fn a_program_whose_id_now_belongs_to_somebody_else_is_never_signalled() {
-    let (processes, folder) = guarded();
-    let mut stranger = Stranger(Command::new("sleep").arg("600").spawn().unwrap());
-    let id = i32::try_from(stranger.0.id()).unwrap();
-    let real = Identity::of(id).unwrap().unwrap();
+async fn a_process_with_the_reused_id_of_a_program_is_never_signalled() {
+    let (processes, folder) = temporary();
+    let mut other = OtherProcess(Command::new("sleep").arg("600").spawn().unwrap());
+    let id = i32::try_from(other.0.id()).unwrap();
+    let real = ProcessIdentity::of(id).unwrap().unwrap();
 
-    // The record of a program that ended, whose id the stranger got: same id, started at another time, or before a reboot.
+    // The record of a program that has ended. The other process has the same id, but another start time or boot.
     processes
         .start(&shell("gone", "exec sleep 600"))
         .await
@@ -177,7 +186,7 @@ async fn a_program_whose_id_now_belongs_to_somebody_else_is_never_signalled() {
         (real.started, "another boot".to_owned()),
     ] {
         let mut record = processes.record("gone").unwrap().unwrap();
-        record.process = Identity {
+        record.process = ProcessIdentity {
             pid: id,
             started,
             boot,
@@ -188,43 +197,49 @@ async fn a_program_whose_id_now_belongs_to_somebody_else_is_never_signalled() {
 
         assert_eq!(
             processes.stop("gone", LONG).await.unwrap(),
-            Stopped::NotRunning
+            StopOutcome::NotRunning
         );
         assert!(!processes.kill("gone").await.unwrap());
         assert!(!processes.pause("gone").unwrap());
         assert_eq!(real.activity().unwrap(), Some(Activity::Running));
     }
     assert!(
-        stranger.0.try_wait().unwrap().is_none(),
-        "the stranger lives"
+        other.0.try_wait().unwrap().is_none(),
+        "the other process still runs"
     );
-    assert!(real.signal(Signal::KILL).unwrap(), "the right one is hit");
-    stranger.0.wait().unwrap();
+    assert!(
+        real.signal(Signal::KILL).unwrap(),
+        "the right process gets the signal"
+    );
+    other.0.wait().unwrap();
 }
 
-/// Ends with the test, also with one that fails.
-struct Stranger(Child);
+/// Killed at the end of the test, also of a failing one.
+struct OtherProcess(Child);
 
-impl Drop for Stranger {
+impl Drop for OtherProcess {
     fn drop(&mut self) {
         let _ended = self.0.kill();
     }
 }
 
 #[tokio::test]
-async fn a_guarded_home_is_removed_with_its_programs() {
-    let (processes, folder) = guarded();
+async fn a_temporary_state_dir_is_removed_with_its_programs() {
+    let (processes, folder) = temporary();
     let record = processes
         .start(&shell("one", "exec sleep 600"))
         .await
         .unwrap();
     drop(processes);
-    becomes(false, || record.process.lives() || folder.path().exists()).await;
+    becomes(false, || {
+        record.process.is_alive() || folder.path().exists()
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_started_says_why() {
-    let (processes, _folder) = guarded();
+async fn the_error_of_a_failed_start_names_the_reason() {
+    let (processes, _folder) = temporary();
     let missing = processes
         .start(&Program::new("one", "no-such-program"))
         .await
@@ -234,7 +249,7 @@ async fn what_cannot_be_started_says_why() {
         .start(&Program::new("one", "/no/such/program"))
         .await
         .unwrap_err();
-    assert_eq!(elsewhere.to_string(), "/no/such/program is not there");
+    assert_eq!(elsewhere.to_string(), "/no/such/program does not exist");
     for name in ["", "a/b", "a b"] {
         let error = processes.start(&shell(name, "true")).await.unwrap_err();
         assert!(
@@ -275,12 +290,12 @@ fn free_ports_differ() {
 }
 
 #[test]
-fn one_command_at_a_time_has_the_home() {
+fn one_command_at_a_time_has_the_lock() {
     let folder = tempfile::tempdir().unwrap();
-    let home = Home::at(folder.path()).unwrap();
-    let first = home.try_lock().unwrap();
+    let state_dir = StateDir::at(folder.path()).unwrap();
+    let first = state_dir.try_lock().unwrap();
     assert!(first.is_some());
-    assert!(home.try_lock().unwrap().is_none());
+    assert!(state_dir.try_lock().unwrap().is_none());
     drop(first);
-    assert!(home.try_lock().unwrap().is_some());
+    assert!(state_dir.try_lock().unwrap().is_some());
 }

@@ -1,12 +1,12 @@
-//! Broker and database server as containers of the engine on this machine.
+//! Broker and database server as containers of the Docker engine on this machine.
 
-use crate::backing::{GRACE, Part};
+use crate::backend::{GRACE, ServerKind};
+use crate::container_cleanup::{docker, label_value};
 use crate::images;
-use crate::local::fresh_home;
-use crate::sweeper::{docker, label};
+use crate::local::temporary_state_dir;
 use anyhow::{Context, Result, bail, ensure};
 use local_runtime::backends::START_LIMIT;
-use local_runtime::database::Server;
+use local_runtime::database::DatabaseServer;
 use local_runtime::kafka::answers;
 use local_runtime::process::Processes;
 use std::collections::BTreeMap;
@@ -22,36 +22,37 @@ use testcontainers::{ContainerAsync, GenericImage};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep};
 
-/// Between two looks at a server that starts.
-const TURN: Duration = Duration::from_millis(50);
-/// What a process killed by SIGKILL ends with.
+/// How often a starting server is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The exit code of a process killed by SIGKILL.
 const KILLED: i64 = 128 + 9;
 
 type Container = Arc<ContainerAsync<GenericImage>>;
 
 pub(crate) struct Containers {
     kafka: SocketAddr,
-    server: Server,
-    parts: BTreeMap<Part, Container>,
-    /// Made when somebody asks for it: it leaves a folder behind when this process is killed before it started a program.
+    postgres: DatabaseServer,
+    containers: BTreeMap<ServerKind, Container>,
+    /// Created when a test asks for it: its folder would be left behind when this process is killed before it
+    /// has started a program.
     processes: OnceLock<Processes>,
 }
 
 impl std::fmt::Debug for Containers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "containers on {} and {}", self.kafka, self.server.0)
+        write!(f, "containers on {} and {}", self.kafka, self.postgres.0)
     }
 }
 
 impl Containers {
     pub(crate) async fn start_both() -> Result<Self> {
-        let label = label()?;
+        let label = label_value()?;
         let [kafka, postgres] = local_runtime::ports::free()?
             .map(|port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
         let mut both = Self {
             kafka,
-            server: Server(postgres),
-            parts: BTreeMap::new(),
+            postgres: DatabaseServer(postgres),
+            containers: BTreeMap::new(),
             processes: OnceLock::new(),
         };
         let (broker, database) = (
@@ -60,11 +61,18 @@ impl Containers {
         );
         let (broker, database) =
             on_engine(async { tokio::join!(broker.start(), database.start()) }).await;
-        for (part, started) in [(Part::Kafka, broker), (Part::Postgres, database)] {
-            let started = started.with_context(|| format!("the container of {part:?}"))?;
-            both.parts.insert(part, Arc::new(started));
+        for (server, started) in [
+            (ServerKind::Kafka, broker),
+            (ServerKind::Postgres, database),
+        ] {
+            let started =
+                started.with_context(|| format!("cannot start the container of {server:?}"))?;
+            both.containers.insert(server, Arc::new(started));
         }
-        tokio::try_join!(both.ready(Part::Kafka), both.ready(Part::Postgres))?;
+        tokio::try_join!(
+            both.ready(ServerKind::Kafka),
+            both.ready(ServerKind::Postgres)
+        )?;
         Ok(both)
     }
 
@@ -72,30 +80,32 @@ impl Containers {
         self.kafka
     }
 
-    pub(crate) fn server(&self) -> Server {
-        self.server
+    pub(crate) fn postgres(&self) -> DatabaseServer {
+        self.postgres
     }
 
     pub(crate) fn processes(&self) -> &Processes {
         self.processes.get_or_init(|| {
-            Processes::guarded(&fresh_home().expect("a folder for the test's processes"))
+            Processes::kill_on_drop(
+                &temporary_state_dir().expect("a folder for the test's processes"),
+            )
         })
     }
 
-    pub(crate) async fn stop(&self, part: Part) -> Result<()> {
-        let container = self.running(part).await?;
+    pub(crate) async fn stop(&self, server: ServerKind) -> Result<()> {
+        let container = self.running(server).await?;
         let seconds = i32::try_from(GRACE.as_secs())?;
         let code = on_engine(async move {
             container.stop_with_timeout(Some(seconds)).await?;
             container.exit_code().await
         })
         .await?;
-        ensure!(code != Some(KILLED), "not within {GRACE:?}");
+        ensure!(code != Some(KILLED), "it did not stop within {GRACE:?}");
         Ok(())
     }
 
-    pub(crate) async fn kill(&self, part: Part) -> Result<()> {
-        let container = self.running(part).await?;
+    pub(crate) async fn kill(&self, server: ServerKind) -> Result<()> {
+        let container = self.running(server).await?;
         on_engine(async move {
             let options = KillContainerOptions {
                 signal: "SIGKILL".to_owned(),
@@ -107,19 +117,19 @@ impl Containers {
         .await
     }
 
-    pub(crate) async fn start_again(&self, part: Part) -> Result<()> {
-        let container = self.of(part)?;
+    pub(crate) async fn restart(&self, server: ServerKind) -> Result<()> {
+        let container = self.container(server)?;
         on_engine(async move { container.start().await }).await?;
-        self.ready(part).await
+        self.ready(server).await
     }
 
-    pub(crate) fn pause(&self, part: Part) -> Result<()> {
-        let container = self.of(part)?;
+    pub(crate) fn pause(&self, server: ServerKind) -> Result<()> {
+        let container = self.container(server)?;
         Ok(blocking(async move { container.pause().await })?)
     }
 
-    pub(crate) fn resume(&self, part: Part) -> Result<()> {
-        let container = self.of(part)?;
+    pub(crate) fn resume(&self, server: ServerKind) -> Result<()> {
+        let container = self.container(server)?;
         Ok(blocking(async move { container.unpause().await })?)
     }
 
@@ -128,66 +138,68 @@ impl Containers {
         file: &str,
         change: impl FnOnce(&mut Vec<u8>),
     ) -> Result<()> {
-        let container = self.of(Part::Kafka)?;
-        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let container = self.container(ServerKind::Kafka)?;
+        let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
         let here = folder.path().join("file");
-        let outside = here.to_str().context("an odd name of a folder")?;
+        let outside = here
+            .to_str()
+            .context("the temporary folder's name is not UTF-8")?;
         let inside = format!("{}:{}/{file}", container.id(), images::KAFKA_DATA);
         docker(&["cp", &inside, outside])?;
         let mut bytes = fs::read(&here)?;
         change(&mut bytes);
         fs::write(&here, bytes)?;
-        // It becomes root's, and the broker is not root.
+        // `docker cp` makes root the owner, and the broker does not run as root.
         fs::set_permissions(&here, fs::Permissions::from_mode(0o666))?;
         docker(&["cp", outside, &inside])
     }
 
-    fn of(&self, part: Part) -> Result<Container> {
-        self.parts
-            .get(&part)
+    fn container(&self, server: ServerKind) -> Result<Container> {
+        self.containers
+            .get(&server)
             .cloned()
             .context("it has no container")
     }
 
-    async fn running(&self, part: Part) -> Result<Container> {
-        let container = self.of(part)?;
-        let look = container.clone();
-        let runs = on_engine(async move { look.is_running().await }).await?;
+    async fn running(&self, server: ServerKind) -> Result<Container> {
+        let container = self.container(server)?;
+        let checked = container.clone();
+        let runs = on_engine(async move { checked.is_running().await }).await?;
         ensure!(runs, "it does not run");
         Ok(container)
     }
 
-    /// Waits until a server answers.
-    async fn ready(&self, part: Part) -> Result<()> {
+    /// Waits until a server answers. An error holds the last lines of the container's log.
+    async fn ready(&self, server: ServerKind) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
-        while !self.answers(part).await {
-            if let Err(error) = self.running(part).await {
+        while !self.answers(server).await {
+            if let Err(error) = self.running(server).await {
                 bail!(
-                    "{part:?} ended while it started: {error}: {}",
-                    self.last_words(part).await
+                    "{server:?} ended while it started: {error}: {}",
+                    self.last_log_lines(server).await
                 );
             }
             if Instant::now() >= deadline {
                 bail!(
-                    "{part:?} does not answer after {START_LIMIT:?}: {}",
-                    self.last_words(part).await
+                    "{server:?} does not answer after {START_LIMIT:?}: {}",
+                    self.last_log_lines(server).await
                 );
             }
-            sleep(TURN).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
 
-    async fn answers(&self, part: Part) -> bool {
-        match part {
-            Part::Kafka => answers(self.kafka).await,
-            Part::Postgres => self.server.answers().await,
+    async fn answers(&self, server: ServerKind) -> bool {
+        match server {
+            ServerKind::Kafka => answers(self.kafka).await,
+            ServerKind::Postgres => self.postgres.answers().await,
         }
     }
 
-    /// The last lines of a container's log.
-    async fn last_words(&self, part: Part) -> String {
-        let Ok(container) = self.of(part) else {
+    /// The last lines of standard output and standard error.
+    async fn last_log_lines(&self, server: ServerKind) -> String {
+        let Ok(container) = self.container(server) else {
             return String::new();
         };
         let (out, err) =
@@ -207,13 +219,14 @@ impl Containers {
 }
 
 impl Drop for Containers {
-    /// Waits until both are gone: the next test wants their memory. What fails here is left to the sweeper.
+    /// Waits until both containers are removed, because the next test needs their memory. A failed removal is
+    /// repeated by the cleanup.
     fn drop(&mut self) {
-        let parts = std::mem::take(&mut self.parts).into_values();
-        let parts: Vec<_> = parts.filter_map(Arc::into_inner).collect();
+        let containers = std::mem::take(&mut self.containers).into_values();
+        let containers: Vec<_> = containers.filter_map(Arc::into_inner).collect();
         blocking(async move {
             let mut removals = tokio::task::JoinSet::new();
-            for container in parts {
+            for container in containers {
                 removals.spawn(container.rm());
             }
             while removals.join_next().await.is_some() {}
@@ -221,7 +234,8 @@ impl Drop for Containers {
     }
 }
 
-/// Where the engine is spoken to: each test has a runtime of its own, and a connection dies with the runtime it was made in.
+/// The runtime of all connections to the engine. Each test has a runtime of its own, and a connection would end
+/// with the runtime that created it.
 fn engine() -> &'static Runtime {
     static ENGINE: LazyLock<Runtime> = LazyLock::new(|| {
         let mut runtime = Builder::new_multi_thread();
@@ -232,14 +246,14 @@ fn engine() -> &'static Runtime {
 }
 
 async fn on_engine<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    engine().spawn(work).await.expect("no panic in there")
+    engine().spawn(work).await.expect("the task does not panic")
 }
 
-/// For what takes milliseconds, and where nothing can be awaited.
+/// Blocks for work of some milliseconds, in places that are not async.
 fn blocking<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    let (tell, told) = mpsc::sync_channel(1);
+    let (sender, receiver) = mpsc::sync_channel(1);
     engine().spawn(async move {
-        let _nobody_waits = tell.send(work.await);
+        let _receiver_gone = sender.send(work.await);
     });
-    told.recv().expect("no panic in there")
+    receiver.recv().expect("the task does not panic")
 }

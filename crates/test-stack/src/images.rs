@@ -1,8 +1,8 @@
-//! What the containers are made of: the images that people use, set up as the local processes are.
+//! The images of the containers, configured like the local processes.
 
-use crate::sweeper::LABEL;
+use crate::container_cleanup::LABEL;
 use local_runtime::database::SUPERUSER;
-use local_runtime::kafka::{CLUSTER_ID, HEAP, Place, settings};
+use local_runtime::kafka::{CLUSTER_ID, HEAP, NodeConfig, server_properties};
 use local_runtime::postgres::{INITDB, SETTINGS};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,20 +13,21 @@ use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 /// The image of the broker, and its tag.
 pub(crate) const KAFKA: [&str; 2] = ["apache/kafka", "4.3.1"];
 
-/// A volume of the image: it stays when the broker is killed, and goes with the container.
+/// A volume of the image: it is kept when the broker is killed, and removed with the container.
 pub(crate) const KAFKA_DATA: &str = "/var/lib/kafka/data";
-/// The entry point writes the broker's configuration there. Fresh at every start, as user 1000, who runs the broker: neither the
-/// image's own file nor an earlier start is in the way.
+/// The entry point writes the broker's configuration here. A tmpfs is empty at every start, so neither the
+/// image's own file nor the file of an earlier start is left. User 1000 runs the broker.
 const KAFKA_CONFIG: (&str, &str) = ("/opt/kafka/config", "uid=1000");
-/// Outside of the range in which clients' ports are chosen.
-const CONTROLLER: u16 = 9093;
+/// Outside of the range of the ports for clients.
+const CONTROLLER_PORT: u16 = 9093;
 
-/// A broker for clients on this machine. It listens on the same port inside, because it also is a client of itself.
+/// A broker for clients on this machine. It listens on the same port inside the container, because it is also
+/// a client of itself.
 pub(crate) fn kafka(address: SocketAddr, label: &str) -> ContainerRequest<GenericImage> {
-    let place = Place {
+    let config = NodeConfig {
         listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()),
         bootstrap: &address.to_string(),
-        controller: CONTROLLER,
+        controller: CONTROLLER_PORT,
         data: Path::new(KAFKA_DATA),
     };
     let [image, tag] = KAFKA;
@@ -34,15 +35,15 @@ pub(crate) fn kafka(address: SocketAddr, label: &str) -> ContainerRequest<Generi
     let mut request = image
         .with_env_var("CLUSTER_ID", CLUSTER_ID)
         .with_env_var("KAFKA_HEAP_OPTS", HEAP.join(" "));
-    for (name, value) in settings(place) {
+    for (name, value) in server_properties(config) {
         request = request.with_env_var(variable(name), value);
     }
     let (folder, options) = KAFKA_CONFIG;
-    let config = [(folder.to_owned(), options.to_owned())];
-    published(request, address, address.port().tcp(), label, config.into())
+    let tmpfs = [(folder.to_owned(), options.to_owned())];
+    published(request, address, address.port().tcp(), label, tmpfs.into())
 }
 
-/// How the image wants a setting to be named.
+/// The environment variable that the image reads for a setting.
 fn variable(setting: &str) -> String {
     let name = setting.replace('_', "__").replace('-', "___");
     format!("KAFKA_{}", name.replace('.', "_").to_uppercase())
@@ -59,21 +60,20 @@ pub(crate) fn postgres(address: SocketAddr, label: &str) -> ContainerRequest<Gen
     published(request, address, 5432.tcp(), label, HashMap::new())
 }
 
-/// `memory`: folders that lie in memory, with their mount options.
-///
-/// A fixed port, which a stop and a start do not change, and only for this machine: by itself testcontainers listens everywhere.
+/// Publishes a fixed port, which stays the same over a restart. The port is bound to the address, because
+/// testcontainers would bind it on all interfaces. `tmpfs` maps folders to their mount options.
 fn published(
     request: ContainerRequest<GenericImage>,
     address: SocketAddr,
     inside: ContainerPort,
     label: &str,
-    memory: HashMap<String, String>,
+    tmpfs: HashMap<String, String>,
 ) -> ContainerRequest<GenericImage> {
     request
         .with_mapped_port(address.port(), inside)
         .with_label(LABEL, label)
         .with_host_config_modifier(move |host| {
-            host.tmpfs = Some(memory.clone());
+            host.tmpfs = Some(tmpfs.clone());
             let bindings = host
                 .port_bindings
                 .iter_mut()

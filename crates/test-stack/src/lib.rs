@@ -1,19 +1,21 @@
 //! A real Kafka and a real PostgreSQL for tests.
 //!
-//! * [`shared`]: one broker and one database server for all tests of a process, or of the whole run when `./sandbox test`
-//!   started them. A test keeps to topics with a prefix of its own and to databases of its own, so tests run side by side.
-//! * [`exclusive`]: a broker and a server for one test, which may stop, kill and pause them.
-//! * [`kafka_tool`]: Kafka's own command-line tools, to compare with.
-//! * [`eventually`]: waits for a condition with a deadline.
+//! * [`shared`]: one broker and one database server for all tests of a process, or of the whole run when
+//!   `./sandbox test` started them. Each test uses topics with a prefix of its own and databases of its own,
+//!   so tests run at the same time.
+//! * [`dedicated`]: a broker and a database server for one test, which may stop, kill and pause them.
+//! * [`kafka_tool`]: Kafka's own command-line tools, to compare results with.
+//! * [`eventually`]: polls a condition until a deadline.
 //!
-//! `SANDBOX_TEST_STACK` says what they are: `local` processes (also when it is not set), or containers of the `docker` engine on
-//! this machine, which must then be there; nothing is chosen by what happens to be installed. A test need not know.
+//! `SANDBOX_TEST_STACK` chooses between `local` processes (the default) and containers of the `docker`
+//! engine on this machine. Tests run the same way on both.
 //!
-//! Both end with the test process, also when that is killed, and leave no file, container or volume behind. Containers take a
-//! second or two to go; each has the label `saga-sandbox.test`, so that those of a machine that lost its power can be found:
+//! Processes and containers end with the test process, also when it is killed, and leave no file, container
+//! or volume behind. Removing the containers takes a second or two. Each container has the label
+//! `saga-sandbox.test`. After a power failure this command removes those that are left:
 //! `docker ps -aq --filter label=saga-sandbox.test | xargs -r docker rm -fv`.
 //!
-//! Whatever fails here panics: a test without its broker has failed, and there is nobody to handle it.
+//! Every failure panics: a test without its broker has failed.
 
 #![allow(
     clippy::panic,
@@ -21,17 +23,17 @@
     reason = "a test whose stack does not start has failed"
 )]
 
-mod backing;
+mod backend;
+mod container_cleanup;
 mod containers;
+mod dedicated;
+mod eventually;
 mod images;
 mod local;
-mod own;
 mod shared;
-mod sweeper;
 mod tool;
-mod until;
 
-pub use own::{OwnStack, exclusive};
+pub use dedicated::{DedicatedStack, dedicated};
+pub use eventually::eventually;
 pub use shared::{Stack, shared};
 pub use tool::kafka_tool;
-pub use until::eventually;

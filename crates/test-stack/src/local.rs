@@ -1,14 +1,14 @@
 //! Broker and database server as local processes.
 
-use crate::backing::{GRACE, Part};
+use crate::backend::{GRACE, ServerKind};
 use anyhow::{Context, Result, bail, ensure};
 use local_runtime::backends::{Backends, START_LIMIT};
-use local_runtime::database::Server;
-use local_runtime::dist::Sources;
-use local_runtime::home::Home;
+use local_runtime::database::DatabaseServer;
+use local_runtime::download::Sources;
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
-use local_runtime::process::{Processes, Stopped};
+use local_runtime::process::{Processes, StopOutcome};
+use local_runtime::state_dir::StateDir;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,10 @@ impl Local {
             .fetch(false, |_| {})
             .await
             .context("Kafka and PostgreSQL are not on this machine")?;
-        let home = fresh_home()?;
+        let state_dir = temporary_state_dir()?;
         let local = Self {
-            backends: Backends::on_free_ports(&home, &installation)?,
-            processes: Processes::guarded(&home),
+            backends: Backends::on_free_ports(&state_dir, &installation)?,
+            processes: Processes::kill_on_drop(&state_dir),
         };
         local.backends.start(&local.processes).await?;
         Ok(local)
@@ -38,7 +38,7 @@ impl Local {
         SocketAddr::new(self.backends.kafka.address, self.backends.kafka.port)
     }
 
-    pub(crate) fn server(&self) -> Server {
+    pub(crate) fn postgres(&self) -> DatabaseServer {
         self.backends.postgres.server()
     }
 
@@ -46,45 +46,41 @@ impl Local {
         &self.processes
     }
 
-    pub(crate) async fn stop(&self, part: Part) -> Result<()> {
-        let name = match part {
-            Part::Kafka => KAFKA,
-            Part::Postgres => POSTGRES,
-        };
-        match self.processes.stop(name, GRACE).await? {
-            Stopped::InTime => Ok(()),
-            Stopped::NotRunning => bail!("it does not run"),
-            Stopped::Killed => bail!("not within {GRACE:?}"),
+    pub(crate) async fn stop(&self, server: ServerKind) -> Result<()> {
+        match self.processes.stop(name(server), GRACE).await? {
+            StopOutcome::InTime => Ok(()),
+            StopOutcome::NotRunning => bail!("it does not run"),
+            StopOutcome::Killed => bail!("it did not stop within {GRACE:?}"),
         }
     }
 
-    pub(crate) async fn kill(&self, part: Part) -> Result<()> {
-        runs(self.processes.kill(name(part)).await?)
+    pub(crate) async fn kill(&self, server: ServerKind) -> Result<()> {
+        require_running(self.processes.kill(name(server)).await?)
     }
 
-    pub(crate) async fn start_again(&self, part: Part) -> Result<()> {
+    pub(crate) async fn restart(&self, server: ServerKind) -> Result<()> {
         let Self {
             backends,
             processes,
         } = self;
-        match part {
-            Part::Kafka => {
+        match server {
+            ServerKind::Kafka => {
                 backends.kafka.start(processes).await?;
                 backends.kafka.ready(processes, START_LIMIT).await
             }
-            Part::Postgres => {
+            ServerKind::Postgres => {
                 backends.postgres.start(processes).await?;
                 backends.postgres.ready(processes, START_LIMIT).await
             }
         }
     }
 
-    pub(crate) fn pause(&self, part: Part) -> Result<()> {
-        runs(self.processes.pause(name(part))?)
+    pub(crate) fn pause(&self, server: ServerKind) -> Result<()> {
+        require_running(self.processes.pause(name(server))?)
     }
 
-    pub(crate) fn resume(&self, part: Part) -> Result<()> {
-        runs(self.processes.resume(name(part))?)
+    pub(crate) fn resume(&self, server: ServerKind) -> Result<()> {
+        require_running(self.processes.resume(name(server))?)
     }
 
     pub(crate) fn change_kafka_file(
@@ -100,19 +96,19 @@ impl Local {
     }
 }
 
-fn name(part: Part) -> &'static str {
-    match part {
-        Part::Kafka => KAFKA,
-        Part::Postgres => POSTGRES,
+fn name(server: ServerKind) -> &'static str {
+    match server {
+        ServerKind::Kafka => KAFKA,
+        ServerKind::Postgres => POSTGRES,
     }
 }
 
-fn runs(it: bool) -> Result<()> {
-    ensure!(it, "it does not run");
+fn require_running(runs: bool) -> Result<()> {
+    ensure!(runs, "it does not run");
     Ok(())
 }
 
-/// Where the tests of this checkout find Kafka and PostgreSQL.
+/// The installation that the tests of this checkout use.
 pub(crate) fn sources() -> Sources {
     let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     Sources {
@@ -122,12 +118,12 @@ pub(crate) fn sources() -> Sources {
     }
 }
 
-/// A folder of its own for each stack, where also another user can go: PostgreSQL does not run as root.
-pub(crate) fn fresh_home() -> Result<Home> {
+/// A state directory for one stack. It is not below the checkout, because PostgreSQL may run as another user.
+pub(crate) fn temporary_state_dir() -> Result<StateDir> {
     let folder = tempfile::Builder::new()
         .prefix("saga-sandbox-test-")
         .tempdir()
         .context("cannot make a temporary folder")?;
-    // From here on the keepers remove it: they outlive a process that is killed.
-    Home::at(&folder.keep())
+    // The supervisors remove the folder, also when this process is killed.
+    StateDir::at(&folder.keep())
 }

@@ -1,29 +1,29 @@
-//! A broker and a database server for all tests.
+//! A broker and a database server that all tests share.
 
-use crate::backing::Choice;
-use crate::own::{OwnStack, exclusive};
-use local_runtime::database::Server;
+use crate::backend::StackMode;
+use crate::dedicated::{DedicatedStack, dedicated};
+use local_runtime::database::DatabaseServer;
 use tokio::sync::OnceCell;
 
-/// `host:port` of a broker that somebody else started for the whole test run.
+/// The variable with `host:port` of a broker that `./sandbox test` started for the whole test run.
 const KAFKA: &str = "SANDBOX_TEST_KAFKA";
-/// `host:port` of the database server of that run.
+/// The variable with `host:port` of the database server of that run.
 const POSTGRES: &str = "SANDBOX_TEST_POSTGRES";
 
-/// A broker and a database server that other tests use at the same time: nobody stops or pauses them.
+/// A broker and a database server that other tests use at the same time. No test may stop or pause them.
 #[derive(Debug)]
 pub struct Stack {
     bootstrap: String,
-    server: Server,
-    /// Held, so that what we started lives as long as this process.
-    _own: Option<OwnStack>,
+    server: DatabaseServer,
+    /// Keeps the servers of this process running until the process ends.
+    _started: Option<DedicatedStack>,
 }
 
-/// The stack of this run: the one named by the environment, as `./sandbox test` does, else one of this process' own, started at
-/// the first call.
+/// The stack that the environment names, as set by `./sandbox test`. Without it, a stack of this process,
+/// started by the first call.
 ///
 /// # Panics
-/// When it does not start, or when the environment names only half of it.
+/// When the stack does not start, or when the environment names only one of the two servers.
 pub async fn shared() -> &'static Stack {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
     STACK.get_or_init(start).await
@@ -34,8 +34,8 @@ pub async fn shared() -> &'static Stack {
     reason = "these two are the settings of a test"
 )]
 async fn start() -> Stack {
-    // A setting that means nothing is told also when it would not be needed.
-    Choice::made();
+    // An invalid mode is an error also when no server is started here.
+    StackMode::from_environment();
     match (std::env::var(KAFKA), std::env::var(POSTGRES)) {
         (Ok(bootstrap), Ok(postgres)) => {
             let address = postgres.parse().unwrap_or_else(|_| {
@@ -43,16 +43,16 @@ async fn start() -> Stack {
             });
             Stack {
                 bootstrap,
-                server: Server(address),
-                _own: None,
+                server: DatabaseServer(address),
+                _started: None,
             }
         }
         (Err(_), Err(_)) => {
-            let own = exclusive().await;
+            let started = dedicated().await;
             Stack {
-                bootstrap: own.bootstrap(),
-                server: own.server(),
-                _own: Some(own),
+                bootstrap: started.bootstrap(),
+                server: started.server(),
+                _started: Some(started),
             }
         }
         _ => panic!("set both {KAFKA} and {POSTGRES}, or neither"),
@@ -68,18 +68,19 @@ impl Stack {
 
     /// The database server.
     #[must_use]
-    pub fn server(&self) -> Server {
+    pub fn server(&self) -> DatabaseServer {
         self.server
     }
 
-    /// A prefix for topics, groups and transactional ids that no other test uses, in this run or an earlier one: at most 64
-    /// letters, digits and `-`. It begins with the test's name, so that a broker's log can be read.
+    /// A prefix for topics, groups and transactional ids that no other test uses, in this run or an earlier
+    /// one: at most 64 letters, digits and `-`. It starts with the test's name, which makes the broker's log
+    /// readable.
     #[must_use]
     pub fn unique_prefix(&self, test: &str) -> String {
         format!("{}-", unique(test, '-'))
     }
 
-    /// A new, empty database; its URL.
+    /// Creates an empty database and returns its URL.
     ///
     /// # Panics
     /// When the server refuses.
@@ -88,7 +89,7 @@ impl Stack {
     }
 }
 
-pub(crate) async fn new_database(server: Server, test: &str) -> String {
+pub(crate) async fn new_database(server: DatabaseServer, test: &str) -> String {
     let name = unique(test, '_');
     server
         .create_database(&name, &name)
@@ -97,7 +98,7 @@ pub(crate) async fn new_database(server: Server, test: &str) -> String {
     server.url(&name, &name)
 }
 
-/// At most 50 bytes, in lower case, safe in URLs, SQL and topic names.
+/// The test's name and a random number: at most 50 bytes in lower case, safe in URLs, SQL and topic names.
 fn unique(test: &str, separator: char) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {

@@ -1,6 +1,6 @@
-//! Kafka's own command-line tools, to compare with.
+//! Kafka's own command-line tools, to compare results with.
 
-use crate::backing::Choice;
+use crate::backend::StackMode;
 use crate::images;
 use crate::local::sources;
 use anyhow::{Context, Result, ensure};
@@ -8,11 +8,12 @@ use local_runtime::kafka_tools;
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
-/// Runs one of Kafka's own tools against a broker and returns what it prints: `kafka_tool(address, "consumer-groups",
-/// &["--describe", "--all-groups"])`. It takes some seconds.
+/// Runs one of Kafka's own tools against a broker and returns its output:
+/// `kafka_tool(address, "consumer-groups", &["--describe", "--all-groups"])`. Starting a JVM takes some
+/// seconds.
 ///
 /// # Panics
-/// When there is no such tool, or it fails.
+/// When there is no such tool, or the tool fails.
 pub async fn kafka_tool(bootstrap: &str, tool: &str, arguments: &[&str]) -> String {
     match run(bootstrap, tool, arguments).await {
         Ok(printed) => printed,
@@ -21,13 +22,13 @@ pub async fn kafka_tool(bootstrap: &str, tool: &str, arguments: &[&str]) -> Stri
 }
 
 async fn run(bootstrap: &str, tool: &str, arguments: &[&str]) -> Result<String> {
-    let mut command = match Choice::made() {
-        Choice::Local => {
+    let mut command = match StackMode::from_environment() {
+        StackMode::Local => {
             let installation = sources().fetch(false, |_| {}).await?;
             let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
             kafka_tools::command(&installation, bootstrap, tool, &arguments)?
         }
-        Choice::Docker => {
+        StackMode::Docker => {
             let mut docker = Command::new("docker");
             let script = format!("/opt/kafka/bin/kafka-{tool}.sh");
             docker.args(["run", "--rm", "--network", "host", "--entrypoint", &script]);
@@ -39,10 +40,10 @@ async fn run(bootstrap: &str, tool: &str, arguments: &[&str]) -> Result<String> 
     command.stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output()).await?;
     let output = output.context("cannot be run")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}", said.trim());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}", errors.trim());
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    // `consumer-groups` ends with 0 whatever happened.
+    // `consumer-groups` ends with code 0 also after an error.
     let failed = printed.lines().find(|line| line.starts_with("Error:"));
     ensure!(failed.is_none(), "{}", failed.unwrap_or_default());
     Ok(printed)

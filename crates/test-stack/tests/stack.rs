@@ -7,20 +7,20 @@
     reason = "a failed step is a failed test"
 )]
 
-use local_runtime::database::Server;
+use local_runtime::database::DatabaseServer;
 use local_runtime::process::Program;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use test_stack::{eventually, exclusive, shared};
+use test_stack::{dedicated, eventually, shared};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
 const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn two_tests_of_one_name_share_neither_prefix_nor_database() {
+async fn tests_of_one_name_get_different_prefixes_and_databases() {
     let stack = shared().await;
     assert_ne!(stack.unique_prefix("a test"), stack.unique_prefix("a test"));
     let (one, other) = (
@@ -39,8 +39,8 @@ async fn two_tests_of_one_name_share_neither_prefix_nor_database() {
 }
 
 #[tokio::test]
-async fn a_killed_database_comes_back_with_what_was_committed() {
-    let own = exclusive().await;
+async fn a_killed_database_keeps_committed_rows() {
+    let own = dedicated().await;
     let write = "CREATE TABLE kept (n INT); INSERT INTO kept VALUES (42);";
     own.server().sql("postgres", write).await.unwrap();
     own.kill_postgres().await;
@@ -55,7 +55,7 @@ async fn a_killed_database_comes_back_with_what_was_committed() {
     );
 }
 
-/// A client that is connected, and stays so.
+/// A client that stays connected.
 struct Session {
     questions: tokio::process::ChildStdin,
     answers: tokio::io::Lines<tokio::io::BufReader<tokio::process::ChildStdout>>,
@@ -63,7 +63,7 @@ struct Session {
 }
 
 impl Session {
-    fn with(server: Server) -> Self {
+    fn with(server: DatabaseServer) -> Self {
         let mut psql = tokio::process::Command::new("psql")
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
             .arg(server.admin_url("postgres"))
@@ -90,8 +90,8 @@ impl Session {
 }
 
 #[tokio::test]
-async fn pausing_the_database_freezes_the_backend_of_every_client() {
-    let own = exclusive().await;
+async fn pausing_the_database_pauses_the_backend_of_every_client() {
+    let own = dedicated().await;
     let server = own.server();
     let mut session = Session::with(server);
     session.ask(1).await;
@@ -101,12 +101,12 @@ async fn pausing_the_database_freezes_the_backend_of_every_client() {
     session.ask(2).await;
     tokio::select! {
         biased;
-        answer = session.answer() => panic!("a frozen backend answers {answer}"),
-        // Takes a second, in which a backend that is not frozen would have answered.
-        accepted = server.answers() => assert!(!accepted, "a frozen server must accept nobody"),
+        answer = session.answer() => panic!("a paused backend answers {answer}"),
+        // Takes a second, in which a running backend would have answered.
+        accepted = server.answers() => assert!(!accepted, "a paused server accepts no client"),
     }
 
-    own.continue_postgres();
+    own.resume_postgres();
     assert_eq!(session.answer().await, "2");
     eventually(SOON, "the server accepts clients again", async || {
         if server.answers().await {
@@ -120,20 +120,20 @@ async fn pausing_the_database_freezes_the_backend_of_every_client() {
 
 #[tokio::test]
 async fn a_stopped_broker_answers_again_on_the_same_port_after_its_start() {
-    let own = exclusive().await;
+    let own = dedicated().await;
     let bootstrap = own.bootstrap();
     let address: SocketAddr = bootstrap.parse().unwrap();
     own.stop_kafka().await;
-    nobody_listens(&[address]).await;
+    until_closed(&[address]).await;
     own.start_kafka().await;
     assert_eq!(own.bootstrap(), bootstrap);
     TcpStream::connect(address).unwrap();
 }
 
-async fn nobody_listens(addresses: &[SocketAddr]) {
-    eventually(SOON, "nobody listens", async || {
+async fn until_closed(addresses: &[SocketAddr]) {
+    eventually(SOON, "no server listens", async || {
         match addresses.iter().find(|one| TcpStream::connect(one).is_ok()) {
-            Some(one) => Err(format!("somebody on {one}")),
+            Some(one) => Err(format!("{one} is open")),
             None => Ok(()),
         }
     })
@@ -141,7 +141,7 @@ async fn nobody_listens(addresses: &[SocketAddr]) {
 }
 
 #[tokio::test]
-async fn a_killed_test_leaves_neither_processes_nor_files_nor_containers() {
+async fn a_killed_test_leaves_no_processes_files_or_containers() {
     let mut test = Command::new(std::env::current_exe().unwrap())
         .args([
             "--ignored",
@@ -166,7 +166,7 @@ async fn a_killed_test_leaves_neither_processes_nor_files_nor_containers() {
 
     test.kill().unwrap();
     test.wait().unwrap();
-    nobody_listens(&addresses).await;
+    until_closed(&addresses).await;
     eventually(SOON, "folder and containers are gone", async || {
         let left = containers(test.id());
         if left.is_empty() && !folder.exists() {
@@ -183,7 +183,7 @@ fn in_docker() -> bool {
     std::env::var("SANDBOX_TEST_STACK").is_ok_and(|stack| stack == "docker")
 }
 
-/// The containers of a test process.
+/// The containers whose label names this test process.
 fn containers(pid: u32) -> Vec<String> {
     if !in_docker() {
         return Vec::new();
@@ -202,25 +202,25 @@ fn containers(pid: u32) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "the victim of a_killed_test_leaves_neither_processes_nor_files_nor_containers, which starts it"]
+#[ignore = "started and killed by a_killed_test_leaves_no_processes_files_or_containers"]
 async fn holds_a_stack_until_it_is_killed() {
-    let own = exclusive().await;
+    let own = dedicated().await;
     let mut sleeper = Program::new("sleeper", "sleep");
     sleeper.arguments = vec!["600".into()];
     own.processes().start(&sleeper).await.unwrap();
     println!(
         "holds: {} {} {}",
-        own.processes().home().folder().display(),
+        own.processes().state_dir().folder().display(),
         own.bootstrap(),
         own.server().0
     );
-    // Ends by itself when the test that started it is gone.
+    // Ends when the test that started it has ended.
     std::io::stdin().lines().for_each(drop);
 }
 
 #[tokio::test]
 #[should_panic(expected = "not within 60ms: the impossible; last seen: 1 is not 2")]
-async fn waiting_in_vain_says_what_was_seen_last() {
+async fn a_failed_wait_names_what_was_seen_last() {
     eventually::<(), _>(Duration::from_millis(60), "the impossible", async || {
         Err("1 is not 2")
     })

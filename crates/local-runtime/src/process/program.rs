@@ -1,35 +1,36 @@
-//! What is to be started, and with what.
+//! A program to start, with its arguments and environment.
 
-use crate::reach::Unprivileged;
-use crate::record::StopSignal;
+use crate::process_record::StopSignal;
+use crate::run_as_nobody::UnprivilegedUser;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// A program to start.
+/// A program for [`Processes::start`](super::Processes::start).
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its name in this home: of letters, digits, `-`, `_` and `.`. File names of record and log come from it.
+    /// The name in the state directory: letters, digits, `-`, `_` and `.`. The file names of record and log
+    /// contain it.
     pub name: String,
     /// The executable: a path, or a name looked up in `PATH`.
     pub executable: PathBuf,
-    /// Its arguments.
+    /// The arguments, without the executable.
     pub arguments: Vec<OsString>,
-    /// Variables set on top of the caller's environment.
+    /// Variables added to the caller's environment.
     pub environment: Vec<(String, OsString)>,
-    /// Working folder; the caller's when `None`.
+    /// The working directory; the caller's when `None`.
     pub folder: Option<PathBuf>,
-    /// Runs as this user instead of the caller (only root can).
-    pub user: Option<Unprivileged>,
-    /// What asks it to stop.
+    /// The user that runs the program; the caller when `None`. Only root can set another user.
+    pub user: Option<UnprivilegedUser>,
+    /// The signal that asks the program to stop.
     pub stop_signal: StopSignal,
-    /// The caller's own notes, kept in the record.
+    /// The caller's labels, kept in the process record.
     pub labels: BTreeMap<String, String>,
 }
 
 impl Program {
-    /// A program without arguments, in the caller's folder, stopped by `SIGTERM`. Change the fields for anything else.
+    /// A program without arguments, in the caller's working directory, stopped by `SIGTERM`.
     #[must_use]
     pub fn new(name: impl Into<String>, executable: impl Into<PathBuf>) -> Self {
         Self {
@@ -45,11 +46,11 @@ impl Program {
     }
 }
 
-/// The executable's path, so that a missing one is the caller's error and not a line in a log.
+/// The executable's path. A missing executable is an error here, before the supervisor writes it to a log.
 pub(crate) fn resolve(executable: &Path) -> Result<PathBuf> {
     if executable.components().count() > 1 {
         if !executable.is_file() {
-            bail!("{} is not there", executable.display());
+            bail!("{} does not exist", executable.display());
         }
         return std::path::absolute(executable)
             .with_context(|| format!("cannot find {}", executable.display()));

@@ -1,8 +1,9 @@
-//! Who a process is, what it started, and signals that cannot hit a stranger.
+//! The identity of a process, its descendants, and signals that never reach another process with the same id.
 //!
-//! A process id alone says nothing: the kernel gives it to somebody else once its owner has ended. So a process is its id
-//! *and* the moment the kernel started it, in a given boot, and a signal goes through a process file descriptor: opened
-//! first, compared second, signalled last. Whoever the descriptor was opened for is the one who gets the signal.
+//! The kernel reuses the id of a process that has ended. A process is therefore identified by its id, its start
+//! time and the boot. A signal goes through a process file descriptor, which is opened first, then compared with
+//! the identity, then signalled. The signal reaches the process that the descriptor was opened for, even if that
+//! process has ended and its id was reused meanwhile.
 
 use anyhow::{Context, Result, bail};
 use procfs::process::{Process, Stat, all_processes};
@@ -11,33 +12,33 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
-/// One process, told apart from every other that has or will have the same id.
+/// One process, distinct from every earlier or later process with the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Identity {
+pub struct ProcessIdentity {
     /// The process id.
     pub pid: i32,
-    /// When the kernel started it, in clock ticks since boot.
+    /// The start time in clock ticks since boot.
     pub started: u64,
-    /// The kernel's id of that boot.
+    /// The kernel's id of the boot (`boot_id`).
     pub boot: String,
 }
 
-/// What a living process is doing.
+/// The state of a process that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// It runs, or would if it had something to do.
+    /// The process runs, or waits for input.
     Running,
-    /// It was stopped by a signal, as `pause` does.
+    /// A signal such as `SIGSTOP` stopped the process.
     Paused,
 }
 
-impl Identity {
-    /// The process that has this id now, or `None` when none has, or when it ended and only waits to be reaped.
+impl ProcessIdentity {
+    /// The process that has this id now. `None` when there is none, or when it is a zombie.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn of(pid: i32) -> Result<Option<Self>> {
-        Ok(match living(pid) {
+        Ok(match running(pid) {
             Some(stat) => Some(Self {
                 pid,
                 started: stat.starttime,
@@ -47,7 +48,7 @@ impl Identity {
         })
     }
 
-    /// What it does, or `None` when it has ended.
+    /// Whether the process runs or is paused; `None` when it has ended.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
@@ -55,7 +56,7 @@ impl Identity {
         if self.boot != boot()? {
             return Ok(None);
         }
-        Ok(living(self.pid)
+        Ok(running(self.pid)
             .filter(|stat| stat.starttime == self.started)
             .map(|stat| match stat.state {
                 'T' | 't' => Activity::Paused,
@@ -63,28 +64,28 @@ impl Identity {
             }))
     }
 
-    /// True while the process lives, paused or not. What cannot be read does not live.
+    /// True while the process runs or is paused. False when `/proc` cannot be read.
     #[must_use]
-    pub fn lives(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         matches!(self.activity(), Ok(Some(_)))
     }
 
-    /// Sends a signal to exactly this process. `Ok(false)`: it had ended, and nobody was signalled.
+    /// Sends a signal to exactly this process. `Ok(false)`: the process had ended, and no signal was sent.
     ///
     /// # Errors
-    /// When the kernel refuses, as it does for another user's process.
+    /// When the kernel refuses, for example because the process belongs to another user.
     pub fn signal(&self, signal: Signal) -> Result<bool> {
         let Some(pid) = Pid::from_raw(self.pid) else {
-            bail!("{} is no process id", self.pid)
+            bail!("{} is not a process id", self.pid)
         };
         let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(descriptor) => descriptor,
             Err(rustix::io::Errno::SRCH) => return Ok(false),
             Err(error) => {
-                return Err(error).with_context(|| format!("cannot reach process {}", self.pid));
+                return Err(error).with_context(|| format!("cannot open process {}", self.pid));
             }
         };
-        if !self.lives() {
+        if !self.is_alive() {
             return Ok(false);
         }
         match pidfd_send_signal(descriptor, signal) {
@@ -94,11 +95,11 @@ impl Identity {
         }
     }
 
-    /// Resident memory in bytes and processor time in clock ticks of the process and all its descendants. Pages that several
-    /// of them share (PostgreSQL's buffers) count once for each. `None` when the process has ended.
+    /// The memory and processor time of the process and all its descendants. Shared pages (PostgreSQL's
+    /// buffers) count once for each process. `None` when the process has ended.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        if !self.lives() {
+        if !self.is_alive() {
             return None;
         }
         let members = std::iter::once(self.clone()).chain(self.descendants().unwrap_or_default());
@@ -106,22 +107,22 @@ impl Identity {
             resident_bytes: 0,
             processor_ticks: 0,
         };
-        for stat in members
-            .filter_map(|member| living(member.pid).filter(|stat| stat.starttime == member.started))
-        {
+        for stat in members.filter_map(|member| {
+            running(member.pid).filter(|stat| stat.starttime == member.started)
+        }) {
             usage.resident_bytes += stat.rss * procfs::page_size();
             usage.processor_ticks += stat.utime + stat.stime;
         }
         Some(usage)
     }
 
-    /// Every living process that descends from this one, parents before children. Found by parent ids, not by process group:
-    /// each PostgreSQL backend is a group of its own.
+    /// All running or paused descendants, parents before children. They are found by parent ids, because
+    /// each PostgreSQL backend has a process group of its own.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn descendants(&self) -> Result<Vec<Self>> {
-        let everyone: Vec<Stat> = all_processes()
+        let all: Vec<Stat> = all_processes()
             .context("cannot read /proc")?
             .filter_map(|process| process.ok()?.stat().ok())
             .filter(|stat| !ended(stat))
@@ -130,8 +131,7 @@ impl Identity {
         let mut next = 0;
         while let Some(parent) = found.get(next).map(|parent| parent.pid) {
             found.extend(
-                everyone
-                    .iter()
+                all.iter()
                     .filter(|stat| stat.ppid == parent)
                     .map(|stat| Self {
                         pid: stat.pid,
@@ -146,23 +146,23 @@ impl Identity {
     }
 }
 
-/// What a process tree takes.
+/// The resources of a process tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Resident memory.
+    /// Resident memory in bytes.
     pub resident_bytes: u64,
     /// User and system time, in clock ticks (`procfs::ticks_per_second`).
     pub processor_ticks: u64,
 }
 
-/// Sends a signal to a process and all its descendants, the process first. Repeats until no new descendant is found, so that
-/// one that was just being forked is not missed; a stopped or killed parent forks no more.
+/// Sends a signal to a process and all its descendants, the process first. Repeats until there is no new
+/// descendant, so that a process forked meanwhile gets the signal too.
 ///
 /// # Errors
 /// When `/proc` cannot be read or the kernel refuses a signal.
-pub fn signal_tree(root: &Identity, signal: Signal) -> Result<()> {
+pub fn signal_tree(root: &ProcessIdentity, signal: Signal) -> Result<()> {
     let mut signalled = HashSet::new();
-    // Read before the root is signalled: its children get another parent when it dies.
+    // Read before the root is signalled: when the root dies, its children get another parent.
     let mut pending = root.descendants()?;
     pending.insert(0, root.clone());
     while !pending.is_empty() {
@@ -180,7 +180,7 @@ pub fn signal_tree(root: &Identity, signal: Signal) -> Result<()> {
     Ok(())
 }
 
-fn living(pid: i32) -> Option<Stat> {
+fn running(pid: i32) -> Option<Stat> {
     Process::new(pid)
         .ok()?
         .stat()
@@ -188,7 +188,7 @@ fn living(pid: i32) -> Option<Stat> {
         .filter(|stat| !ended(stat))
 }
 
-/// A zombie keeps its id until its parent asks for its exit code, but runs no more.
+/// A zombie has ended, and keeps its id until its parent reads its exit code.
 fn ended(stat: &Stat) -> bool {
     matches!(stat.state, 'Z' | 'X' | 'x')
 }

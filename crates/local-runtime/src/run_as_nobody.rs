@@ -1,5 +1,7 @@
-//! PostgreSQL refuses to run as root. When root asks, it runs as `nobody`, and then its files must lie where `nobody` can go.
+//! PostgreSQL refuses to run as root. When the caller is root, PostgreSQL runs as `nobody`, and its files
+//! must lie in folders that `nobody` can enter.
 
+use crate::state_dir::{create_folder, listed_folders};
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Uid, User, geteuid};
 use std::ffi::OsString;
@@ -8,21 +10,23 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-/// The user that stands in for root.
+/// The user that runs PostgreSQL in place of root.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unprivileged {
+pub struct UnprivilegedUser {
     uid: u32,
     gid: u32,
 }
 
-impl Unprivileged {
+impl UnprivilegedUser {
     /// `nobody` when the caller is root, else `None`: then programs run as the caller.
     pub(crate) fn instead_of_root() -> Result<Option<Self>> {
         if !geteuid().is_root() {
             return Ok(None);
         }
         let user = User::from_name("nobody").ok().flatten();
-        let user = user.context("PostgreSQL does not run as root and there is no user \"nobody\": run this as another user")?;
+        let user = user.context(
+            "PostgreSQL does not run as root and there is no user \"nobody\": run this as another user",
+        )?;
         Ok(Some(Self {
             uid: user.uid.as_raw(),
             gid: user.gid.as_raw(),
@@ -41,41 +45,41 @@ impl Unprivileged {
         prefix
     }
 
-    /// Gives a folder to this user.
+    /// Makes this user the owner of a folder.
     pub(crate) fn own(&self, folder: &Path) -> Result<()> {
         chown(folder, Some(self.uid), Some(self.gid))
-            .with_context(|| format!("cannot give away {}", folder.display()))
+            .with_context(|| format!("cannot change the owner of {}", folder.display()))
     }
 
-    fn reaches(&self, folder: &Path) -> bool {
+    fn can_enter(&self, folder: &Path) -> bool {
         folder
             .ancestors()
             .filter_map(|ancestor| fs::metadata(ancestor).ok())
-            .all(|place| {
-                let class = if place.uid() == self.uid {
+            .all(|ancestor| {
+                let execute = if ancestor.uid() == self.uid {
                     0o100
                 } else {
                     0o001
                 };
-                place.mode() & class != 0
+                ancestor.mode() & execute != 0
             })
     }
 }
 
-/// `wanted`, when `user` can reach it (or there is no other user); else a folder under `/var/tmp` that stands for it, named by a
-/// hash of `wanted` and remembered in the file `note`, so that it can be removed later. The folder is created.
-pub(crate) fn within_reach(
-    note: &Path,
+/// `wanted`, when `user` can enter it (or there is no other user). Else a replacement under `/var/tmp`,
+/// named by a hash of `wanted` and listed in the file `list`, so that it can be removed later. Creates the
+/// folder.
+pub(crate) fn enterable_folder(
+    list: &Path,
     wanted: &Path,
-    user: Option<&Unprivileged>,
+    user: Option<&UnprivilegedUser>,
 ) -> Result<PathBuf> {
-    fs::create_dir_all(wanted)
-        .with_context(|| format!("cannot create the folder {}", wanted.display()))?;
-    // One folder, one stand-in, however it was spelt.
+    create_folder(wanted)?;
+    // Every spelling of a path must lead to the same replacement.
     let wanted = &wanted
         .canonicalize()
         .with_context(|| format!("cannot find the folder {}", wanted.display()))?;
-    if user.is_none_or(|user| user.reaches(wanted)) {
+    if user.is_none_or(|user| user.can_enter(wanted)) {
         return Ok(wanted.to_owned());
     }
     let mut hash = DefaultHasher::new();
@@ -88,36 +92,27 @@ pub(crate) fn within_reach(
         }
         _ => {}
     }
-    // Anybody can make folders there: one that is not ours could be exchanged under our feet.
+    // Any user can create folders in /var/tmp, and could exchange a folder that another user owns.
     let found = fs::symlink_metadata(&outside)
         .with_context(|| format!("cannot read {}", outside.display()))?;
     if !found.is_dir() || Uid::from_raw(found.uid()) != geteuid() {
-        bail!("{} belongs to somebody else: remove it", outside.display());
+        bail!("{} belongs to another user: remove it", outside.display());
     }
     fs::set_permissions(&outside, fs::Permissions::from_mode(0o711))
-        .with_context(|| format!("cannot open {} to its user", outside.display()))?;
-    remember(note, &outside)?;
+        .with_context(|| format!("cannot change the permissions of {}", outside.display()))?;
+    add_to_list(list, &outside)?;
     Ok(outside)
 }
 
-/// The folders remembered in the file `note`.
-pub(crate) fn outside(note: &Path) -> Result<Vec<PathBuf>> {
-    match fs::read_to_string(note) {
-        Ok(text) => Ok(text.lines().map(PathBuf::from).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", note.display())),
-    }
-}
-
-fn remember(note: &Path, folder: &Path) -> Result<()> {
-    let mut known = outside(note)?;
-    if known.iter().any(|known| known == folder) {
+fn add_to_list(list: &Path, folder: &Path) -> Result<()> {
+    let mut folders = listed_folders(list)?;
+    if folders.iter().any(|listed| listed == folder) {
         return Ok(());
     }
-    known.push(folder.to_owned());
-    let lines: Vec<String> = known
+    folders.push(folder.to_owned());
+    let lines: Vec<String> = folders
         .iter()
         .map(|folder| folder.display().to_string())
         .collect();
-    fs::write(note, lines.join("\n")).with_context(|| format!("cannot write {}", note.display()))
+    fs::write(list, lines.join("\n")).with_context(|| format!("cannot write {}", list.display()))
 }

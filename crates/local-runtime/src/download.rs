@@ -1,7 +1,7 @@
-//! Brings Kafka's jars and PostgreSQL's programs from Maven, once, and finds them again.
+//! Downloads Kafka's jars and PostgreSQL's programs with Maven, once, and finds them later.
 
-use crate::home::remove;
-use crate::reach::{self, Unprivileged};
+use crate::run_as_nobody::{UnprivilegedUser, enterable_folder};
+use crate::state_dir::{create_folder, listed_folders, remove};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,18 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 const POM: &str = include_str!("../pom.xml");
-/// Files that Maven downloads into an empty repository of its own for this pom: measured, and only used for a progress bar.
-const DOWNLOADS: u64 = 473;
+/// Files that Maven downloads for this pom into an empty local repository. Measured; used only for a
+/// progress bar.
+const EXPECTED_FILES: u64 = 473;
 
 /// Where the jars and programs come from.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The folder they are brought to (`<checkout>/.sandbox/dist`).
+    /// The folder of the downloaded files (`<checkout>/.sandbox/dist`).
     pub dist: PathBuf,
-    /// Another installation of Kafka (`KAFKA_HOME`): a folder that holds `libs/*.jar`.
+    /// An existing installation of Kafka (`KAFKA_HOME`): a folder that holds `libs/*.jar`.
     pub kafka_home: Option<PathBuf>,
-    /// Another installation of PostgreSQL (`PG_BIN`): a folder that holds `initdb` and `postgres`.
+    /// An existing installation of PostgreSQL (`PG_BIN`): a folder that holds `initdb` and `postgres`.
     pub pg_bin: Option<PathBuf>,
 }
 
@@ -33,14 +34,14 @@ pub struct Installation {
     pub postgres_bin: PathBuf,
 }
 
-/// How far [`Sources::fetch`] has come.
+/// The current step of [`Sources::fetch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Maven brings files: this many so far, of about so many. Files that Maven already had are not counted.
+    /// Maven downloads files. Files that its local repository already holds are not counted.
     Downloading {
-        /// Files brought so far, at most `about`.
+        /// Files downloaded, at most `about`.
         files: u64,
-        /// Files a machine brings that never used Maven.
+        /// Files that an empty local repository needs.
         about: u64,
     },
     /// PostgreSQL's archive is being unpacked.
@@ -48,10 +49,10 @@ pub enum Progress {
 }
 
 impl Sources {
-    /// Where everything is, when it is all here.
+    /// Where jars and programs are, when all of them are installed.
     ///
     /// # Errors
-    /// When something is missing; the message names what, and how to bring it.
+    /// When something is missing; the message names it and the command that downloads it.
     pub fn installed(&self) -> Result<Installation> {
         let missing = self.missing();
         if !missing.is_empty() {
@@ -72,13 +73,13 @@ impl Sources {
         })
     }
 
-    /// What would have to be downloaded, in words; empty when nothing.
+    /// What would have to be downloaded, each as one phrase; empty when nothing is missing.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
-        let brought = fs::read_to_string(self.stamp()).is_ok_and(|stamp| stamp == POM);
+        let downloaded = fs::read_to_string(self.stamp()).is_ok_and(|stamp| stamp == POM);
         let libs = self.kafka_libs();
-        if !has(&libs, ".jar") || (self.kafka_home.is_none() && !brought) {
+        if !has(&libs, ".jar") || (self.kafka_home.is_none() && !downloaded) {
             missing.push(format!("Apache Kafka's jars ({})", libs.display()));
         }
         match &self.pg_bin {
@@ -90,7 +91,7 @@ impl Sources {
                     absent.map(|program| format!("PostgreSQL's {program} ({})", bin.display())),
                 );
             }
-            None if !has(&self.archive(), ".txz") || !brought => {
+            None if !has(&self.archive(), ".txz") || !downloaded => {
                 missing.push(format!(
                     "PostgreSQL's archive ({})",
                     self.archive().display()
@@ -101,22 +102,21 @@ impl Sources {
         missing
     }
 
-    /// Brings what is missing: Kafka's jars and PostgreSQL's archive by Maven, then unpacks the archive. Does nothing when all
-    /// is there; a second caller waits for the first. An interrupted fetch leaves nothing that looks finished.
+    /// Downloads Kafka's jars and PostgreSQL's archive with Maven if they are missing, then unpacks the
+    /// archive. A second caller waits for the first. An interrupted fetch is repeated by the next call.
     ///
     /// # Errors
-    /// With `offline`, when something would have to be downloaded (named); else when Maven or `tar` is not installed or fails
-    /// (the message holds Maven's own last error).
+    /// With `offline`, when something would have to be downloaded; the message names it. Else when Maven or
+    /// `tar` is not installed or fails; the message holds Maven's first error.
     pub async fn fetch(
         &self,
         offline: bool,
         mut progress: impl FnMut(Progress),
     ) -> Result<Installation> {
-        fs::create_dir_all(&self.dist)
-            .with_context(|| format!("cannot create the folder {}", self.dist.display()))?;
+        create_folder(&self.dist)?;
         let lock = fs::File::create(self.dist.join("lock"))
-            .context("cannot create the lock of the distribution")?;
-        lock.lock().context("cannot lock the distribution")?;
+            .context("cannot create the lock file of the downloads")?;
+        lock.lock().context("cannot lock the downloads")?;
         if !self.missing().is_empty()
             && !offline
             && (self.kafka_home.is_none() || self.pg_bin.is_none())
@@ -133,15 +133,16 @@ impl Sources {
         self.installed()
     }
 
-    /// Removes what root had to unpack outside of the distribution's folder. The archive stays: it is unpacked anew when needed.
+    /// Removes the programs that root had to unpack outside of `dist`. The archive stays, and [`Sources::fetch`]
+    /// unpacks it again.
     ///
     /// # Errors
     /// When a file cannot be removed.
     pub fn remove_outside(&self) -> Result<()> {
-        for folder in reach::outside(&self.note())? {
+        for folder in listed_folders(&self.outside_list())? {
             remove(&folder)?;
         }
-        remove(&self.note())
+        remove(&self.outside_list())
     }
 
     async fn download(&self, progress: &mut impl FnMut(Progress)) -> Result<()> {
@@ -151,54 +152,8 @@ impl Sources {
         }
         let pom = self.dist.join("pom.xml");
         fs::write(&pom, POM).with_context(|| format!("cannot write {}", pom.display()))?;
-        let mut maven = Command::new("mvn");
-        maven
-            .args(["--batch-mode", "--file"])
-            .arg(&pom)
-            .arg(format!("-Ddist={}", self.dist.display()))
-            .arg("generate-resources");
-        maven
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
-        let mut maven = maven.spawn().context("cannot run mvn: install Maven")?;
-
-        let (mut files, mut complaint) = (0, None);
-        progress(Progress::Downloading {
-            files,
-            about: DOWNLOADS,
-        });
-        if let Some(output) = maven.stdout.take() {
-            let mut lines = BufReader::new(output).lines();
-            while let Some(line) = lines
-                .next_line()
-                .await
-                .context("cannot read Maven's output")?
-            {
-                if line.contains("Downloaded from") {
-                    files = DOWNLOADS.min(files + 1);
-                    progress(Progress::Downloading {
-                        files,
-                        about: DOWNLOADS,
-                    });
-                } else if let Some((_, error)) = line.split_once("[ERROR] ") {
-                    complaint.get_or_insert_with(|| error.trim().to_owned());
-                }
-            }
-        }
-        if !maven
-            .wait()
-            .await
-            .context("cannot wait for Maven")?
-            .success()
-        {
-            bail!(
-                "Maven could not bring Kafka and PostgreSQL: {}",
-                complaint.unwrap_or_else(|| "it gave no reason".to_owned())
-            );
-        }
-        // Last: what has a stamp is whole.
+        run_maven(&pom, &self.dist, progress).await?;
+        // Written last: the stamp says that the download is complete.
         fs::write(self.stamp(), POM)
             .with_context(|| format!("cannot write {}", self.stamp().display()))
     }
@@ -209,10 +164,9 @@ impl Sources {
         let folder = programs.parent().unwrap_or(&programs);
         let fresh = folder.with_extension("new");
         remove(&fresh)?;
-        fs::create_dir_all(&fresh)
-            .with_context(|| format!("cannot create the folder {}", fresh.display()))?;
+        create_folder(&fresh)?;
         let mut tar = Command::new("tar");
-        // The static libraries are half of it, and nobody links here.
+        // Static libraries are half of the archive, and the programs do not need them.
         tar.args([
             "--extract",
             "--xz",
@@ -256,18 +210,55 @@ impl Sources {
         self.dist.join("brought.xml")
     }
 
-    fn note(&self) -> PathBuf {
+    fn outside_list(&self) -> PathBuf {
         self.dist.join("outside")
     }
 
-    /// The folder of `postgres` and `initdb`: where the user can go who runs them.
+    /// The folder of `postgres` and `initdb`, which the user that runs them can enter.
     fn programs(&self) -> Result<PathBuf> {
         if let Some(bin) = &self.pg_bin {
             return Ok(bin.clone());
         }
-        let user = Unprivileged::instead_of_root()?;
-        Ok(reach::within_reach(&self.note(), &self.dist, user.as_ref())?.join("postgres/bin"))
+        let user = UnprivilegedUser::instead_of_root()?;
+        Ok(enterable_folder(&self.outside_list(), &self.dist, user.as_ref())?.join("postgres/bin"))
     }
+}
+
+/// Runs Maven on the pom and reports every downloaded file.
+async fn run_maven(pom: &Path, dist: &Path, progress: &mut impl FnMut(Progress)) -> Result<()> {
+    let mut maven = Command::new("mvn");
+    maven
+        .args(["--batch-mode", "--file"])
+        .arg(pom)
+        .arg(format!("-Ddist={}", dist.display()))
+        .arg("generate-resources");
+    maven
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    let mut maven = maven.spawn().context("cannot run mvn: install Maven")?;
+    let (mut files, mut first_error) = (0, None);
+    let about = EXPECTED_FILES;
+    progress(Progress::Downloading { files, about });
+    if let Some(output) = maven.stdout.take() {
+        let mut lines = BufReader::new(output).lines();
+        let unreadable = "cannot read Maven's output";
+        while let Some(line) = lines.next_line().await.context(unreadable)? {
+            if line.contains("Downloaded from") {
+                files = about.min(files + 1);
+                progress(Progress::Downloading { files, about });
+            } else if let Some((_, error)) = line.split_once("[ERROR] ") {
+                first_error.get_or_insert_with(|| error.trim().to_owned());
+            }
+        }
+    }
+    let status = maven.wait().await.context("cannot wait for Maven")?;
+    if !status.success() {
+        let reason = first_error.unwrap_or_else(|| "it gave no reason".to_owned());
+        bail!("Maven could not download Kafka and PostgreSQL: {reason}");
+    }
+    Ok(())
 }
 
 fn has(folder: &Path, ending: &str) -> bool {

@@ -1,35 +1,36 @@
-//! What a single node is told, wherever it runs: as lines of a file here, as variables of a container in tests.
+//! The configuration of a single Kafka node. Local processes get it as a properties file, containers of
+//! tests as environment variables.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// Any 16 bytes in URL-safe Base64 will do; it is the same for every sandbox, since no two ever speak to each other.
+/// Any 16 bytes in URL-safe Base64. All sandboxes share it, because no two of them are connected.
 pub const CLUSTER_ID: &str = "c2FnYS1zYW5kYm94LTAwMQ";
-/// The JVM's options for the heap.
+/// The JVM's heap options.
 pub const HEAP: [&str; 2] = ["-Xms256m", "-Xmx512m"];
 
-/// Where a node listens and keeps its data.
+/// The part of the configuration that differs between nodes.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Clients are listened to here.
+pub struct NodeConfig<'a> {
+    /// The address and port of the listener for clients.
     pub listen: SocketAddr,
-    /// `host:port` that clients connect to. The node itself connects to it, too: with the markers of transactions.
+    /// `host:port` that clients connect to. The node connects to it too, to write transaction markers.
     pub bootstrap: &'a str,
     /// The controller's port, on 127.0.0.1.
     pub controller: u16,
-    /// The data folder.
+    /// The data folder (`log.dirs`).
     pub data: &'a Path,
 }
 
-/// The settings of a node, by their names in Kafka's documentation.
-pub fn settings(place: Place<'_>) -> impl Iterator<Item = (&'static str, String)> {
-    let Place {
+/// Names and values as Kafka's documentation lists them.
+pub fn server_properties(config: NodeConfig<'_>) -> impl Iterator<Item = (&'static str, String)> {
+    let NodeConfig {
         listen,
         bootstrap,
         controller,
         data,
-    } = place;
-    let here = [
+    } = config;
+    let own = [
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", "1".to_owned()),
         (
@@ -49,33 +50,34 @@ pub fn settings(place: Place<'_>) -> impl Iterator<Item = (&'static str, String)
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("log.dirs", data.display().to_string()),
     ];
-    let everywhere = EVERYWHERE.map(|(name, value)| (name, value.to_owned()));
-    here.into_iter().chain(everywhere)
+    let common = COMMON.map(|(name, value)| (name, value.to_owned()));
+    own.into_iter().chain(common)
 }
 
-/// What does not depend on the place. A single broker can hold one replica of a partition, so everything that asks for more would
-/// wait for ever.
-const EVERYWHERE: [(&str, &str); 14] = [
+/// The part of the configuration that all nodes share. A single broker holds one replica of a partition,
+/// so a higher replication factor would never be reached.
+const COMMON: [(&str, &str); 14] = [
     ("offsets.topic.replication.factor", "1"),
     ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
     ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),
-    // 3 instead of 50: they are made at the first use, and that use waits for them.
+    // 3 instead of 50: the first use of an internal topic waits until all its partitions are created.
     ("offsets.topic.num.partitions", "3"),
     ("transaction.state.log.num.partitions", "3"),
     ("share.coordinator.state.topic.num.partitions", "3"),
     ("num.partitions", "3"),
-    // A misspelt topic is an error, not a new topic.
+    // A misspelt topic is an error.
     ("auto.create.topics.enable", "false"),
-    // The first member of a group need not wait for others.
+    // The first member of a group gets its partitions without waiting for others.
     ("group.initial.rebalance.delay.ms", "0"),
     ("group.min.session.timeout.ms", "6000"),
-    // How soon a dead producer's open transaction is aborted, and its partitions move on for read_committed readers.
+    // How soon the open transaction of a dead producer is aborted. Until then, read_committed consumers are
+    // blocked on its partitions.
     (
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         "1000",
     ),
-    // 128 MiB by default, which is half of the heap.
+    // The default of 128 MiB is half of the initial heap.
     ("log.cleaner.dedupe.buffer.size", "16777216"),
 ];

@@ -1,27 +1,27 @@
-//! Waiting for something that happens elsewhere.
+//! Polling a condition until a deadline.
 
 use std::fmt::Display;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Between two looks.
-const TURN: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Calls `look` until it answers `Ok`, and returns that. An `Err` says what was seen instead.
+/// Calls `check` until it returns `Ok`, and returns that value. An `Err` says what was seen instead.
 ///
 /// # Panics
-/// When `within` has passed, or one look hangs that long: the message names `what` was awaited and what was seen last.
+/// When `within` has passed, or one call takes that long. The message names `what` was expected and what was
+/// seen last.
 pub async fn eventually<T, S: Display>(
     within: Duration,
     what: &str,
-    mut look: impl AsyncFnMut() -> Result<T, S>,
+    mut check: impl AsyncFnMut() -> Result<T, S>,
 ) -> T {
     let deadline = Instant::now() + within;
     let mut seen = "nothing yet".to_owned();
     loop {
-        // A look that is answered at once counts even after the deadline; one that hangs does not outlast it.
+        // A call that returns at once counts even after the deadline; a call that hangs ends with it.
         let left = deadline.saturating_duration_since(Instant::now());
-        match timeout(left, look()).await {
+        match timeout(left, check()).await {
             Ok(Ok(value)) => return value,
             Ok(Err(other)) => seen = other.to_string(),
             Err(_) => {}
@@ -30,6 +30,6 @@ pub async fn eventually<T, S: Display>(
             Instant::now() < deadline,
             "not within {within:?}: {what}; last seen: {seen}"
         );
-        sleep(TURN).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
