@@ -1,4 +1,4 @@
-//! Money, exact.
+//! Amounts of money, exact.
 
 use std::fmt;
 
@@ -10,17 +10,20 @@ use crate::OutOfBounds;
 
 /// An amount of money from 0.01 to 1 000 000.00 with two decimals.
 ///
-/// On the wire it is a JSON number. It is read from, and written as, the digits themselves (`serde_json`'s `RawValue`), so
-/// it never passes through a float: a float would take `0.005` for `0.01` or lose a cent of a large sum.
+/// In JSON it is a number. `serde_json`'s `RawValue` gives access to its digits, so the amount is
+/// never a float. A float could turn `0.005` into `0.01` or lose a cent of a large amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(Decimal);
 
 impl Amount {
-    /// What an amount is, in words.
+    /// The bounds, in words.
     pub const LIMIT: OutOfBounds =
         OutOfBounds("must be a number from 0.01 to 1000000.00 with at most two decimals");
 
-    /// The amount, always kept with two decimals, so that it is written in one way only.
+    /// Checks the bounds. The amount is stored with two decimals, so equal amounts have equal text.
+    ///
+    /// # Errors
+    /// [`Self::LIMIT`].
     pub fn new(value: Decimal) -> Result<Self, OutOfBounds> {
         let in_range = value > Decimal::ZERO && value <= Decimal::from(1_000_000);
         if !in_range || value.scale() > 2 {
@@ -31,7 +34,7 @@ impl Amount {
         Ok(Self(value))
     }
 
-    /// The amount as a decimal with two decimals, for PostgreSQL's `NUMERIC`.
+    /// For PostgreSQL's `NUMERIC`, with two decimals.
     pub fn as_decimal(self) -> Decimal {
         self.0
     }
@@ -40,7 +43,7 @@ impl Amount {
 impl std::str::FromStr for Amount {
     type Err = OutOfBounds;
 
-    /// Reads what JSON calls a number (`250.5`, `2.5e2`), and nothing else.
+    /// Accepts the syntax of a JSON number (`250.5`, `2.5e2`) and no other.
     fn from_str(text: &str) -> Result<Self, OutOfBounds> {
         if !text.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(Self::LIMIT);
@@ -80,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_amount_is_written_with_the_two_decimals_it_was_read_with() {
+    fn an_amount_is_written_with_two_decimals() {
         for (read, written) in [
             ("250.5", "250.50"),
             ("1", "1.00"),
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused() {
+    fn an_invalid_amount_is_rejected() {
         for text in [
             "0",
             "-1",
@@ -115,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_survives_a_json_value() {
+    fn an_amount_can_be_read_from_a_json_value() {
         let amount: Amount = serde_json::from_str("0.10").unwrap();
         let value = serde_json::json!({"amount": 0.1});
         assert_eq!(
@@ -126,7 +129,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_number_of_cents_survives_the_wire(cents in 1i64..=100_000_000) {
+        fn every_number_of_cents_is_read_as_it_was_written(cents in 1i64..=100_000_000) {
             let amount = Amount::new(Decimal::new(cents, 2)).unwrap();
             let wire = serde_json::to_string(&amount).unwrap();
             proptest::prop_assert_eq!(serde_json::from_str::<Amount>(&wire).unwrap(), amount);

@@ -1,53 +1,63 @@
-//! What a person can ask of every member of a service's group at once: a record in `sandbox.controls`.
+//! Settings of a consumer group that can be changed while its members run.
+//!
+//! The topic `sandbox.controls` holds one record for each service. Its key is the service's name, and
+//! its value is [`GroupControls`] as JSON. A record without a value (a tombstone) resets the group to
+//! its defaults.
+//!
+//! The topic is compacted, so only the last record of a service counts: it replaces the record
+//! before it, and fields that are absent in it are not set.
 
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
 use crate::OutOfBounds;
 
-/// Longest simulated work, milliseconds. Below the 45 s that one turn of a member may take (`max.poll.interval.ms` is 60 s).
+/// Maximum of `processing_time_ms`. Below the 45 s that a member may spend on one batch
+/// (`max.poll.interval.ms` is 60 s).
 pub const PROCESSING_TIME_MS_MAX: u32 = 30_000;
 
-/// Most records of a batch.
+/// Maximum of `batch_max`.
 pub const BATCH_MAX_MAX: u32 = 10_000;
 
-/// Most records of a batch, unless somebody asks for another number.
+/// `batch_max` if it is not set.
 pub const BATCH_MAX_DEFAULT: u32 = 500;
 
-/// Settings for all members of a group. A field that is absent asks for nothing.
-///
-/// The value of a record in `sandbox.controls`, whose key is the service's name; a record without a value takes everything back.
-/// The topic is compacted, so the last record of a service is all that holds: it replaces the one before it and adds nothing to it.
+/// Settings for all members of a group: the value of a record in `sandbox.controls`. A field that is
+/// `None` is not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupControls {
-    /// Simulated work: milliseconds of waiting a handler call, 0 to 30 000.
+    /// Simulated work: how long a member waits before each handler call, milliseconds, 0 to 30 000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_time_ms: Option<u32>,
-    /// Most records of a batch, 1 to 10 000. 1 is "each message".
+    /// Maximum number of records in a batch, 1 to 10 000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_max: Option<u32>,
-    /// Whether to take no records.
+    /// `true`: members consume no records. `false`: members resume, also those that stopped at the
+    /// poison limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
 }
 
-/// Why a record of `sandbox.controls` is of no use.
+/// Why the value of a record in `sandbox.controls` is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WrongControls {
-    /// Its value is no JSON object.
+pub enum InvalidControls {
+    /// The value is not a JSON object.
     #[error("its value is not a JSON object")]
     NotAnObject,
-    /// A field is of a wrong type, given twice, or out of its bounds.
+    /// A field has the wrong type, occurs twice, or is out of bounds.
     #[error("{0}")]
     OutOfBounds(String),
-    /// None of the fields known here is in it.
+    /// The object has none of the known fields.
     #[error("it names none of processing_time_ms, batch_max and paused")]
-    NamesNothing,
+    NoKnownField,
 }
 
 impl GroupControls {
-    /// Checks the bounds of every field. The error names the field and its limit.
-    pub fn check(&self) -> Result<(), OutOfBounds> {
+    /// Checks the bounds of every field.
+    ///
+    /// # Errors
+    /// The name of the field and its bounds.
+    pub fn validate(&self) -> Result<(), OutOfBounds> {
         if self
             .processing_time_ms
             .is_some_and(|time| time > PROCESSING_TIME_MS_MAX)
@@ -63,35 +73,38 @@ impl GroupControls {
         Ok(())
     }
 
-    /// Reads the value of a record. Fields that nobody here knows are passed over: a newer release may have more.
-    pub fn decode(value: &[u8]) -> Result<Self, WrongControls> {
-        // serde would also take an array for the fields in their order.
+    /// Decodes the value of a record. Unknown fields are ignored, since a newer release may have more.
+    ///
+    /// # Errors
+    /// Members ignore an invalid record, and count it by the variant of the error.
+    pub fn decode(value: &[u8]) -> Result<Self, InvalidControls> {
+        // serde would also accept an array of the fields in their order.
         if value.trim_ascii_start().first() != Some(&b'{') {
-            return Err(WrongControls::NotAnObject);
+            return Err(InvalidControls::NotAnObject);
         }
         let controls: Self =
             serde_json::from_slice(value).map_err(|error| match error.classify() {
-                Category::Data => WrongControls::OutOfBounds(error.to_string()),
-                Category::Syntax | Category::Eof | Category::Io => WrongControls::NotAnObject,
+                Category::Data => InvalidControls::OutOfBounds(error.to_string()),
+                Category::Syntax | Category::Eof | Category::Io => InvalidControls::NotAnObject,
             })?;
         controls
-            .check()
-            .map_err(|limit| WrongControls::OutOfBounds(limit.to_string()))?;
-        if controls.names_nothing() {
-            return Err(WrongControls::NamesNothing);
+            .validate()
+            .map_err(|limit| InvalidControls::OutOfBounds(limit.to_string()))?;
+        if controls.is_empty() {
+            return Err(InvalidControls::NoKnownField);
         }
         Ok(controls)
     }
 
-    /// Whether it asks for nothing at all.
-    pub fn names_nothing(&self) -> bool {
+    /// Whether no field is set.
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// With what a time that comes without `batch_max` means for it. A positive one asks for 1, since "so long for each message"
-    /// is what it is for; 0 asks for the default again.
+    /// Sets `batch_max` if `processing_time_ms` is set without it: to 1 for a positive time, so that
+    /// each message takes that time, and to the default for 0.
     #[must_use]
-    pub fn completed(self) -> Self {
+    pub fn with_implied_batch_max(self) -> Self {
         let implied = self.processing_time_ms.map(|time| match time {
             0 => BATCH_MAX_DEFAULT,
             _ => 1,
@@ -102,11 +115,12 @@ impl GroupControls {
         }
     }
 
-    /// What holds when `newer` is asked for besides this. A bygone `paused: false` is left out: each record that has it also
-    /// resumes members that stopped by themselves, and nobody asked for that again.
+    /// These settings, overridden by the fields that `newer` sets. An old `paused: false` is dropped:
+    /// every record with it also resumes the members that stopped at the poison limit, and only
+    /// `newer` may ask for that.
     #[must_use]
     pub fn merged(self, newer: Self) -> Self {
-        let newer = newer.completed();
+        let newer = newer.with_implied_batch_max();
         Self {
             processing_time_ms: newer.processing_time_ms.or(self.processing_time_ms),
             batch_max: newer.batch_max.or(self.batch_max),
@@ -124,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_unknown_fields_are_passed_over() {
+    fn controls_are_read_as_they_were_written_and_unknown_fields_ignored() {
         let all = GroupControls {
             processing_time_ms: Some(2_000),
             batch_max: Some(1),
@@ -143,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_is_told_by_its_kind() {
-        let wrong = |value: &[u8]| GroupControls::decode(value).unwrap_err();
+    fn invalid_controls_are_classified() {
+        let decode_error = |value: &[u8]| GroupControls::decode(value).unwrap_err();
         for value in [
             &b""[..],
             b"{",
@@ -154,7 +168,11 @@ mod tests {
             b"{\"paused\": \xff}",
             b"{} {}",
         ] {
-            assert_eq!(wrong(value), WrongControls::NotAnObject, "{value:?}");
+            assert_eq!(
+                decode_error(value),
+                InvalidControls::NotAnObject,
+                "{value:?}"
+            );
         }
         for value in [
             r#"{"processing_time_ms": 30001}"#,
@@ -165,16 +183,19 @@ mod tests {
             r#"{"paused": "yes"}"#,
             r#"{"batch_max": 1, "batch_max": 2}"#,
         ] {
-            let wrong = wrong(value.as_bytes());
-            assert!(matches!(wrong, WrongControls::OutOfBounds(_)), "{value}");
+            let error = decode_error(value.as_bytes());
+            assert!(matches!(error, InvalidControls::OutOfBounds(_)), "{value}");
         }
         for value in [r#"{}"#, r#"{"colour": 1}"#, r#"{"paused": null}"#] {
-            assert_eq!(wrong(value.as_bytes()), WrongControls::NamesNothing);
+            assert_eq!(
+                decode_error(value.as_bytes()),
+                InvalidControls::NoKnownField
+            );
         }
     }
 
     #[test]
-    fn a_time_without_a_batch_means_each_message_and_none_means_the_default() {
+    fn a_processing_time_without_batch_max_implies_batch_max() {
         for (given, batch_max) in [
             (r#"{"processing_time_ms": 1}"#, Some(1)),
             (r#"{"processing_time_ms": 0}"#, Some(BATCH_MAX_DEFAULT)),
@@ -182,12 +203,16 @@ mod tests {
             (r#"{"processing_time_ms": 0, "batch_max": 9}"#, Some(9)),
             (r#"{"paused": true}"#, None),
         ] {
-            assert_eq!(controls(given).completed().batch_max, batch_max, "{given}");
+            assert_eq!(
+                controls(given).with_implied_batch_max().batch_max,
+                batch_max,
+                "{given}"
+            );
         }
     }
 
     #[test]
-    fn what_is_asked_for_later_wins_and_an_old_resume_is_not_repeated() {
+    fn newer_fields_override_and_an_old_resume_is_not_repeated() {
         let slow = GroupControls::default().merged(controls(r#"{"processing_time_ms": 2000}"#));
         assert_eq!(
             (slow.processing_time_ms, slow.batch_max),

@@ -1,4 +1,8 @@
-//! An event as it travels: key, headers, value.
+//! An event with its headers, and the conversion to and from a Kafka record.
+//!
+//! [`Envelope::decode`] separates three cases: an event, an event type that this release does not
+//! know (a newer service may publish it; the consumer skips and counts it), and [`Poison`]: a record
+//! that no retry can make valid (the consumer sends it to the dead-letter topic).
 
 use std::fmt;
 
@@ -7,44 +11,45 @@ use crate::{CorrelationId, Event, EventHeaders, EventId, EventType, TraceParent}
 /// An event with its headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// What to call it, and what it answers.
+    /// The headers, except `event-type`, which follows from the event.
     pub headers: EventHeaders,
 }
 
-/// What was in a record that is not poison.
+/// The content of a valid record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
-    /// An event of ours.
+    /// One of the six events.
     Event(Box<Envelope>),
-    /// An event of a type that is none of ours, with its name: a newer service's perhaps. To be skipped and counted.
+    /// A type that this release does not know, with its name. To be skipped and counted.
     UnknownType(String),
 }
 
-/// Why a record can never be taken, however often it is tried.
+/// Why a record is poison: no retry can make it valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{class}: {message}")]
 pub struct Poison {
-    /// Which kind, out of a closed set: it becomes a metric's label.
+    /// The kind of poison.
     pub class: PoisonClass,
-    /// What exactly, for a person.
+    /// The details, for a person.
     pub message: String,
 }
 
 macro_rules! poison_classes {
     ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
-        /// The kinds of poison. A closed set, since it becomes a header and a metric's label.
+        /// The kinds of poison. The set is closed: its names are values of a header and of a metric
+        /// label.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum PoisonClass {
             $($(#[$doc])* $name,)*
         }
 
         impl PoisonClass {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The name in headers and metrics.
+            /// The value of the header `dlq-error-class` and of the metric label.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $label,)* }
             }
@@ -53,23 +58,24 @@ macro_rules! poison_classes {
 }
 
 poison_classes! {
-    /// A header that every event has is not there.
+    /// A required header is missing.
     MissingHeader = "missing_header",
-    /// A header is not what it should be.
+    /// The value of a header is invalid.
     BadHeader = "bad_header",
-    /// The record has no value: a tombstone, which none of our topics knows.
+    /// The record has no value. Tombstones have no meaning in the topics of events.
     NullValue = "null_value",
     /// The value is not UTF-8.
     NotUtf8 = "not_utf8",
-    /// The value is not JSON, or not of the event's shape, or a field is out of bounds.
+    /// The value is not JSON, a field is missing, or a field is out of bounds.
     BadValue = "bad_value",
-    /// The key is not the order id of the value: the order's events would lie on two partitions.
+    /// The key is not the order id of the value. The order's events would be on two partitions and
+    /// so without an order.
     KeyMismatch = "key_mismatch",
-    /// A rule of the service refuses it.
+    /// A rule of the service rejects the event.
     DomainRule = "domain_rule",
-    /// The database refuses the value itself (SQLSTATE 22*, 23514), also when it comes alone.
+    /// The database rejects a value of the record (SQLSTATE 22*, 23514), also in a batch of one.
     Database = "database",
-    /// The handler panicked on it, also when it came alone.
+    /// The handler panics on the record, also in a batch of one.
     Panic = "panic",
 }
 
@@ -80,7 +86,7 @@ impl fmt::Display for PoisonClass {
 }
 
 impl Poison {
-    /// A reason to set a record aside.
+    /// Poison of this kind, with details for a person.
     pub fn new(class: PoisonClass, message: impl Into<String>) -> Self {
         Self {
             class,
@@ -90,7 +96,7 @@ impl Poison {
 }
 
 impl Envelope {
-    /// The first event of a saga, answering nothing but the order itself.
+    /// The first event of a saga. Its causation id is the order id.
     pub fn first(
         event: impl Into<Event>,
         correlation_id: CorrelationId,
@@ -106,35 +112,41 @@ impl Envelope {
         Self { event, headers }
     }
 
-    /// The answer to an event, in the same saga and trace. The same event answered alike gives the same bytes.
-    pub fn answer(asked: &EventHeaders, event: impl Into<Event>) -> Self {
+    /// The answer to another event, with its correlation id and its trace. The headers are a function
+    /// of the arguments, so a repeated answer has the same bytes.
+    pub fn answer(cause: &EventHeaders, event: impl Into<Event>) -> Self {
         let event = event.into();
         let event_id: EventId = event.event_id();
         let headers = EventHeaders {
             event_id,
-            correlation_id: asked.correlation_id.clone(),
-            causation_id: asked.event_id.as_uuid(),
-            traceparent: asked.traceparent.child(event_id),
+            correlation_id: cause.correlation_id.clone(),
+            causation_id: cause.event_id.as_uuid(),
+            traceparent: cause.traceparent.child_for_event(event_id),
         };
         Self { event, headers }
     }
 
-    /// The record's key: the order id as text, so that all about one order stays in order on one partition.
+    /// The key of the record: the order id as text. All events of an order in one topic are therefore
+    /// on one partition, in order.
     pub fn key(&self) -> String {
         self.event.order_id().to_string()
     }
 
-    /// The record's headers.
+    /// The headers of the record, with `event-type`.
     pub fn header_pairs(&self) -> [(&'static str, String); 5] {
         self.headers.to_pairs(self.event.event_type().name())
     }
 
-    /// The record's value: JSON. Fails never in practice, since every part is text or a number.
+    /// The value of the record: JSON. Serialising an event does not fail in practice, since each field
+    /// is text or a number.
     pub fn value(&self) -> Result<Vec<u8>, serde_json::Error> {
-        self.event.write()
+        self.event.to_json()
     }
 
-    /// Reads a record. Pure: the same record always gives the same answer, and no input panics.
+    /// Decodes a record. Pure: the result depends on the arguments only, and no input panics.
+    ///
+    /// # Errors
+    /// [`Poison`], if the record is invalid.
     pub fn decode<'a>(
         key: Option<&[u8]>,
         headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
@@ -150,7 +162,7 @@ impl Envelope {
             return Err(Poison::new(PoisonClass::NotUtf8, error.to_string()));
         }
         let event = event_type
-            .read(value)
+            .from_json(value)
             .map_err(|error| Poison::new(PoisonClass::BadValue, error.to_string()))?;
         if key != Some(event.order_id().to_string().as_bytes()) {
             let message = format!("the key is not the order id {}", event.order_id());

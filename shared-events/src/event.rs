@@ -1,7 +1,10 @@
-//! The six events of the saga.
+//! The six events of the saga: the table `events!` below.
 //!
-//! Each event carries what the next step needs, so that no service keeps another's data or asks it. Payment's events have no
-//! clock of their own: `occurredAt` comes from the event they answer, so that telling them again gives the same bytes.
+//! An event carries what the next step of the saga needs. A service therefore keeps no copy of
+//! another service's data and never queries another service.
+//!
+//! payment-service has no clock: the `occurredAt` of its events is that of the event it answers. If
+//! payment-service handles a record a second time, it publishes the same bytes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,17 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Amount, CustomerId, EventId, OrderId, PaymentId, ProductId, Quantity, Topic};
 
+/// Declares each event with its topic and its fields. Generates the struct of each event, and
+/// [`Event`] and [`EventType`] over all of them.
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident on $topic:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
             #[serde(rename_all = "camelCase")]
+            #[allow(missing_docs, reason = "most fields are described by their type")]
             pub struct $name {
-                /// The order it is about; also the key of its record.
+                /// Also the key of the record.
                 pub order_id: OrderId,
                 $($(#[$field_doc])* pub $field: $type,)*
-                /// When the step was taken.
                 pub occurred_at: DateTime<Utc>,
             }
 
@@ -32,59 +37,59 @@ macro_rules! events {
             }
         )*
 
-        /// Which of the six.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        /// The type of an event, without its data.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EventType {
             $(#[doc = concat!("[`", stringify!($name), "`]")] $name,)*
         }
 
         impl EventType {
-            /// All six, in the order in which a saga can tell them.
+            /// All types, in the order in which a saga can publish them.
             pub const ALL: [Self; 6] = [$(Self::$name,)*];
 
-            /// The name in the header `event-type`.
+            /// The value of the header `event-type`.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name),)*
                 }
             }
 
-            /// The topic it is told on.
+            /// The topic that events of this type are published to.
             pub const fn topic(self) -> Topic {
                 match self {
                     $(Self::$name => Topic::$topic,)*
                 }
             }
 
-            pub(crate) fn read(self, json: &[u8]) -> Result<Event, serde_json::Error> {
+            pub(crate) fn from_json(self, json: &[u8]) -> Result<Event, serde_json::Error> {
                 match self {
                     $(Self::$name => serde_json::from_slice(json).map(Event::$name),)*
                 }
             }
         }
 
-        /// Something that happened to an order.
+        /// An event of the saga of one order.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Event {
             $($(#[$doc])* $name($name),)*
         }
 
         impl Event {
-            /// Which of the six.
+            /// The type of this event.
             pub const fn event_type(&self) -> EventType {
                 match self {
                     $(Self::$name(_) => EventType::$name,)*
                 }
             }
 
-            /// The order it is about.
+            /// The order that this event belongs to.
             pub const fn order_id(&self) -> OrderId {
                 match self {
                     $(Self::$name(event) => event.order_id,)*
                 }
             }
 
-            pub(crate) fn write(&self) -> Result<Vec<u8>, serde_json::Error> {
+            pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
                 match self {
                     $(Self::$name(event) => serde_json::to_vec(event),)*
                 }
@@ -94,68 +99,64 @@ macro_rules! events {
 }
 
 events! {
-    /// A customer's order was accepted.
+    /// order-service has accepted an order.
     OrderCreated on Orders {
-        /// Who ordered.
         customer_id: CustomerId,
-        /// What was ordered.
         product_id: ProductId,
-        /// How many pieces.
         quantity: Quantity,
-        /// What the whole order costs.
+        /// The price of the whole order.
         amount: Amount,
     }
-    /// The customer's card was charged.
+
+    /// payment-service has charged the customer.
     PaymentSucceeded on Payments {
-        /// The payment.
         payment_id: PaymentId,
-        /// What was ordered.
         product_id: ProductId,
-        /// How many pieces.
         quantity: Quantity,
-        /// What was charged.
+        /// The amount charged.
         amount: Amount,
     }
-    /// The customer's card was declined; nothing was charged.
+
+    /// payment-service has declined the payment and charged nothing. The saga ends.
     PaymentFailed on Payments {
-        /// What would have been charged.
+        /// The amount that was not charged.
         amount: Amount,
-        /// Why, in a word.
+        /// A code: `amount_above_limit`.
         reason: String,
     }
-    /// The pieces were taken from the stock.
+
+    /// inventory-service has reserved the stock. The saga ends.
     InventoryReserved on Inventory {
-        /// What was reserved.
         product_id: ProductId,
-        /// How many pieces.
         quantity: Quantity,
     }
-    /// The stock did not hold the pieces; the payment has to be given back.
+
+    /// inventory-service has too little stock. payment-service must refund the payment.
     InventoryOutOfStock on Inventory {
         /// The payment to refund.
         payment_id: PaymentId,
-        /// What was ordered.
         product_id: ProductId,
-        /// How many pieces.
         quantity: Quantity,
-        /// What to refund.
+        /// The amount to refund.
         amount: Amount,
-        /// Why, in a word: `out_of_stock` or `unknown_product`.
+        /// `out_of_stock` or `unknown_product`.
         reason: String,
     }
-    /// The payment was given back: the compensation of [`PaymentSucceeded`].
+
+    /// payment-service has refunded the payment: the compensation of [`PaymentSucceeded`]. The saga
+    /// ends.
     PaymentRefunded on Payments {
-        /// The payment that was refunded.
         payment_id: PaymentId,
-        /// What was refunded.
+        /// The amount refunded.
         amount: Amount,
-        /// Why, as told by the event it answers.
+        /// The reason of the [`InventoryOutOfStock`] that it answers.
         reason: String,
     }
 }
 
 impl Event {
-    /// The id it has, whoever tells it and how often.
+    /// The id of this event: a function of order and event type, so a repeated publication has the
+    /// same id.
     pub fn event_id(&self) -> EventId {
         EventId::of(self.order_id(), self.event_type())
     }

@@ -1,4 +1,4 @@
-//! The headers that every event carries. No header name is spelled anywhere else.
+//! The names of all record headers, and the five headers of an event.
 
 use std::str;
 
@@ -7,27 +7,65 @@ use uuid::Uuid;
 use crate::envelope::{Poison, PoisonClass};
 use crate::{CorrelationId, EventId, TraceParent};
 
-const EVENT_TYPE: &str = "event-type";
-const EVENT_ID: &str = "event-id";
-const CORRELATION_ID: &str = "correlation-id";
-const CAUSATION_ID: &str = "causation-id";
-const TRACEPARENT: &str = "traceparent";
+/// The name of the event's type, see [`EventType`](crate::EventType).
+pub const EVENT_TYPE: &str = "event-type";
+/// See [`EventHeaders::event_id`].
+pub const EVENT_ID: &str = "event-id";
+/// See [`EventHeaders::correlation_id`].
+pub const CORRELATION_ID: &str = "correlation-id";
+/// See [`EventHeaders::causation_id`].
+pub const CAUSATION_ID: &str = "causation-id";
+/// See [`EventHeaders::traceparent`].
+pub const TRACEPARENT: &str = "traceparent";
 
-/// The headers of an event, but for its type, which is the event's own. All are UTF-8 and all are needed.
+/// The names of the headers that a dead letter has besides those of the original record.
+///
+/// kafka-runtime writes and reads their values.
+pub mod dead_letter {
+    /// The names of all headers of dead letters begin with this.
+    pub const PREFIX: &str = "dlq-";
+    /// The topic that the record was consumed from, by its full name on the broker.
+    pub const ORIGINAL_TOPIC: &str = "dlq-original-topic";
+    /// The partition that the record was consumed from.
+    pub const ORIGINAL_PARTITION: &str = "dlq-original-partition";
+    /// The offset of the record in that partition.
+    pub const ORIGINAL_OFFSET: &str = "dlq-original-offset";
+    /// The timestamp of the record, milliseconds since 1970; -1 if it had none.
+    pub const ORIGINAL_TIMESTAMP: &str = "dlq-original-timestamp";
+    /// The consumer group that sent the dead letter, by its full name on the broker.
+    pub const CONSUMER_GROUP: &str = "dlq-consumer-group";
+    /// The name of a [`PoisonClass`](crate::PoisonClass).
+    pub const ERROR_CLASS: &str = "dlq-error-class";
+    /// The error, for a person.
+    pub const ERROR_MESSAGE: &str = "dlq-error-message";
+    /// When the dead letter was sent, RFC 3339 with milliseconds.
+    pub const FAILED_AT: &str = "dlq-failed-at";
+    /// How often the record was tried before it was sent to the dead-letter topic.
+    pub const ATTEMPTS: &str = "dlq-attempts";
+    /// The bytes of key and value that were left out because they exceed the limit of a dead letter.
+    pub const LEFT_OUT_BYTES: &str = "dlq-left-out-bytes";
+    /// On a replayed record: how often the record was replayed.
+    pub const REPLAY_COUNT: &str = "dlq-replay-count";
+    /// On a replayed record: the only group that handles the record.
+    pub const REPLAY_FOR: &str = "dlq-replay-for";
+}
+
+/// The headers of an event except `event-type`. All are required, and all are UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventHeaders {
-    /// The event.
+    /// The id of the event.
     pub event_id: EventId,
-    /// The client's name for the request that began the saga.
+    /// The id that the client gave to the HTTP request which created the order. All events of the
+    /// saga have it.
     pub correlation_id: CorrelationId,
-    /// What it answers: the event id of that event; the order id for the first one.
+    /// The event id of the event that this one answers; the order id for the first event.
     pub causation_id: Uuid,
-    /// Its place in the order's trace.
+    /// The span of the event in the trace of the order.
     pub traceparent: TraceParent,
 }
 
 impl EventHeaders {
-    /// Names and values, as they go into a record.
+    /// All five headers, as names and values.
     pub fn to_pairs(&self, event_type: &str) -> [(&'static str, String); 5] {
         [
             (EVENT_TYPE, event_type.to_owned()),
@@ -38,7 +76,9 @@ impl EventHeaders {
         ]
     }
 
-    /// The place in a trace that a record names, also one of which nothing else can be read. Of two the last counts.
+    /// The value of `traceparent` alone, also if another header is invalid: a poison record belongs
+    /// to its trace too. `None` if the header is missing or invalid. If the header is repeated, the
+    /// last one counts.
     pub fn traceparent<'a>(
         pairs: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> Option<TraceParent> {
@@ -46,32 +86,30 @@ impl EventHeaders {
         str::from_utf8(named.last()?.1?).ok()?.parse().ok()
     }
 
-    /// Reads the headers of a record: the event's type as it is written there, and the rest. Headers of other names are not
-    /// ours and are passed over; of two with one name the last counts, as in Kafka's `lastHeader`.
+    /// Reads the headers of a record. Returns the value of `event-type`, which may be a name that
+    /// this release does not know, and the other four. Headers with other names are ignored. If a
+    /// header is repeated, the last one counts, as in Kafka's `lastHeader`.
+    ///
+    /// # Errors
+    /// [`PoisonClass::MissingHeader`] or [`PoisonClass::BadHeader`].
     pub fn from_pairs<'a>(
         pairs: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> Result<(&'a str, Self), Poison> {
-        let mut found = [None; 5];
+        let mut event_type = None;
+        let mut event_id = None;
+        let mut correlation_id = None;
+        let mut causation_id = None;
+        let mut traceparent = None;
         for (name, value) in pairs {
-            let place = match name {
-                EVENT_TYPE => 0,
-                EVENT_ID => 1,
-                CORRELATION_ID => 2,
-                CAUSATION_ID => 3,
-                TRACEPARENT => 4,
-                _ => continue,
-            };
-            if let Some(slot) = found.get_mut(place) {
-                *slot = value;
+            match name {
+                EVENT_TYPE => event_type = value,
+                EVENT_ID => event_id = value,
+                CORRELATION_ID => correlation_id = value,
+                CAUSATION_ID => causation_id = value,
+                TRACEPARENT => traceparent = value,
+                _ => {}
             }
         }
-        let [
-            event_type,
-            event_id,
-            correlation_id,
-            causation_id,
-            traceparent,
-        ] = found;
         let headers = Self {
             event_id: parse(EVENT_ID, event_id)?,
             correlation_id: parse(CORRELATION_ID, correlation_id)?,

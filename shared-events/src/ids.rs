@@ -1,4 +1,7 @@
-//! Names of things. Each type holds its bounds, so that an id which exists is a valid one.
+//! Ids. Each constructor checks the bounds, so every value is a valid id.
+//!
+//! Event and payment ids are functions of the order id (UUIDv5). A repeated event or payment is
+//! therefore recognised by its id, and no service keeps a list of the ids that it has seen.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +19,10 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// What this id is, in words.
+            /// The form of this id, in words.
             pub const LIMIT: OutOfBounds = OutOfBounds("must be a UUID in lower case with hyphens");
 
-            /// The id as the UUID it is.
+            /// The UUID.
             pub fn as_uuid(self) -> Uuid {
                 self.0
             }
@@ -40,7 +43,8 @@ macro_rules! uuid_id {
         impl FromStr for $name {
             type Err = OutOfBounds;
 
-            /// Takes the one canonical form only: two spellings of one id would be two record keys, on two partitions.
+            /// Accepts the canonical form only. Two spellings of one id would be two record keys, on two
+            /// partitions.
             fn from_str(text: &str) -> Result<Self, OutOfBounds> {
                 let uuid = Uuid::try_parse(text).map_err(|_| Self::LIMIT)?;
                 let canonical = uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text;
@@ -58,21 +62,21 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// One order, and the key of every record about it. New ones are UUIDv7 (RFC 9562), so they sort by time.
+    /// An order. Also the key of each record about the order. New ids are UUIDv7 (RFC 9562), so they
+    /// sort by time.
     OrderId
 }
 uuid_id! {
-    /// One event. A function of the order and the event's type, so a repetition is known as the same event by anybody,
-    /// without bookkeeping.
+    /// An event: a function of the order and of the event type.
     EventId
 }
 uuid_id! {
-    /// One payment. A function of the order: an order is paid at most once.
+    /// A payment: a function of the order, since an order is paid at most once.
     PaymentId
 }
 
 impl OrderId {
-    /// A new order, sorting after all older ones.
+    /// A new id, which sorts after all older ids.
     pub fn now() -> Self {
         Self(Uuid::now_v7())
     }
@@ -100,10 +104,13 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// What this id is, in words.
+            /// The bounds, in words.
             pub const LIMIT: OutOfBounds = OutOfBounds($limit);
 
-            /// The id, or its bound.
+            /// Checks the bounds.
+            ///
+            /// # Errors
+            /// [`Self::LIMIT`].
             pub fn new(text: impl Into<String>) -> Result<Self, OutOfBounds> {
                 let text = text.into();
                 let allowed: fn(u8) -> bool = $allowed;
@@ -136,7 +143,8 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // Through a Value, so that a number is answered with the bound and not with a parser's words.
+                // Through a Value: the error for a number then states the bounds, and is not the text of
+                // a parser.
                 match serde_json::Value::deserialize(deserializer)? {
                     serde_json::Value::String(text) => Self::new(text).map_err(de::Error::custom),
                     _ => Err(de::Error::custom(Self::LIMIT)),
@@ -147,23 +155,24 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// Who orders. 1 to 64 of `A-Z a-z 0-9 _ -`.
+    /// A customer. 1 to 64 of `A-Z a-z 0-9 _ -`.
     CustomerId, "must be a text of 1 to 64 letters, digits, _ or -", 64,
     |byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 text_id! {
-    /// What is ordered. 1 to 64 of `A-Z a-z 0-9 _ -`.
+    /// A product. 1 to 64 of `A-Z a-z 0-9 _ -`.
     ProductId, "must be a text of 1 to 64 letters, digits, _ or -", 64,
     |byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 text_id! {
-    /// What a client calls its request, carried through every event and log line of the saga. 1 to 128 visible ASCII.
+    /// The id that a client gave to its request. Every event and every log line of the saga has it.
+    /// 1 to 128 visible ASCII characters.
     CorrelationId, "must be 1 to 128 visible ASCII characters", 128,
     |byte| byte.is_ascii_graphic()
 }
 
 impl CorrelationId {
-    /// A new one, for a request that named none.
+    /// A new id, for a request without one.
     pub fn random() -> Self {
         Self(Uuid::new_v4().to_string())
     }
@@ -174,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_made_from_an_order_depend_on_nothing_else() {
+    fn event_and_payment_ids_depend_on_the_order_only() {
         let order = OrderId::now();
         assert_eq!(
             EventId::of(order, EventType::OrderCreated),
@@ -202,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn text_ids_hold_their_bounds() {
+    fn text_ids_outside_their_bounds_are_rejected() {
         assert!(CustomerId::new("a".repeat(64)).is_ok());
         for bad in ["", "a b", "a\u{0}", "ü", "a/b", &"a".repeat(65)] {
             assert!(CustomerId::new(bad).is_err(), "{bad:?}");

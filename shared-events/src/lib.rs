@@ -1,10 +1,22 @@
-//! What the services say to one another, and nothing else: no I/O, no clock, no randomness beyond making new ids.
+//! The contract between the services: events, topics, headers, ids and money.
 //!
-//! Read in this order: [`event`] (the six events of the saga), [`envelope`] (an event with its headers, as it travels in a
-//! Kafka record), [`topics`] (where it travels), then the types the events are made of: [`ids`], [`amount`], [`quantity`].
+//! This crate has no I/O and no clock. It is random only where it makes new ids.
 //!
-//! Every bound is held by a constructor here, and HTTP and event decoding use the same ones. So what passes a decoder also
-//! fits the databases, and no service needs a check of its own.
+//! Read the files in this order:
+//!
+//! 1. [`event`]: the six events of the saga, as one table.
+//! 2. [`envelope`]: an event with its headers, and how a Kafka record becomes one. [`headers`]: the
+//!    name of every header.
+//! 3. [`ids`]: order, event and payment ids. The last two are computed from the order id.
+//! 4. [`topics`]: the topics, consumer groups and services, as one table.
+//! 5. [`controls`]: the settings of a consumer group that can be changed while it runs.
+//! 6. [`trace`]: W3C trace context. [`amount`] and [`quantity`]: values with bounds.
+//!
+//! Topic, header and group names are string literals in this crate only.
+//!
+//! Each value type checks its bounds in its constructor, and the HTTP API, the event decoder and the
+//! command line use the same constructor. A value that was decoded therefore fits the databases,
+//! and no service checks it again.
 
 #![deny(missing_docs)]
 
@@ -13,14 +25,13 @@ pub mod controls;
 pub mod envelope;
 pub mod event;
 pub mod headers;
-pub mod http_api;
 pub mod ids;
 pub mod quantity;
 pub mod topics;
 pub mod trace;
 
 pub use amount::Amount;
-pub use controls::{GroupControls, WrongControls};
+pub use controls::{GroupControls, InvalidControls};
 pub use envelope::{Decoded, Envelope, Poison, PoisonClass};
 pub use event::{
     Event, EventType, InventoryOutOfStock, InventoryReserved, OrderCreated, PaymentFailed,
@@ -32,7 +43,8 @@ pub use quantity::Quantity;
 pub use topics::{NamePrefix, Service, Topic, TopicSettings};
 pub use trace::TraceParent;
 
-/// A value outside its bounds. The text is the bound, in words a client can act on: "is a whole number from 1 to 10000".
+/// A value is outside its bounds. The text states the bounds for the caller of an API: "must be a
+/// whole number from 1 to 10000".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct OutOfBounds(pub &'static str);

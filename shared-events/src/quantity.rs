@@ -1,4 +1,4 @@
-//! How many pieces of a product.
+//! Numbers of pieces of a product.
 
 use std::fmt;
 
@@ -7,16 +7,19 @@ use serde_json::value::RawValue;
 
 use crate::OutOfBounds;
 
-/// How many pieces an order asks for, from 1 to 10 000.
+/// The number of pieces in an order, from 1 to 10 000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Quantity(u32);
 
 impl Quantity {
-    /// What a quantity is, in words.
+    /// The bounds, in words.
     pub const LIMIT: OutOfBounds = OutOfBounds("must be a whole number from 1 to 10000");
 
-    /// The quantity, or its bound.
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// [`Self::LIMIT`].
     pub fn new(pieces: u32) -> Result<Self, OutOfBounds> {
         if (1..=10_000).contains(&pieces) {
             Ok(Self(pieces))
@@ -25,14 +28,14 @@ impl Quantity {
         }
     }
 
-    /// The number of pieces.
+    /// The number of pieces, from 1.
     pub fn pieces(self) -> u32 {
         self.0
     }
 
-    /// The number of pieces as PostgreSQL's `INTEGER` takes it.
+    /// For PostgreSQL's `INTEGER`.
     pub fn as_i32(self) -> i32 {
-        // The bound is 10 000, so the cast cannot wrap.
+        // At most 10 000, so the cast cannot wrap.
         self.0 as i32
     }
 }
@@ -45,7 +48,8 @@ impl fmt::Display for Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Through the digits, so that 1.5, "2" and 1e400 are answered with the bound and not with a parser's words.
+        // Through the digits: the error for 1.5, "2" and 1e400 then states the bounds, and is not the
+        // text of a parser.
         let digits = Box::<RawValue>::deserialize(deserializer)?;
         let pieces = digits
             .get()

@@ -1,35 +1,41 @@
-//! The one table of topics, groups and services.
+//! The one table of topics, consumer groups and services.
+//!
+//! | service | publishes to | consumes | sends dead letters to |
+//! |---|---|---|---|
+//! | order-service | `orders` | `orders`, `payments`, `inventory` | `orders.dlq` |
+//! | payment-service | `payments` | `orders`, `inventory` | `payments.dlq` |
+//! | inventory-service | `inventory` | `payments` | `inventory.dlq` |
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::OutOfBounds;
 
-/// The topics of the shop.
+/// A topic of the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// What order-service tells.
+    /// Events of order-service.
     Orders,
-    /// What payment-service tells.
+    /// Events of payment-service.
     Payments,
-    /// What inventory-service tells.
+    /// Events of inventory-service.
     Inventory,
-    /// What order-service set aside, whatever topic it came from.
+    /// Dead letters of order-service, from every topic that it consumes.
     OrdersDlq,
-    /// What payment-service set aside, whatever topic it came from.
+    /// Dead letters of payment-service, from every topic that it consumes.
     PaymentsDlq,
-    /// What inventory-service set aside, whatever topic it came from.
+    /// Dead letters of inventory-service, from every topic that it consumes.
     InventoryDlq,
-    /// What every member of a service's group is told, one record a service. Compacted: the last record of a key is what holds.
+    /// [`GroupControls`](crate::GroupControls): one record for each service. Compacted.
     Controls,
 }
 
-/// How a topic is made. Every value is per partition, as Kafka counts them.
+/// The settings with which a topic is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicSettings {
-    /// Partitions unless asked otherwise.
+    /// The default number of partitions.
     pub partitions: i32,
-    /// Kafka's own names and values, as `kafka-configs` shows them.
+    /// Kafka's names and values, as `kafka-configs` shows them. Kafka applies sizes to each partition.
     pub config: &'static [(&'static str, &'static str)],
 }
 
@@ -43,8 +49,8 @@ const EVENTS: TopicSettings = TopicSettings {
     ],
 };
 
-/// A dead letter is its record plus headers that say why, so it must be allowed to be larger than the largest event:
-/// otherwise a poison record at the limit would block its partition for ever.
+/// A dead letter is a record with additional headers, so its limit is above that of an event.
+/// Otherwise a poison record of the maximum size would block its partition for ever.
 const DEAD_LETTERS: TopicSettings = TopicSettings {
     partitions: 3,
     config: &[
@@ -55,8 +61,9 @@ const DEAD_LETTERS: TopicSettings = TopicSettings {
     ],
 };
 
-/// Compaction keeps the last record of each key for ever, so a member that starts tomorrow still finds it. One partition: one
-/// order for all. Segments are small and compacted soon, so that a reader at start has little to read.
+/// Compaction keeps the last record of each key for ever, so a member finds the settings whenever it
+/// starts. One partition keeps all records in one order. Segments are small and compacted soon, since
+/// a member reads the whole topic when it starts.
 const CONTROLS: TopicSettings = TopicSettings {
     partitions: 1,
     config: &[
@@ -68,7 +75,7 @@ const CONTROLS: TopicSettings = TopicSettings {
 };
 
 impl Topic {
-    /// All of them.
+    /// All topics.
     pub const ALL: [Self; 7] = [
         Self::Orders,
         Self::Payments,
@@ -79,7 +86,7 @@ impl Topic {
         Self::Controls,
     ];
 
-    /// The name, without a stack's prefix.
+    /// The name without the prefix of a stack, see [`NamePrefix`].
     pub const fn name(self) -> &'static str {
         match self {
             Self::Orders => "orders",
@@ -92,7 +99,7 @@ impl Topic {
         }
     }
 
-    /// How it is made.
+    /// The settings with which the topic is created.
     pub const fn settings(self) -> TopicSettings {
         match self {
             Self::Orders | Self::Payments | Self::Inventory => EVENTS,
@@ -102,22 +109,22 @@ impl Topic {
     }
 }
 
-/// The services of the shop.
+/// A service of the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
-    /// order-service
+    /// Accepts orders and shows their status.
     Order,
-    /// payment-service
+    /// Charges and refunds payments.
     Payment,
-    /// inventory-service
+    /// Reserves stock.
     Inventory,
 }
 
 impl Service {
-    /// All of them, in the order in which a saga meets them.
+    /// All services, in the order in which a saga reaches them.
     pub const ALL: [Self; 3] = [Self::Order, Self::Payment, Self::Inventory];
 
-    /// The name of the service and of its binary.
+    /// The name of the service, of its binary, and of its key in `sandbox.controls`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Order => "order-service",
@@ -126,7 +133,7 @@ impl Service {
         }
     }
 
-    /// The consumer group, without a stack's prefix.
+    /// The consumer group without the prefix of a stack, see [`NamePrefix`].
     pub const fn group(self) -> &'static str {
         match self {
             Self::Order => "order-service-group",
@@ -135,7 +142,7 @@ impl Service {
         }
     }
 
-    /// The topics it reads.
+    /// The topics that the service consumes.
     pub const fn consumes(self) -> &'static [Topic] {
         match self {
             Self::Order => &[Topic::Orders, Topic::Payments, Topic::Inventory],
@@ -144,8 +151,8 @@ impl Service {
         }
     }
 
-    /// Where it sets poison aside, whatever topic that came from.
-    pub const fn dead_letters(self) -> Topic {
+    /// The topic that the service sends its dead letters to.
+    pub const fn dead_letter_topic(self) -> Topic {
         match self {
             Self::Order => Topic::OrdersDlq,
             Self::Payment => Topic::PaymentsDlq,
@@ -188,28 +195,34 @@ impl FromStr for Topic {
     }
 }
 
-/// What stands before the names of topics, groups and transactional ids, so that a second stack can share a broker. Empty by
-/// default; at most 64 of `A-Z a-z 0-9 _ - .`.
+/// The prefix of the names of topics, groups and transactional ids on the broker. Two stacks with
+/// different prefixes can share a broker. Empty by default; at most 64 of `A-Z a-z 0-9 _ - .`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamePrefix(String);
 
 impl NamePrefix {
-    /// The name of a topic in this stack.
+    /// The full name of a topic.
     pub fn topic(&self, topic: Topic) -> String {
         format!("{}{topic}", self.0)
     }
 
-    /// The name of a service's consumer group in this stack.
+    /// The full name of a service's consumer group.
     pub fn group(&self, service: Service) -> String {
         format!("{}{}", self.0, service.group())
     }
 
-    /// Any other name in this stack.
+    /// The full name of the group that commits how far a dead-letter topic was replayed. Also the
+    /// transactional id of the replay.
+    pub fn replay_group(&self, topic: Topic) -> String {
+        self.name(&format!("dlq-replay-{topic}"))
+    }
+
+    /// Any other name, with the prefix.
     pub fn name(&self, name: &str) -> String {
         format!("{}{name}", self.0)
     }
 
-    /// Which topic of this stack has this name.
+    /// The topic with this full name; `None` if the name is not one of this stack.
     pub fn topic_of(&self, name: &str) -> Option<Topic> {
         name.strip_prefix(&self.0)?.parse().ok()
     }
@@ -231,5 +244,38 @@ impl FromStr for NamePrefix {
 impl fmt::Display for NamePrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_and_service_is_found_by_its_name() {
+        for topic in Topic::ALL {
+            assert_eq!(topic.name().parse(), Ok(topic));
+        }
+        for service in Service::ALL {
+            assert_eq!(service.name().parse(), Ok(service));
+        }
+    }
+
+    #[test]
+    fn the_error_for_an_unknown_name_lists_all_names() {
+        let topics = "unknown".parse::<Topic>().unwrap_err().to_string();
+        assert!(Topic::ALL.iter().all(|one| topics.contains(one.name())));
+        let services = "unknown".parse::<Service>().unwrap_err().to_string();
+        assert!(Service::ALL.iter().all(|one| services.contains(one.name())));
+    }
+
+    #[test]
+    fn a_topic_of_another_stack_is_not_found() {
+        let prefix: NamePrefix = "second.".parse().unwrap();
+        let name = prefix.topic(Topic::OrdersDlq);
+        assert_eq!(name, "second.orders.dlq");
+        assert_eq!(prefix.topic_of(&name), Some(Topic::OrdersDlq));
+        assert_eq!(prefix.topic_of("orders.dlq"), None);
+        assert_eq!(NamePrefix::default().topic_of(&name), None);
     }
 }

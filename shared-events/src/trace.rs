@@ -1,4 +1,4 @@
-//! Where in a trace an event belongs (W3C Trace Context).
+//! W3C Trace Context: the `traceparent` of events and requests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use crate::{EventId, OutOfBounds};
 
-/// The flag of a trace that is recorded.
+/// The flag `sampled`: the trace is recorded.
 const SAMPLED: u8 = 1;
 
 /// A `traceparent` header of version 00: trace id, span id, flags.
 ///
-/// It is carried through outbox and topics, so that one order is one trace.
+/// Outbox rows, record headers and dead letters carry it, so the whole saga of an order is one trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceParent {
     trace_id: u128,
@@ -21,18 +21,19 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// What a traceparent is, in words.
+    /// The form, in words.
     pub const LIMIT: OutOfBounds = OutOfBounds("must be a W3C traceparent of version 00");
 
-    /// The root of a new trace. Not sampled: nothing records it yet.
+    /// The root span of a new trace. Not sampled.
     pub fn random() -> Self {
         Self::root(Uuid::new_v4())
     }
 
-    /// The root of the trace of this UUID of version 4 or 7, which nobody else uses. Not sampled.
+    /// The root span of the trace whose id is this UUID of version 4 or 7. The UUID must be unique.
+    /// Not sampled.
     pub fn root(id: Uuid) -> Self {
         let id = id.as_u128();
-        // A UUID's lower half begins with the variant bits, so neither half is ever the forbidden zero.
+        // The lower half of a UUID contains the variant bits, so neither id is zero, which is forbidden.
         Self {
             trace_id: id,
             span_id: id as u64,
@@ -40,40 +41,43 @@ impl TraceParent {
         }
     }
 
-    /// A new place in the same trace.
-    pub fn below(self) -> Self {
+    /// A new child span in the same trace, with a random id.
+    #[must_use]
+    pub fn new_child(self) -> Self {
         Self {
             span_id: Self::random().span_id,
             ..self
         }
     }
 
-    /// The same place, its trace being recorded or not.
-    pub fn sampled(self, sampled: bool) -> Self {
+    /// The same span with the flag `sampled` set to this value.
+    #[must_use]
+    pub fn with_sampled(self, sampled: bool) -> Self {
         Self {
             flags: (self.flags & !SAMPLED) | if sampled { SAMPLED } else { 0 },
             ..self
         }
     }
 
-    /// Whether the trace is recorded.
+    /// Whether the flag `sampled` is set: the trace is recorded.
     pub fn is_sampled(self) -> bool {
         self.flags & SAMPLED != 0
     }
 
-    /// The trace.
+    /// The trace id. Never 0.
     pub fn trace_id(self) -> u128 {
         self.trace_id
     }
 
-    /// The span that this is the place of.
+    /// The span id. Never 0.
     pub fn span_id(self) -> u64 {
         self.span_id
     }
 
-    /// The place of an event in the same trace. A function of the event's id, so that telling an event again gives the same
-    /// bytes.
-    pub fn child(self, event: EventId) -> Self {
+    /// The child span in which an event is published. Its id is a function of the event id, so a
+    /// repeated publication has the same bytes.
+    #[must_use]
+    pub fn child_for_event(self, event: EventId) -> Self {
         Self {
             span_id: event.as_uuid().as_u128() as u64,
             ..self
@@ -124,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_traceparent_is_read_and_written_alike() {
+    fn a_traceparent_is_read_as_it_was_written() {
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(text.parse::<TraceParent>().unwrap().to_string(), text);
         let made = TraceParent::random();
@@ -132,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_traceparent_is_refused() {
+    fn an_invalid_traceparent_is_rejected() {
         for bad in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

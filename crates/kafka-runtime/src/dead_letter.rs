@@ -14,21 +14,11 @@ use std::str::{self, FromStr};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use shared_events::PoisonClass;
-
-const ORIGINAL_TOPIC: &str = "dlq-original-topic";
-const ORIGINAL_PARTITION: &str = "dlq-original-partition";
-const ORIGINAL_OFFSET: &str = "dlq-original-offset";
-const ORIGINAL_TIMESTAMP: &str = "dlq-original-timestamp";
-const CONSUMER_GROUP: &str = "dlq-consumer-group";
-const ERROR_CLASS: &str = "dlq-error-class";
-const ERROR_MESSAGE: &str = "dlq-error-message";
-const FAILED_AT: &str = "dlq-failed-at";
-const ATTEMPTS: &str = "dlq-attempts";
-const LEFT_OUT: &str = "dlq-left-out-bytes";
-const REPLAY_COUNT: &str = "dlq-replay-count";
-const REPLAY_FOR: &str = "dlq-replay-for";
-
-const PREFIX: &str = "dlq-";
+use shared_events::headers::dead_letter::{
+    ATTEMPTS, CONSUMER_GROUP, ERROR_CLASS, ERROR_MESSAGE, FAILED_AT, LEFT_OUT_BYTES,
+    ORIGINAL_OFFSET, ORIGINAL_PARTITION, ORIGINAL_TIMESTAMP, ORIGINAL_TOPIC, PREFIX, REPLAY_COUNT,
+    REPLAY_FOR,
+};
 
 /// How often one record may be replayed. Poison that is poison each time is not cured by a sixth try.
 pub const MAX_REPLAYS: u32 = 5;
@@ -112,12 +102,12 @@ impl DeadLetterHeaders {
 
 /// The header of a letter whose key, value and own headers were left out; key and value had so many bytes.
 pub fn left_out_pair(bytes: usize) -> (&'static str, String) {
-    (LEFT_OUT, bytes.to_string())
+    (LEFT_OUT_BYTES, bytes.to_string())
 }
 
 /// Whether key, value and own headers of the record were left out.
 pub fn is_left_out<'a>(pairs: impl IntoIterator<Item = Header<'a>>) -> bool {
-    pairs.into_iter().any(|(name, _)| name == LEFT_OUT)
+    pairs.into_iter().any(|(name, _)| name == LEFT_OUT_BYTES)
 }
 
 /// Whether a header is one that dead letters have and events have not.

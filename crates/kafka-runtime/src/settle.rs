@@ -102,7 +102,7 @@ impl Settler {
         commit_limit: Duration,
     ) -> Self {
         let transactional_id = client::transactional_id(service, &kafka);
-        let dead_letter_topic = kafka.name_prefix.topic(service.dead_letters());
+        let dead_letter_topic = kafka.name_prefix.topic(service.dead_letter_topic());
         Self {
             service,
             kafka,

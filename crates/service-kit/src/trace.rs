@@ -89,10 +89,10 @@ impl Tracer {
     /// here; else the client's place as it is; without one, the root of a new trace, which is sampled or not.
     pub fn enter(&self, client: Option<TraceParent>) -> TraceParent {
         match (client, &self.0) {
-            (Some(place), _) if self.records(place) => place.below(),
+            (Some(place), _) if self.records(place) => place.new_child(),
             (Some(place), _) => place,
             (None, None) => TraceParent::random(),
-            (None, Some(export)) => TraceParent::random().sampled(export.samples()),
+            (None, Some(export)) => TraceParent::random().with_sampled(export.samples()),
         }
     }
 

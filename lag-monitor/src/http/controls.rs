@@ -1,4 +1,4 @@
-//! `/services/{service}/controls`: what all members of a service's group are told, through the topic `sandbox.controls`.
+//! `/services/{service}/controls`: the settings for all members of a service's group, through the topic `sandbox.controls`.
 
 use std::sync::PoisonError;
 
@@ -19,21 +19,21 @@ use super::Monitor;
 #[derive(Serialize)]
 pub(super) struct ControlsAnswer {
     service: &'static str,
-    /// None if the members are told nothing, and do as they were started.
+    /// `None` if nothing is set for the group: its members use their defaults and their environment.
     controls: Option<GroupControls>,
 }
 
-/// The service that a path names.
-pub(super) struct Named(Service);
+/// The service in the path; 404 if there is no such service.
+pub(super) struct ServicePath(Service);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync> FromRequestParts<S> for ServicePath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        let known = path.ok().and_then(|Path(name)| name.parse().ok());
+        let service = path.ok().and_then(|Path(name)| name.parse().ok());
         let names = Service::ALL.map(Service::name).join(", ");
-        known
+        service
             .map(Self)
             .ok_or_else(|| Problem::not_found(format!("no such service; there are: {names}")))
     }
@@ -41,38 +41,39 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
 pub(super) async fn show(
     State(monitor): State<Monitor>,
-    Named(service): Named,
+    ServicePath(service): ServicePath,
 ) -> Result<Json<ControlsAnswer>, Problem> {
     let controls = monitor.cluster()?.controls(service).await;
-    let controls = controls.map_err(|error| monitor.refused(&error))?;
+    let controls = controls.map_err(|error| monitor.controls_unavailable(&error))?;
     Ok(answer(service, controls))
 }
 
-/// What was told before holds no longer. A time without a batch size has its usual meaning: each message.
+/// Replaces all controls of the group. A processing time without a batch size sets the batch size as well: to 1 if the time is
+/// positive, since the time is meant for each message, else to the default.
 pub(super) async fn set(
     State(monitor): State<Monitor>,
-    Named(service): Named,
+    ServicePath(service): ServicePath,
     fields: Fields,
 ) -> Result<Json<ControlsAnswer>, Problem> {
-    let controls = asked_for(fields)?.completed();
-    if controls.names_nothing() {
-        let detail = "is missing, and so are batch_max and paused: one of them must be there";
+    let controls = asked_for(fields)?.with_implied_batch_max();
+    if controls.is_empty() {
+        let detail = "is missing, and so are batch_max and paused: at least one must be given";
         return Err(Problem::invalid(vec![FieldError::new(
             "processing_time_ms",
             detail,
         )]));
     }
-    let told = monitor.cluster()?.set_controls(service, &controls).await;
-    told.map_err(|error| monitor.refused(&error))?;
+    let result = monitor.cluster()?.set_controls(service, &controls).await;
+    result.map_err(|error| monitor.controls_unavailable(&error))?;
     Ok(answer(service, Some(controls)))
 }
 
 pub(super) async fn clear(
     State(monitor): State<Monitor>,
-    Named(service): Named,
+    ServicePath(service): ServicePath,
 ) -> Result<Json<ControlsAnswer>, Problem> {
-    let told = monitor.cluster()?.clear_controls(service).await;
-    told.map_err(|error| monitor.refused(&error))?;
+    let result = monitor.cluster()?.clear_controls(service).await;
+    result.map_err(|error| monitor.controls_unavailable(&error))?;
     Ok(answer(service, None))
 }
 
@@ -84,39 +85,39 @@ fn answer(service: Service, controls: Option<GroupControls>) -> Json<ControlsAns
 }
 
 impl Monitor {
-    /// Made when it is first asked for, and anew after each time it was out of reach: librdkafka may have lost every broker for good
-    /// (its issue 5301).
+    /// The Kafka client of the controls. Created by the first request, and recreated after each time Kafka was not reachable:
+    /// librdkafka can lose every broker for good (its issue 5301).
     fn cluster(&self) -> Result<Cluster, Problem> {
-        let mut kept = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cluster) = kept.as_ref() {
+        let mut slot = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = slot.as_ref() {
             return Ok(cluster.clone());
         }
-        let made = Cluster::new(&self.kafka);
-        match made {
-            Ok(made) => Ok(kept.insert(made).clone()),
+        match Cluster::new(&self.kafka) {
+            Ok(cluster) => Ok(slot.insert(cluster).clone()),
             Err(error) => {
-                drop(kept);
-                Err(self.refused(&error))
+                // `controls_unavailable` locks the same mutex.
+                drop(slot);
+                Err(self.controls_unavailable(&error))
             }
         }
     }
 
-    /// An error of the cluster, logged here since its answer does not tell it.
-    fn refused(&self, error: &ClusterError) -> Problem {
+    /// Logs the error here, since a 503 does not contain its cause.
+    fn controls_unavailable(&self, error: &ClusterError) -> Problem {
         tracing::warn!(
             error = error as &dyn std::error::Error,
-            "the controls of a group are out of reach"
+            "the controls of a group cannot be read or written"
         );
         let detail = match error {
             ClusterError::Missing(what) => what.clone(),
             _ => {
-                let lost = self.cluster.lock();
-                let lost = lost.unwrap_or_else(PoisonError::into_inner).take();
-                // Closing a client waits for its threads, which is nothing for one that serves others.
+                let slot = self.cluster.lock();
+                let lost = slot.unwrap_or_else(PoisonError::into_inner).take();
+                // Closing a client waits for its threads, and would block the one thread of the server.
                 spawn_blocking(move || drop(lost));
                 "the topic of controls cannot be reached now".to_owned()
             }
         };
-        Problem::unavailable(detail, self.watch.rules().every)
+        Problem::unavailable(detail, self.state.settings().poll_interval)
     }
 }

@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
-use shared_events::{GroupControls, Service, Topic, WrongControls};
+use shared_events::{GroupControls, Service, Topic, InvalidControls};
 use tokio_util::sync::CancellationToken;
 
 use super::Controls;
@@ -218,16 +218,16 @@ enum Wrong {
     #[error("its key is no service's name")]
     UnknownKey,
     #[error(transparent)]
-    Value(#[from] WrongControls),
+    Value(#[from] InvalidControls),
 }
 
 impl Wrong {
     fn kind(&self) -> Ignored {
         match self {
             Self::UnknownKey => Ignored::UnknownKey,
-            Self::Value(WrongControls::NotAnObject) => Ignored::NotAnObject,
-            Self::Value(WrongControls::OutOfBounds(_)) => Ignored::OutOfBounds,
-            Self::Value(WrongControls::NamesNothing) => Ignored::NamesNothing,
+            Self::Value(InvalidControls::NotAnObject) => Ignored::NotAnObject,
+            Self::Value(InvalidControls::OutOfBounds(_)) => Ignored::OutOfBounds,
+            Self::Value(InvalidControls::NoKnownField) => Ignored::NamesNothing,
         }
     }
 }

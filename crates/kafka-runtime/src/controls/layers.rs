@@ -70,14 +70,14 @@ pub(crate) struct Layers {
 impl Layers {
     pub(crate) fn new(environment: GroupControls) -> Self {
         Self {
-            environment: environment.completed(),
+            environment: environment.with_implied_batch_max(),
             ..Self::default()
         }
     }
 
     /// What the group was told before this instance knew of it. It is older than what the instance was told itself.
     pub(crate) fn found(&mut self, group: Option<GroupControls>) {
-        self.group = group.unwrap_or_default().completed();
+        self.group = group.unwrap_or_default().with_implied_batch_max();
     }
 
     /// What the group is told now: the fields it names count no longer as the instance was told. `None` takes all back, from
@@ -101,7 +101,7 @@ impl Layers {
 
     /// What this instance is told now. Fields not named stay as they were.
     pub(crate) fn instance_told(&mut self, wanted: GroupControls) {
-        let wanted = wanted.completed();
+        let wanted = wanted.with_implied_batch_max();
         let own = &mut self.instance;
         own.processing_time_ms = wanted.processing_time_ms.or(own.processing_time_ms);
         own.batch_max = wanted.batch_max.or(own.batch_max);

@@ -55,7 +55,7 @@ impl BatchSpans {
             tracer.records(from).then(|| {
                 let traced = Traced {
                     from,
-                    place: from.below(),
+                    place: from.new_child(),
                     topic: record.message.topic().to_owned(),
                     headers: EventHeaders::from_pairs(pairs).ok().map(|(_, all)| all),
                 };
@@ -97,8 +97,8 @@ impl BatchSpans {
             };
             let poison = record.poison().map(ToString::to_string);
             if poison.is_some() {
-                let letter = traced.place.below();
-                let topic = self.service.dead_letters().name();
+                let letter = traced.place.new_child();
+                let topic = self.service.dead_letter_topic().name();
                 self.send(topic, letter, traced.place, settling);
             }
             self.tracer.end(self.process(at, traced).failed(poison));
@@ -146,7 +146,7 @@ impl BatchSpans {
     }
 
     fn end_batch(self, why: Option<String>) {
-        let place = TraceParent::random().sampled(true);
+        let place = TraceParent::random().with_sampled(true);
         let span = Span::new("process batch", SpanKind::Consumer, place, self.taken)
             .attribute("messaging.system", "kafka")
             .attribute("messaging.consumer.group.name", self.group)

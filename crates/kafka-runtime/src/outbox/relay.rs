@@ -305,7 +305,7 @@ impl Run {
     fn trace(&self, row: &Row, started: SystemTime) {
         let tracer = &self.settings.tracer;
         if let Some(place) = row.place().filter(|place| tracer.records(*place)) {
-            tracer.end(send_span(&row.topic, place.below(), place, started));
+            tracer.end(send_span(&row.topic, place.new_child(), place, started));
         }
     }
 }

@@ -11,14 +11,14 @@ use serde_json::{Map, json};
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 use shared_events::{GroupControls, Service};
 
-use crate::conditions::controls::shown;
-use crate::conditions::{Seen, until};
-use crate::observer::instances;
-use crate::sandbox::{Instance, Sandbox};
-use crate::shop::Shop;
-use crate::stack::process_name;
-use crate::target::Target;
-use crate::terminal::{Table, note, say};
+use scenario_runner::conditions::controls::shown;
+use scenario_runner::conditions::{Seen, until};
+use scenario_runner::probes::instances;
+use stack::sandbox::{Instance, Sandbox};
+use stack::shop_client::Shop;
+use stack::process_name;
+use stack::target::Target;
+use stack::terminal::{Table, note, say};
 
 /// How long the members may take to show what they were told.
 const SHOWN_WITHIN: Duration = Duration::from_secs(60);
@@ -174,7 +174,7 @@ async fn tell_all(service: Service, wanted: GroupControls, sandbox: &Sandbox) ->
     let before = cluster.controls(service).await?.unwrap_or_default();
     let told = before.merged(wanted.clone());
     cluster.set_controls(service, &told).await?;
-    let wanted = wanted.completed();
+    let wanted = wanted.with_implied_batch_max();
     until_shown(service, sandbox, |held| {
         let from = &held.sources;
         wanted.processing_time_ms.is_none_or(|time| {

@@ -12,13 +12,13 @@ use shared_events::{OrderId, Service};
 use tokio::time::Instant;
 
 use super::up::Up;
-use crate::conditions::letters::is_about;
-use crate::conditions::order::OrderIs;
-use crate::conditions::{Seen, until};
-use crate::reading;
-use crate::sandbox::Sandbox;
-use crate::shop::{Placed, Shop, Status};
-use crate::terminal::{Table, say};
+use scenario_runner::conditions::dlq::is_about;
+use scenario_runner::conditions::order::OrderIs;
+use scenario_runner::conditions::{Seen, until};
+use stack::lag_view;
+use stack::sandbox::Sandbox;
+use stack::shop_client::{Placed, Shop, Status};
+use stack::terminal::{Table, say};
 
 /// How long a saga may take. On a machine that has just started everything, the first one is slow.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -156,7 +156,7 @@ async fn reaches(status: Status, id: OrderId, shop: &Shop<'_>) -> Result<String>
 /// Whether the order has a letter, and its group went on behind the record that it is about.
 async fn set_aside(id: OrderId, sandbox: &Sandbox) -> Result<Seen> {
     let cluster = Cluster::new(&sandbox.kafka())?;
-    let letters = replay::letters(&cluster, Service::Inventory.dead_letters()).await?;
+    let letters = replay::letters(&cluster, Service::Inventory.dead_letter_topic()).await?;
     let about = letters.iter().filter(|letter| is_about(letter, id));
     let Some(origin) = about
         .filter_map(|letter| letter.headers.as_ref().ok())
