@@ -8,12 +8,12 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use service_kit::settings::without_empty_variables;
 
 use crate::commands::{
-    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, kill, lag, load, logs, order,
-    psql, rate, report, reset, reset_data, restart, scale, scenario, status, test, topics, up, url,
+    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, lag, load, logs, order,
+    psql, rate, report, reset, reset_data, restart, scale, scenario, signals, status, test, topics, up, url,
     wait,
 };
-use crate::sandbox::{Sandbox, StackSettings};
-use crate::terminal::{self, Usage};
+use stack::sandbox::{Sandbox, StackSettings};
+use stack::terminal::{self, Usage};
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair.
 #[derive(Debug, Parser)]
@@ -55,11 +55,11 @@ pub enum Verb {
     /// Stop a service and start it again, with other settings if asked
     Restart(restart::Restart),
     /// End a process; it stays dead until `up`
-    Kill(kill::Kill),
+    Kill(signals::Kill),
     /// Freeze a process and all its children
-    Pause(kill::Pause),
+    Pause(signals::Pause),
     /// Let a frozen process go on
-    Continue(kill::Continue),
+    Continue(signals::Continue),
     /// Empty topics, groups and databases, and start what ran
     Reset(reset::Reset),
     /// Empty topics and groups
@@ -187,9 +187,9 @@ pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
         Verb::Logs(args) => logs::run(args, sandbox).await,
         Verb::Scale(args) => scale::run(args, sandbox).await,
         Verb::Restart(args) => restart::run(args, sandbox).await,
-        Verb::Kill(args) => kill::kill(args, sandbox).await,
-        Verb::Pause(args) => kill::pause(args, sandbox).await,
-        Verb::Continue(args) => kill::resume(args, sandbox).await,
+        Verb::Kill(args) => signals::kill(args, sandbox).await,
+        Verb::Pause(args) => signals::pause(args, sandbox).await,
+        Verb::Continue(args) => signals::resume(args, sandbox).await,
         Verb::Reset(args) => reset::run(args, sandbox).await,
         Verb::ResetData(args) => reset_data::run(args, sandbox).await,
         Verb::Doctor(args) => doctor::run(args, sandbox).await,

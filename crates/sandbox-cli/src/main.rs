@@ -4,28 +4,14 @@
 //! [`stack`] (how its processes are started, watched and stopped), [`vantage`] (what is seen of it from where), then the verb of
 //! interest in [`commands`].
 
-mod bench;
 mod cli;
 mod commands;
-mod conditions;
-mod database;
-mod letter;
-mod observer;
-mod reading;
-mod report;
-mod sandbox;
-mod scenario;
-mod shop;
-mod stack;
-mod target;
-mod terminal;
-mod vantage;
-mod workload;
+mod dead_letter_view;
 
 use std::process::ExitCode;
 
-use sandbox::Sandbox;
-use terminal::Usage;
+use stack::sandbox::Sandbox;
+use stack::terminal::{self, Usage};
 
 #[tokio::main]
 async fn main() -> ExitCode {

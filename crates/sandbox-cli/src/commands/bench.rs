@@ -13,14 +13,14 @@ use serde_json::json;
 use shared_events::Service;
 use tokio::time::sleep;
 
-use crate::bench::changed::{self, Change};
-use crate::bench::figures::Figures;
-use crate::bench::latency::{self, Pace};
-use crate::bench::usage::{self, Sample};
-use crate::bench::{MOST_ORDERS, Scene, delivery, recovery, throughput, warm};
-use crate::sandbox::Sandbox;
-use crate::stack::Stack;
-use crate::terminal::{Progress, Usage, note, say};
+use bench::temporary_setting::{self, Change};
+use bench::figures::Figures;
+use bench::latency::{self, Pace};
+use bench::usage::{self, Sample};
+use bench::{MOST_ORDERS, Scene, delivery, recovery, throughput, warm};
+use stack::sandbox::Sandbox;
+use stack::Stack;
+use stack::terminal::{Progress, Usage, note, say};
 
 /// How long processes are watched doing nothing.
 const REST: Duration = Duration::from_secs(10);

@@ -170,7 +170,7 @@ async fn set_aside(id: OrderId, sandbox: &Sandbox) -> Result<Seen> {
         topic: origin.original_topic.clone(),
         partition: origin.original_partition,
     };
-    let snapshot = reading::read(&mut reading::reader(&sandbox.kafka())).await?;
+    let snapshot = lag_view::read(&mut lag_view::reader(&sandbox.kafka())).await?;
     let group = snapshot.groups.get(&origin.consumer_group);
     let row = group.and_then(|group| group.partitions.get(&at));
     let position = row.and_then(|row| row.committed);

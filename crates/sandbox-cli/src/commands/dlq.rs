@@ -6,10 +6,10 @@ use kafka_admin::replay::{self, Letter, Replay, Verdict};
 use serde_json::{Value, json};
 use shared_events::{OrderId, Service, Topic};
 
-use crate::conditions::letters::{dead_letter_topic, is_about};
-use crate::letter::{self, Place};
-use crate::sandbox::Sandbox;
-use crate::terminal::{Table, note, say};
+use scenario_runner::conditions::dlq::{dead_letter_topic, is_about};
+use crate::dead_letter_view::{self, Place};
+use stack::sandbox::Sandbox;
+use stack::terminal::{Table, note, say};
 
 /// What to do with dead letters.
 #[derive(Debug, clap::Args)]
@@ -128,9 +128,9 @@ async fn show(args: Show, cluster: &Cluster) -> Result<()> {
         );
     };
     if args.json {
-        say(serde_json::to_string_pretty(&letter::json(found))?);
+        say(serde_json::to_string_pretty(&dead_letter_view::json(found))?);
     } else {
-        letter::show(found);
+        dead_letter_view::show(found);
     }
     Ok(())
 }
@@ -146,7 +146,7 @@ async fn dry_run(args: Again, cluster: &Cluster) -> Result<()> {
     }
     let refused = waiting
         .iter()
-        .filter(|letter| letter::refusal(letter).is_some())
+        .filter(|letter| dead_letter_view::refusal(letter).is_some())
         .count();
     note(format_args!(
         "{} would be replayed, {refused} refused; nothing was done. With --yes it is done",
@@ -170,7 +170,7 @@ async fn again(args: Again, cluster: &Cluster) -> Result<()> {
                     say(format_args!(
                         "{place} → {to} (replay {} of {})",
                         replayed_before + 1,
-                        letter::MAX
+                        dead_letter_view::MAX
                     ));
                 }
                 Verdict::Replay { .. } => {}
@@ -199,7 +199,7 @@ async fn again(args: Again, cluster: &Cluster) -> Result<()> {
 }
 
 fn print_json(letters: &[Letter]) -> Result<()> {
-    let letters: Vec<Value> = letters.iter().map(letter::json).collect();
+    let letters: Vec<Value> = letters.iter().map(dead_letter_view::json).collect();
     say(serde_json::to_string_pretty(&json!(letters))?);
     Ok(())
 }
@@ -215,7 +215,7 @@ fn table(letters: &[Letter]) -> Table {
         "why",
     ]);
     for one in letters {
-        table.row(letter::row(one));
+        table.row(dead_letter_view::row(one));
     }
     table
 }

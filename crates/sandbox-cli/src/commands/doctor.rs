@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail};
 
-use crate::sandbox::Sandbox;
-use crate::stack::finding::{Finding, Verdict};
-use crate::terminal::say;
+use stack::sandbox::Sandbox;
+use stack::finding::{Finding, Verdict};
+use stack::terminal::say;
 
 /// For whom.
 #[derive(Debug, clap::Args)]

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::sandbox::Sandbox;
-use crate::stack::Stack;
-use crate::stack::memory::Memory;
-use crate::terminal::{Progress, say};
+use stack::sandbox::Sandbox;
+use stack::Stack;
+use stack::saved_settings::Memory;
+use stack::terminal::{Progress, say};
 
 /// How thoroughly.
 #[derive(Debug, clap::Args)]

@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use service_kit::settings::span;
+use service_kit::settings::duration_between;
 
-use crate::conditions::controls::ControlsAre;
-use crate::conditions::lag::LagIs;
-use crate::conditions::letters::Letters;
-use crate::conditions::members::MembersAre;
-use crate::conditions::order::OrderIs;
-use crate::conditions::ratio::Ratio;
-use crate::conditions::settings::SettingsAre;
-use crate::conditions::status::StatusIs;
-use crate::conditions::stock::StockIs;
-use crate::conditions::told::Told;
-use crate::conditions::until;
-use crate::observer::Observer;
-use crate::sandbox::Sandbox;
-use crate::terminal::say;
+use scenario_runner::conditions::controls::ControlsAre;
+use scenario_runner::conditions::lag::LagIs;
+use scenario_runner::conditions::dlq::Letters;
+use scenario_runner::conditions::members::MembersAre;
+use scenario_runner::conditions::order::OrderIs;
+use scenario_runner::conditions::ratio::Ratio;
+use scenario_runner::conditions::settings::SettingsAre;
+use scenario_runner::conditions::status::StatusIs;
+use scenario_runner::conditions::stock::StockIs;
+use scenario_runner::conditions::event_counts::Told;
+use scenario_runner::conditions::until;
+use scenario_runner::probes::Observer;
+use stack::sandbox::Sandbox;
+use stack::terminal::say;
 
 /// What has to be so, and how soon.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ use crate::terminal::say;
 )]
 pub struct Expect {
     /// How soon, at the latest
-    #[arg(long, global = true, default_value = "60s", value_parser = span(0, 3_600))]
+    #[arg(long, global = true, default_value = "60s", value_parser = duration_between(0, 3_600))]
     pub within: Duration,
 
     /// What.

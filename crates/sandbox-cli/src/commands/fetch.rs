@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::sandbox::Sandbox;
-use crate::stack::provision;
-use crate::terminal::say;
+use stack::sandbox::Sandbox;
+use stack::build;
+use stack::terminal::say;
 
 /// Nothing to choose.
 #[derive(Debug, clap::Args)]
@@ -14,8 +14,8 @@ pub struct Fetch {}
 /// Brings Kafka and PostgreSQL, and builds the services.
 pub async fn run(_: Fetch, sandbox: &Sandbox) -> Result<()> {
     let hold = sandbox.interrupt().hold()?;
-    provision::fetch(sandbox, false, &hold).await?;
-    provision::build(sandbox, false, &hold).await?;
+    build::fetch(sandbox, false, &hold).await?;
+    build::build(sandbox, false, &hold).await?;
     say("everything is here: ./sandbox up --offline needs no network");
     Ok(())
 }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use clap::{Args, Command};
 use local_runtime::kafka_tools;
 
-use crate::sandbox::Sandbox;
-use crate::terminal::{Usage, say};
+use stack::sandbox::Sandbox;
+use stack::terminal::{Usage, say};
 
 /// Which tool, with its own arguments.
 #[derive(Debug, Args)]

@@ -5,20 +5,20 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
 use cluster_reader::Snapshot;
-use cluster_reader::judge::{History, Thresholds};
+use cluster_reader::group_health::{History, Thresholds};
 use serde_json::json;
 use shared_events::{NamePrefix, Topic};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::reading;
-use crate::reading::table::{followed, shown};
-use crate::reading::trend::Trends;
-use crate::reading::view::{GroupView, views};
-use crate::sandbox::Sandbox;
-use crate::stack::memory::Memory;
-use crate::terminal::{is_watched, say};
-use crate::vantage::Vantage;
-use crate::workload::Workload;
+use stack::lag_view;
+use stack::lag_view::table::{followed, shown};
+use stack::lag_view::trend::Trends;
+use stack::lag_view::view::{GroupView, views};
+use stack::sandbox::Sandbox;
+use stack::saved_settings::Memory;
+use stack::terminal::{is_watched, say};
+use stack::host_or_container::HostOrContainer;
+use stack::workload::Workload;
 
 /// Between two readings: a rate needs two.
 const TURN: Duration = Duration::from_secs(1);
@@ -62,18 +62,18 @@ pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
     let group = args
         .group
         .as_ref()
-        .map(|group| reading::on_broker(group, prefix));
+        .map(|group| lag_view::on_broker(group, prefix));
     let topic = args
         .topic
         .as_ref()
         .map(|topic| topic_on_broker(topic, prefix));
     let thresholds = thresholds(&args, sandbox)?;
-    let mut reader = reading::reader(&kafka);
+    let mut reader = lag_view::reader(&kafka);
     if let Some(group) = &group {
         reader.remember(group);
     }
     let mut history = History::default();
-    let first = reading::read(&mut reader).await?;
+    let first = lag_view::read(&mut reader).await?;
     known(&first, group.as_deref(), topic.as_deref())?;
     history.add(first);
     let mut trends = Trends::default();
@@ -82,7 +82,7 @@ pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
     turns.tick().await;
     loop {
         turns.tick().await;
-        match reading::read(&mut reader).await {
+        match lag_view::read(&mut reader).await {
             Ok(snapshot) => {
                 let taken_at = snapshot.taken_at;
                 history.add(snapshot);
@@ -102,7 +102,7 @@ pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
 /// From how many unread records on a group is in trouble: as lag-monitor of this stack is told, so that both say the same.
 fn thresholds(args: &Lag, sandbox: &Sandbox) -> Result<Thresholds> {
     match sandbox.vantage() {
-        Vantage::Host => {
+        HostOrContainer::Host => {
             let changed = Memory::load(sandbox.home())?.settings(Workload::LagMonitor);
             let of = |name: &str| changed.get(name).and_then(|value| value.parse().ok());
             Ok(as_told(
@@ -110,7 +110,7 @@ fn thresholds(args: &Lag, sandbox: &Sandbox) -> Result<Thresholds> {
                 of("LAG_THRESHOLD_CRITICAL"),
             ))
         }
-        Vantage::Inside => Ok(as_told(
+        HostOrContainer::Inside => Ok(as_told(
             args.lag_threshold_warning,
             args.lag_threshold_critical,
         )),
@@ -135,7 +135,7 @@ fn known(snapshot: &Snapshot, group: Option<&str>, topic: Option<&str>) -> Resul
     if let Some(group) = group
         && !snapshot.groups.contains_key(group)
     {
-        return Err(reading::unknown_group(group, snapshot));
+        return Err(lag_view::unknown_group(group, snapshot));
     }
     match topic {
         Some(topic) if !snapshot.topics.contains_key(topic) => {

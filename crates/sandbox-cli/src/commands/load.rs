@@ -7,9 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::sandbox::Sandbox;
-use crate::stack::settings::environment;
-use crate::workload::Workload;
+use stack::sandbox::Sandbox;
+use stack::settings::environment;
+use stack::workload::Workload;
 
 /// What it shall produce.
 #[derive(Debug, clap::Args)]

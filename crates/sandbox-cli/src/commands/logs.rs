@@ -6,13 +6,13 @@ use anyhow::Result;
 use tokio::time::sleep;
 
 use super::journey;
-use crate::conditions::at_most;
-use crate::sandbox::Sandbox;
-use crate::stack::journal::{Journal, Line, in_order_of_time};
-use crate::stack::{Stack, process_name};
-use crate::target::{AnyTarget, Target};
-use crate::terminal::{self, say};
-use crate::workload::Workload;
+use scenario_runner::conditions::at_most;
+use stack::sandbox::Sandbox;
+use stack::merged_logs::{Journal, Line, in_order_of_time};
+use stack::{Stack, process_name};
+use stack::target::{AnyTarget, Target};
+use stack::terminal::{self, say};
+use stack::workload::Workload;
 
 /// Between two looks at the files.
 const TURN: Duration = Duration::from_millis(200);
@@ -43,7 +43,7 @@ pub struct Logs {
 /// Shows the lines in order of time.
 pub async fn run(args: Logs, sandbox: &Sandbox) -> Result<()> {
     if let Some(order) = &args.order {
-        return journey::run(order, sandbox).await;
+        return order_timeline::run(order, sandbox).await;
     }
     sandbox.vantage().require_host("logs")?;
     let stack = Stack::open(sandbox)?;

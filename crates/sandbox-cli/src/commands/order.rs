@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::value::RawValue;
-use service_kit::settings::span;
+use service_kit::settings::duration_between;
 use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity};
 
-use crate::conditions::order::OrderIs;
-use crate::conditions::until;
-use crate::sandbox::Sandbox;
-use crate::shop::{NewOrder, Shop};
-use crate::terminal::say;
+use scenario_runner::conditions::order::OrderIs;
+use scenario_runner::conditions::until;
+use stack::sandbox::Sandbox;
+use stack::shop_client::{NewOrder, Shop};
+use stack::terminal::say;
 
 /// An order to place, or one to show.
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,7 @@ pub struct Order {
     pub wait: bool,
 
     /// How long to wait, at most
-    #[arg(long, default_value = "60s", value_parser = span(0, 3_600), requires = "wait")]
+    #[arg(long, default_value = "60s", value_parser = duration_between(0, 3_600), requires = "wait")]
     pub within: Duration,
 
     /// Print the shop's own answer

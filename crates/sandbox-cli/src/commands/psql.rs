@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::database::Database;
-use crate::sandbox::Sandbox;
+use stack::database::Database;
+use stack::sandbox::Sandbox;
 
 /// Which database, and what psql is told besides.
 #[derive(Debug, clap::Args)]

@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use cluster_reader::{ClusterReader, Group};
 use kafka_admin::Cluster;
-use service_kit::settings::span;
+use service_kit::settings::duration_between;
 use shared_events::GroupControls;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::reading;
-use crate::sandbox::Sandbox;
-use crate::terminal::{Usage, note, say};
+use stack::lag_view;
+use stack::sandbox::Sandbox;
+use stack::terminal::{Usage, note, say};
 
 /// Between two readings while a backlog is drained.
 const TURN: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ pub struct Rate {
     pub group: String,
 
     /// For this long
-    #[arg(long, value_name = "TIME", value_parser = span(1, 600))]
+    #[arg(long, value_name = "TIME", value_parser = duration_between(1, 600))]
     pub over: Option<Duration>,
 
     /// Until the group has nothing left to read
@@ -39,7 +39,7 @@ pub struct Rate {
     pub resume: bool,
 
     /// How long that may take
-    #[arg(long, value_name = "TIME", default_value = "100s", value_parser = span(1, 600))]
+    #[arg(long, value_name = "TIME", default_value = "100s", value_parser = duration_between(1, 600))]
     pub within: Duration,
 }
 
@@ -51,8 +51,8 @@ struct Reading {
 
 /// Measures.
 pub async fn run(args: Rate, sandbox: &Sandbox) -> Result<()> {
-    let name = reading::on_broker(&args.group, &sandbox.settings().name_prefix);
-    let mut reader = reading::reader(&sandbox.kafka());
+    let name = lag_view::on_broker(&args.group, &sandbox.settings().name_prefix);
+    let mut reader = lag_view::reader(&sandbox.kafka());
     reader.remember(&name);
     let first = read(&mut reader, &name).await?;
     let last = match args.over {
@@ -78,18 +78,18 @@ pub async fn run(args: Rate, sandbox: &Sandbox) -> Result<()> {
 }
 
 async fn read(reader: &mut ClusterReader, name: &str) -> Result<Reading> {
-    let mut snapshot = reading::read(reader).await?;
+    let mut snapshot = lag_view::read(reader).await?;
     let at = Instant::now();
     match snapshot.groups.remove(name) {
         Some(group) => Ok(Reading { at, group }),
-        None => Err(reading::unknown_group(name, &snapshot)),
+        None => Err(lag_view::unknown_group(name, &snapshot)),
     }
 }
 
 /// Takes back what keeps the members of the shop's group from reading.
 async fn resume(group: &str, sandbox: &Sandbox) -> Result<()> {
     let prefix = &sandbox.settings().name_prefix;
-    let Some(service) = reading::service_of(group, prefix) else {
+    let Some(service) = lag_view::service_of(group, prefix) else {
         return Err(Usage::error(format_args!(
             "--resume: {group} is none of the shop's groups"
         )));
@@ -109,12 +109,12 @@ async fn drained(
     first: &Reading,
     within: Duration,
 ) -> Result<Reading> {
-    if first.group.is_at_rest() {
+    if first.group.is_caught_up() {
         bail!("{name} has nothing to read: there is no backlog to drain");
     }
     loop {
         let reading = read(reader, name).await?;
-        if reading.group.is_at_rest() {
+        if reading.group.is_caught_up() {
             return Ok(reading);
         }
         if reading.at > first.at + within {
@@ -133,7 +133,7 @@ fn committed_between(first: &Group, last: &Group) -> i64 {
             .get(partition)
             .and_then(|one| one.committed);
         // A partition for which nothing was committed yet begins where it begins.
-        let before = before.or_else(|| now.ends.map(|ends| ends.low))?;
+        let before = before.or_else(|| now.log_offsets.map(|log| log.log_start))?;
         Some(now.committed? - before)
     });
     moved.sum()
@@ -143,7 +143,7 @@ fn committed_between(first: &Group, last: &Group) -> i64 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use cluster_reader::{Ends, NoLag, PartitionLag, Protocol, TopicPartition};
+    use cluster_reader::{LogOffsets, LagUndefined, PartitionLag, Protocol, TopicPartition};
 
     use super::*;
 
@@ -155,13 +155,13 @@ mod tests {
             };
             let lag = PartitionLag {
                 committed: *committed,
-                ends: Some(Ends {
-                    low: 5,
-                    stable: 100,
-                    high: 100,
+                log_offsets: Some(LogOffsets {
+                    log_start: 5,
+                last_stable: 100,
+                high_watermark: 100,
                 }),
                 owner: None,
-                lag: Err(NoLag::NothingCommitted),
+                lag: Err(LagUndefined::NothingCommitted),
             };
             (place, lag)
         });
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_span_is_a_second_at_least_and_ten_minutes_at_most() {
-        let span = span(1, 600);
+        let span = duration_between(1, 600);
         assert_eq!(span("8s"), Ok(Duration::from_secs(8)));
         for bad in ["", "0s", "999ms", "601s", "fast"] {
             assert!(span(bad).is_err(), "{bad}");

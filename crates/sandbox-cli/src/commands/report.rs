@@ -9,12 +9,12 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::scenario;
-use crate::report::sampler::Sampler;
-use crate::report::{self, page};
-use crate::sandbox::Sandbox;
-use crate::scenario::readme::{Reading, Way};
-use crate::scenario::report::{Narrator, table};
-use crate::terminal::{Usage, say};
+use scenario_runner::report::sampler::Sampler;
+use scenario_runner::report::{self, page};
+use stack::sandbox::Sandbox;
+use scenario_runner::readme::{Reading, Way};
+use scenario_runner::progress::{Narrator, table};
+use stack::terminal::{Usage, say};
 
 /// Of which, and where to.
 #[derive(Debug, clap::Args)]

@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use local_runtime::process::State;
+use local_runtime::process::ProcessState;
 
-use crate::sandbox::Sandbox;
-use crate::stack::Stack;
-use crate::stack::backends::empty_kafka;
-use crate::stack::memory::Memory;
-use crate::stack::start::Wanted;
-use crate::terminal::{Progress, say};
-use crate::workload::Workload;
+use stack::sandbox::Sandbox;
+use stack::Stack;
+use stack::backends::empty_kafka;
+use stack::saved_settings::Memory;
+use stack::start::Wanted;
+use stack::terminal::{Progress, say};
+use stack::workload::Workload;
 
 /// Nothing to choose.
 #[derive(Debug, clap::Args)]
@@ -31,8 +31,8 @@ pub async fn run(_: Reset, sandbox: &Sandbox) -> Result<()> {
     for workload in Workload::ALL {
         for one in stack.known(workload)? {
             match one.state {
-                State::Running | State::Paused => slots.push((workload, one.slot)),
-                State::Ended(_) => ended.push(one.record.name),
+                ProcessState::Running | ProcessState::Paused => slots.push((workload, one.slot)),
+                ProcessState::Ended(_) => ended.push(one.record.name),
             }
         }
     }

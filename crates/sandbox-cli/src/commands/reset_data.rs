@@ -3,9 +3,9 @@
 use anyhow::Result;
 use kafka_admin::Cluster;
 
-use crate::sandbox::Sandbox;
-use crate::stack::backends::empty_kafka;
-use crate::terminal::say;
+use stack::sandbox::Sandbox;
+use stack::backends::empty_kafka;
+use stack::terminal::say;
 
 /// Nothing to choose.
 #[derive(Debug, clap::Args)]

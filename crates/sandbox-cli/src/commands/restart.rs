@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 
-use crate::sandbox::Sandbox;
-use crate::stack::Stack;
-use crate::stack::settings::{self, Assignment};
-use crate::stack::start::Wanted;
-use crate::terminal::say;
-use crate::workload::Workload;
+use stack::sandbox::Sandbox;
+use stack::Stack;
+use stack::settings::{self, Assignment};
+use stack::start::Wanted;
+use stack::terminal::say;
+use stack::workload::Workload;
 
 /// Which service, and what changes.
 #[derive(Debug, clap::Args)]

@@ -4,11 +4,11 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 
-use crate::sandbox::{MAX_SLOTS, Sandbox};
-use crate::stack::start::Wanted;
-use crate::stack::{Stack, process_name};
-use crate::terminal::{Usage, note, say};
-use crate::workload::Workload;
+use stack::sandbox::{MAX_SLOTS, Sandbox};
+use stack::start::Wanted;
+use stack::{Stack, process_name};
+use stack::terminal::{Usage, note, say};
+use stack::workload::Workload;
 
 /// How many of what.
 #[derive(Debug, clap::Args)]

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::sandbox::Sandbox;
-use crate::scenario::play::{Outcome, Scenario as Playable, Stage};
-use crate::scenario::readme::{Reading, Way};
-use crate::scenario::report::{self, Narrator};
-use crate::terminal::{Table, Usage, say};
+use stack::sandbox::Sandbox;
+use scenario_runner::runner::{Outcome, Scenario as Playable, Stage};
+use scenario_runner::readme::{Reading, Way};
+use scenario_runner::progress::{self, Narrator};
+use stack::terminal::{Table, Usage, say};
 
 /// Which, and how.
 #[derive(Debug, clap::Args)]

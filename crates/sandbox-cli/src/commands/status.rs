@@ -6,10 +6,10 @@ use anyhow::Result;
 use kafka_admin::Cluster;
 use serde_json::json;
 
-use crate::reading;
-use crate::sandbox::Sandbox;
-use crate::stack::report::{Brokerage, Changed, ProcessRow, brokerage};
-use crate::terminal::{Table, say};
+use stack::lag_view;
+use stack::sandbox::Sandbox;
+use stack::status_rows::{Brokerage, Changed, ProcessRow, brokerage};
+use stack::terminal::{Table, say};
 
 /// How long the broker may take for its first answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
 async fn ask_broker(sandbox: &Sandbox) -> Result<Brokerage> {
     let cluster = Cluster::new(&sandbox.kafka())?;
     cluster.answers(PATIENCE).await?;
-    let snapshot = reading::read(&mut reading::reader(&sandbox.kafka())).await?;
+    let snapshot = lag_view::read(&mut lag_view::reader(&sandbox.kafka())).await?;
     Ok(brokerage(&snapshot, cluster.prefix()))
 }
 

@@ -5,16 +5,16 @@ use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use local_runtime::backends::Backends;
-use local_runtime::home::Home;
+use local_runtime::state_dir::StateDir;
 use local_runtime::process::Processes;
-use local_runtime::tree::{Identity, Signal, signal_tree};
+use local_runtime::process_tree::{ProcessIdentity, Signal, signal_tree};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::sandbox::Sandbox;
-use crate::stack::interrupt::Hold;
-use crate::stack::provision;
-use crate::terminal::{note, say};
+use stack::sandbox::Sandbox;
+use stack::interrupt::Hold;
+use stack::build;
+use stack::terminal::{note, say};
 
 /// Which tests.
 #[derive(Debug, clap::Args)]
@@ -43,9 +43,9 @@ enum Stack {
 /// them. Whatever it started ends with it.
 pub async fn run(args: Test, sandbox: &Sandbox) -> Result<()> {
     let hold = sandbox.interrupt().hold()?;
-    provision::fetch(sandbox, false, &hold).await?;
+    build::fetch(sandbox, false, &hold).await?;
     // Some tests start the services as processes of their own.
-    provision::build(sandbox, false, &hold).await?;
+    build::build(sandbox, false, &hold).await?;
 
     let cargo = cargo(&args, sandbox);
     let (tests, status) = match args.stack {
@@ -93,9 +93,9 @@ async fn on_one_stack(
     sandbox: &Sandbox,
     hold: &Hold,
 ) -> Result<(Tally, ExitStatus)> {
-    let home = Home::at(&fresh_folder()?)?;
+    let home = StateDir::at(&fresh_folder()?)?;
     // Guarded: they end when this process does, in whatever way, and their data with them.
-    let processes = Processes::guarded(&home);
+    let processes = Processes::kill_on_drop(&home);
     let backends = Backends::on_free_ports(&home, &sandbox.sources().installed()?)?;
     note("starting Kafka and PostgreSQL for the tests");
     hold.or(backends.start(&processes)).await?;
@@ -144,7 +144,7 @@ async fn watch(mut cargo: Command, hold: &Hold) -> Result<(Tally, ExitStatus)> {
         .spawn()
         .context("cannot run cargo: install Rust from https://rustup.rs")?;
     let pid = cargo.id().and_then(|pid| i32::try_from(pid).ok());
-    let identity = pid.map(Identity::of).transpose()?.flatten();
+    let identity = pid.map(ProcessIdentity::of).transpose()?.flatten();
     let outcome = hold.or(follow(&mut cargo)).await;
     if let (Err(_), Some(cargo)) = (&outcome, identity) {
         signal_tree(&cargo, Signal::KILL)?;

@@ -7,7 +7,7 @@ mod tail;
 use anyhow::Result;
 use kafka_admin::Cluster;
 
-use crate::sandbox::Sandbox;
+use stack::sandbox::Sandbox;
 
 /// What to do with the topics.
 #[derive(Debug, clap::Args)]

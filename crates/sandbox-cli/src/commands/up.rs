@@ -5,18 +5,18 @@ use std::time::Instant;
 use anyhow::Result;
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
-use local_runtime::process::State;
+use local_runtime::process::ProcessState;
 use local_runtime::prometheus::PROMETHEUS;
 use shared_events::Service;
 
-use crate::database::Database;
-use crate::sandbox::Sandbox;
-use crate::stack::services::Slot;
-use crate::stack::start::{Brought, Wanted};
-use crate::stack::{Stack, process_name, provision};
-use crate::target::{AnyTarget, Target};
-use crate::terminal::{Table, note, say};
-use crate::workload::Workload;
+use stack::database::Database;
+use stack::sandbox::Sandbox;
+use stack::services::Slot;
+use stack::start::{Brought, Wanted};
+use stack::{Stack, process_name, provision};
+use stack::target::{AnyTarget, Target};
+use stack::terminal::{Table, note, say};
+use stack::workload::Workload;
 
 /// What to start.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -59,9 +59,9 @@ pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
     }
     stack.require_free_ports(&wanted)?;
     if !wanted.slots.is_empty() && !args.no_build {
-        provision::build(sandbox, args.offline, &hold).await?;
+        build::build(sandbox, args.offline, &hold).await?;
     }
-    provision::fetch(sandbox, args.offline, &hold).await?;
+    build::fetch(sandbox, args.offline, &hold).await?;
     let begun = Instant::now();
     let brought = stack.bring(&wanted, &hold).await?;
     tell(&brought);
@@ -124,8 +124,8 @@ fn slots_of(stack: &Stack<'_>, target: Target<Workload>) -> Result<Vec<Slot>> {
 fn is_needed(stack: &Stack<'_>, name: &str) -> Result<bool> {
     Ok(match stack.state(name)? {
         None => true,
-        Some(State::Ended(_)) => !stack.memory()?.is_killed(name),
-        Some(State::Running | State::Paused) => false,
+        Some(ProcessState::Ended(_)) => !stack.memory()?.is_killed(name),
+        Some(ProcessState::Running | ProcessState::Paused) => false,
     })
 }
 

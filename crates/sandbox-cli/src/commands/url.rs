@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use crate::sandbox::Sandbox;
-use crate::target::{AnyTarget, Target};
-use crate::terminal::say;
-use crate::workload::Workload;
+use stack::sandbox::Sandbox;
+use stack::target::{AnyTarget, Target};
+use stack::terminal::say;
+use stack::workload::Workload;
 
 /// Which address.
 #[derive(Debug, clap::Args)]

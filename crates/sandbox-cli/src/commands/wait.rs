@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use service_kit::settings::span;
+use service_kit::settings::duration_between;
 
-use crate::conditions::controls::ControlsAre;
-use crate::conditions::lag::LagIs;
-use crate::conditions::letters::Letters;
-use crate::conditions::members::MembersAre;
-use crate::conditions::order::OrderIs;
-use crate::conditions::ready::AreReady;
-use crate::conditions::status::StatusIs;
-use crate::conditions::until;
-use crate::observer::Observer;
-use crate::sandbox::Sandbox;
-use crate::terminal::say;
+use scenario_runner::conditions::controls::ControlsAre;
+use scenario_runner::conditions::lag::LagIs;
+use scenario_runner::conditions::dlq::Letters;
+use scenario_runner::conditions::members::MembersAre;
+use scenario_runner::conditions::order::OrderIs;
+use scenario_runner::conditions::ready::AreReady;
+use scenario_runner::conditions::status::StatusIs;
+use scenario_runner::conditions::until;
+use scenario_runner::probes::Observer;
+use stack::sandbox::Sandbox;
+use stack::terminal::say;
 
 /// What to wait for, and how long.
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ use crate::terminal::say;
 )]
 pub struct Wait {
     /// How long, at most
-    #[arg(long, global = true, default_value = "60s", value_parser = span(0, 3_600))]
+    #[arg(long, global = true, default_value = "60s", value_parser = duration_between(0, 3_600))]
     pub within: Duration,
 
     /// What for.

@@ -7,11 +7,11 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, value_parser};
 use serde_json::json;
 
-use crate::bench::drain::{FEW, Scene, Way};
-use crate::bench::figures::Figures;
-use crate::bench::{MOST_ORDERS, cast, usage};
-use crate::sandbox::Sandbox;
-use crate::terminal::Progress;
+use bench::drain::{FEW, Scene, Way};
+use bench::figures::Figures;
+use bench::{MOST_ORDERS, cast, usage};
+use stack::sandbox::Sandbox;
+use stack::terminal::Progress;
 
 /// How services settle, the dearer way first.
 const DELIVERIES: [&str; 2] = ["exactly-once", "at-least-once"];

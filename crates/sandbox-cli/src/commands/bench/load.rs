@@ -6,11 +6,11 @@ use anyhow::Result;
 use clap::{Args, value_parser};
 use serde_json::json;
 
-use crate::bench::figures::Figures;
-use crate::bench::load::{MOST_EVENTS, RATES, Scene};
-use crate::bench::usage;
-use crate::sandbox::Sandbox;
-use crate::terminal::Progress;
+use bench::figures::Figures;
+use bench::load::{MOST_EVENTS, RATES, Scene};
+use bench::usage;
+use stack::sandbox::Sandbox;
+use stack::terminal::Progress;
 
 /// How long a broker takes to its working temperature.
 const WARM: Duration = Duration::from_secs(30);

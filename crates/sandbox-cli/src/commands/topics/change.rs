@@ -8,12 +8,12 @@ use anyhow::{Result, bail};
 use kafka_admin::named::Wanted;
 use kafka_admin::topics::{Created, Difference};
 use kafka_admin::{Cluster, partition_of};
-use service_kit::settings::span;
+use service_kit::settings::duration_between;
 use shared_events::{OrderId, Topic};
 
 use super::topic_name;
-use crate::conditions::{Seen, until};
-use crate::terminal::{Usage, note, say};
+use scenario_runner::conditions::{Seen, until};
+use stack::terminal::{Usage, note, say};
 
 /// How long the broker may think about one try.
 const ONE_TRY: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ pub struct Create {
     config: Vec<Setting>,
 
     /// Go on trying for so long while the broker cannot be reached [default: one try]
-    #[arg(long, value_parser = span(0, 3_600))]
+    #[arg(long, value_parser = duration_between(0, 3_600))]
     within: Option<Duration>,
 
     /// A topic of the shop that is there otherwise is named and left, and is no failure: somebody grew it

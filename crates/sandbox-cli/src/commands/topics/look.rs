@@ -6,7 +6,7 @@ use kafka_admin::named::Description;
 use serde_json::{Value, json};
 
 use super::topic_name;
-use crate::terminal::{Table, note, say};
+use stack::terminal::{Table, note, say};
 
 /// How to list.
 #[derive(Debug, clap::Args)]

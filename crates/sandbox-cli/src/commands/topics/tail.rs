@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::topic_name;
-use crate::terminal::say;
+use stack::terminal::say;
 
 /// How many of the last records are shown, unless told.
 const LAST: u32 = 10;

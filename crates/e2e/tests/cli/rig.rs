@@ -1,0 +1,268 @@
+//! A stack of its own for the tests: own folder, own ports, taken down with the test program, however that ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use local_runtime::ports;
+use serde_json::Value;
+
+/// The command, built beside this test program: `target/release/sandbox`.
+pub static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().join("sandbox")
+});
+
+/// Runs `sandbox down --reset` as soon as its standard input is closed, which also happens when the test program is killed. In a
+/// session of its own, so that a Ctrl-C meant for the tests does not end it.
+const GUARD: &str = r#"read -r _; "$0" down --reset; rm -rf "$SANDBOX_HOME""#;
+
+/// A stack on free ports.
+pub struct Rig {
+    environment: Vec<(&'static str, String)>,
+    guard: Child,
+}
+
+/// What a command answered.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub output: String,
+    pub errors: String,
+}
+
+impl Ran {
+    /// Runs it to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code().unwrap(),
+            output: String::from_utf8(output.stdout).unwrap(),
+            errors: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Rig {
+    /// A stack of which nothing runs yet.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("saga-sandbox-cli-")
+            .tempdir()
+            .unwrap()
+            .keep();
+        let [
+            kafka,
+            postgres,
+            order,
+            payment,
+            generator,
+            monitor,
+            prometheus,
+        ] = ports::free().unwrap();
+        let inventory = nine_free_ports();
+        let environment = vec![
+            ("SANDBOX_HOME", folder.display().to_string()),
+            ("KAFKA_PORT", kafka.to_string()),
+            ("POSTGRES_PORT", postgres.to_string()),
+            ("ORDER_PORT", order.to_string()),
+            ("PAYMENT_PORT", payment.to_string()),
+            ("LOAD_GENERATOR_PORT", generator.to_string()),
+            ("LAG_MONITOR_PORT", monitor.to_string()),
+            ("PROMETHEUS_PORT", prometheus.to_string()),
+            ("INVENTORY_PORTS", format!("{inventory}-{}", inventory + 8)),
+        ];
+        let mut guard = Command::new("setsid");
+        guard
+            .args(["sh", "-c", GUARD]).arg(&*PROGRAM)
+            .envs(environment.iter().cloned());
+        guard
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let guard = guard.spawn().unwrap();
+        Self { environment, guard }
+    }
+
+    /// The stack that the tests of this program share, with everything running, one instance each, and no setting changed. One
+    /// test at a time has it.
+    pub fn shared() -> MutexGuard<'static, Self> {
+        static SHARED: LazyLock<Mutex<Rig>> = LazyLock::new(|| Mutex::new(Rig::new()));
+        // A test that failed before this one leaves it poisoned; what it left behind is put right below.
+        let rig = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        rig.good(&["up", "--no-build"]);
+        for service in ["order-service", "payment-service", "inventory-service"] {
+            rig.good(&["scale", &format!("{service}=1")]);
+        }
+        rig
+    }
+
+    /// Without its variables: what a test asks the stack for by name.
+    pub fn variable(&self, name: &str) -> &str {
+        let found = self.environment.iter().find(|(known, _)| *known == name);
+        &found.unwrap().1
+    }
+
+    pub fn home(&self) -> &Path {
+        Path::new(self.variable("SANDBOX_HOME"))
+    }
+
+    pub fn port(&self, name: &str) -> u16 {
+        self.variable(name).parse().unwrap()
+    }
+
+    /// The command, ready to be started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&*PROGRAM);
+        command
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a command whose end is not waited for.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        Running(
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    /// The process id in the record of this name, as soon as there is one.
+    pub fn recorded(&self, name: &str) -> Option<i64> {
+        let record = fs::read_to_string(self.home().join(format!("run/{name}.json"))).ok()?;
+        let record: Value = serde_json::from_str(&record).unwrap();
+        record["process"]["pid"].as_i64()
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.command(arguments))
+    }
+
+    /// Runs a command that must succeed, and returns its output.
+    pub fn good(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}{}", ran.output, ran.errors);
+        ran.output
+    }
+
+    /// `status --json`.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.good(&["status", "--json"])).unwrap()
+    }
+
+    /// Waits until a process is as ready as this, and returns its row.
+    pub fn is(&self, name: &str, readiness: &str) -> Value {
+        until(&format!("{name} is {readiness}"), || {
+            let row = self.process(name).unwrap();
+            match row["readiness"] == readiness {
+                true => Ok(row),
+                false => Err(row.to_string()),
+            }
+        })
+    }
+
+    /// The row of one process, if it was ever started.
+    pub fn process(&self, name: &str) -> Option<Value> {
+        let status = self.status();
+        let rows = status["processes"].as_array().unwrap();
+        rows.iter().find(|row| row["name"] == name).cloned()
+    }
+
+    /// The process id of one that lives.
+    pub fn pid(&self, name: &str) -> Option<i64> {
+        self.process(name)?["pid"].as_i64()
+    }
+
+    /// The names of those that live.
+    pub fn alive(&self) -> Vec<String> {
+        let status = self.status();
+        let rows = status["processes"].as_array().unwrap();
+        let alive = rows.iter().filter(|row| row["pid"].is_i64());
+        alive
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+/// A command on its way; killed with the test that started it.
+pub struct Running(Child);
+
+impl Running {
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        use nix::sys::signal::{Signal, kill};
+        let pid = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
+        kill(pid, Signal::SIGINT).unwrap();
+    }
+
+    /// Its exit code, once it has ended.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Of one that has ended, this is refused, and that is well.
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        self.guard.wait().unwrap();
+    }
+}
+
+fn nine_free_ports() -> u16 {
+    let local = "127.0.0.1".parse().unwrap();
+    let all_free = |first: &u16| (*first..first + 9).all(|port| ports::is_free(local, port));
+    (0..100)
+        .map(|_| ports::free::<1>().unwrap()[0])
+        .find(all_free)
+        .expect("nine free ports in a row")
+}
+
+/// What any single thing may take on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Waits until the condition holds; says what was seen last if it never does.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(
+                Instant::now() < deadline,
+                "not in time: {what}; last seen: {seen}"
+            ),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The letter by which the kernel says what a process does; `None` if there is none.
+pub fn kernel_state(pid: i64) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// The process ids of the children of a process.
+pub fn children(pid: i64) -> Vec<i64> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children
+        .split_whitespace()
+        .map(|child| child.parse().unwrap())
+        .collect()
+}

@@ -1,0 +1,181 @@
+//! The saga from end to end: what the shop promises, with whatever ends, freezes or is missing meanwhile.
+
+mod doctored;
+mod frozen;
+mod outages;
+mod tool;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use reqwest::StatusCode;
+use shared_events::OrderId;
+use test_stack::eventually;
+
+use audit::Allowed;
+use crate::shop::clients::{PRODUCT, Request};
+use crate::shop::{
+    DEADLINE, INVENTORY, INVENTORY_2, ONE_EACH, ORDER, ORDER_2, PAYMENT, PAYMENT_2, Shop, TWO_EACH,
+};
+
+fn told_again() -> Allowed {
+    Allowed {
+        told_again: true,
+        ..Allowed::default()
+    }
+}
+
+/// The bodies are those of the README.
+const STORIES: [(&str, &str, Option<&str>); 4] = [
+    (
+        r#"{"customerId": "cust_happy_path", "productId": "prod_123", "quantity": 2, "amount": 250.50}"#,
+        "CONFIRMED",
+        None,
+    ),
+    (
+        r#"{"customerId": "cust_large_quantity", "productId": "prod_123", "quantity": 10, "amount": 250.00}"#,
+        "CANCELLED",
+        Some("out_of_stock"),
+    ),
+    (
+        r#"{"customerId": "cust_big_spender", "productId": "prod_123", "quantity": 1, "amount": 1500.00}"#,
+        "FAILED",
+        Some("amount_above_limit"),
+    ),
+    (
+        r#"{"customerId": "cust_dlq_test", "productId": "prod_ignore", "quantity": 1, "amount": 99.00}"#,
+        "PAID",
+        None,
+    ),
+];
+
+#[tokio::test]
+async fn the_four_stories_end_alike_however_often_they_are_told() {
+    let shop = Shop::open("stories").await;
+    shop.run(&ONE_EACH).await;
+    let mut allowed = Allowed::default();
+    for _ in 0..2 {
+        shop.restock("prod_123", 9).await;
+        for (body, ends, reason) in STORIES {
+            let id = post(&shop, body).await;
+            let order = shop.status(ORDER, id, Some(ends)).await;
+            assert_eq!(order["failureReason"].as_str(), reason, "{order}");
+            if ends == "PAID" {
+                allowed.set_aside.insert(id);
+            }
+        }
+        shop.at_rest().await;
+    }
+    shop.is_sound(&allowed).await;
+}
+
+/// As curl would.
+async fn post(shop: &Shop, body: &'static str) -> OrderId {
+    let post = shop.http.post(format!("{}/orders", shop.url(ORDER)));
+    let answer = post.header("Content-Type", "application/json").body(body);
+    let answer = answer.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let accepted: serde_json::Value = answer.json().await.unwrap();
+    accepted["orderId"].as_str().unwrap().parse().unwrap()
+}
+
+/// Members are static and take few records a batch: so they are back at once, and mostly at work when they are killed.
+#[tokio::test]
+async fn five_hundred_orders_survive_every_service_being_killed_again_and_again() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}: fastrand::Rng::with_seed brings the same victims and moments");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let shop = Shop::open("killed").await;
+    let shop = shop.with("STATIC_MEMBERSHIP", "true");
+    let shop = shop.with("BATCH_MAX", "4");
+    shop.run(&TWO_EACH).await;
+    shop.restock(PRODUCT, 300).await;
+
+    let mut victims = [TWO_EACH; 3].concat();
+    chance.shuffle(&mut victims);
+    let requests = Request::mixed(500);
+    for (victim, requests) in victims.iter().zip(requests.chunks(28)) {
+        // No wait for anything: the moment of the crash.
+        let moment = Duration::from_millis(chance.u64(0..600));
+        let crash = async {
+            tokio::time::sleep(moment).await;
+            shop.kill(*victim).await;
+            shop.start(*victim, &[]).await;
+        };
+        tokio::join!(shop.place_all(requests, 8), crash);
+    }
+    assert_eq!(shop.accepted(), 500);
+    // And one of each for good: the other takes over.
+    for who in [ORDER_2, PAYMENT_2, INVENTORY_2] {
+        shop.kill(who).await;
+    }
+    shop.place(&Request::new(PRODUCT, 1, "20.50")).await;
+    shop.is_sound(&told_again()).await;
+}
+
+/// Orders without a pause between them, until told to stop.
+async fn place_until(shop: &Shop, stop: &AtomicBool) {
+    let client = async || {
+        while !stop.load(Ordering::Relaxed) {
+            shop.place_all(&Request::mixed(8), 1).await;
+            // A customer thinks before the next order, and leaves the two cores to the others.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::join!(client(), client());
+}
+
+async fn more_are_accepted(shop: &Shop, orders: usize) {
+    let wanted = shop.accepted() + orders;
+    eventually(
+        DEADLINE,
+        "orders are accepted meanwhile",
+        async || match shop.accepted() {
+            now if now >= wanted => Ok(()),
+            now => Err(format!("{now} of {wanted}")),
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn twenty_equal_requests_at_once_over_two_instances_are_one_order() {
+    let shop = Shop::open("equal").await;
+    shop.run(&[ORDER, ORDER_2, PAYMENT, INVENTORY]).await;
+    shop.restock(PRODUCT, 300).await;
+    for _ in 0..5 {
+        let request = Request::new(PRODUCT, 1, "20.50");
+        let twenty = [[ORDER], [ORDER_2]].into_iter().cycle().take(20);
+        let twenty: Vec<_> = twenty.collect();
+        let placed = join_all(twenty.iter().map(|at| shop.place_at(at, &request))).await;
+        let orders: BTreeSet<_> = placed.iter().map(|one| one.order_id).collect();
+        let first = placed.iter().filter(|one| !one.repeated);
+        assert_eq!((orders.len(), first.count()), (1, 1), "{placed:?}");
+    }
+    shop.is_sound(&Allowed::default()).await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_asked_to_end_finishes_its_work_first() {
+    let shop = Shop::open("drained").await;
+    shop.run(&ONE_EACH).await;
+    shop.restock(PRODUCT, 300).await;
+    let stop = AtomicBool::new(false);
+    let endings = async {
+        for who in ONE_EACH {
+            more_are_accepted(&shop, 20).await;
+            shop.terminate(who).await;
+            shop.start(who, &[]).await;
+            shop.ready(&[who]).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(place_until(&shop, &stop), endings);
+    // Nothing is told again: what was published was also taken out of the outbox.
+    shop.is_sound(&Allowed::default()).await;
+    // No order was made whose answer was then lost.
+    let placed = shop.evidence().await.placed;
+    assert!(placed.iter().all(|one| !one.repeated), "{placed:?}");
+}

@@ -1,0 +1,85 @@
+//! Broker and database missing, killed and frozen.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reqwest::StatusCode;
+use test_stack::{DedicatedStack, eventually, dedicated};
+
+use super::{more_are_accepted, place_until, told_again};
+use crate::shop::clients::PRODUCT;
+use crate::shop::{DEADLINE, Instance, ONE_EACH, ORDER, Shop};
+
+async fn somebody_is_refused(shop: &Shop) {
+    let before = shop.refused();
+    eventually(DEADLINE, "a client is told to come again", async || {
+        if shop.refused() > before {
+            Ok(())
+        } else {
+            Err("nobody yet")
+        }
+    })
+    .await;
+}
+
+async fn break_everything_in_turn(own: &DedicatedStack, shop: &Shop) {
+    own.kill_kafka().await;
+    more_are_accepted(shop, 50).await;
+    own.start_kafka().await;
+    shop.flows(ORDER).await;
+
+    own.kill_postgres().await;
+    somebody_is_refused(shop).await;
+    own.start_postgres().await;
+    shop.flows(ORDER).await;
+
+    own.pause_kafka();
+    // Longer than the members' sessions.
+    more_are_accepted(shop, 600).await;
+    own.resume_kafka();
+    shop.flows(ORDER).await;
+
+    own.pause_postgres();
+    somebody_is_refused(shop).await;
+    own.resume_postgres();
+    shop.flows(ORDER).await;
+}
+
+#[tokio::test]
+async fn services_wait_for_broker_topics_and_databases_and_outlive_their_outages() {
+    let own = dedicated().await;
+    own.kill_kafka().await;
+    own.kill_postgres().await;
+    let shop = Shop::on(&own);
+    for who in ONE_EACH {
+        shop.start(who, &[]).await;
+    }
+    for who in ONE_EACH {
+        is_not_ready(&shop, who).await;
+    }
+    own.start_postgres().await;
+    own.start_kafka().await;
+    shop.furnish().await;
+    shop.ready(&ONE_EACH).await;
+    shop.restock(PRODUCT, 300).await;
+    shop.flows(ORDER).await;
+
+    let stop = AtomicBool::new(false);
+    let outages = async {
+        break_everything_in_turn(&own, &shop).await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(place_until(&shop, &stop), outages);
+    shop.is_sound(&told_again()).await;
+}
+
+/// It lives, and says that it cannot work yet.
+async fn is_not_ready(shop: &Shop, who: Instance) {
+    let health = |kind| shop.http.get(format!("{}/health/{kind}", shop.url(who)));
+    eventually(DEADLINE, &format!("{who} lives"), async || {
+        let answer = health("live").send().await;
+        answer.and_then(|answer| answer.error_for_status())
+    })
+    .await;
+    let answer = health("ready").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{who}");
+}

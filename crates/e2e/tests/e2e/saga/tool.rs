@@ -1,0 +1,80 @@
+//! What Kafka's own tool says.
+
+use std::path::Path;
+
+use local_runtime::download::Sources;
+use local_runtime::kafka_tools;
+use kafka_runtime::faults::CrashPoint;
+use shared_events::Service;
+
+use crate::shop::clients::Request;
+use crate::shop::{INVENTORY, ORDER, PAYMENT, Shop};
+
+/// After commits, an abort, a crash and a restart of each consuming service.
+#[tokio::test]
+async fn kafkas_own_tool_sees_no_lag_at_rest() {
+    let shop = Shop::open("tool").await;
+    let shop = shop.with("STATIC_MEMBERSHIP", "true");
+    let fatal = [
+        ("SANDBOX_UNSAFE", "1"),
+        ("CRASH_AT", CrashPoint::OffsetsAdded.name()),
+    ];
+    shop.start(ORDER, &[]).await;
+    for who in [PAYMENT, INVENTORY] {
+        shop.start(who, &fatal).await;
+    }
+    shop.ready(&[ORDER]).await;
+    shop.place_all(&Request::mixed(16), 4).await;
+    for who in [PAYMENT, INVENTORY] {
+        shop.crashed(who).await;
+        shop.start(who, &[]).await;
+    }
+    shop.terminate(ORDER).await;
+    shop.start(ORDER, &[]).await;
+    shop.at_rest().await;
+    let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let sources = Sources {
+        dist: checkout.join(".sandbox/dist"),
+        kafka_home: std::env::var_os("KAFKA_HOME").map(Into::into),
+        pg_bin: std::env::var_os("PG_BIN").map(Into::into),
+    };
+    let prefix = &shop.kafka.name_prefix;
+    let groups = Service::ALL.map(|service| prefix.group(service));
+    // Its own patience is 5 s, and then it prints nothing and ends with 0.
+    let mut arguments = vec!["--timeout".into(), "60000".into(), "--describe".into()];
+    for group in &groups {
+        arguments.extend(["--group".into(), group.into()]);
+    }
+    let installation = sources.installed().unwrap();
+    let bootstrap = &shop.kafka.bootstrap_servers;
+    let tool = kafka_tools::command(&installation, bootstrap, "consumer-groups", &arguments);
+    let output = tool.unwrap().output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    let lags = lags(&output);
+    // Three partitions of each topic that each of the groups reads.
+    let partitions: usize = Service::ALL
+        .map(|service| 3 * service.consumes().len())
+        .iter()
+        .sum();
+    assert_eq!(lags.len(), partitions, "{output}");
+    assert!(lags.iter().all(|lag| lag == "0" || lag == "-"), "{output}");
+    assert!(
+        lags.iter().filter(|lag| *lag == "0").count() >= groups.len(),
+        "{output}"
+    );
+}
+
+/// The column `LAG`, by its place under the heading.
+fn lags(output: &str) -> Vec<String> {
+    let mut column = None;
+    let mut lags = Vec::new();
+    for line in output.lines() {
+        let cells: Vec<_> = line.split_whitespace().collect();
+        if let Some(place) = cells.iter().position(|cell| *cell == "LAG") {
+            column = Some(place);
+        } else if let Some(lag) = column.and_then(|place| cells.get(place)) {
+            lags.push((*lag).to_owned());
+        }
+    }
+    lags
+}

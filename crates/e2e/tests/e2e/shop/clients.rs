@@ -1,0 +1,194 @@
+//! Clients, who repeat a request until it is answered: always with the same `Idempotency-Key`.
+
+use futures::{StreamExt, stream};
+use reqwest::StatusCode;
+use serde_json::Value;
+use shared_events::{OrderId, Service};
+use test_stack::eventually;
+
+use audit::Placed;
+
+use super::{DEADLINE, INVENTORY, Instance, Shop};
+
+/// The product of most orders here.
+pub const PRODUCT: &str = "prod_saga";
+
+/// What somebody wants. The customer makes the request unique, and is its key too.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub customer: String,
+    pub product: &'static str,
+    pub quantity: u32,
+    pub amount: &'static str,
+}
+
+impl Request {
+    pub fn new(product: &'static str, quantity: u32, amount: &'static str) -> Self {
+        let customer = format!("cust_{:016x}", fastrand::u64(..));
+        Self {
+            customer,
+            product,
+            quantity,
+            amount,
+        }
+    }
+
+    /// Orders that are all paid: some reserved, some given back.
+    pub fn paid(count: usize) -> Vec<Self> {
+        let paid = |n| match n % 4 {
+            0..=2 => Self::new(PRODUCT, 1 + n as u32 % 3, "20.50"),
+            _ => Self::new("prod_unknown", 1, "30.00"),
+        };
+        (0..count).map(paid).collect()
+    }
+
+    /// Orders of all kinds: reserved, too many, unknown, declined.
+    pub fn mixed(count: usize) -> Vec<Self> {
+        let mixed = |n| match n % 8 {
+            0..=4 => Self::new(PRODUCT, 1 + n as u32 % 3, "20.50"),
+            5 => Self::new(PRODUCT, 9_999, "999.99"),
+            6 => Self::new("prod_unknown", 1, "30.00"),
+            _ => Self::new(PRODUCT, 1, "1500.00"),
+        };
+        (0..count).map(mixed).collect()
+    }
+
+    fn body(&self) -> String {
+        let Self {
+            customer,
+            product,
+            quantity,
+            amount,
+        } = self;
+        format!(
+            r#"{{"customerId": "{customer}", "productId": "{product}", "quantity": {quantity}, "amount": {amount}}}"#
+        )
+    }
+}
+
+impl Shop {
+    /// Places an order at whichever instance answers.
+    pub async fn place(&self, request: &Request) -> Placed {
+        let of_orders = |who: &&Instance| who.0 == Service::Order;
+        let instances: Vec<_> = self
+            .known()
+            .ports
+            .keys()
+            .filter(of_orders)
+            .copied()
+            .collect();
+        self.place_at(&instances, request).await
+    }
+
+    /// Places an order at one of these instances, and asks the next when one does not answer.
+    pub async fn place_at(&self, instances: &[Instance], request: &Request) -> Placed {
+        let mut turn = fastrand::usize(..instances.len());
+        let mut cut_off = 0;
+        let placed = eventually(DEADLINE, "an order is accepted", async || {
+            let who = instances[turn % instances.len()];
+            turn += 1;
+            let post = self
+                .http
+                .post(format!("{}/orders", self.url(who)))
+                .header("Content-Type", "application/json")
+                .header("Idempotency-Key", &request.customer)
+                .body(request.body());
+            let answer = post.send().await.map_err(|error| {
+                // A connection that was refused carried no request.
+                cut_off += usize::from(!error.is_connect());
+                error.to_string()
+            })?;
+            let repeated = answer.headers().contains_key("idempotent-replayed");
+            let status = answer.status();
+            let body: Value = answer.json().await.map_err(|error| error.to_string())?;
+            match status {
+                StatusCode::ACCEPTED => Ok(Placed {
+                    customer: request.customer.clone(),
+                    order_id: body["orderId"].as_str().unwrap().parse().unwrap(),
+                    repeated,
+                    cut_off,
+                }),
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    self.known().refused += 1;
+                    Err(body.to_string())
+                }
+                other => panic!("{other}: {body}"),
+            }
+        })
+        .await;
+        self.known().placed.push(placed.clone());
+        placed
+    }
+
+    /// Places orders, so many at once.
+    pub async fn place_all(&self, requests: &[Request], at_once: usize) -> Vec<Placed> {
+        let placing = stream::iter(requests.iter().map(|request| self.place(request)));
+        placing.buffer_unordered(at_once).collect().await
+    }
+
+    /// How many orders were accepted so far.
+    pub fn accepted(&self) -> usize {
+        self.known().placed.len()
+    }
+
+    /// How many requests were refused so far, to be repeated.
+    pub fn refused(&self) -> usize {
+        self.known().refused
+    }
+
+    /// What the first instance of order-service knows of an order.
+    pub async fn order(&self, who: Instance, id: OrderId) -> Result<Value, String> {
+        let answer = self
+            .http
+            .get(format!("{}/orders/{id}", self.url(who)))
+            .send()
+            .await;
+        let answer = answer.and_then(reqwest::Response::error_for_status);
+        let answer = answer.map_err(|error| error.to_string())?;
+        answer.json().await.map_err(|error| error.to_string())
+    }
+
+    /// Waits until an order has this status, or any end if `None`.
+    pub async fn status(&self, who: Instance, id: OrderId, wanted: Option<&str>) -> Value {
+        eventually(DEADLINE, &format!("{wanted:?} for {id}"), async || {
+            let order = self.order(who, id).await?;
+            let there = match wanted {
+                Some(wanted) => order["status"] == wanted,
+                None => order["waitingFor"].is_null(),
+            };
+            if there {
+                Ok(order)
+            } else {
+                Err(order.to_string())
+            }
+        })
+        .await
+    }
+
+    /// A new order is placed and ends: everything works together.
+    pub async fn flows(&self, who: Instance) {
+        let placed = self
+            .place_at(&[who], &Request::new(PRODUCT, 1, "1.00"))
+            .await;
+        self.status(who, placed.order_id, None).await;
+    }
+
+    /// Sets a stock level. Only at rest, or what is reserved meanwhile is not accounted for.
+    pub async fn restock(&self, product: &str, pieces: i64) {
+        let url = format!("{}/products/{product}", self.url(INVENTORY));
+        let found = self.http.get(&url).send().await.unwrap();
+        let before = match found.status() {
+            StatusCode::NOT_FOUND => 0,
+            _ => found.json::<Value>().await.unwrap()["quantity"]
+                .as_i64()
+                .unwrap(),
+        };
+        let put = self
+            .http
+            .put(&url)
+            .json(&serde_json::json!({ "quantity": pieces }));
+        let answer = put.send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        *self.known().stock.entry(product.to_owned()).or_default() += pieces - before;
+    }
+}

@@ -1,0 +1,292 @@
+//! A shop of its own for each test: the three services as real processes on the real broker and database, clients that order,
+//! and the audit that says which promise was broken.
+
+pub mod clients;
+pub mod evidence;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use audit::Placed;
+use futures::future::join_all;
+use local_runtime::database::DatabaseServer;
+use local_runtime::state_dir::StateDir;
+use local_runtime::ports;
+use local_runtime::process::{Processes, Program, ProcessState, StopOutcome};
+use kafka_runtime::KafkaSettings;
+use kafka_admin::Cluster;
+use shared_events::{Service, Topic};
+use test_stack::{DedicatedStack, eventually, shared};
+
+/// What any single thing may take on a busy machine. Nothing here is a promise about speed.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+
+/// How long a service may take to end: `DRAIN_TIMEOUT`, and what a busy machine adds.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The stock with which the services' own migrations begin.
+const SEEDS: [(&str, i64); 3] = [
+    ("prod_123", 9),
+    ("prod_burst", 1_000_000_000),
+    ("prod_ignore", 1_000),
+];
+
+/// An instance of a service, by slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instance(pub Service, pub u32);
+
+pub const ORDER: Instance = Instance(Service::Order, 1);
+pub const PAYMENT: Instance = Instance(Service::Payment, 1);
+pub const INVENTORY: Instance = Instance(Service::Inventory, 1);
+/// One of each.
+pub const ONE_EACH: [Instance; 3] = [ORDER, PAYMENT, INVENTORY];
+pub const ORDER_2: Instance = Instance(Service::Order, 2);
+pub const PAYMENT_2: Instance = Instance(Service::Payment, 2);
+pub const INVENTORY_2: Instance = Instance(Service::Inventory, 2);
+/// Two of each.
+pub const TWO_EACH: [Instance; 6] = [ORDER, ORDER_2, PAYMENT, PAYMENT_2, INVENTORY, INVENTORY_2];
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// A shop that no other test shares. Its processes end with it, and with the test program.
+pub struct Shop {
+    pub kafka: KafkaSettings,
+    pub cluster: Cluster,
+    pub server: DatabaseServer,
+    pub orders_db: String,
+    pub inventory_db: String,
+    pub http: reqwest::Client,
+    processes: Processes,
+    settings: Vec<(String, String)>,
+    known: Mutex<Known>,
+}
+
+/// What the test has learnt or done.
+#[derive(Default)]
+struct Known {
+    ports: BTreeMap<Instance, u16>,
+    placed: Vec<Placed>,
+    refused: usize,
+    stock: BTreeMap<String, i64>,
+}
+
+impl Shop {
+    /// A shop on the stack that tests share, with topics and databases of its own. Nothing runs yet.
+    pub async fn open(test: &str) -> Self {
+        let stack = shared().await;
+        let prefix = stack.unique_prefix(test);
+        let shop = Self::new(stack.bootstrap(), stack.server(), &prefix);
+        shop.furnish().await;
+        shop
+    }
+
+    /// A shop on a stack that the test may break. Neither topics nor databases are there yet.
+    pub fn on(own: &DedicatedStack) -> Self {
+        Self::new(&own.bootstrap(), own.server(), "")
+    }
+
+    fn new(bootstrap: &str, server: DatabaseServer, prefix: &str) -> Self {
+        let kafka = KafkaSettings {
+            bootstrap_servers: bootstrap.to_owned(),
+            name_prefix: prefix.parse().unwrap(),
+            slot: None,
+        };
+        let folder = tempfile::Builder::new()
+            .prefix("saga-sandbox-shop-")
+            .tempdir();
+        let home = StateDir::at(&folder.unwrap().keep()).unwrap();
+        let database = |name: &str| format!("{}{name}", prefix.replace('-', "_"));
+        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE);
+        let stock = SEEDS.map(|(product, pieces)| (product.to_owned(), pieces));
+        Self {
+            cluster: Cluster::new(&kafka).unwrap(),
+            kafka,
+            server,
+            orders_db: database("orders"),
+            inventory_db: database("stock"),
+            http: http.build().unwrap(),
+            processes: Processes::kill_on_drop(&home),
+            settings: Vec::new(),
+            known: Mutex::new(Known {
+                stock: stock.into(),
+                ..Known::default()
+            }),
+        }
+    }
+
+    /// The same with a setting for every service.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Makes topics and databases.
+    pub async fn furnish(&self) {
+        self.cluster.create_topics(&Topic::ALL, None).await.unwrap();
+        for database in [&self.orders_db, &self.inventory_db] {
+            self.server
+                .create_database(database, database)
+                .await
+                .unwrap();
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts these instances and waits until all are ready.
+    pub async fn run(&self, instances: &[Instance]) {
+        join_all(instances.iter().map(|who| self.start(*who, &[]))).await;
+        self.ready(instances).await;
+    }
+
+    /// Starts an instance. A restart keeps its port and its slot.
+    pub async fn start(&self, who: Instance, settings: &[(&str, &str)]) {
+        let port = *self
+            .known()
+            .ports
+            .entry(who)
+            .or_insert_with(|| ports::free::<1>().unwrap()[0]);
+        let database = match who.0 {
+            Service::Order => &self.orders_db,
+            Service::Payment | Service::Inventory => &self.inventory_db,
+        };
+        // PostgreSQL then tells whose session is whose.
+        let url = format!(
+            "{}?application_name={who}",
+            self.server.url(database, database)
+        );
+        let mut program = Program::new(who.to_string(), binaries().join(who.0.name()));
+        let own = [
+            ("PORT", port.to_string()),
+            (
+                "KAFKA_BOOTSTRAP_SERVERS",
+                self.kafka.bootstrap_servers.clone(),
+            ),
+            ("NAME_PREFIX", self.kafka.name_prefix.to_string()),
+            ("SLOT", who.1.to_string()),
+            ("DATABASE_URL", url),
+            ("RUST_LOG", "info".to_owned()),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let given = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let all = own
+            .into_iter()
+            .chain(self.settings.iter().cloned())
+            .chain(given);
+        program.environment = all.map(|(name, value)| (name, value.into())).collect();
+        self.processes.start(&program).await.unwrap();
+    }
+
+    pub fn url(&self, who: Instance) -> String {
+        format!("http://127.0.0.1:{}", self.known().ports[&who])
+    }
+
+    /// Waits until all these say that they are ready.
+    pub async fn ready(&self, instances: &[Instance]) {
+        for who in instances {
+            let url = format!("{}/health/ready", self.url(*who));
+            eventually(DEADLINE, &format!("{who} is ready"), async || {
+                let answer = self.http.get(&url).send().await;
+                let answer = answer.map_err(|error| error.to_string())?;
+                match (answer.status().as_u16(), answer.text().await) {
+                    (200, _) => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            })
+            .await;
+        }
+    }
+
+    /// One number out of an instance's metrics.
+    pub async fn metric(&self, who: Instance, name: &str) -> Option<f64> {
+        let answer = self.http.get(format!("{}/metrics", self.url(who))).send();
+        let text = answer.await.ok()?.text().await.ok()?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line?.parse().ok()
+    }
+
+    /// Waits until an instance has been ended by SIGKILL, which here only a crash point sends.
+    pub async fn crashed(&self, who: Instance) {
+        let name = who.to_string();
+        eventually(DEADLINE, &format!("{name} crashes"), async || {
+            let record = self.processes.record(&name).unwrap().unwrap();
+            match self.processes.state(&record).unwrap() {
+                // Its keeper still clears up after the exit code is on disk.
+                ProcessState::Ended(Some(137)) if !record.supervisor.is_alive() => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+
+    /// `kill -9`
+    pub async fn kill(&self, who: Instance) {
+        assert!(
+            self.processes.kill(&who.to_string()).await.unwrap(),
+            "{who} runs"
+        );
+    }
+
+    /// `SIGTERM`, which must be obeyed in time and end well.
+    pub async fn terminate(&self, who: Instance) {
+        let name = who.to_string();
+        let stopped = self.processes.stop(&name, GRACE).await.unwrap();
+        assert_eq!(stopped, StopOutcome::InTime, "{who}");
+        let record = self.processes.record(&name).unwrap().unwrap();
+        assert_eq!(
+            self.processes.state(&record).unwrap(),
+            ProcessState::Ended(Some(0)),
+            "{who}"
+        );
+    }
+
+    /// `SIGSTOP`
+    pub fn freeze(&self, who: Instance) {
+        assert!(
+            self.processes.pause(&who.to_string()).unwrap(),
+            "{who} runs"
+        );
+    }
+
+    /// `SIGCONT`
+    pub fn thaw(&self, who: Instance) {
+        assert!(
+            self.processes.resume(&who.to_string()).unwrap(),
+            "{who} runs"
+        );
+    }
+}
+
+impl Drop for Shop {
+    /// A test that failed shows what the services said last: their logs go with the shop.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for record in self.processes.records().unwrap_or_default() {
+            let log = std::fs::read_to_string(&record.log).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines.len().saturating_sub(25);
+            println!("--- {}\n{}", record.name, lines[last..].join("\n"));
+        }
+    }
+}
+
+/// Where cargo puts the services: beside the tests' own folder.
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().to_owned()
+}

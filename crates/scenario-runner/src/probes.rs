@@ -1,0 +1,231 @@
+//! Sees what conditions are about: the shop over HTTP, the cluster without joining anything, the processes of the stack.
+
+use anyhow::Result;
+use cluster_reader::ClusterReader;
+use futures::future::{join_all, try_join_all};
+use kafka_admin::Cluster;
+use kafka_admin::records::{Isolation, Query, Start};
+use kafka_admin::replay;
+use procfs::process::Process;
+use shared_events::{Decoded, OrderId, Service, Topic};
+use tokio::sync::Mutex;
+
+use crate::conditions::Seen;
+use crate::conditions::controls::{ControlsAre, Member};
+use crate::conditions::lag::LagIs;
+use crate::conditions::dlq::Letters;
+use crate::conditions::members::MembersAre;
+use crate::conditions::order::OrderIs;
+use crate::conditions::ready::AreReady;
+use crate::conditions::settings::{Settings, SettingsAre};
+use crate::conditions::status::StatusIs;
+use crate::conditions::stock::StockIs;
+use crate::conditions::event_counts::{Records, Told};
+use stack::lag_view;
+use stack::sandbox::{Instance, Sandbox};
+use stack::shop_client::Shop;
+use stack::ready::Answer;
+use stack::{Known, Stack, process_name, ready};
+use stack::target::Target;
+use stack::workload::Workload;
+
+/// The topics that events are told on.
+pub const EVENT_TOPICS: [Topic; 3] = [Topic::Orders, Topic::Payments, Topic::Inventory];
+
+/// How much older than its id, by the clock of whoever made it, a record of an order may be.
+const CLOCK_SLACK_MS: i64 = 60_000;
+
+/// Looks at one stack.
+pub struct Observer<'a> {
+    sandbox: &'a Sandbox,
+    shop: Shop<'a>,
+    cluster: Cluster,
+    reader: Mutex<ClusterReader>,
+    http: reqwest::Client,
+}
+
+impl<'a> Observer<'a> {
+    /// Nothing is asked yet.
+    pub fn new(sandbox: &'a Sandbox) -> Result<Self> {
+        Ok(Self {
+            sandbox,
+            shop: Shop::new(sandbox)?,
+            cluster: Cluster::new(&sandbox.kafka())?,
+            reader: Mutex::new(lag_view::reader(&sandbox.kafka())),
+            http: reqwest::Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// See [`OrderIs`].
+    pub async fn order(&self, wanted: &OrderIs) -> Result<Seen> {
+        let order = self.shop.order(wanted.id).await?;
+        Ok(wanted.check(order.as_ref()))
+    }
+
+    /// See [`StockIs`].
+    pub async fn stock(&self, wanted: &StockIs) -> Result<Seen> {
+        Ok(wanted.check(self.shop.stock(&wanted.product).await?))
+    }
+
+    /// See [`Told`].
+    pub async fn told(&self, wanted: &Told) -> Result<Seen> {
+        let topics = EVENT_TOPICS.map(|topic| self.cluster.prefix().topic(topic));
+        let mut told = Records::default();
+        for record in self.cluster.read_all(&topics, &about(wanted.id)).await? {
+            if let Ok(Decoded::Event(envelope)) = record.decode() {
+                told.count(envelope.event.event_type());
+            }
+        }
+        Ok(wanted.check(&told))
+    }
+
+    /// See [`LagIs`].
+    pub async fn lag(&self, wanted: &LagIs) -> Result<Seen> {
+        let prefix = self.cluster.prefix();
+        let mut reader = self.reader.lock().await;
+        if let Some(typed) = &wanted.group {
+            reader.remember(&lag_view::on_broker(typed, prefix));
+        }
+        let snapshot = reader.poll().await?;
+        let of_shop = |service| {
+            let group = lag_view::of_shop(&snapshot, prefix, service);
+            (prefix.group(service), group)
+        };
+        let Some(typed) = &wanted.group else {
+            return Ok(wanted.check(&Service::ALL.map(of_shop)));
+        };
+        let of_others = || {
+            let group = snapshot.groups.get(typed).cloned();
+            group.map(|group| (typed.clone(), group))
+        };
+        let found =
+            lag_view::service_of(typed, prefix).map_or_else(of_others, |one| Some(of_shop(one)));
+        match found {
+            Some(found) => Ok(wanted.check(&[found])),
+            None => Err(lag_view::unknown_group(typed, &snapshot)),
+        }
+    }
+
+    /// See [`StatusIs`].
+    pub async fn status(&self, wanted: &StatusIs) -> Result<Seen> {
+        let topic = wanted.topic.as_deref();
+        let judged = self.shop.judged(&wanted.group, topic).await?;
+        Ok(wanted.check(&judged))
+    }
+
+    /// See [`MembersAre`].
+    pub async fn members(&self, wanted: &MembersAre) -> Result<Seen> {
+        let name = self.cluster.prefix().group(wanted.service);
+        Ok(wanted.check(&self.cluster.group(&name).await?))
+    }
+
+    /// See [`ControlsAre`].
+    pub async fn controls(&self, wanted: &ControlsAre) -> Result<Seen> {
+        let running = self.sandbox.instances(wanted.service).await?;
+        let members = running.iter().map(async |instance| -> Result<Member> {
+            let stats = self.shop.stats(instance).await?;
+            Ok(Member {
+                name: process_name(instance.workload, instance.slot),
+                told: self.shop.controls(instance).await?,
+                applied: stats.applied,
+            })
+        });
+        Ok(wanted.check(&try_join_all(members).await?))
+    }
+
+    /// See [`Letters`].
+    pub async fn letters(&self, wanted: &Letters) -> Result<Seen> {
+        Ok(wanted.check(&replay::letters(&self.cluster, wanted.topic).await?))
+    }
+
+    /// See [`AreReady`].
+    pub async fn ready(&self, wanted: &AreReady) -> Result<Seen> {
+        let all = Workload::ALL.map(|of| Target { of, slot: None });
+        let targets = if wanted.targets.is_empty() {
+            &all[..]
+        } else {
+            &wanted.targets
+        };
+        let mut questions = Vec::new();
+        for target in targets {
+            for (name, url) in self.addresses(*target).await? {
+                questions.push(async move { (name, self.ask(url).await) });
+            }
+        }
+        Ok(wanted.check(&join_all(questions).await))
+    }
+
+    async fn ask(&self, url: Option<String>) -> Answer {
+        match url {
+            Some(url) => ready::ask(&self.http, &url).await,
+            None => Answer::Silent("does not run".to_owned()),
+        }
+    }
+
+    /// Of a service of which nothing runs, the first instance: so that it is seen not to answer.
+    async fn addresses(&self, target: Target<Workload>) -> Result<Vec<(String, Option<String>)>> {
+        let running = instances(self.sandbox, target).await?;
+        if running.is_empty() {
+            let slot = target.slot.unwrap_or(1);
+            let vantage = self.sandbox.vantage();
+            let url = vantage.would_be_at(self.sandbox, target.of, slot)?;
+            return Ok(vec![(process_name(target.of, slot), url)]);
+        }
+        let address = |one: Instance| (process_name(one.workload, one.slot), Some(one.url));
+        Ok(running.into_iter().map(address).collect())
+    }
+
+    /// See [`SettingsAre`].
+    pub async fn settings(&self, wanted: &SettingsAre) -> Result<Seen> {
+        self.sandbox.vantage().require_host("expect settings")?;
+        let stack = Stack::open(self.sandbox)?;
+        let changed = stack.memory()?.settings(wanted.service);
+        let mut started_with = Vec::new();
+        let known = stack.known(wanted.service)?;
+        for record in known.into_iter().filter(Known::lives).map(|one| one.record) {
+            started_with.push((record.name, environment(record.process.pid)?));
+        }
+        Ok(wanted.check(&changed, &started_with))
+    }
+}
+
+/// The running instances that a target means.
+pub async fn instances(
+    sandbox: &Sandbox,
+    target: Target<impl Into<Workload>>,
+) -> Result<Vec<Instance>> {
+    let mut running = sandbox.instances(target.of).await?;
+    running.retain(|instance| target.slot.is_none_or(|slot| slot == instance.slot));
+    Ok(running)
+}
+
+/// The committed records of one order. An id made by the shop holds its time (UUIDv7), so older records need not be read.
+pub fn about(order: OrderId) -> Query {
+    let made = order
+        .as_uuid()
+        .get_timestamp()
+        .filter(|_| order.as_uuid().get_version_num() == 7);
+    let start = match made.map(|made| made.to_unix()) {
+        Some((seconds, _)) => {
+            let made_ms = i64::try_from(seconds)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(1000);
+            Start::Time((made_ms - CLOCK_SLACK_MS).max(0))
+        }
+        None => Start::Beginning,
+    };
+    Query {
+        start,
+        isolation: Isolation::ReadCommitted,
+        key: Some(order.to_string().into_bytes()),
+    }
+}
+
+fn environment(pid: i32) -> Result<Settings> {
+    let variables = Process::new(pid)?.environ()?;
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    Ok(variables
+        .into_iter()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect())
+}

@@ -1,0 +1,232 @@
+//! What `lag` shows a person.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::lag_view::trend::Trends;
+use crate::lag_view::view::{GroupView, PartitionView};
+use crate::terminal::Table;
+
+/// The groups one below the other: a line that says how each does, why, and its partitions. With trends, how the lag went.
+pub fn shown(views: &[GroupView], trends: Option<&Trends>) -> String {
+    let blocks: Vec<String> = views.iter().map(|view| block(view, trends)).collect();
+    blocks.join("\n\n")
+}
+
+/// What is followed in time, by the name under which it is drawn.
+pub fn followed(views: &[GroupView]) -> impl Iterator<Item = (String, Option<i64>)> {
+    views.iter().flat_map(|view| {
+        let partitions = view.partitions.iter();
+        let partitions = partitions.map(|one| (partition_name(view, one), one.lag));
+        std::iter::once((view.group.clone(), view.total_lag)).chain(partitions)
+    })
+}
+
+fn partition_name(view: &GroupView, one: &PartitionView) -> String {
+    format!("{} {}[{}]", view.group, one.topic, one.partition)
+}
+
+fn block(view: &GroupView, trends: Option<&Trends>) -> String {
+    let mut text = headline(view);
+    let line = trends.map_or_else(String::new, |trends| trends.line(&view.group));
+    if !line.is_empty() {
+        let _ = write!(text, "  {line}");
+    }
+    let _ = write!(
+        text,
+        "\n  {} ({}): {}",
+        view.status, view.rule, view.evidence
+    );
+    if view.partitions.is_empty() {
+        return text;
+    }
+    let mut headings = vec![
+        "topic",
+        "partition",
+        "lag",
+        "in/s",
+        "out/s",
+        "oldest",
+        "drained in",
+        "owner",
+    ];
+    headings.extend(trends.map(|_| "trend"));
+    let mut table = Table::new(&headings);
+    for one in &view.partitions {
+        let mut cells = cells(one);
+        cells.extend(trends.map(|trends| trends.line(&partition_name(view, one))));
+        table.row(cells);
+    }
+    for line in table.to_string().lines() {
+        let _ = write!(text, "\n  {line}");
+    }
+    text
+}
+
+fn headline(view: &GroupView) -> String {
+    let members = match view.members {
+        1 => "1 member".to_owned(),
+        more => format!("{more} members"),
+    };
+    let lag = count(view.total_lag, view.at_least);
+    let mut text = format!("{}: {}, {members}, lag {lag}", view.group, view.state);
+    if view.not_known > 0 {
+        let _ = write!(text, " (of {} partitions not known)", view.not_known);
+    }
+    if let Some(rates) = view.rates {
+        let _ = write!(
+            text,
+            ", in {:.1}/s, out {:.1}/s",
+            rates.produced, rates.consumed
+        );
+    }
+    if view.total_lag.is_some_and(|lag| lag > 0) {
+        let oldest = seconds(view.oldest_unread_seconds);
+        let _ = write!(
+            text,
+            ", oldest {oldest}, drained in {}",
+            seconds(view.time_to_drain_seconds)
+        );
+    }
+    text
+}
+
+fn cells(one: &PartitionView) -> Vec<String> {
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
+    let lag = match &one.reason {
+        Some(reason) => format!("- ({reason})"),
+        None => count(one.lag, one.at_least) + &aside(one),
+    };
+    vec![
+        one.topic.clone(),
+        one.partition.to_string(),
+        lag,
+        rate(one.rates.map(|rates| rates.produced)),
+        rate(one.rates.map(|rates| rates.consumed)),
+        seconds(one.oldest_unread_seconds),
+        seconds(one.time_to_drain_seconds),
+        one.owner.clone().unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+/// What Kafka's own tool would count as lag too.
+fn aside(one: &PartitionView) -> String {
+    let parts = [
+        (one.control_records, "markers"),
+        (one.aborted_records, "aborted"),
+        (one.beyond_stable, "in open transactions"),
+        (one.lost, "lost"),
+    ];
+    let parts = parts.into_iter().filter_map(|(count, what)| {
+        let count = count.filter(|count| *count > 0)?;
+        Some(format!("{count} {what}"))
+    });
+    let parts: Vec<String> = parts.collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(" (+ {})", parts.join(", ")),
+    }
+}
+
+/// Where not all was looked at, some may be markers.
+fn count(lag: Option<i64>, at_least: bool) -> String {
+    match lag {
+        None => "-".to_owned(),
+        Some(lag) if at_least => format!("≤ {lag}"),
+        Some(lag) => lag.to_string(),
+    }
+}
+
+fn seconds(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds else {
+        return "-".to_owned();
+    };
+    match Duration::try_from_secs_f64(seconds.round()) {
+        Ok(time) => humantime::format_duration(time).to_string(),
+        Err(_) => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition() -> PartitionView {
+        PartitionView {
+            topic: "payments".to_owned(),
+            partition: 0,
+            lag: Some(3),
+            at_least: false,
+            reason: None,
+            committed_offset: Some(1),
+            stable_offset: Some(6),
+            end_offset: Some(6),
+            control_records: Some(2),
+            aborted_records: Some(0),
+            beyond_stable: Some(0),
+            lost: Some(0),
+            oldest_unread_seconds: Some(61.2),
+            owner: None,
+            rates: None,
+            time_to_drain_seconds: None,
+        }
+    }
+
+    fn view() -> GroupView {
+        GroupView {
+            group: "g".to_owned(),
+            state: "Stable".to_owned(),
+            members: 1,
+            status: "ok",
+            rule: "keeps_up",
+            evidence: "3 records wait".to_owned(),
+            total_lag: Some(3),
+            at_least: false,
+            not_known: 0,
+            oldest_unread_seconds: Some(61.2),
+            rates: None,
+            time_to_drain_seconds: None,
+            partitions: vec![partition()],
+        }
+    }
+
+    #[test]
+    fn a_group_says_how_it_does_by_which_rule_and_why_then_its_partitions() {
+        let text = shown(&[view()], None);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            "g: Stable, 1 member, lag 3, oldest 1m 1s, drained in -"
+        );
+        assert_eq!(lines[1], "  ok (keeps_up): 3 records wait");
+        let cells: Vec<&str> = lines[3].split_whitespace().collect();
+        assert_eq!(cells[..3], ["payments", "0", "3"]);
+        assert!(lines[3].contains("3 (+ 2 markers)"), "{}", lines[3]);
+        assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn a_lag_that_is_not_known_is_a_reason_and_no_number() {
+        let unknown = PartitionView {
+            lag: None,
+            reason: Some("nothing committed".to_owned()),
+            ..partition()
+        };
+        assert_eq!(cells(&unknown)[2], "- (nothing committed)");
+        let unsure = PartitionView {
+            at_least: true,
+            control_records: Some(0),
+            ..partition()
+        };
+        assert_eq!(cells(&unsure)[2], "≤ 3");
+    }
+
+    #[test]
+    fn while_watching_each_line_shows_how_its_lag_went() {
+        let mut trends = Trends::default();
+        trends.add(followed(&[view()]));
+        let text = shown(&[view()], Some(&trends));
+        let ends: Vec<bool> = text.lines().map(|line| line.ends_with('█')).collect();
+        assert_eq!(ends, [true, false, false, true], "{text}");
+    }
+}

@@ -1,0 +1,157 @@
+//! This machine: the programs it has, its disk and its memory.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use local_runtime::prometheus::PROMETHEUS;
+use procfs::{Current, Meminfo};
+
+use crate::finding::{Finding, Verdict};
+
+/// Kafka's jars, PostgreSQL, the services' build and a workshop's worth of records.
+const DISK_NEEDED: u64 = 4 << 30;
+
+/// The broker takes 0.5 GB, all else together about as much; a build takes more, but not at the same time.
+const MEMORY_NEEDED: u64 = 3 << 29;
+
+const JAVA_AT_LEAST: u32 = 17;
+
+/// The programs that the sandbox calls, how they say their version, and what brings them.
+const TOOLS: [(&str, &str, &str); 7] = [
+    ("cargo", "--version", "install Rust: https://rustup.rs"),
+    ("cc", "--version", "apt-get install gcc"),
+    // What configures librdkafka, which is C, refuses to go on without it.
+    ("c++", "--version", "apt-get install g++"),
+    ("make", "--version", "apt-get install make"),
+    (
+        "java",
+        "-version",
+        "apt-get install openjdk-17-jre-headless (any version from 17 on)",
+    ),
+    (
+        "mvn",
+        "--version",
+        "apt-get install maven (needed once, to bring Kafka and PostgreSQL)",
+    ),
+    ("psql", "--version", "apt-get install postgresql-client"),
+];
+
+/// Whether they are all there.
+pub fn tools() -> Vec<Finding> {
+    TOOLS
+        .iter()
+        .map(|(name, flag, fix)| tool(name, flag, fix))
+        .collect()
+}
+
+/// Whether the program is there that only `up --observe` needs.
+pub fn prometheus() -> Finding {
+    let found = tool(
+        PROMETHEUS,
+        "--version",
+        "only ./sandbox up --observe needs it: apt-get install prometheus",
+    );
+    match found.verdict {
+        Verdict::Bad => Finding {
+            verdict: Verdict::Odd,
+            ..found
+        },
+        Verdict::Good | Verdict::Odd => found,
+    }
+}
+
+fn tool(name: &str, flag: &str, fix: &str) -> Finding {
+    let Ok(output) = Command::new(name).arg(flag).output() else {
+        return Finding::bad(name, "is missing", fix);
+    };
+    // java says its version on standard error.
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let first = said.lines().next().map(without_colour);
+    let first = first.unwrap_or_else(|| "says nothing about its version".to_owned());
+    if name == "java" && java_version(&first).is_some_and(|version| version < JAVA_AT_LEAST) {
+        return Finding::bad(name, format!("{first} is too old"), fix);
+    }
+    Finding::good(name, first)
+}
+
+/// Maven colours its version also where nobody sees it.
+fn without_colour(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.split_once('m').map_or("", |(_, rest)| rest)
+    })
+}
+
+/// `openjdk version "17.0.9" …` → 17; before Java 9 it was `"1.8.0"`.
+fn java_version(line: &str) -> Option<u32> {
+    let version = line.split('"').nth(1)?;
+    version.split(['.', '-']).next()?.parse().ok()
+}
+
+/// Room on the disk of this folder.
+pub fn disk(folder: &Path) -> Result<Finding> {
+    let found = nix::sys::statvfs::statvfs(folder)
+        .with_context(|| format!("cannot look at the disk of {}", folder.display()))?;
+    let free = found.blocks_available() * found.fragment_size();
+    let text = format!("{:.1} GB free in {}", free as f64 / 1e9, folder.display());
+    Ok(match free < DISK_NEEDED {
+        true => Finding::odd(
+            "disk",
+            text,
+            "make room for about 4 GB, or let SANDBOX_HOME point to a larger disk",
+        ),
+        false => Finding::good("disk", text),
+    })
+}
+
+/// Memory that is not in use.
+pub fn memory() -> Result<Finding> {
+    let found = Meminfo::current().context("cannot read /proc/meminfo")?;
+    let available = found.mem_available.unwrap_or(found.mem_free);
+    let text = format!("{:.1} GB available", available as f64 / 1e9);
+    Ok(match available < MEMORY_NEEDED {
+        true => Finding::odd(
+            "memory",
+            text,
+            "close something: the broker alone takes 0.5 GB",
+        ),
+        false => Finding::good("memory", text),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_java_is_read_in_its_old_and_its_new_form() {
+        for (line, version) in [
+            ("openjdk version \"17.0.9\" 2023-10-17", Some(17)),
+            ("openjdk version \"21\" 2023-09-19", Some(21)),
+            ("openjdk version \"26-ea\" 2026-03-17", Some(26)),
+            ("java version \"1.8.0_392\"", Some(1)),
+            ("command not found", None),
+        ] {
+            assert_eq!(java_version(line), version, "{line}");
+        }
+    }
+
+    #[test]
+    fn colours_are_taken_out_of_a_version() {
+        assert_eq!(
+            without_colour("\u{1b}[1mApache Maven 3.8.7\u{1b}[m"),
+            "Apache Maven 3.8.7"
+        );
+        assert_eq!(without_colour("plain"), "plain");
+    }
+
+    #[test]
+    fn a_missing_tool_is_named_with_what_brings_it() {
+        let finding = tool("no-such-tool-anywhere", "--version", "apt-get install it");
+        assert_eq!(finding.fix.as_deref(), Some("apt-get install it"));
+        assert_eq!(finding.verdict, Verdict::Bad);
+    }
+}
