@@ -1,40 +1,40 @@
-// The alerts: what changed, newest first.
+// The list of alerts, newest first.
 
-import { call } from "./calls.js";
+import { callApi } from "./api.js";
 import { badge } from "./cards.js";
-import { byId, h, keep, mark, say } from "./dom.js";
-import { clock } from "./words.js";
+import { byId, h, reconcile, setAttr, setText } from "./dom.js";
+import { formatTime } from "./format.js";
 
-const SHOWN = 8;
+const LIMIT = 8;
 
-async function ask(method) {
-  const told = byId("alerts-told");
+async function load(method) {
+  const result = byId("alerts-result");
   try {
-    const { alerts } = await call(method, method === "GET" ? `/alerts?limit=${SHOWN}` : "/alerts");
-    keep(byId("alerts"), alerts, (alert) => alert.timestamp + alert.message, line);
-    say(told, alerts.length === 0 ? "No alerts: nothing has changed for the worse." : "");
+    const { alerts } = await callApi(method, method === "GET" ? `/alerts?limit=${LIMIT}` : "/alerts");
+    reconcile(byId("alerts"), alerts, (alert) => alert.timestamp + alert.message, line);
+    setText(result, alerts.length === 0 ? "No alerts." : "");
   } catch (error) {
-    say(told, `The alerts cannot be told now: ${error.message}`);
+    setText(result, `The alerts cannot be loaded: ${error.message}`);
   }
 }
 
 function line(alert) {
-  const state = badge();
-  const time = h("time", { datetime: alert.timestamp }, clock(alert.timestamp));
-  const node = h("li", {}, time, " ", state.node, " ", h("span", {}, alert.message));
+  const level = badge();
+  const time = h("time", { datetime: alert.timestamp }, formatTime(alert.timestamp));
+  const node = h("li", {}, time, " ", level.node, " ", h("span", {}, alert.message));
   return {
     node,
     update: (now) => {
-      state.update(now.level);
-      mark(node, "data-status", now.level);
+      level.update(now.level);
+      setAttr(node, "data-status", now.level);
     },
   };
 }
 
-/** Reads them again. */
-export const refresh = () => ask("GET");
+/** Loads the alerts again. */
+export const refresh = () => load("GET");
 
-/** The button that has them forgotten. */
+/** Connects the button that clears the alerts. */
 export function start() {
-  byId("clear-alerts").addEventListener("click", () => ask("DELETE"));
+  byId("clear-alerts").addEventListener("click", () => load("DELETE"));
 }

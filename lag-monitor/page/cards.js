@@ -1,65 +1,65 @@
-// A card for each group on each topic: how it does, why, and whether it catches up.
+// A card for each group on each topic: lag, trend, status, and the reason for it.
 
 import { chart } from "./chart.js";
-import { byId, h, keep, mark, say } from "./dom.js";
+import { byId, h, reconcile, setAttr, setText } from "./dom.js";
 import * as history from "./history.js";
-import { count, rule, status, trend } from "./words.js";
+import { formatCount, ruleText, status, trend } from "./format.js";
 
-/** Cards at most: those that do worst. */
-const MOST = 36;
+/** Most cards. Groups with a worse status come first. */
+const MAX_CARDS = 36;
 
-/** A badge that says a status by sign, word and colour. */
+/** A badge that shows a status by sign, word and colour. */
 export function badge() {
   const [sign, word] = [h("span", { "aria-hidden": "true" }), h("span")];
   const node = h("span", { class: "badge" }, sign, " ", word);
   const update = (name) => {
-    mark(node, "data-status", name);
-    say(sign, status(name).sign);
-    say(word, status(name).word);
+    setAttr(node, "data-status", name);
+    setText(sign, status(name).sign);
+    setText(word, status(name).word);
   };
   return { node, update };
 }
 
-/** The cards. `choose(key)` is called when somebody wants to see all of one. */
-export function cards(choose) {
-  const make = (standing) => card(standing, choose);
-  return (shown, chosen, clock) => {
-    const most = [...shown].sort((a, b) => status(b.status).rank - status(a.status).rank).slice(0, MOST);
-    const items = shown.filter((one) => most.includes(one)).map((standing) => ({ standing, chosen, clock }));
-    keep(byId("cards"), items, ({ standing }) => history.keyOf(standing), make);
-    const more = shown.length - items.length;
+/** Returns a function that draws all cards. `select(key)` is called when the user selects a card. */
+export function cards(select) {
+  const make = (item) => card(item, select);
+  return (groupTopics, selected, clock) => {
+    const worst = [...groupTopics].sort((a, b) => status(b.status).rank - status(a.status).rank).slice(0, MAX_CARDS);
+    const items = groupTopics.filter((one) => worst.includes(one)).map((groupTopic) => ({ groupTopic, selected, clock }));
+    reconcile(byId("cards"), items, ({ groupTopic }) => history.keyOf(groupTopic), make);
+    const more = groupTopics.length - items.length;
     byId("more").hidden = more === 0;
-    say(byId("more"), `${more} more, none of which does worse, have no card: see /groups.`);
+    setText(byId("more"), `${more} more, none with a worse status, are not shown here: see /groups.`);
   };
 }
 
-function card({ standing }, choose) {
-  const key = history.keyOf(standing);
-  const [group, topic] = [h("span", { class: "group" }, standing.group_id), h("span", { class: "topic" }, ` on ${standing.topic}`)];
-  const button = h("button", { type: "button", class: "choose", onclick: () => choose(key, true) }, group, topic);
-  const [state, lag, way, why, evidence] = [badge(), h("b", { class: "lag" }), h("span", { class: "trend" }), h("span", { class: "rule" }), h("p", { class: "evidence" })];
-  const picture = chart("small");
+function card({ groupTopic }, select) {
+  const key = history.keyOf(groupTopic);
+  const [group, topic] = [h("span", { class: "group" }, groupTopic.group_id), h("span", { class: "topic" }, ` on ${groupTopic.topic}`)];
+  const button = h("button", { type: "button", class: "select", onclick: () => select(key, true) }, group, topic);
+  const [state, lag, trendText, rule, evidence] = [badge(), h("b", { class: "lag" }), h("span", { class: "trend" }), h("span", { class: "rule" }), h("p", { class: "evidence" })];
+  const lines = chart("small");
   const node = h(
     "li",
     { class: "card" },
     h("div", { class: "row spread" }, h("h3", {}, button), state.node),
-    h("p", { class: "numbers" }, lag, h("span", { class: "unit" }, " waiting "), way),
-    picture.node,
-    h("p", { class: "why" }, why),
+    h("p", { class: "numbers" }, lag, h("span", { class: "unit" }, " records behind "), trendText),
+    lines.node,
+    h("p", { class: "reason" }, rule),
     evidence,
   );
-  const update = ({ standing: now, chosen, clock }) => {
-    mark(node, "data-status", now.status);
-    mark(button, "aria-pressed", chosen === key);
-    mark(node, "data-chosen", chosen === key ? "true" : null);
+  const update = ({ groupTopic: now, selected, clock }) => {
+    setAttr(node, "data-status", now.status);
+    setAttr(button, "aria-pressed", selected === key);
+    setAttr(node, "data-selected", selected === key ? "true" : null);
     state.update(now.status);
-    say(lag, count(now.total_lag));
-    const { way: direction, words } = trend(now);
-    mark(way, "data-way", direction);
-    say(way, words);
-    say(why, rule(now.rule));
-    say(evidence, now.evidence);
-    picture.draw({ moments: history.of(now), ...clock });
+    setText(lag, formatCount(now.total_lag));
+    const { direction, text } = trend(now);
+    setAttr(trendText, "data-direction", direction);
+    setText(trendText, text);
+    setText(rule, ruleText(now.rule));
+    setText(evidence, now.evidence);
+    lines.draw({ samples: history.samplesOf(now), ...clock });
   };
   return { node, update };
 }

@@ -1,105 +1,111 @@
-// What the members of each service's group are told. A change is merged into what they were told before, as `./sandbox consumer`
-// does: somebody else may have told them something meanwhile.
+// The settings for all members of each service's group. A change is merged into the settings that the group has at that moment, as
+// `./sandbox consumer` does, since another user may have changed them.
 
-import { call } from "./calls.js";
-import { byId, h, mark, say } from "./dom.js";
-import { count } from "./words.js";
+import { callApi } from "./api.js";
+import { byId, h, setAttr, setText } from "./dom.js";
+import { formatCount } from "./format.js";
 
 const SERVICES = ["order-service", "payment-service", "inventory-service"];
 
-/** Where the sliders stop. What was set elsewhere may lie between two; the words beside the slider are exact. */
-const TIMES = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000];
-const SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
+/** The positions of the sliders. A value between two positions moves the slider to the nearest; the text beside it is exact. */
+const TIMES_MS = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000];
+const BATCH_SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 
-/** What holds without a word from anybody. */
-const TIME = 0;
-const SIZE = 500;
+const DEFAULT_TIME_MS = 0;
+const DEFAULT_BATCH_SIZE = 500;
 
-async function ask(service, method, body) {
-  return (await call(method, `/services/${service}/controls`, body)).controls;
+async function callControls(service, method, body) {
+  return (await callApi(method, `/services/${service}/controls`, body)).controls;
 }
 
-const nearest = (stops, value) => stops.reduce((best, stop, n) => (Math.abs(stop - value) < Math.abs(stops[best] - value) ? n : best), 0);
+const nearest = (positions, value) => positions.reduce((best, position, n) => (Math.abs(position - value) < Math.abs(positions[best] - value) ? n : best), 0);
 
-/** A slider over these stops. `words(value)` says a value; `change(value)` is called when somebody has moved it. */
-function slider(id, label, stops, words, change) {
+/** A slider over these positions. `format(value)` is the text beside it; `change(value)` is called when the user has moved it. */
+function slider(id, label, positions, format, change) {
   const value = h("output", { for: id });
-  const input = h("input", { id, type: "range", min: 0, max: stops.length - 1, step: 1 });
+  const input = h("input", { id, type: "range", min: 0, max: positions.length - 1, step: 1 });
   const show = (number) => {
-    say(value, words(number));
-    mark(input, "aria-valuetext", words(number));
+    setText(value, format(number));
+    setAttr(input, "aria-valuetext", format(number));
   };
-  input.addEventListener("input", () => show(stops[input.valueAsNumber]));
-  input.addEventListener("change", () => change(stops[input.valueAsNumber]));
+  input.addEventListener("input", () => show(positions[input.valueAsNumber]));
+  input.addEventListener("change", () => change(positions[input.valueAsNumber]));
   const update = (number) => {
-    input.value = nearest(stops, number);
+    input.value = nearest(positions, number);
     show(number);
   };
   return { node: h("div", { class: "slider" }, h("label", { for: id }, label), value, input), update };
 }
 
-function service(name) {
-  const told = h("p", { class: "told", role: "status" });
-  // One after the other: each change builds on the one before.
-  let turn = Promise.resolve();
-  let waiting = 0;
-  const act = (does, wrong = "Not done") => {
-    waiting += 1;
-    turn = turn.then(async () => {
+/**
+ * A queue of requests. One request runs at a time, since each change builds on the settings before it. `onSuccess` receives the
+ * result of the last request only, so that a control that the user has moved meanwhile does not jump back.
+ */
+function requestQueue(onSuccess, onError) {
+  let tail = Promise.resolve();
+  let pending = 0;
+  const add = (request, failure = "Not changed") => {
+    pending += 1;
+    tail = tail.then(async () => {
       try {
-        const controls = await does();
-        waiting -= 1;
-        // What is being moved now must not jump back.
-        if (waiting === 0) show(controls);
+        const controls = await request();
+        pending -= 1;
+        if (pending === 0) onSuccess(controls);
       } catch (error) {
-        waiting -= 1;
-        say(told, `${wrong}: ${error.message}`);
+        pending -= 1;
+        onError(`${failure}: ${error.message}`);
       }
     });
-    return turn;
+    return tail;
   };
-  const tell = (change) =>
-    act(async () => {
-      const before = (await ask(name, "GET")) ?? {};
-      return ask(name, "PUT", change(before));
+  return { add, isIdle: () => pending === 0 };
+}
+
+function serviceControls(name) {
+  const result = h("p", { class: "result", role: "status" });
+  const queue = requestQueue((controls) => show(controls), (text) => setText(result, text));
+  const merge = (change) =>
+    queue.add(async () => {
+      const before = (await callControls(name, "GET")) ?? {};
+      return callControls(name, "PUT", change(before));
     });
   const paused = (before) => (before.paused ? { paused: true } : {});
-  const time = slider(`${name}-time`, "Work for each batch", TIMES, (ms) => `${count(ms)} ms`, (ms) =>
-    // Without a batch size a time has its usual meaning: each message for itself; and none, batches again.
-    tell((before) => ({ processing_time_ms: ms, ...paused(before) })));
-  const size = slider(`${name}-size`, "Records in a batch, at most", SIZES, count, (most) =>
-    tell((before) => ({ processing_time_ms: before.processing_time_ms, batch_max: most, ...paused(before) })));
-  const button = (words, onclick) => h("button", { type: "button", onclick, "aria-label": `${words} ${name}` }, words);
+  const time = slider(`${name}-time`, "Processing time of each batch", TIMES_MS, (ms) => `${formatCount(ms)} ms`, (ms) =>
+    // Without a batch size the monitor sets the one that belongs to the time: 1, or the default if the time is 0.
+    merge((before) => ({ processing_time_ms: ms, ...paused(before) })));
+  const size = slider(`${name}-size`, "Maximum batch size, records", BATCH_SIZES, formatCount, (most) =>
+    merge((before) => ({ processing_time_ms: before.processing_time_ms, batch_max: most, ...paused(before) })));
+  const button = (text, onclick) => h("button", { type: "button", onclick, "aria-label": `${text} ${name}` }, text);
   const buttons = h(
     "div",
     { class: "row" },
-    button("Pause", () => tell((before) => ({ ...before, paused: true }))),
-    button("Resume", () => tell((before) => ({ ...before, paused: false }))),
-    button("Clear", () => act(() => ask(name, "DELETE"))),
+    button("Pause", () => merge((before) => ({ ...before, paused: true }))),
+    button("Resume", () => merge((before) => ({ ...before, paused: false }))),
+    button("Clear", () => queue.add(() => callControls(name, "DELETE"))),
   );
   const state = h("span", { class: "state" });
   const show = (controls) => {
-    time.update(controls?.processing_time_ms ?? TIME);
-    size.update(controls?.batch_max ?? SIZE);
-    mark(node, "data-paused", controls?.paused ? "true" : null);
-    say(state, controls?.paused ? "‖ paused" : controls ? "told by its group" : "as it was started");
-    say(told, "");
+    time.update(controls?.processing_time_ms ?? DEFAULT_TIME_MS);
+    size.update(controls?.batch_max ?? DEFAULT_BATCH_SIZE);
+    setAttr(node, "data-paused", controls?.paused ? "true" : null);
+    setText(state, controls?.paused ? "‖ paused" : controls ? "set for the group" : "no group settings");
+    setText(result, "");
   };
-  const node = h("fieldset", {}, h("legend", {}, name, " ", state), time.node, size.node, buttons, told);
-  // A look at what others did must not undo what is being done here.
-  const refresh = () => waiting === 0 && !node.contains(document.activeElement) && read();
-  const read = () => act(() => ask(name, "GET"), "What it was told is not known");
+  const node = h("fieldset", {}, h("legend", {}, name, " ", state), time.node, size.node, buttons, result);
+  const read = () => queue.add(() => callControls(name, "GET"), "The group settings cannot be read");
+  // A refresh must not overwrite what the user is changing.
+  const refresh = () => queue.isIdle() && !node.contains(document.activeElement) && read();
   show(null);
-  return { node, refresh, first: read };
+  return { node, read, refresh };
 }
 
-/** The controls of all services; what comes back reads them again. */
+/** Adds the controls of all services to the page. The returned function reads the settings again. */
 export function start() {
-  const all = SERVICES.map(service);
+  const all = SERVICES.map(serviceControls);
   byId("controls").append(...all.map(({ node }) => node));
-  let first = true;
+  let isFirst = true;
   return () => {
-    all.forEach((one) => (first ? one.first() : one.refresh()));
-    first = false;
+    all.forEach((one) => (isFirst ? one.read() : one.refresh()));
+    isFirst = false;
   };
 }

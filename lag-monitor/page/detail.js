@@ -1,12 +1,12 @@
-// All of one group on one topic: the chart, the partitions, the members, and what to do.
+// Details of one group on one topic: chart, partitions, members and recommendations.
 
 import { badge } from "./cards.js";
-import { chart, legend, sample } from "./chart.js";
-import { byId, h, keep, mark, say } from "./dom.js";
+import { chart, legend, lineSample } from "./chart.js";
+import { byId, h, reconcile, setAttr, setText } from "./dom.js";
 import * as history from "./history.js";
-import { count, rate, rule, scenario, span, trend } from "./words.js";
+import { formatCount, formatDuration, formatRate, ruleText, scenarioOf, trend } from "./format.js";
 
-/** A table that keeps its rows. The first cell of a row is its heading. `cells(item)` has a text for each column. */
+/** A table that reuses its rows. `cells(item)` has a text for each column; the first cell is the heading of its row. */
 function table(caption, columns, cells, key) {
   const body = h("tbody");
   const head = h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name)));
@@ -17,109 +17,109 @@ function table(caption, columns, cells, key) {
     const icon = item.icon ?? null;
     return {
       node: h("tr", {}, h("th", { scope: "row" }, icon, icon && " ", first), ...rest),
-      update: (now) => cells(now).forEach((text, n) => say(n === 0 ? first : rest[n - 1], text)),
+      update: (now) => cells(now).forEach((text, n) => setText(n === 0 ? first : rest[n - 1], text)),
     };
   };
-  return { node, update: (items) => keep(body, items, key, make) };
+  return { node, update: (items) => reconcile(body, items, key, make) };
 }
 
-const partitionCells = ({ number, at }) => [
+const partitionCells = ({ number, partition }) => [
   number,
-  at.lag === null ? "–" : `${at.at_least ? "at least " : ""}${count(at.lag)}`,
-  at.oldest_unread_seconds === null ? "–" : span(at.oldest_unread_seconds),
-  count(at.committed_offset),
-  count(at.end_offset),
-  at.owner?.client_id ?? "nobody",
-  notes(at),
+  partition.lag === null ? "–" : `${partition.at_least ? "at least " : ""}${formatCount(partition.lag)}`,
+  partition.oldest_unread_seconds === null ? "–" : formatDuration(partition.oldest_unread_seconds),
+  formatCount(partition.committed_offset),
+  formatCount(partition.end_offset),
+  partition.owner?.client_id ?? "none",
+  notes(partition),
 ];
 
-function notes(at) {
-  const told = [
-    [at.reason, at.reason],
-    [at.beyond_stable, `${count(at.beyond_stable)} behind an open transaction`],
-    [at.aborted_records, `${count(at.aborted_records)} aborted`],
-    [at.lost, `${count(at.lost)} deleted unread`],
+function notes(partition) {
+  const notes = [
+    [partition.reason, partition.reason],
+    [partition.beyond_stable, `${formatCount(partition.beyond_stable)} behind an open transaction`],
+    [partition.aborted_records, `${formatCount(partition.aborted_records)} aborted`],
+    [partition.lost, `${formatCount(partition.lost)} deleted before they were consumed`],
   ];
-  return told.filter(([there]) => there).map(([, words]) => words).join("; ");
+  return notes.filter(([applies]) => applies).map(([, text]) => text).join("; ");
 }
 
 const memberCells = ({ client_id, host, owns }) => {
   const topics = Object.entries(owns).map(([topic, numbers]) => `${topic}: ${numbers.join(", ")}`);
-  return [client_id, host, topics.join(" · ") || "nothing: it stands by"];
+  return [client_id, host, topics.join(" · ") || "none (idle)"];
 };
 
-/** A command, and a button that copies it. */
+/** Priority, action and reason, and the command with a button that copies it. */
 function recommendation() {
   const [priority, action, reason] = [h("span", { class: "priority" }), h("b"), h("span")];
-  const [command, told] = [h("code"), h("span", { class: "told", role: "status" })];
+  const [command, result] = [h("code"), h("span", { class: "result", role: "status" })];
   const copy = h("button", { type: "button" }, "Copy");
   copy.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(command.textContent);
-      say(told, "copied");
+      setText(result, "copied");
     } catch {
       getSelection().selectAllChildren(command);
-      say(told, "marked: copy it with Ctrl-C");
+      setText(result, "selected: copy it with Ctrl+C");
     }
   });
-  const line = h("div", { class: "command" }, command, copy, told);
+  const line = h("div", { class: "command" }, command, copy, result);
   const node = h("li", {}, h("p", {}, priority, " ", action, ": ", reason), line);
   const update = (one) => {
-    say(priority, one.priority);
-    mark(priority, "data-priority", one.priority);
-    say(action, one.action);
-    say(reason, one.reason);
+    setText(priority, one.priority);
+    setAttr(priority, "data-priority", one.priority);
+    setText(action, one.action);
+    setText(reason, one.reason);
     line.hidden = one.command === null;
-    if (command.textContent !== (one.command ?? "")) say(told, "");
-    say(command, one.command ?? "");
-    mark(copy, "aria-label", `Copy: ${one.command}`);
+    if (command.textContent !== (one.command ?? "")) setText(result, "");
+    setText(command, one.command ?? "");
+    setAttr(copy, "aria-label", `Copy: ${one.command}`);
   };
   return { node, update };
 }
 
-/** The section. `update(standing, members, clock)`. */
+/** Builds the section. The returned function `(groupTopic, group, clock)` draws it. */
 export function detail() {
   const [title, state, sentence, evidence] = [h("h2", { id: "detail-title" }), badge(), h("p", { class: "sentence" }), h("p", { class: "evidence" })];
-  const [picture, lines] = [chart("large"), legend()];
-  const partitions = table("Partitions", ["Partition", "Lag", "Oldest unread", "Committed", "End", "Owner", "Notes"], partitionCells, ({ number }) => number);
-  const members = table("Members of the group, and what they own", ["Member", "Host", "Owns"], memberCells, ({ member_id }) => member_id);
-  const nobody = h("p", { class: "hint" }, "The group has no members.");
-  const [todo, nothing] = [h("ul", { class: "todo" }), h("p", { class: "hint" }, "Nothing needs to be done.")];
-  const learn = h("a", {}, "");
-  const learning = h("p", { class: "hint" }, "To learn about it by doing: the scenario ", learn, ".");
-  const less = h("p", { class: "hint" }, "There are too many partitions to tell all of it here: see /lag and /groups.");
+  const [lines, lineLegend] = [chart("large"), legend()];
+  const partitions = table("Partitions", ["Partition", "Lag", "Oldest unread", "Committed offset", "End offset", "Owner", "Notes"], partitionCells, ({ number }) => number);
+  const members = table("Members of the group and their partitions", ["Member", "Host", "Partitions"], memberCells, ({ member_id }) => member_id);
+  const noMembers = h("p", { class: "hint" }, "The group has no members.");
+  const [recommendations, nothingToDo] = [h("ul", { class: "recommendations" }), h("p", { class: "hint" }, "Nothing needs to be done.")];
+  const scenarioLink = h("a", {}, "");
+  const scenario = h("p", { class: "hint" }, "The scenario ", scenarioLink, " explains this with an example.");
+  const tooMany = h("p", { class: "hint" }, "There are too many partitions to show details here: see /lag and /groups.");
   const node = byId("detail");
   node.append(
-    h("div", { class: "row spread" }, title, state.node), sentence, evidence, less, picture.node, lines.node,
-    partitions.node, members.node, nobody, h("h3", {}, "What to do"), nothing, todo, learning,
+    h("div", { class: "row spread" }, title, state.node), sentence, evidence, tooMany, lines.node, lineLegend.node,
+    partitions.node, members.node, noMembers, h("h3", {}, "What to do"), nothingToDo, recommendations, scenario,
   );
   return (now, group, clock) => {
     node.hidden = false;
-    say(title, `${now.group_id} on ${now.topic}`);
+    setText(title, `${now.group_id} on ${now.topic}`);
     state.update(now.status);
-    say(sentence, inWords(now, group));
-    say(evidence, now.evidence);
-    less.hidden = now.partitions !== null;
-    picture.draw({ moments: history.of(now), ...clock });
-    const numbers = Object.entries(now.partitions ?? {}).map(([number, at]) => ({ number, at, icon: sample(Number(number)) }));
-    lines.draw(Object.fromEntries(numbers.map(({ number, at }) => [number, at.lag])));
-    partitions.update(numbers);
+    setText(sentence, description(now, group));
+    setText(evidence, now.evidence);
+    tooMany.hidden = now.partitions !== null;
+    lines.draw({ samples: history.samplesOf(now), ...clock });
+    const rows = Object.entries(now.partitions ?? {}).map(([number, partition]) => ({ number, partition, icon: lineSample(Number(number)) }));
+    lineLegend.draw(Object.fromEntries(rows.map(({ number, partition }) => [number, partition.lag])));
+    partitions.update(rows);
     members.update(group?.members ?? []);
     members.node.hidden = !group?.members.length;
-    nobody.hidden = !group || group.members.length > 0;
-    keep(todo, now.recommendations ?? [], ({ action }) => action, recommendation);
-    nothing.hidden = now.recommendations?.length !== 0;
-    const about = scenario(now.rule);
-    learning.hidden = about === null;
-    say(learn, about ?? "");
-    mark(learn, "href", about === null ? null : `/scenarios/${about}`);
+    noMembers.hidden = !group || group.members.length > 0;
+    reconcile(recommendations, now.recommendations ?? [], ({ action }) => action, recommendation);
+    nothingToDo.hidden = now.recommendations?.length !== 0;
+    const name = scenarioOf(now.rule);
+    scenario.hidden = name === null;
+    setText(scenarioLink, name ?? "");
+    setAttr(scenarioLink, "href", name === null ? null : `/scenarios/${name}`);
   };
 }
 
-function inWords(now, group) {
-  const lag = now.total_lag === null ? "It is not known how many records wait" : `${count(now.total_lag)} records wait`;
+function description(now, group) {
+  const lag = now.total_lag === null ? "The lag is unknown" : `The lag is ${formatCount(now.total_lag)} ${now.total_lag === 1 ? "record" : "records"}`;
   const state = group ? ` The group is ${group.state}, with ${group.member_count} ${group.member_count === 1 ? "member" : "members"}.` : "";
-  const known = group && group.consumed_per_second !== null;
-  const rates = known ? ` It reads ${rate(group.consumed_per_second)} records a second, and ${rate(group.produced_per_second)} come in.` : "";
-  return `${lag}; ${rule(now.rule)}. ${trend(now).words}.${state}${rates}`;
+  const hasRates = group && group.consumed_per_second !== null;
+  const rates = hasRates ? ` It consumes ${formatRate(group.consumed_per_second)} records per second; ${formatRate(group.produced_per_second)} are produced.` : "";
+  return `${lag}; ${ruleText(now.rule)}. Trend: ${trend(now).text}.${state}${rates}`;
 }

@@ -1,4 +1,5 @@
-// Elements, made and kept. Text goes in as text and never as HTML: names of groups and clients are whatever anybody chose.
+// Creates and updates elements. All text is set as text and never as HTML, since any client can choose the names of groups and
+// members.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -12,7 +13,7 @@ function fill(node, attributes, children) {
   return node;
 }
 
-/** An HTML element. An attribute `onclick` and the like is a listener. */
+/** An HTML element. An attribute like `onclick` adds a listener. */
 export function h(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
@@ -24,25 +25,25 @@ export function svg(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** Sets the text, unless it is there already: who reads it aloud, or has marked it, is not disturbed. */
-export function say(node, text) {
+/** Sets the text only if it changes, so that screen readers do not repeat it and a selection in it survives. */
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Sets an attribute, or takes it away with null. */
-export function mark(node, name, value) {
+/** Sets an attribute only if it changes; null removes it. */
+export function setAttr(node, name, value) {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-const kept = new WeakMap();
+const childrenOf = new WeakMap();
 
 /**
- * Has one child for each item, in this order. What is there under its key stays the same element, so that focus, marks and open
- * parts survive; `make` returns `{node, update}`.
+ * Gives `parent` one child for each item, in the order of the items. `make(item)` returns `{node, update}` for a new key. An element
+ * is reused for the same key, so that focus and selection survive.
  */
-export function keep(parent, items, key, make) {
-  const before = kept.get(parent) ?? new Map();
+export function reconcile(parent, items, key, make) {
+  const before = childrenOf.get(parent) ?? new Map();
   const now = new Map();
   for (const item of items) {
     const child = before.get(key(item)) ?? make(item);
@@ -55,5 +56,5 @@ export function keep(parent, items, key, make) {
     if (node === at) at = at.nextSibling;
     else parent.insertBefore(node, at);
   }
-  kept.set(parent, now);
+  childrenOf.set(parent, now);
 }

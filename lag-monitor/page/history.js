@@ -1,35 +1,35 @@
-// How the partitions of each pair were at each poll: as many moments as the charts show. Where nothing was read there is nothing.
+// The lag of the partitions of each group on each topic at every poll, for the charts. A time without a poll has no sample.
 
-/** What the charts show, milliseconds. */
+/** The time that a chart shows, milliseconds. */
 export const WINDOW = 5 * 60_000;
 
-const pairs = new Map();
+const histories = new Map();
 
 export const keyOf = ({ group_id, topic }) => JSON.stringify([group_id, topic]);
 
-/** What the monitor knows of the time before. What we saw ourselves before that stays: it may have been started anew. */
-export function seed(past) {
+/** Merges the data of an event `past`. Older samples of this page are kept: a restarted monitor does not have them. */
+export function addPast(past) {
   for (const one of past.groups) {
-    const moments = one.moments.map(({ timestamp, partitions }) => ({ at: Date.parse(timestamp), partitions }));
-    const before = pairs.get(keyOf(one)) ?? [];
-    const first = moments[0]?.at ?? Infinity;
-    pairs.set(keyOf(one), before.filter(({ at }) => at < first).concat(moments));
+    const samples = one.moments.map(({ timestamp, partitions }) => ({ at: Date.parse(timestamp), partitions }));
+    const before = histories.get(keyOf(one)) ?? [];
+    const first = samples[0]?.at ?? Infinity;
+    histories.set(keyOf(one), before.filter(({ at }) => at < first).concat(samples));
   }
 }
 
-/** What has just been read. A pair that is gone is forgotten. */
+/** Adds the sample of an event `state`. The history of a group that is not in the event is deleted. */
 export function add(state) {
   const at = Date.parse(state.timestamp);
-  const there = new Set(state.groups.map(keyOf));
-  for (const key of pairs.keys()) if (!there.has(key)) pairs.delete(key);
+  const current = new Set(state.groups.map(keyOf));
+  for (const key of histories.keys()) if (!current.has(key)) histories.delete(key);
   for (const one of state.groups) {
     if (one.partitions === null) continue;
     const lags = Object.fromEntries(Object.entries(one.partitions).map(([number, { lag }]) => [number, lag]));
-    const kept = (pairs.get(keyOf(one)) ?? []).filter((moment) => moment.at < at && moment.at >= at - 2 * WINDOW);
-    kept.push({ at, partitions: lags });
-    pairs.set(keyOf(one), kept);
+    const samples = (histories.get(keyOf(one)) ?? []).filter((sample) => sample.at < at && sample.at >= at - 2 * WINDOW);
+    samples.push({ at, partitions: lags });
+    histories.set(keyOf(one), samples);
   }
 }
 
-/** The moments of a pair, oldest first. */
-export const of = (pair) => pairs.get(keyOf(pair)) ?? [];
+/** The samples of a group on a topic, oldest first. */
+export const samplesOf = (groupTopic) => histories.get(keyOf(groupTopic)) ?? [];

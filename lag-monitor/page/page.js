@@ -1,175 +1,189 @@
-// What is wired to what, and how old what is shown may be. Everything shown of the cluster comes from one event, so it is of one moment.
+// Connects the parts of the page, and shows how old the data is. Everything about the cluster comes from one event, so all parts show
+// the same snapshot.
 
 import * as alerts from "./alerts.js";
+import * as burst from "./burst.js";
 import { cards } from "./cards.js";
 import * as controls from "./controls.js";
 import { detail } from "./detail.js";
-import { byId, mark, say } from "./dom.js";
+import { byId, setAttr, setText } from "./dom.js";
+import { formatCount, formatDuration, formatTime, ruleText, status, trend } from "./format.js";
 import * as history from "./history.js";
-import * as load from "./load.js";
 import { listen } from "./stream.js";
-import { clock, count, rule, span, status, trend } from "./words.js";
 
-/** After so many intervals without a reading the last one no longer counts: as the monitor itself has it. */
-const INTERVALS = 3;
+/** A snapshot is current for this many poll intervals, as in the monitor itself. */
+const CURRENT_INTERVALS = 3;
 
-/** How often what others may have changed is read again, milliseconds. */
-const REREAD = 15_000;
+/** Alerts and controls can be changed by others, and are loaded again after this time; milliseconds. */
+const REFRESH_INTERVAL = 15_000;
 
-/** What is shown, when it came, and where from: "connecting", "live", "blind" (the cluster), "away" (the monitor), "full". */
+/** The data of the last event `state`, and when it arrived. */
 let shown = null;
-let came = 0;
-let source = "connecting";
-let since = Date.now();
-let why = null;
+let arrivedAt = 0;
 
-let chosen = null;
-let byHand = false;
+/** "connecting", "live", "kafka-unavailable", "unreachable" (the monitor) or "refused" (no stream); since when; the monitor's explanation. */
+let connection = "connecting";
+let connectionSince = Date.now();
+let connectionDetail = null;
 
-const showCards = cards(choose);
-const showDetail = detail();
-const rereadControls = controls.start();
+let selected = null;
+let isSelectedByUser = false;
 
-/** Seconds since the reading that is shown. By our own clock since it came: the monitor's may be another. */
-const age = () => shown.age_seconds + (Date.now() - came) / 1000;
+const drawCards = cards(select);
+const drawDetail = detail();
+const refreshControls = controls.start();
 
-const isOld = () => source !== "live" || age() > INTERVALS * shown.poll_interval_seconds;
+/** Age of the shown snapshot in seconds, by this clock since the event arrived: the monitor's clock may differ. */
+const age = () => shown.age_seconds + (Date.now() - arrivedAt) / 1000;
 
-function choose(key, hand) {
-  chosen = key;
-  byHand ||= hand;
+const isStale = () => connection !== "live" || age() > CURRENT_INTERVALS * shown.poll_interval_seconds;
+
+function select(key, isByUser) {
+  selected = key;
+  isSelectedByUser ||= isByUser;
   draw();
-  if (hand && byId("detail").getBoundingClientRect().top > innerHeight) {
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    byId("detail").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
+  if (isByUser && byId("detail").getBoundingClientRect().top > innerHeight) {
+    const isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    byId("detail").scrollIntoView({ behavior: isReduced ? "auto" : "smooth", block: "start" });
   }
 }
 
-const rank = (standing) => status(standing.status).rank * 1e15 + (standing.total_lag ?? 0);
+const badness = (groupTopic) => status(groupTopic.status).rank * 1e15 + (groupTopic.total_lag ?? 0);
+
+/** The user's choice while it exists. Otherwise the worst, replaced only by one with a worse status. */
+function groupTopicToShow(groups, worst) {
+  const current = groups.find((one) => history.keyOf(one) === selected);
+  if (!current) return worst;
+  if (isSelectedByUser || status(current.status).rank >= status(worst.status).rank) return current;
+  return worst;
+}
 
 function draw() {
   if (shown === null) return;
   const { groups } = shown;
-  const there = groups.find((one) => history.keyOf(one) === chosen);
-  const worst = groups.reduce((worst, one) => (worst === null || rank(one) > rank(worst) ? one : worst), null);
-  const better = there && (byHand || status(there.status).rank >= status(worst.status).rank);
-  const now = better ? there : worst;
-  if (there && !better) byHand = false;
-  chosen = now && history.keyOf(now);
+  const worst = groups.reduce((worst, one) => (worst === null || badness(one) > badness(worst) ? one : worst), null);
+  const now = groupTopicToShow(groups, worst);
+  selected = now && history.keyOf(now);
   const interval = shown.poll_interval_seconds;
-  const read = Date.parse(shown.timestamp);
-  // While nothing new comes the time goes on, and with it the charts: a gap, not a line that ends at the edge.
-  const time = { interval, now: isOld() ? read + (age() - shown.age_seconds) * 1000 : read };
-  showCards(groups, chosen, time);
-  if (now) showDetail(now, shown.members.find(({ group_id }) => group_id === now.group_id), time);
+  const polledAt = Date.parse(shown.timestamp);
+  // Without new data the charts move on and show a gap; a line that ends at the edge would look current.
+  const clock = { interval, now: isStale() ? polledAt + (age() - shown.age_seconds) * 1000 : polledAt };
+  drawCards(groups, selected, clock);
+  if (now) drawDetail(now, shown.members.find(({ group_id }) => group_id === now.group_id), clock);
   else byId("detail").hidden = true;
-  verdict(groups, worst);
-  mark(document.body, "data-timestamp", shown.timestamp);
+  drawSummary(groups, worst);
+  setAttr(document.body, "data-timestamp", shown.timestamp);
 }
 
-function verdict(groups, worst) {
-  const node = byId("verdict");
+function drawSummary(groups, worst) {
+  const node = byId("summary");
   if (worst === null) {
-    mark(node, "data-status", "unknown");
-    say(node, "No group has read anything yet: place an order, or send a burst.");
+    setAttr(node, "data-status", "unknown");
+    setText(node, "No group consumes a topic yet: place an order, or send a burst.");
     return;
   }
-  const troubled = groups.filter((one) => status(one.status).rank > 1);
-  mark(node, "data-status", troubled.length ? worst.status : "ok");
-  if (troubled.length === 0) {
-    const waiting = groups.reduce((sum, { total_lag }) => sum + (total_lag ?? 0), 0);
-    say(node, `✓ Every group keeps up: ${count(waiting)} records wait in all.`);
+  const notOk = groups.filter((one) => status(one.status).rank > 1);
+  setAttr(node, "data-status", notOk.length ? worst.status : "ok");
+  if (notOk.length === 0) {
+    const total = groups.reduce((sum, { total_lag }) => sum + (total_lag ?? 0), 0);
+    setText(node, `✓ Every group keeps up: the total lag is ${formatCount(total)}.`);
     return;
   }
-  const others = troubled.length > 1 ? ` ${troubled.length - 1} more in trouble.` : "";
+  const others = notOk.length > 1 ? ` ${notOk.length - 1} more with a warning or worse.` : "";
   const sign = status(worst.status).sign;
-  say(node, `${sign} ${worst.group_id} on ${worst.topic}: ${rule(worst.rule)}, ${count(worst.total_lag)} records wait, ${trend(worst).words}.${others}`);
+  setText(node, `${sign} ${worst.group_id} on ${worst.topic}: ${ruleText(worst.rule)}, lag ${formatCount(worst.total_lag)}, ${trend(worst).text}.${others}`);
 }
 
-/** Says how old what is shown is, and greys it when it no longer counts. */
-function tick() {
-  const words = {
+/** Shows how old the data is, and greys it when it is stale. */
+function drawConnection() {
+  const texts = {
     connecting: () => "connecting …",
-    live: () => (isOld() ? `data is ${span(age())} old: the monitor has read nothing since ${clock(shown.timestamp)}` : `live · read at ${clock(shown.timestamp)}`),
-    blind: () => `the monitor cannot read Kafka now; ${old()}`,
-    away: () => `monitor not reachable since ${clock(since)}; ${old()}`,
-    full: () => `no stream for this page: ${why ?? "too many are open"}; ${old()}; trying again`,
+    live: () => (isStale() ? `data is ${formatDuration(age())} old: the monitor has not read the cluster since ${formatTime(shown.timestamp)}` : `live · read at ${formatTime(shown.timestamp)}`),
+    "kafka-unavailable": () => `the monitor cannot read Kafka now; ${ageText()}`,
+    unreachable: () => `monitor not reachable since ${formatTime(connectionSince)}; ${ageText()}`,
+    refused: () => `no event stream: ${connectionDetail ?? "too many are open"}; ${ageText()}; trying again`,
   };
-  const state = source === "live" && isOld() ? "old" : source;
-  mark(byId("source"), "data-state", state);
-  mark(document.body, "data-old", state === "live" ? null : "true");
-  say(byId("source-words"), words[source]());
+  const state = connection === "live" && isStale() ? "stale" : connection;
+  setAttr(byId("connection"), "data-state", state);
+  setAttr(document.body, "data-stale", state === "live" ? null : "true");
+  setText(byId("connection-text"), texts[connection]());
   if (state !== "live") draw();
-  announceSource(state);
+  announceConnection(state);
 }
 
-const old = () => (shown === null ? "there are no figures yet" : `data is ${span(age())} old`);
+const ageText = () => (shown === null ? "there is no data yet" : `data is ${formatDuration(age())} old`);
 
-let announced = "connecting";
+let announcedState = "connecting";
 
-function announceSource(state) {
-  if (state === announced) return;
-  announced = state;
-  const words = { live: "The figures are live again.", old: "The figures are old.", blind: "The monitor cannot read Kafka.", away: "The monitor is not reachable.", full: "Too many streams are open." };
-  announce(words[state]);
+function announceConnection(state) {
+  if (state === announcedState) return;
+  announcedState = state;
+  const texts = {
+    live: "The data is live again.",
+    stale: "The data is old.",
+    "kafka-unavailable": "The monitor cannot read Kafka.",
+    unreachable: "The monitor is not reachable.",
+    refused: "Too many event streams are open.",
+  };
+  announce(texts[state]);
 }
 
 let announcements = [];
 
-/** Says it to who listens. What comes in one go is said together: a later text would take the place of one that was not heard yet. */
-function announce(words) {
-  if (announcements.push(words) > 1) return;
+/** For screen readers. Texts of one turn are announced together: a later text would replace one that was not read yet. */
+function announce(text) {
+  if (announcements.push(text) > 1) return;
   queueMicrotask(() => {
-    say(byId("announcer"), announcements.join(" "));
+    setText(byId("announcer"), announcements.join(" "));
     announcements = [];
   });
 }
 
-/** Tells who listens which pairs do better or worse than before: those alone, and not each figure. */
-function announceChanges(before, now) {
+/** Announces changes of status only: every new number would be too much. */
+function announceStatusChanges(before, now) {
   const known = new Map(before.groups.map((one) => [history.keyOf(one), one.status]));
   const changed = now.groups.filter((one) => known.has(history.keyOf(one)) && known.get(history.keyOf(one)) !== one.status);
   if (changed.length === 0) return;
-  announce(changed.slice(0, 3).map((one) => `${one.group_id} on ${one.topic} is ${status(one.status).word}: ${rule(one.rule)}.`).join(" "));
+  announce(changed.slice(0, 3).map((one) => `${one.group_id} on ${one.topic} is ${status(one.status).word}: ${ruleText(one.rule)}.`).join(" "));
 }
 
-function become(state, words = null) {
-  if (source !== state) since = Date.now();
-  source = state;
-  why = words;
+function setConnection(state, detail = null) {
+  if (connection !== state) connectionSince = Date.now();
+  connection = state;
+  connectionDetail = detail;
 }
 
-const heard = {
-  past: history.seed,
+const onEvent = {
+  past: history.addPast,
   state: (data) => {
     const before = shown;
     shown = data;
-    came = Date.now();
+    arrivedAt = Date.now();
     history.add(data);
-    const again = source !== "live";
-    become("live");
+    const isReconnected = connection !== "live";
+    setConnection("live");
     draw();
-    if (again) reread();
-    if (before) announceChanges(before, data);
+    if (isReconnected) refresh();
+    if (before) announceStatusChanges(before, data);
   },
-  unavailable: () => become("blind"),
+  unavailable: () => setConnection("kafka-unavailable"),
   alert: () => alerts.refresh(),
-  away: (words) => become("away", words),
-  full: (words) => become("full", words),
+  unreachable: (detail) => setConnection("unreachable", detail),
+  refused: (detail) => setConnection("refused", detail),
   hidden: () => {},
 };
 
-function reread() {
-  if (document.hidden || source !== "live") return;
+function refresh() {
+  if (document.hidden || connection !== "live") return;
   alerts.refresh();
-  rereadControls();
+  refreshControls();
 }
 
 alerts.start();
-load.start();
-setInterval(tick, 1000);
-setInterval(reread, REREAD);
+burst.start();
+setInterval(drawConnection, 1000);
+setInterval(refresh, REFRESH_INTERVAL);
 listen("/events?detail=true", (name, data) => {
-  heard[name]?.(data);
-  tick();
+  onEvent[name]?.(data);
+  drawConnection();
 });

@@ -1,85 +1,85 @@
-// The stream of events. Read by fetch and not by EventSource, which does not tell why it was refused.
+// Reads the event stream. It uses fetch, since EventSource does not show the answer of a refused request.
 
-import { problem } from "./calls.js";
+import { problemDetail } from "./api.js";
 
-/** The server sends a comment every 15 s when there is nothing else. After so long without a byte nobody is there. */
-const SILENCE = 25_000;
+/** The monitor sends a comment every 15 s without an event. After this time without a byte the connection is lost; milliseconds. */
+const SILENCE_TIMEOUT = 25_000;
 
-/** From one attempt to the next, milliseconds. */
-const AGAIN = 1_000;
-const FULL_AGAIN = 5_000;
+/** Delay before the next attempt, milliseconds. */
+const RETRY_DELAY = 1_000;
+const REFUSED_RETRY_DELAY = 5_000;
 
-const wait = (time) => new Promise((done) => setTimeout(done, time));
+const sleep = (time) => new Promise((done) => setTimeout(done, time));
 
-/** Resolves when the page can be seen. A browser has six connections to a server: hidden pages must not hold them. */
-function seen() {
+/** Resolves when the page is visible. A browser has six connections to a server, so hidden pages must not use them. */
+function visible() {
   if (!document.hidden) return Promise.resolve();
   return new Promise((done) => {
-    document.addEventListener("visibilitychange", function look() {
+    document.addEventListener("visibilitychange", function onChange() {
       if (document.hidden) return;
-      document.removeEventListener("visibilitychange", look);
+      document.removeEventListener("visibilitychange", onChange);
       done();
     });
   });
 }
 
 /**
- * Listens as long as the page lives. `draw(name, data)` is called for each event, and with "away", "full" or "hidden". An error in it is
- * none of the stream: it goes to the console, and the next event is drawn again.
+ * Reads the stream for the lifetime of the page, and reconnects when it ends. `onEvent(name, data)` is called for each event, and
+ * with "unreachable" or "refused" and the monitor's explanation, or with "hidden". An error in `onEvent` is logged, and the stream continues.
  */
-export async function listen(url, draw) {
-  const tell = (name, data) => {
+export async function listen(url, onEvent) {
+  const emit = (name, data) => {
     try {
-      draw(name, data);
+      onEvent(name, data);
     } catch (error) {
       console.error(error);
     }
   };
   for (;;) {
-    await seen();
-    const stop = new AbortController();
-    const hide = () => document.hidden && stop.abort();
-    document.addEventListener("visibilitychange", hide);
-    let pause = AGAIN;
+    await visible();
+    const abort = new AbortController();
+    const onHide = () => document.hidden && abort.abort();
+    document.addEventListener("visibilitychange", onHide);
+    let delay = RETRY_DELAY;
     try {
-      pause = await once(url, tell, stop);
+      delay = await readStream(url, emit, abort);
     } catch {
-      tell(document.hidden ? "hidden" : "away", null);
+      emit(document.hidden ? "hidden" : "unreachable", null);
     }
-    document.removeEventListener("visibilitychange", hide);
-    if (!document.hidden) await wait(pause);
+    document.removeEventListener("visibilitychange", onHide);
+    if (!document.hidden) await sleep(delay);
   }
 }
 
-/** One stream until it ends; how long to wait before the next. */
-async function once(url, tell, stop) {
-  let silence = setTimeout(() => stop.abort(), SILENCE);
+/** Reads one stream until it ends. Returns the delay before the next attempt. */
+async function readStream(url, emit, abort) {
+  let silence = setTimeout(() => abort.abort(), SILENCE_TIMEOUT);
   try {
-    const response = await fetch(url, { signal: stop.signal, cache: "no-store" });
+    const response = await fetch(url, { signal: abort.signal, cache: "no-store" });
     if (!response.ok) {
-      tell(response.status === 503 ? "full" : "away", await problem(response));
-      return FULL_AGAIN;
+      emit(response.status === 503 ? "refused" : "unreachable", await problemDetail(response));
+      return REFUSED_RETRY_DELAY;
     }
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let unread = "";
+    let buffer = "";
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
       clearTimeout(silence);
-      silence = setTimeout(() => stop.abort(), SILENCE);
-      const events = (unread + value).split("\n\n");
-      unread = events.pop();
-      for (const event of events) hand(event, tell);
+      silence = setTimeout(() => abort.abort(), SILENCE_TIMEOUT);
+      const events = (buffer + value).split("\n\n");
+      buffer = events.pop();
+      for (const event of events) emitEvent(event, emit);
     }
-    tell("away", null);
-    return AGAIN;
+    emit("unreachable", null);
+    return RETRY_DELAY;
   } finally {
     clearTimeout(silence);
-    stop.abort();
+    abort.abort();
   }
 }
 
-function hand(text, tell) {
+function emitEvent(text, emit) {
   const fields = new Map(text.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
-  if (fields.has("event") && fields.has("data")) tell(fields.get("event"), JSON.parse(fields.get("data")));
+  if (fields.has("event") && fields.has("data")) emit(fields.get("event"), JSON.parse(fields.get("data")));
 }

@@ -1,4 +1,4 @@
-//! The one list of what is wired.
+//! Wiring: every part of lag-monitor is built here.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,57 +6,57 @@ use std::time::Duration;
 use axum::Router;
 use cluster_reader::{ClusterReader, ReaderSettings};
 use prometheus::Registry;
-use service_kit::{Component, Readiness, Requests, admin, server};
+use service_kit::{Component, Readiness, RequestMetrics, admin, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, Monitor};
+use crate::lag_state::{LagState, StateSettings};
 use crate::poll::{self, CALL_TIMEOUT};
-use crate::watch::{Rules, Watch};
 use crate::{NAME, Settings, metrics};
 
-/// How long answers under way may take at the end. Streams end by themselves.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long open requests may take at shutdown. Event streams end at once.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A monitor that listens, and has not read the cluster yet.
+/// A monitor that is listening and has not polled the cluster yet.
 pub struct App {
     reader: ClusterReader,
-    watch: Watch,
-    cluster: Component,
+    state: LagState,
+    kafka: Component,
     readiness: Readiness,
     registry: Registry,
-    requests: Requests,
+    requests: RequestMetrics,
     settings: Settings,
     listener: TcpListener,
 }
 
 impl App {
-    /// Checks the settings and listens. Needs no broker: without one it is not ready.
+    /// Validates the settings and binds the port. No broker is needed: without one the monitor starts and is not ready.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let thresholds = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;
 
         let registry = Registry::new();
-        let requests = Requests::new(&registry)?;
+        let requests = RequestMetrics::new(&registry)?;
         let readiness = Readiness::new(NAME);
-        let cluster = readiness.component("kafka");
-        let watch = Watch::new(Rules {
+        let kafka = readiness.component("kafka");
+        let state = LagState::new(StateSettings {
             thresholds,
-            every: settings.interval(),
-            first: settings.pair(),
+            poll_interval: settings.poll_interval(),
+            default_group_topic: settings.default_group_topic(),
         });
-        metrics::register(&registry, &watch)?;
+        metrics::register(&registry, &state)?;
         let mut reader = ClusterReader::new(ReaderSettings {
             bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
             client_id: NAME.to_owned(),
             timeout: CALL_TIMEOUT,
         });
-        reader.remember(&watch.rules().first.group);
+        reader.remember(&state.settings().default_group_topic.group);
         Ok(Self {
             reader,
-            watch,
-            cluster,
+            state,
+            kafka,
             readiness,
             registry,
             requests,
@@ -65,26 +65,32 @@ impl App {
         })
     }
 
-    /// Where it listens.
+    /// The bound address, with the port that was chosen if the setting is 0.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Watches and answers until `shutdown`.
+    /// Polls the cluster and serves HTTP until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let every = self.settings.interval();
-        let monitor = Monitor::new(self.watch.clone(), &self.settings, shutdown.clone())?;
+        let interval = self.settings.poll_interval();
+        let monitor = Monitor::new(self.state.clone(), &self.settings, shutdown.clone())?;
         let router: Router =
             http::router(monitor).merge(admin::router(self.readiness, self.registry));
         tokio::join!(
             poll::run(
                 self.reader,
-                self.watch,
-                every,
-                self.cluster,
+                self.state,
+                interval,
+                self.kafka,
                 shutdown.clone()
             ),
-            server::serve(self.listener, router, self.requests, shutdown, DRAIN),
+            server::serve(
+                self.listener,
+                router,
+                self.requests,
+                shutdown,
+                DRAIN_TIMEOUT
+            ),
         );
         Ok(())
     }

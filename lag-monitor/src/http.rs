@@ -1,26 +1,27 @@
-//! The API: what the monitor can be asked.
+//! The HTTP interface. Each route has a file named after its path, with its query parameters, their bounds and its answer.
 
 mod alerts;
 mod burst;
 mod controls;
 mod events;
+mod group_topic_query;
 mod groups;
 mod health;
 mod lag;
+mod lag_history;
 mod page;
 mod recommendations;
 mod scenarios;
-mod selection;
-mod state;
+mod state_event;
+mod status;
 
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::{get, post};
 use chrono::Utc;
-use cluster_reader::judge::Thresholds;
-use kafka_runtime::KafkaSettings;
 use kafka_admin::Cluster;
+use kafka_runtime::KafkaSettings;
 use serde::Serialize;
 use service_kit::Problem;
 use shared_events::NamePrefix;
@@ -28,28 +29,28 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
-use crate::settings::Way;
-use crate::text::time;
-use crate::watch::{Stale, View, Watch};
-use burst::Generator;
+use crate::format::rfc3339;
+use crate::lag_state::{CurrentState, LagState, StaleData};
+use crate::settings::Mode;
+use burst::LoadGeneratorClient;
 
-/// Most streams at once.
-const STREAMS: usize = 32;
+/// Most event streams at the same time.
+const MAX_STREAMS: usize = 32;
 
-/// What the handlers share.
+/// Shared by all handlers.
 #[derive(Clone)]
 pub struct Monitor {
-    watch: Watch,
+    state: LagState,
     kafka: Arc<KafkaSettings>,
-    way: Way,
-    generator: Generator,
-    /// For the controls alone, and made when they are first asked for: its threads and buffers are most of the memory then.
+    mode: Mode,
+    load_generator: LoadGeneratorClient,
+    /// Used by the controls only. Created by the first request for controls, since its threads and buffers then take most of the
+    /// process's memory.
     cluster: Arc<Mutex<Option<Cluster>>>,
     streams: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
 
-/// From when on a group is in trouble, as every answer says it.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct ThresholdsAnswer {
     warning: i64,
@@ -57,22 +58,22 @@ struct ThresholdsAnswer {
 }
 
 impl Monitor {
-    /// What is told comes from the watch. Streams end at `shutdown`.
+    /// Event streams end at `shutdown`.
     ///
     /// # Errors
-    /// When there can be no HTTP client.
+    /// If the HTTP client for load-generator cannot be built.
     pub fn new(
-        watch: Watch,
+        state: LagState,
         settings: &Settings,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            generator: Generator::new(&settings.load_generator_url)?,
-            watch,
+            load_generator: LoadGeneratorClient::new(&settings.load_generator_url)?,
+            state,
             kafka: Arc::new(settings.kafka.clone()),
-            way: settings.sandbox_way,
+            mode: settings.sandbox_way,
             cluster: Arc::default(),
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             shutdown,
         })
     }
@@ -82,31 +83,35 @@ impl Monitor {
     }
 
     fn thresholds(&self) -> ThresholdsAnswer {
-        let thresholds: Thresholds = self.watch.rules().thresholds;
+        let thresholds = self.state.settings().thresholds;
         ThresholdsAnswer {
             warning: thresholds.warning(),
             critical: thresholds.critical(),
         }
     }
 
-    /// Looks at the figures that count now; 503 if there are none.
-    fn look<T>(&self, look: impl FnOnce(View<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
-        self.watch
-            .look(Utc::now(), look)
-            .map_err(|stale| self.stale(stale))?
+    /// Calls `read` with the current data; 503 if there is none.
+    fn read_current<T>(
+        &self,
+        read: impl FnOnce(CurrentState<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        self.state
+            .read_current(Utc::now(), read)
+            .map_err(|stale| self.no_current_data(stale))?
     }
 
-    fn stale(&self, stale: Stale) -> Problem {
+    fn no_current_data(&self, stale: StaleData) -> Problem {
         let last = match stale.last_success {
-            Some(at) => format!("it was last read at {}", time(at)),
-            None => "it was never read since this process started".to_owned(),
+            Some(at) => format!("it was last read at {}", rfc3339(at)),
+            None => "it has not been read since this process started".to_owned(),
         };
-        let detail = format!("the cluster cannot be read now, so there are no figures; {last}");
-        Problem::unavailable(detail, self.watch.rules().every)
+        let detail =
+            format!("the cluster cannot be read now, so there is no current lag data; {last}");
+        Problem::unavailable(detail, self.state.settings().poll_interval)
     }
 }
 
-/// The routes of the monitor.
+/// All routes except those of [`service_kit::admin`].
 pub fn router(monitor: Monitor) -> Router {
     Router::new()
         .route("/", get(page::index))
@@ -115,8 +120,8 @@ pub fn router(monitor: Monitor) -> Router {
         .route("/burst", post(burst::burst))
         .route("/health", get(health::health))
         .route("/lag", get(lag::lag))
-        .route("/lag/history", get(lag::history))
-        .route("/status", get(lag::status))
+        .route("/lag/history", get(lag_history::lag_history))
+        .route("/status", get(status::status))
         .route("/alerts", get(alerts::list).delete(alerts::clear))
         .route("/recommendations", get(recommendations::list))
         .route("/groups", get(groups::list))

@@ -1,21 +1,21 @@
-//! lag-monitor: watches every consumer group of a cluster, and says how far behind it is, why, and what to do about it.
+//! lag-monitor reports the lag of every consumer group of a cluster, the reason for it, and what to do about it.
 //!
-//! It joins no group. What lag is, and what several readings mean, is said in crate `cluster-reader`.
+//! lag-monitor joins no group. Crate `cluster-reader` defines lag and derives the health of a group from several snapshots.
 //!
-//! Read in this order: [`poll`] (a reading every few seconds), [`watch`] (what is known, and until when it counts), [`recommend`]
-//! (what to do), [`http`] and [`metrics`] (what is told), [`app`] (what is wired).
+//! Reading order: [`poll`] (takes a snapshot every few seconds), [`lag_state`] (what is known, and how long it is current),
+//! [`recommend`] (what to do), [`http`] and [`metrics`] (what is reported), [`app`] (wiring).
 
 pub mod app;
+pub mod format;
 pub mod http;
+pub mod lag_state;
 pub mod metrics;
 pub mod poll;
 pub mod recommend;
 pub mod settings;
-pub mod text;
-pub mod watch;
 
 pub use app::App;
 pub use settings::Settings;
 
-/// What it is called.
+/// The program's name: Kafka client id, readiness and logs.
 pub const NAME: &str = "lag-monitor";

@@ -1,11 +1,11 @@
-//! The process.
+//! The program: settings, logs, run until a signal.
 
 use std::process::ExitCode;
 
 use lag_monitor::{App, NAME, Settings};
 use service_kit::{settings, shutdown, telemetry};
 
-// One reading of a cluster at a time, and answers of a millisecond: one thread is enough, and costs the least memory.
+// One poll at a time and answers of a millisecond need one thread, which costs the least memory.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let settings = settings::parse(Settings::validate);

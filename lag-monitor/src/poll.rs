@@ -1,4 +1,4 @@
-//! A reading of the cluster every few seconds.
+//! Polls the cluster: one snapshot in every interval.
 
 use std::time::Duration;
 
@@ -7,48 +7,48 @@ use service_kit::Component;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::watch::Watch;
+use crate::lag_state::LagState;
 
-/// How long one call to a broker may take, and connecting to it. A reading has about eight.
+/// Limit for one call to a broker, connecting included. A poll makes about eight calls.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads the cluster now and then every so often, and tells the watch what came of it, until `shutdown`. A reading that takes
-/// longer than that is followed by the next after a whole interval.
+/// Polls the cluster at once and then in every interval, and records each result in `state`, until `shutdown`. A poll that takes
+/// longer than the interval is followed by a whole interval of pause, so that a slow broker is not polled without a break.
 pub async fn run(
     mut reader: ClusterReader,
-    watch: Watch,
-    every: Duration,
-    cluster: Component,
+    state: LagState,
+    poll_interval: Duration,
+    kafka: Component,
     shutdown: CancellationToken,
 ) {
-    let mut ticks = interval(every);
+    let mut ticks = interval(poll_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let polls = async {
         loop {
             ticks.tick().await;
-            step(&mut reader, &watch, &cluster).await;
+            poll_once(&mut reader, &state, &kafka).await;
         }
     };
     shutdown.run_until_cancelled(polls).await;
 }
 
-/// One reading. An error is said by readiness, which logs it once for an outage.
-async fn step(reader: &mut ClusterReader, watch: &Watch, cluster: &Component) {
+/// An error is reported through readiness, which logs an outage once.
+async fn poll_once(reader: &mut ClusterReader, state: &LagState, kafka: &Component) {
     match reader.poll().await {
         Ok(snapshot) => {
-            watch.read(snapshot);
-            cluster.ready();
+            state.record_snapshot(snapshot);
+            kafka.ready();
         }
         Err(error) => {
-            watch.failed(error.kind());
-            cluster.down(chain(&error));
+            state.record_failure(error.kind());
+            kafka.down(error_chain(&error));
         }
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     match error.source() {
-        Some(cause) => format!("{error}: {}", chain(cause)),
+        Some(cause) => format!("{error}: {}", error_chain(cause)),
         None => error.to_string(),
     }
 }

@@ -1,50 +1,46 @@
-//! What to do about what the rules found. Each command works as it stands, in a shell at the root of the repository, on both ways of
-//! running; for groups that are not the shop's there are only words, and Kafka's own tool. `recommend/commands.txt` lists every form
-//! that a command can have.
+//! What to do about the findings in a group's health.
+//!
+//! Each command works as printed, in a shell at the root of the repository, in both modes. For a group of another system there are
+//! only actions without a command, and Kafka's own tool. `recommend/commands.txt` lists every command that can be recommended.
 
-mod advice;
+mod group_actions;
 
 use cluster_reader::Snapshot;
-use cluster_reader::judge::Judgement;
+use cluster_reader::group_health::GroupHealth;
 use serde::Serialize;
 use shared_events::NamePrefix;
 
-use crate::settings::Way;
-use advice::Advisor;
+use crate::settings::Mode;
+use group_actions::GroupActions;
 
-/// How soon something should be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// Now: nothing gets better by itself.
+    /// The group does not recover without it.
     High,
-    /// It helps.
+    /// The group recovers sooner with it.
     Medium,
-    /// To see more, or for later.
+    /// Diagnosis, or an improvement that can wait.
     Low,
 }
 
-/// Something that can be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Recommendation {
-    /// How soon.
     pub priority: Priority,
-    /// What, in a few words.
+    /// What to do, in a few words.
     pub action: String,
-    /// Why it would help.
+    /// Why it helps.
     pub reason: String,
-    /// What to type; none if it takes thought.
+    /// The command that does it; `None` if no single command does.
     pub command: Option<String>,
 }
 
-/// What the recommendations depend on, besides the judgement.
+/// What the recommendations depend on, besides the group's health.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// How the system runs.
-    pub way: Way,
-    /// What the names of this stack begin with.
+pub struct RecommendContext<'a> {
+    pub mode: Mode,
     pub prefix: &'a NamePrefix,
-    /// What was read last.
+    /// The last snapshot.
     pub snapshot: &'a Snapshot,
     /// The group's name on the broker.
     pub group: &'a str,
@@ -52,14 +48,15 @@ pub struct Place<'a> {
     pub topic: &'a str,
 }
 
-/// What can be done about each finding; the most urgent first, nothing twice.
-pub fn recommend(place: Place<'_>, judgement: &Judgement) -> Vec<Recommendation> {
-    let Some(advisor) = Advisor::of(place, judgement) else {
+/// The recommendations for every finding, sorted by priority; each action at most once. Empty if the snapshot does not have the
+/// group.
+pub fn recommend(context: RecommendContext<'_>, health: &GroupHealth) -> Vec<Recommendation> {
+    let Some(actions) = GroupActions::of(context, health) else {
         return Vec::new();
     };
     let mut all: Vec<Recommendation> = Vec::new();
-    for finding in judgement.findings() {
-        for one in advisor.about(finding) {
+    for finding in health.findings() {
+        for one in actions.for_finding(finding) {
             if !all.iter().any(|other| other.action == one.action) {
                 all.push(one);
             }
@@ -69,5 +66,7 @@ pub fn recommend(place: Place<'_>, judgement: &Judgement) -> Vec<Recommendation>
     all
 }
 
+#[cfg(test)]
+mod test_group;
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,21 @@
-//! What lag-monitor can be told.
+//! Command-line options and environment variables.
 
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use cluster_reader::judge::Thresholds;
+use cluster_reader::group_health::Thresholds;
 use kafka_runtime::KafkaSettings;
 use reqwest::Url;
 use service_kit::HttpSettings;
-use service_kit::settings::WrongSettings;
+use service_kit::settings::InvalidSettings;
 use shared_events::NamePrefix;
 
-use crate::watch::Pair;
+use crate::lag_state::GroupTopic;
 
-/// Most bytes of a group's or topic's name that is a setting: as Kafka bounds topics.
-const LONGEST_NAME: usize = 249;
+/// Most bytes of a group's or topic's name in a setting: Kafka's own limit for topics.
+const MAX_NAME_BYTES: usize = 249;
 
-/// Tells how far behind each consumer group is, and why. Joins none.
+/// Reports the lag of every consumer group and the reason for it. Joins no group.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lag-monitor", version)]
 pub struct Settings {
@@ -23,46 +23,44 @@ pub struct Settings {
     #[arg(long, env = "PORT", default_value_t = 8010)]
     pub port: u16,
 
-    /// How often the cluster is read, seconds
+    /// Seconds from one poll of the cluster to the next
     #[arg(long, env = "POLL_INTERVAL_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub poll_interval_seconds: u32,
 
-    /// Unread records from which a group is in the state warning
+    /// Lag, in records, from which a group has the status warning
     #[arg(long, env = "LAG_THRESHOLD_WARNING", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
     pub lag_threshold_warning: i64,
 
-    /// Unread records from which it is critical; not below the other
+    /// Lag, in records, from which a group has the status critical; not below the threshold for warning
     #[arg(long, env = "LAG_THRESHOLD_CRITICAL", default_value_t = 500, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
     pub lag_threshold_critical: i64,
 
-    /// The group that the calls are about unless they name another
+    /// Consumer group of requests without ?group=
     #[arg(long, env = "GROUP", default_value = "inventory-service-group", value_parser = name)]
     pub group: String,
 
-    /// The topic that the calls are about unless they name another
+    /// Topic of requests without ?topic=
     #[arg(long, env = "TOPIC", default_value = "payments", value_parser = name)]
     pub topic: String,
 
-    /// How the system runs: which commands can be recommended depends on it
+    /// How the services run; decides which commands are recommended
     #[arg(long, env = "SANDBOX_WAY", value_enum, default_value = "local")]
-    pub sandbox_way: Way,
+    pub sandbox_way: Mode,
 
-    /// Where load-generator is: the page's bursts are asked of it
+    /// Base URL of load-generator, which receives the bursts of the page
     #[arg(long, env = "LOAD_GENERATOR_URL", default_value = "http://127.0.0.1:8000", value_parser = http_url)]
     pub load_generator_url: Url,
 
-    /// Where to listen and how to log
     #[command(flatten)]
     pub http: HttpSettings,
 
-    /// Which broker
     #[command(flatten)]
     pub kafka: KafkaSettings,
 }
 
-/// How the system runs.
+/// How the services run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Way {
+pub enum Mode {
     /// As processes of this machine.
     Local,
     /// In containers, where only inventory-service can be scaled.
@@ -70,33 +68,32 @@ pub enum Way {
 }
 
 impl Settings {
-    /// Checks the rules between the settings. What comes out is from when on a group is in trouble.
-    pub fn validate(&self) -> Result<Thresholds, WrongSettings> {
+    /// Checks the rules between settings, and returns the thresholds.
+    pub fn validate(&self) -> Result<Thresholds, InvalidSettings> {
         let (warning, critical) = (self.lag_threshold_warning, self.lag_threshold_critical);
         Thresholds::new(warning, critical).ok_or_else(|| {
-            WrongSettings(format!(
-                "LAG_THRESHOLD_WARNING is {warning} and LAG_THRESHOLD_CRITICAL {critical}: the first must not be the higher"
+            InvalidSettings(format!(
+                "LAG_THRESHOLD_WARNING is {warning} and LAG_THRESHOLD_CRITICAL is {critical}: the warning threshold must not be above the critical one"
             ))
         })
     }
 
-    /// How often the cluster is read.
-    pub fn interval(&self) -> Duration {
+    pub fn poll_interval(&self) -> Duration {
         Duration::from_secs(self.poll_interval_seconds.into())
     }
 
-    /// What the calls are about unless they name another, by the names on the broker.
-    pub fn pair(&self) -> Pair {
+    /// The pair of requests that name no group, by its names on the broker.
+    pub fn default_group_topic(&self) -> GroupTopic {
         let prefix = &self.kafka.name_prefix;
-        Pair {
+        GroupTopic {
             group: with_prefix(prefix, &self.group),
             topic: with_prefix(prefix, &self.topic),
         }
     }
 }
 
-/// The name on the broker: a name that does not begin with this stack's prefix gets it.
-pub fn with_prefix(prefix: &NamePrefix, name: &str) -> String {
+/// The name on the broker: the prefix is added to a name that does not begin with it.
+fn with_prefix(prefix: &NamePrefix, name: &str) -> String {
     match name.starts_with(&prefix.to_string()) {
         true => name.to_owned(),
         false => prefix.name(name),
@@ -104,9 +101,9 @@ pub fn with_prefix(prefix: &NamePrefix, name: &str) -> String {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    match (1..=LONGEST_NAME).contains(&text.len()) {
+    match (1..=MAX_NAME_BYTES).contains(&text.len()) {
         true => Ok(text.to_owned()),
-        false => Err(format!("must be a name of 1 to {LONGEST_NAME} bytes")),
+        false => Err(format!("must be a name of 1 to {MAX_NAME_BYTES} bytes")),
     }
 }
 
@@ -125,24 +122,24 @@ mod tests {
     }
 
     #[test]
-    fn the_first_threshold_must_not_be_the_higher() {
-        let right = settings(&["--lag-threshold-warning=5", "--lag-threshold-critical=5"]);
-        assert!(right.unwrap().validate().is_ok());
-        let wrong = settings(&["--lag-threshold-warning=600"]).unwrap();
-        let said = wrong.validate().unwrap_err().to_string();
+    fn the_warning_threshold_must_not_be_above_the_critical_one() {
+        let valid = settings(&["--lag-threshold-warning=5", "--lag-threshold-critical=5"]);
+        assert!(valid.unwrap().validate().is_ok());
+        let invalid = settings(&["--lag-threshold-warning=600"]).unwrap();
+        let error = invalid.validate().unwrap_err().to_string();
         for part in [
             "600",
             "500",
             "LAG_THRESHOLD_WARNING",
             "LAG_THRESHOLD_CRITICAL",
         ] {
-            assert!(said.contains(part), "{said}");
+            assert!(error.contains(part), "{error}");
         }
     }
 
     #[test]
     fn numbers_and_names_are_bounded() {
-        for wrong in [
+        for invalid in [
             "--poll-interval-seconds=0",
             "--poll-interval-seconds=301",
             "--lag-threshold-warning=0",
@@ -152,16 +149,16 @@ mod tests {
             "--load-generator-url=127.0.0.1:8000",
             "--load-generator-url=https://localhost",
         ] {
-            assert!(settings(&[wrong]).is_err(), "{wrong}");
+            assert!(settings(&[invalid]).is_err(), "{invalid}");
         }
         let long = format!("--topic={}", "a".repeat(250));
         assert!(settings(&[&long]).is_err());
     }
 
     #[test]
-    fn a_name_without_the_prefix_gets_it() {
+    fn the_prefix_is_added_to_a_name_that_lacks_it() {
         let given = ["--name-prefix=b-", "--topic=b-orders"];
-        let pair = settings(&given).unwrap().pair();
+        let pair = settings(&given).unwrap().default_group_topic();
         assert_eq!(pair.group, "b-inventory-service-group");
         assert_eq!(pair.topic, "b-orders");
     }

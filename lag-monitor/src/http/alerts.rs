@@ -1,20 +1,22 @@
-//! `GET /alerts` and `DELETE /alerts`: what changed. Also while the cluster cannot be read: an alert has its own time, and that
-//! it cannot is one.
+//! `GET /alerts` and `DELETE /alerts`: changes of state. An alert carries a timestamp, so alerts are served also while the cluster
+//! cannot be read.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use service_kit::Problem;
-use service_kit::parameters::Parameters;
+use service_kit::query_params::QueryParams;
+use service_kit::{BoundedInt, Problem};
 
 use super::Monitor;
-use super::selection::{Asked, limit};
-use crate::watch::Alert;
+use super::group_topic_query::GroupTopicQuery;
+use crate::lag_state::Alert;
 
-/// Alerts unless asked otherwise.
-const ALERTS: usize = 10;
+const DEFAULT_LIMIT: usize = 10;
+
+/// The value of `?limit=`.
+type Limit = BoundedInt<1, 1_000>;
 
 #[derive(Serialize)]
 pub(super) struct AlertsAnswer {
@@ -22,27 +24,28 @@ pub(super) struct AlertsAnswer {
     count: usize,
 }
 
-/// Of all groups, newest first; of one if `group` or `topic` is named.
+/// Newest first. Of one pair if `group` or `topic` is given, else of all pairs and of the cluster.
 pub(super) async fn list(
     State(monitor): State<Monitor>,
-    mut parameters: Parameters,
+    mut parameters: QueryParams,
 ) -> Result<Json<AlertsAnswer>, Problem> {
-    let asked = Asked::take(&mut parameters);
-    let limit = limit(&mut parameters, ALERTS);
+    let query = GroupTopicQuery::take(&mut parameters);
+    let limit: Option<Limit> = parameters.take("limit");
     parameters.finish()?;
-    let pair = match asked.names_nothing() {
+    let pair = match query.is_empty() {
         true => None,
-        false => Some(monitor.look(|view| asked.find(&monitor, view.snapshot))?),
+        false => Some(monitor.read_current(|current| query.find(&monitor, current.snapshot))?),
     };
-    Ok(answer(monitor.watch.alerts(pair.as_ref(), limit)))
+    let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.0 as usize);
+    Ok(answer(monitor.state.alerts(pair.as_ref(), limit)))
 }
 
 pub(super) async fn clear(
     State(monitor): State<Monitor>,
-    parameters: Parameters,
+    parameters: QueryParams,
 ) -> Result<Json<AlertsAnswer>, Problem> {
     parameters.finish()?;
-    monitor.watch.clear_alerts();
+    monitor.state.clear_alerts();
     Ok(answer(Vec::new()))
 }
 

@@ -1,4 +1,4 @@
-//! `POST /burst`: asked of load-generator here, so that the page need not talk to another origin than its own.
+//! `POST /burst`: forwards a burst of orders to load-generator, since the page may call only its own origin.
 
 use std::time::Duration;
 
@@ -12,128 +12,133 @@ use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use service_kit::Problem;
-use service_kit::body::Fields;
+use service_kit::json_fields::JsonFields;
 
 use super::Monitor;
 
-/// How long it may take to find out that nobody is there.
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an answer may take: load-generator gives up after 18 s, and our own answer has to begin within 20 s.
-const PATIENCE: Duration = Duration::from_secs(19);
+/// Longer than the 18 s after which load-generator gives up, and shorter than the 20 s within which this answer must begin.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(19);
 
-/// Most bytes of an answer.
-const ANSWER: usize = 64 * 1024;
+/// Most bytes of load-generator's answer.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// When to ask again.
-const LATER: Duration = Duration::from_secs(5);
+/// `Retry-After` while load-generator is not reachable.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// load-generator, as it is asked over HTTP.
 #[derive(Debug, Clone)]
-pub(super) struct Generator {
+pub(super) struct LoadGeneratorClient {
     client: Client,
     burst: Url,
 }
 
-/// What is passed on. The bounds are load-generator's to say.
+/// The fields are forwarded as given: load-generator checks their bounds.
 #[derive(Serialize)]
-struct Burst {
+struct BurstRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_ms: Option<Box<RawValue>>,
 }
 
-/// What we read of a problem document.
+/// A problem document, as far as it is forwarded.
 #[derive(Deserialize)]
-struct Refused {
+struct ProblemDocument {
     detail: String,
 }
 
-impl Generator {
+impl LoadGeneratorClient {
     pub(super) fn new(url: &Url) -> anyhow::Result<Self> {
         let client = Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(PATIENCE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build();
         Ok(Self {
-            client: client.context("cannot make an HTTP client")?,
+            client: client.context("cannot build an HTTP client")?,
             burst: url
                 .join("burst")
-                .context("LOAD_GENERATOR_URL is no base of a URL")?,
+                .context("LOAD_GENERATOR_URL is not a base URL")?,
         })
     }
 
-    /// Status and body of its answer.
-    async fn ask(&self, burst: &Burst) -> reqwest::Result<(reqwest::Response, Option<Bytes>)> {
+    /// The answer and its body; the body is `None` if it is too long.
+    async fn post_burst(
+        &self,
+        burst: &BurstRequest,
+    ) -> reqwest::Result<(reqwest::Response, Option<Bytes>)> {
         let request = self.client.post(self.burst.clone()).json(burst);
         let mut answer = request.send().await?;
         let mut body = Vec::new();
-        while let Some(piece) = answer.chunk().await? {
-            if body.len() + piece.len() > ANSWER {
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Ok((answer, None));
             }
-            body.extend_from_slice(&piece);
+            body.extend_from_slice(&chunk);
         }
         Ok((answer, Some(body.into())))
     }
 }
 
-/// Its answer as it is, and its refusal with status and detail; 503, 504 or 502 if there is none that can be understood.
+/// Returns load-generator's answer, or its problem with status, detail and `Retry-After`. 503 if load-generator is not reachable,
+/// 504 if it does not answer in time, 502 if the answer is not load-generator's.
 pub(super) async fn burst(
     State(monitor): State<Monitor>,
-    mut fields: Fields,
+    mut fields: JsonFields,
 ) -> Result<Response, Problem> {
     let (count, delay_ms) = (
         fields.take_if_given("count"),
         fields.take_if_given("delay_ms"),
     );
-    let burst = fields.finish(Some(Burst { count, delay_ms }))?;
+    let burst = fields.finish(Some(BurstRequest { count, delay_ms }))?;
     let (answer, body) = monitor
-        .generator
-        .ask(&burst)
+        .load_generator
+        .post_burst(&burst)
         .await
-        .map_err(|error| away(&error))?;
+        .map_err(|error| no_answer(&error))?;
     let status = answer.status();
-    let body = body.ok_or_else(not_understood)?;
+    let body = body.ok_or_else(not_load_generator)?;
     if status.is_success() {
         let is_json = serde_json::from_slice::<&RawValue>(&body).is_ok();
         return match is_json {
             true => Ok((status, [(CONTENT_TYPE, "application/json")], body).into_response()),
-            false => Err(not_understood()),
+            false => Err(not_load_generator()),
         };
     }
-    let refused: Refused = serde_json::from_slice(&body).map_err(|_| not_understood())?;
-    let mut refusal = Problem::new(status, refused.detail).into_response();
-    if let Some(later) = answer.headers().get(RETRY_AFTER) {
-        refusal.headers_mut().insert(RETRY_AFTER, later.clone());
+    let document: ProblemDocument =
+        serde_json::from_slice(&body).map_err(|_| not_load_generator())?;
+    let mut problem = Problem::new(status, document.detail).into_response();
+    if let Some(retry_after) = answer.headers().get(RETRY_AFTER) {
+        problem
+            .headers_mut()
+            .insert(RETRY_AFTER, retry_after.clone());
     }
-    Ok(refusal)
+    Ok(problem)
 }
 
-fn away(error: &reqwest::Error) -> Problem {
+fn no_answer(error: &reqwest::Error) -> Problem {
     tracing::warn!(
         error = error as &dyn std::error::Error,
-        "load-generator was asked for a burst and did not answer"
+        "load-generator did not answer a request for a burst"
     );
     match error.is_timeout() && !error.is_connect() {
         true => Problem::new(
             StatusCode::GATEWAY_TIMEOUT,
-            "load-generator did not answer in time: part of the orders may have been made",
+            "load-generator did not answer in time: some of the orders may have been created",
         ),
         false => Problem::unavailable(
             "load-generator cannot be reached: is it running? ./sandbox up load-generator",
-            LATER,
+            RETRY_DELAY,
         ),
     }
 }
 
-fn not_understood() -> Problem {
-    tracing::warn!("load-generator was asked for a burst, and its answer is none of its own");
+fn not_load_generator() -> Problem {
+    tracing::warn!("the answer to a request for a burst is not load-generator's");
     Problem::new(
         StatusCode::BAD_GATEWAY,
-        "what answers in load-generator's place is not load-generator: see LOAD_GENERATOR_URL",
+        "the program at LOAD_GENERATOR_URL is not load-generator",
     )
 }

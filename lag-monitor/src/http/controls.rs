@@ -9,7 +9,7 @@ use kafka_admin::{Cluster, ClusterError};
 use kafka_runtime::controls::asked_for;
 use serde::Serialize;
 use service_kit::Problem;
-use service_kit::body::Fields;
+use service_kit::json_fields::JsonFields;
 use service_kit::problem::FieldError;
 use shared_events::{GroupControls, Service};
 use tokio::task::spawn_blocking;
@@ -53,7 +53,7 @@ pub(super) async fn show(
 pub(super) async fn set(
     State(monitor): State<Monitor>,
     ServicePath(service): ServicePath,
-    fields: Fields,
+    fields: JsonFields,
 ) -> Result<Json<ControlsAnswer>, Problem> {
     let controls = asked_for(fields)?.with_implied_batch_max();
     if controls.is_empty() {

@@ -1,10 +1,13 @@
-//! `GET /events`: each poll and each alert as it happens, as server-sent events.
+//! `GET /events`: server-sent events about each poll and each alert.
 //!
-//! `state` after each poll (and at once): every group on every topic that it reads. `alert`: as in `/alerts`. `unavailable` when the
-//! cluster cannot be read: what `state` said before counts no longer. Who is too slow misses events, and gets the next state.
+//! * `state` at once and after each poll: every group on every topic that it consumes.
+//! * `alert`: an alert, as in `/alerts`.
+//! * `unavailable` when the cluster cannot be read: the last `state` is no longer current.
 //!
-//! With `?detail=true` a `state` has all that the page shows (partitions, members, recommendations), so that what it shows is of one
-//! moment, and before the first one `past` tells how the partitions were at the polls before.
+//! A client that reads too slowly misses events, and receives the next `state`.
+//!
+//! With `?detail=true` a `state` has everything that the page shows (partitions, members, recommendations), so that the page shows
+//! one snapshot. Before the first `state`, `past` has the lag of the partitions at earlier polls.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,97 +20,101 @@ use futures::stream::{self, Stream};
 use serde::Serialize;
 use serde_json::json;
 use service_kit::Problem;
-use service_kit::parameters::Parameters;
+use service_kit::query_params::QueryParams;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::state::{DetailedState, StateEvent, past};
-use super::{Monitor, STREAMS};
-use crate::text::time;
-use crate::watch::News;
+use super::state_event::{DetailedStateEvent, StateEvent, past_event};
+use super::{MAX_STREAMS, Monitor};
+use crate::format::rfc3339;
+use crate::lag_state::MonitorEvent;
 
-/// A comment is sent after so long without an event, so that nobody on the way takes the stream for dead.
+/// After this time without an event a comment is sent, so that no proxy and no client closes the stream as idle.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(super) async fn stream(
     State(monitor): State<Monitor>,
-    mut parameters: Parameters,
+    mut parameters: QueryParams,
 ) -> Result<Response, Problem> {
     let detail = parameters.take("detail").unwrap_or(false);
     parameters.finish()?;
     let permit = monitor.streams.clone().try_acquire_owned();
     let permit = permit.map_err(|_| {
         let detail =
-            format!("{STREAMS} streams are open, and there are no more: close one of them");
-        Problem::unavailable(detail, monitor.watch.rules().every)
+            format!("{MAX_STREAMS} streams are open, which is the limit: close one of them");
+        Problem::unavailable(detail, monitor.state.settings().poll_interval)
     })?;
-    let listener = Listener {
-        news: monitor.watch.news(),
+    let subscriber = Subscriber {
+        events: monitor.state.subscribe(),
         monitor,
         detail,
-        greetings: if detail {
-            vec![Greeting::State, Greeting::Past]
+        first_events: if detail {
+            vec![FirstEvent::State, FirstEvent::Past]
         } else {
-            vec![Greeting::State]
+            vec![FirstEvent::State]
         },
         _permit: permit,
     };
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    let events = Sse::new(listener.into_stream()).keep_alive(keep_alive);
+    let events = Sse::new(subscriber.into_stream()).keep_alive(keep_alive);
     Ok(events.into_response())
 }
 
-/// What a listener is told at once.
-enum Greeting {
+/// Sent at once, before any [`MonitorEvent`].
+enum FirstEvent {
     Past,
     State,
 }
 
-/// Somebody who is told what happens.
-struct Listener {
-    news: Receiver<News>,
+struct Subscriber {
+    events: Receiver<MonitorEvent>,
     monitor: Monitor,
     detail: bool,
-    /// What is still to be told before any news, the last one first.
-    greetings: Vec<Greeting>,
+    /// In reverse order.
+    first_events: Vec<FirstEvent>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Listener {
+impl Subscriber {
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        stream::unfold(self, |mut listener| async move {
-            Some((Ok(listener.next().await?), listener))
+        stream::unfold(self, |mut subscriber| async move {
+            Some((Ok(subscriber.next().await?), subscriber))
         })
     }
 
-    /// The next event; `None` when the monitor stops.
+    /// `None` at shutdown.
     async fn next(&mut self) -> Option<Event> {
-        match self.greetings.pop() {
-            Some(Greeting::Past) => return Some(event("past", &past(&self.monitor))),
-            Some(Greeting::State) => return Some(self.state()),
+        match self.first_events.pop() {
+            Some(FirstEvent::Past) => return Some(event("past", &past_event(&self.monitor))),
+            Some(FirstEvent::State) => return Some(self.state_event()),
             None => {}
         }
         let shutdown = self.monitor.shutdown.clone();
         loop {
-            match shutdown.run_until_cancelled(self.news.recv()).await? {
-                Ok(News::Read | News::Failed) => return Some(self.state()),
-                Ok(News::Alert(alert)) => return Some(event("alert", &*alert)),
+            match shutdown.run_until_cancelled(self.events.recv()).await? {
+                Ok(MonitorEvent::PollSucceeded | MonitorEvent::PollFailed) => {
+                    return Some(self.state_event());
+                }
+                Ok(MonitorEvent::Alert(alert)) => return Some(event("alert", &*alert)),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }
         }
     }
 
-    fn state(&self) -> Event {
+    /// `state`, or `unavailable` if there is no current data.
+    fn state_event(&self) -> Event {
         let monitor = &self.monitor;
         let now = Utc::now();
-        let told = monitor.watch.look(now, |view| match self.detail {
-            true => event("state", &DetailedState::of(monitor, view, now)),
-            false => event("state", &StateEvent::of(view)),
-        });
-        told.unwrap_or_else(|stale| {
-            let last = stale.last_success.map(time);
+        let state = monitor
+            .state
+            .read_current(now, |current| match self.detail {
+                true => event("state", &DetailedStateEvent::of(monitor, current, now)),
+                false => event("state", &StateEvent::of(current)),
+            });
+        state.unwrap_or_else(|stale| {
+            let last = stale.last_success.map(rfc3339);
             event("unavailable", &json!({"last_success": last}))
         })
     }

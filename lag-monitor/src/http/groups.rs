@@ -6,24 +6,25 @@ use axum::Json;
 use axum::extract::State;
 use cluster_reader::{Group, GroupMember, Protocol};
 use serde::Serialize;
-use service_kit::Problem;
-use service_kit::parameters::Parameters;
+use service_kit::query_params::QueryParams;
+use service_kit::{BoundedInt, Problem};
 
 use super::Monitor;
-use super::selection::limit;
-use crate::text::{shown, time};
-use crate::watch::View;
+use crate::format::{display_name, rfc3339};
+use crate::lag_state::CurrentState;
 
-/// Groups in an answer unless asked otherwise: as many as there can be in one.
-const GROUPS: usize = 1_000;
+const DEFAULT_LIMIT: usize = 1_000;
 
-/// Members of one group in an answer.
-const MEMBERS: usize = 100;
+/// The value of `?limit=`.
+type Limit = BoundedInt<1, 1_000>;
+
+/// Most members listed for one group; `member_count` counts all.
+const MAX_MEMBERS: usize = 100;
 
 #[derive(Serialize)]
 pub(super) struct GroupsAnswer {
     groups: Vec<GroupAnswer>,
-    /// Of all groups, also those that the answer leaves out.
+    /// All groups of the cluster, including those beyond the limit.
     count: usize,
     timestamp: String,
 }
@@ -57,57 +58,67 @@ struct MemberAnswer {
 
 pub(super) async fn list(
     State(monitor): State<Monitor>,
-    mut parameters: Parameters,
+    mut parameters: QueryParams,
 ) -> Result<Json<GroupsAnswer>, Problem> {
-    let limit = limit(&mut parameters, GROUPS);
+    let limit: Option<Limit> = parameters.take("limit");
     parameters.finish()?;
-    monitor.look(|view| {
-        let groups = view.snapshot.groups.iter().take(limit);
+    let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.0 as usize);
+    monitor.read_current(|current| {
+        let groups = current.snapshot.groups.iter().take(limit);
         Ok(Json(GroupsAnswer {
             groups: groups
-                .filter_map(|(name, group)| answer(view, name, group))
+                .filter_map(|(name, group)| GroupAnswer::of(current, name, group))
                 .collect(),
-            count: view.snapshot.groups.len(),
-            timestamp: time(view.snapshot.taken_at),
+            count: current.snapshot.groups.len(),
+            timestamp: rfc3339(current.snapshot.taken_at),
         }))
     })
 }
 
-/// A group as a whole.
-pub(super) fn answer(view: View<'_>, name: &str, group: &Group) -> Option<GroupAnswer> {
-    let judgement = view.judge(name, None)?;
-    let rates = judgement.rates;
-    Some(GroupAnswer {
-        group_id: shown(name),
-        state: shown(&group.state),
-        protocol: match group.protocol {
-            Protocol::Classic => "classic",
-            Protocol::Consumer => "consumer",
-        },
-        member_count: group.members.len(),
-        members: group.members.iter().take(MEMBERS).map(member).collect(),
-        topics: group.partitions.keys().map(|at| at.topic.clone()).collect(),
-        total_lag: judgement.total_lag,
-        status: judgement.status().name(),
-        rule: judgement.rule().name(),
-        evidence: judgement.evidence().to_owned(),
-        rate_of_change: rates.map(|rates| rates.lag),
-        consumed_per_second: rates.map(|rates| rates.consumed),
-        produced_per_second: rates.map(|rates| rates.produced),
-        time_to_drain_seconds: judgement.time_to_drain.map(|time| time.as_secs_f64()),
-    })
+impl GroupAnswer {
+    /// The group on all its topics.
+    pub(super) fn of(current: CurrentState<'_>, name: &str, group: &Group) -> Option<Self> {
+        let health = current.group_health(name, None)?;
+        let rates = health.rates;
+        Some(Self {
+            group_id: display_name(name),
+            state: display_name(&group.state),
+            protocol: match group.protocol {
+                Protocol::Classic => "classic",
+                Protocol::Consumer => "consumer",
+            },
+            member_count: group.members.len(),
+            members: group
+                .members
+                .iter()
+                .take(MAX_MEMBERS)
+                .map(MemberAnswer::of)
+                .collect(),
+            topics: group.partitions.keys().map(|at| at.topic.clone()).collect(),
+            total_lag: health.total_lag,
+            status: health.status().name(),
+            rule: health.rule().name(),
+            evidence: health.evidence().to_owned(),
+            rate_of_change: rates.map(|rates| rates.lag),
+            consumed_per_second: rates.map(|rates| rates.consumed),
+            produced_per_second: rates.map(|rates| rates.produced),
+            time_to_drain_seconds: health.time_to_drain.map(|time| time.as_secs_f64()),
+        })
+    }
 }
 
-fn member(member: &GroupMember) -> MemberAnswer {
-    let mut owns: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-    for at in &member.owns {
-        owns.entry(at.topic.clone()).or_default().push(at.partition);
-    }
-    MemberAnswer {
-        client_id: shown(&member.owner.client_id),
-        member_id: shown(&member.owner.member_id),
-        instance_id: member.instance_id.as_deref().map(shown),
-        host: shown(&member.owner.host),
-        owns,
+impl MemberAnswer {
+    fn of(member: &GroupMember) -> Self {
+        let mut owns: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        for at in &member.assignment {
+            owns.entry(at.topic.clone()).or_default().push(at.partition);
+        }
+        Self {
+            client_id: display_name(&member.owner.client_id),
+            member_id: display_name(&member.owner.member_id),
+            instance_id: member.instance_id.as_deref().map(display_name),
+            host: display_name(&member.owner.host),
+            owns,
+        }
     }
 }

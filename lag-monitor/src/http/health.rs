@@ -1,4 +1,4 @@
-//! `GET /health`: that the process lives. Whether it can read the cluster, `/health/ready` says.
+//! `GET /health`: liveness. `/health/ready` of [`service_kit::admin`] says whether the cluster can be read.
 
 use axum::Json;
 use serde::Serialize;
@@ -6,13 +6,13 @@ use serde::Serialize;
 use crate::NAME;
 
 #[derive(Serialize)]
-pub(super) struct Health {
+pub(super) struct HealthAnswer {
     status: &'static str,
     service: &'static str,
 }
 
-pub(super) async fn health() -> Json<Health> {
-    Json(Health {
+pub(super) async fn health() -> Json<HealthAnswer> {
+    Json(HealthAnswer {
         status: "healthy",
         service: NAME,
     })

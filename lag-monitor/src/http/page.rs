@@ -1,5 +1,5 @@
-//! `GET /` and `/page/{file}`: the page that shows all of it, live. Static files, written as they are sent: there is no build step,
-//! and nothing is fetched from anywhere else.
+//! `GET /` and `GET /page/{file}`: the page with live data. Its files are served as they are in the folder `page`: there is no
+//! build step, and the page loads nothing from another origin.
 
 use axum::extract::Path;
 use axum::http::HeaderName;
@@ -13,7 +13,7 @@ const INDEX: &str = include_str!("../../page/index.html");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Name, media type and text of every file beside the page itself.
+/// Name, media type and text of every file except `index.html`. A plain list, since each file needs its media type anyway.
 const FILES: &[(&str, &str, &str)] = &[
     (
         "page.css",
@@ -27,7 +27,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
     ("page.js", SCRIPT, include_str!("../../page/page.js")),
     ("alerts.js", SCRIPT, include_str!("../../page/alerts.js")),
-    ("calls.js", SCRIPT, include_str!("../../page/calls.js")),
+    ("api.js", SCRIPT, include_str!("../../page/api.js")),
+    ("burst.js", SCRIPT, include_str!("../../page/burst.js")),
     ("cards.js", SCRIPT, include_str!("../../page/cards.js")),
     ("chart.js", SCRIPT, include_str!("../../page/chart.js")),
     (
@@ -37,37 +38,36 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
     ("detail.js", SCRIPT, include_str!("../../page/detail.js")),
     ("dom.js", SCRIPT, include_str!("../../page/dom.js")),
+    ("format.js", SCRIPT, include_str!("../../page/format.js")),
     ("history.js", SCRIPT, include_str!("../../page/history.js")),
-    ("load.js", SCRIPT, include_str!("../../page/load.js")),
     ("stream.js", SCRIPT, include_str!("../../page/stream.js")),
-    ("words.js", SCRIPT, include_str!("../../page/words.js")),
 ];
 
-/// Scripts, styles and calls of this origin alone, nothing written into the page itself, and nobody's frame.
+/// Scripts, styles, images and requests of this origin only; no inline script or style; no frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What every answer that a browser shows has: the browser may do nothing with it but show it.
+/// Sent with every static file: a browser may display it and nothing else.
 const HEADERS: [(HeaderName, &str); 4] = [
     (CONTENT_SECURITY_POLICY, POLICY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),
-    // Another version of the monitor has other files.
+    // Another version of lag-monitor has other files under the same names.
     (CACHE_CONTROL, "no-cache"),
 ];
 
 pub(super) async fn index() -> Response {
-    told("text/html; charset=utf-8", INDEX)
+    static_file("text/html; charset=utf-8", INDEX)
 }
 
 pub(super) async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
     let found = FILES.iter().find(|(known, ..)| *known == name);
     let (_, media_type, text) = found.ok_or_else(|| Problem::not_found("no such file"))?;
-    Ok(told(media_type, text))
+    Ok(static_file(media_type, text))
 }
 
-/// A text for a browser.
-pub(super) fn told(media_type: &'static str, text: &'static str) -> Response {
+/// An answer that a browser displays.
+pub(super) fn static_file(media_type: &'static str, text: &'static str) -> Response {
     (HEADERS, [(CONTENT_TYPE, media_type)], text).into_response()
 }
 
@@ -79,29 +79,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_page_is_served_and_every_name_in_it_is_a_file() {
+    fn every_file_is_served_and_every_import_is_a_file() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/page");
         let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
-        let there: BTreeSet<String> = entries
+        let existing: BTreeSet<String> = entries
             .map(|entry| entry.file_name().into_string().unwrap())
             .filter(|name| name != "index.html")
             .collect();
         let served: BTreeSet<String> = FILES.iter().map(|(name, ..)| (*name).to_owned()).collect();
-        assert_eq!(served, there);
+        assert_eq!(served, existing);
         for (file, _, text) in FILES {
             let imported = text.split("from \"./").skip(1);
             for name in imported.map(|rest| rest.split('"').next().unwrap()) {
-                assert!(served.contains(name), "{file} wants {name}");
+                assert!(served.contains(name), "{file} imports {name}");
             }
         }
-        let wanted = INDEX.split("\"/page/").skip(1);
-        for name in wanted.map(|rest| rest.split('"').next().unwrap()) {
-            assert!(served.contains(name), "the page wants {name}");
+        let loaded = INDEX.split("\"/page/").skip(1);
+        for name in loaded.map(|rest| rest.split('"').next().unwrap()) {
+            assert!(served.contains(name), "index.html loads {name}");
         }
     }
 
     #[test]
-    fn no_file_of_the_page_makes_html_or_styles_of_text_or_goes_elsewhere() {
+    fn no_file_builds_html_from_text_or_loads_another_origin() {
         let index = [("index.html", "", INDEX)];
         for (file, _, text) in index.iter().chain(FILES) {
             for forbidden in [

@@ -1,16 +1,16 @@
-//! `GET /recommendations`: what to do about a group on a topic.
+//! `GET /recommendations`: what to do about one group on one topic.
 
 use axum::Json;
 use axum::extract::State;
-use cluster_reader::judge::Judgement;
+use cluster_reader::group_health::GroupHealth;
 use serde::Serialize;
 use service_kit::Problem;
-use service_kit::parameters::Parameters;
+use service_kit::query_params::QueryParams;
 
 use super::Monitor;
-use super::selection::Asked;
-use crate::recommend::{Place, Recommendation, recommend};
-use crate::watch::{Pair, View};
+use super::group_topic_query::GroupTopicQuery;
+use crate::lag_state::{CurrentState, GroupTopic};
+use crate::recommend::{RecommendContext, Recommendation, recommend};
 
 #[derive(Serialize)]
 pub(super) struct RecommendationsAnswer {
@@ -21,36 +21,35 @@ pub(super) struct RecommendationsAnswer {
 
 pub(super) async fn list(
     State(monitor): State<Monitor>,
-    mut parameters: Parameters,
+    mut parameters: QueryParams,
 ) -> Result<Json<RecommendationsAnswer>, Problem> {
-    let asked = Asked::take(&mut parameters);
+    let query = GroupTopicQuery::take(&mut parameters);
     parameters.finish()?;
-    monitor.look(|view| {
-        let pair = asked.find(&monitor, view.snapshot)?;
-        let judgement = view
-            .judge(&pair.group, Some(&pair.topic))
+    monitor.read_current(|current| {
+        let pair = query.find(&monitor, current.snapshot)?;
+        let health = current
+            .group_health(&pair.group, Some(&pair.topic))
             .ok_or_else(Problem::internal)?;
         Ok(Json(RecommendationsAnswer {
-            recommendations: about(&monitor, view, &pair, &judgement),
-            total_lag: judgement.total_lag,
-            rate_of_change: judgement.rates.map(|rates| rates.lag),
+            recommendations: recommendations(&monitor, current, &pair, &health),
+            total_lag: health.total_lag,
+            rate_of_change: health.rates.map(|rates| rates.lag),
         }))
     })
 }
 
-/// What to do about a pair, by what was read last.
-pub(super) fn about(
+pub(super) fn recommendations(
     monitor: &Monitor,
-    view: View<'_>,
-    pair: &Pair,
-    judgement: &Judgement,
+    current: CurrentState<'_>,
+    pair: &GroupTopic,
+    health: &GroupHealth,
 ) -> Vec<Recommendation> {
-    let place = Place {
-        way: monitor.way,
+    let context = RecommendContext {
+        mode: monitor.mode,
         prefix: monitor.prefix(),
-        snapshot: view.snapshot,
+        snapshot: current.snapshot,
         group: &pair.group,
         topic: &pair.topic,
     };
-    recommend(place, judgement)
+    recommend(context, health)
 }

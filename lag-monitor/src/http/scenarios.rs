@@ -1,10 +1,10 @@
-//! `GET /scenarios/{name}`: a scenario's README, for who has the page open and not the repository.
+//! `GET /scenarios/{name}`: the README of a scenario, so that links of the page work without the repository.
 
 use axum::extract::Path;
 use axum::response::Response;
 use service_kit::Problem;
 
-use super::page::told;
+use super::page::static_file;
 
 macro_rules! scenarios {
     ($($name:literal),* $(,)?) => {
@@ -30,14 +30,14 @@ scenarios![
     "wrong-group",
 ];
 
-/// As plain text: no program here makes HTML of it.
+/// Plain text: the Markdown is not rendered.
 pub(super) async fn show(Path(name): Path<String>) -> Result<Response, Problem> {
     let found = SCENARIOS.iter().find(|(known, _)| *known == name);
     let (_, readme) = found.ok_or_else(|| {
         let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
         Problem::not_found(format!("no such scenario; there are: {}", names.join(", ")))
     })?;
-    Ok(told("text/plain; charset=utf-8", readme))
+    Ok(static_file("text/plain; charset=utf-8", readme))
 }
 
 #[cfg(test)]
@@ -48,14 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scenario_of_the_repository_is_told_and_no_other() {
+    fn exactly_the_scenarios_of_the_repository_are_served() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
         let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
         let folders = entries.filter(|entry| entry.path().join("README.md").is_file());
-        let there: BTreeSet<String> = folders
+        let existing: BTreeSet<String> = folders
             .map(|entry| entry.file_name().into_string().unwrap())
             .collect();
-        let told = SCENARIOS.iter().map(|(name, _)| (*name).to_owned());
-        assert_eq!(told.collect::<BTreeSet<_>>(), there);
+        let served = SCENARIOS.iter().map(|(name, _)| (*name).to_owned());
+        assert_eq!(served.collect::<BTreeSet<_>>(), existing);
     }
 }

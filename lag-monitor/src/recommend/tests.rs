@@ -1,50 +1,48 @@
-//! Which commands are recommended when, and which there are at all.
+//! Which actions are recommended for which finding, and the list of all commands.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
-mod case;
-
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cluster_reader::judge::{Finding, Rule, Status};
+use cluster_reader::group_health::{Finding, Rule, Status};
 use cluster_reader::{Lag, TopicPartition};
 use proptest::prelude::*;
 
+use super::test_group::{GROUP_ID, SLOW_GROUP, TestGroup, after, snapshot};
 use super::*;
-use case::{Case, GROUP, SLOW, after, snapshot};
 
 fn second(n: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(n)
 }
 
-/// What is recommended after these readings, and the rule that is told.
-fn advised(
-    case: &Case,
-    readings: impl IntoIterator<Item = Snapshot>,
+/// The rule that the group's health reports after these snapshots, and the recommendations.
+fn recommended_after(
+    group: &TestGroup,
+    snapshots: impl IntoIterator<Item = Snapshot>,
 ) -> (Rule, Vec<Recommendation>) {
-    after(case, readings, |place, judgement| {
-        (judgement.rule(), recommend(place, judgement))
+    after(group, snapshots, |context, health| {
+        (health.rule(), recommend(context, health))
     })
 }
 
-/// The same after so many seconds in which nothing has changed.
-fn recommended(case: &Case, seconds: i64) -> (Rule, Vec<Recommendation>) {
-    let moments = BTreeSet::from([0, seconds]).into_iter();
-    advised(case, moments.map(|n| snapshot(case, second(n))))
+/// The same after `seconds` without a change.
+fn recommended(group: &TestGroup, seconds: i64) -> (Rule, Vec<Recommendation>) {
+    let times = BTreeSet::from([0, seconds]).into_iter();
+    recommended_after(group, times.map(|n| snapshot(group, second(n))))
 }
 
-fn commands(case: &Case, seconds: i64) -> Vec<String> {
-    let (_, all) = recommended(case, seconds);
+fn commands(group: &TestGroup, seconds: i64) -> Vec<String> {
+    let (_, all) = recommended(group, seconds);
     all.into_iter().filter_map(|one| one.command).collect()
 }
 
 #[test]
-fn a_group_with_free_partitions_is_to_be_scaled_to_as_many_and_not_beyond() {
-    let all = commands(&SLOW, 0);
+fn a_group_is_scaled_up_to_one_member_for_each_partition() {
+    let all = commands(&SLOW_GROUP, 0);
     assert_eq!(
         all,
         [
@@ -53,7 +51,13 @@ fn a_group_with_free_partitions_is_to_be_scaled_to_as_many_and_not_beyond() {
             "./sandbox consumer set inventory-service --batch-max 500",
         ]
     );
-    let full = commands(&Case { members: 3, ..SLOW }, 0);
+    let full = commands(
+        &TestGroup {
+            members: 3,
+            ..SLOW_GROUP
+        },
+        0,
+    );
     assert!(
         !full.iter().any(|command| command.contains("scale")),
         "{full:?}"
@@ -63,18 +67,18 @@ fn a_group_with_free_partitions_is_to_be_scaled_to_as_many_and_not_beyond() {
         "{full:?}"
     );
     let wide = commands(
-        &Case {
+        &TestGroup {
             partitions: 20,
-            ..SLOW
+            ..SLOW_GROUP
         },
         0,
     );
     assert_eq!(wide[0], "./sandbox scale inventory-service=9");
     let widest = commands(
-        &Case {
+        &TestGroup {
             partitions: 9,
             members: 9,
-            ..SLOW
+            ..SLOW_GROUP
         },
         0,
     );
@@ -85,32 +89,38 @@ fn a_group_with_free_partitions_is_to_be_scaled_to_as_many_and_not_beyond() {
 }
 
 #[test]
-fn in_docker_only_inventory_service_is_to_be_scaled() {
-    let payment = Case {
+fn in_docker_only_inventory_service_is_scaled() {
+    let payment = TestGroup {
         group: "payment-service-group",
         topic: "orders",
-        ..SLOW
+        ..SLOW_GROUP
     };
-    let scaled = |case: &Case| {
-        commands(case, 0)
+    let is_scaled = |group: &TestGroup| {
+        commands(group, 0)
             .iter()
             .any(|command| command.contains("scale"))
     };
-    assert!(scaled(&payment));
-    assert!(!scaled(&Case {
-        way: Way::Docker,
+    assert!(is_scaled(&payment));
+    assert!(!is_scaled(&TestGroup {
+        mode: Mode::Docker,
         ..payment
     }));
-    assert!(scaled(&Case {
-        way: Way::Docker,
-        ..SLOW
+    assert!(is_scaled(&TestGroup {
+        mode: Mode::Docker,
+        ..SLOW_GROUP
     }));
 }
 
 #[test]
-fn each_rule_has_its_own_advice() {
-    let of = |case: Case, seconds| recommended(&case, seconds);
-    let (rule, all) = of(Case { members: 0, ..SLOW }, 0);
+fn each_rule_has_its_own_recommendations() {
+    let of = |group: TestGroup, seconds| recommended(&group, seconds);
+    let (rule, all) = of(
+        TestGroup {
+            members: 0,
+            ..SLOW_GROUP
+        },
+        0,
+    );
     assert_eq!(rule, Rule::NoMembers);
     assert_eq!(
         all[0].command.as_deref(),
@@ -118,7 +128,7 @@ fn each_rule_has_its_own_advice() {
     );
     assert_eq!(all[0].priority, Priority::High);
 
-    let (rule, all) = of(SLOW, 70);
+    let (rule, all) = of(SLOW_GROUP, 70);
     assert_eq!(rule, Rule::Stopped);
     assert_eq!(
         all[0].command.as_deref(),
@@ -126,10 +136,10 @@ fn each_rule_has_its_own_advice() {
     );
 
     let (rule, all) = of(
-        Case {
-            low: 20,
-            waiting: 30,
-            ..SLOW
+        TestGroup {
+            log_start_offset: 20,
+            lag: 30,
+            ..SLOW_GROUP
         },
         0,
     );
@@ -137,10 +147,10 @@ fn each_rule_has_its_own_advice() {
     assert!(all[0].action.contains("longer"), "{all:?}");
 
     let (rule, all) = of(
-        Case {
+        TestGroup {
             members: 4,
-            waiting: 0,
-            ..SLOW
+            lag: 0,
+            ..SLOW_GROUP
         },
         0,
     );
@@ -150,64 +160,70 @@ fn each_rule_has_its_own_advice() {
         Some("./sandbox scale inventory-service=3")
     );
 
-    let (rule, all) = of(Case { waiting: 0, ..SLOW }, 0);
+    let (rule, all) = of(
+        TestGroup {
+            lag: 0,
+            ..SLOW_GROUP
+        },
+        0,
+    );
     assert_eq!((rule, all.len()), (Rule::KeepsUp, 0));
 }
 
 #[test]
-fn a_record_that_is_never_taken_is_to_be_looked_at_and_then_set_aside_on_both_ways() {
-    for way in [Way::Local, Way::Docker] {
-        let case = Case {
-            way,
+fn a_blocking_record_is_inspected_then_sent_to_the_dlq_in_both_modes() {
+    for mode in [Mode::Local, Mode::Docker] {
+        let group = TestGroup {
+            mode,
             members: 3,
-            waiting: 30,
-            ..SLOW
+            lag: 30,
+            ..SLOW_GROUP
         };
-        let mut later = snapshot(&case, second(70));
-        let rows = &mut later.groups.get_mut(GROUP).unwrap().partitions;
-        // On the others all was read.
-        for (_, found) in rows.iter_mut().filter(|(at, _)| at.partition > 0) {
-            found.committed = Some(40);
-            found.lag = found.lag.map(|lag| Lag { readable: 0, ..lag });
+        let mut later = snapshot(&group, second(70));
+        let partitions = &mut later.groups.get_mut(GROUP_ID).unwrap().partitions;
+        // The other partitions are caught up.
+        for (_, partition) in partitions.iter_mut().filter(|(at, _)| at.partition > 0) {
+            partition.committed = Some(40);
+            partition.lag = partition.lag.map(|lag| Lag { readable: 0, ..lag });
         }
-        let (rule, all) = advised(&case, [snapshot(&case, second(0)), later]);
+        let (rule, all) = recommended_after(&group, [snapshot(&group, second(0)), later]);
         assert_eq!(rule, Rule::Stalled);
-        let told = all.iter();
-        let told: Vec<_> = told
+        let actions = all.iter();
+        let actions: Vec<_> = actions
             .map(|one| (one.action.as_str(), one.command.as_deref().unwrap()))
             .collect();
         let expected = [
             (
-                "look at the record that is not taken",
+                "look at the record that blocks the partition",
                 "./sandbox kafka console-consumer --topic payments --partition 0 --offset 10 --max-messages 1 --timeout-ms 60000",
             ),
             (
-                "set records that cannot be taken aside as dead letters",
+                "send poison records to the dead-letter topic",
                 "./sandbox restart inventory-service --unset POISON_POLICY",
             ),
             ("read the log", "./sandbox logs --tail 20 inventory-service"),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(actions, expected);
     }
 }
 
-/// The commands that any rule can lead to: for the group of each service, with one member and with one for each partition, and for a
-/// group and a topic that a shell would read as two words.
-fn every_command(way: Way) -> BTreeSet<String> {
+/// The commands of all rules: for the group of each service, with one member and with one for each partition, and for a group and a
+/// topic whose names must be quoted in a shell.
+fn every_command(mode: Mode) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (group, topic) in [
         ("order-service-group", "payments"),
         ("payment-service-group", "payments"),
-        (GROUP, "payments"),
+        (GROUP_ID, "payments"),
         ("it's theirs", "it's theirs"),
     ] {
         for members in [1, 3] {
-            let case = Case {
+            let group = TestGroup {
                 group,
                 topic,
-                way,
+                mode,
                 members,
-                ..SLOW
+                ..SLOW_GROUP
             };
             let finding = |rule| Finding {
                 status: Status::Critical,
@@ -219,32 +235,32 @@ fn every_command(way: Way) -> BTreeSet<String> {
                 offset: Some(10),
                 evidence: String::new(),
             };
-            after(&case, [snapshot(&case, second(0))], |place, judgement| {
-                let advisor = Advisor::of(place, judgement).unwrap();
+            after(&group, [snapshot(&group, second(0))], |context, health| {
+                let actions = GroupActions::of(context, health).unwrap();
                 let findings = Rule::ALL.map(finding);
-                let advice = findings.iter().flat_map(|one| advisor.about(one));
-                all.extend(advice.filter_map(|one| one.command));
+                let recommendations = findings.iter().flat_map(|one| actions.for_finding(one));
+                all.extend(recommendations.filter_map(|one| one.command));
             });
         }
     }
     all
 }
 
-/// `sandbox` is held against the same list: that each of them is a call it understands.
+/// A test of `sandbox` reads the same list and checks that it can run each command.
 #[test]
-fn every_command_that_can_be_recommended_stands_in_the_list_and_no_other() {
+fn the_list_has_exactly_the_commands_that_can_be_recommended() {
     let list = include_str!("commands.txt").lines().map(str::to_owned);
     let list: BTreeSet<String> = list.collect();
-    assert_eq!(every_command(Way::Local), list);
-    assert!(every_command(Way::Docker).is_subset(&list));
+    assert_eq!(every_command(Mode::Local), list);
+    assert!(every_command(Mode::Docker).is_subset(&list));
 }
 
 #[test]
-fn for_a_group_of_somebody_else_there_are_only_words_and_kafkas_own_tool() {
-    let foreign = Case {
+fn a_foreign_group_gets_no_command_but_kafkas_own_tool() {
+    let foreign = TestGroup {
         group: "it's \"theirs\"; rm -rf /",
         topic: "clicks",
-        ..SLOW
+        ..SLOW_GROUP
     };
     for seconds in [0, 70] {
         for one in recommended(&foreign, seconds).1 {
@@ -258,28 +274,28 @@ fn for_a_group_of_somebody_else_there_are_only_words_and_kafkas_own_tool() {
 }
 
 #[test]
-fn a_name_is_one_word_of_a_shell_or_none_at_all() {
-    let quoted = advice::quoted;
-    assert_eq!(quoted("payments").as_deref(), Some("payments"));
+fn a_name_is_one_shell_word_or_is_refused() {
+    let shell_word = group_actions::shell_word;
+    assert_eq!(shell_word("payments").as_deref(), Some("payments"));
     assert_eq!(
-        quoted("it's; rm -rf /").as_deref(),
+        shell_word("it's; rm -rf /").as_deref(),
         Some(r"'it'\''s; rm -rf /'")
     );
-    assert_eq!(quoted("-rf").as_deref(), Some("'-rf'"));
+    assert_eq!(shell_word("-rf").as_deref(), Some("'-rf'"));
     for refused in ["", "a\nb", "a\u{0}b", &"a".repeat(250)] {
-        assert_eq!(quoted(refused), None);
+        assert_eq!(shell_word(refused), None);
     }
 }
 
 proptest! {
     #[test]
-    fn whatever_a_group_is_called_a_shell_reads_its_name_as_one_word(name in ".{1,40}") {
-        if let Some(word) = advice::quoted(&name) {
-            let plain = word == name;
+    fn a_shell_reads_any_quoted_name_as_one_word(name in ".{1,40}") {
+        if let Some(word) = group_actions::shell_word(&name) {
+            let is_plain = word == name;
             let inner = word.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
-            // Between the quotes there is no quote but in the one form that ends and begins them anew.
-            let safe = inner.is_some_and(|inner| !inner.replace(r"'\''", "").contains('\''));
-            prop_assert!(plain || safe, "{word}");
+            // Inside the quotes every quote is escaped.
+            let is_quoted = inner.is_some_and(|inner| !inner.replace(r"'\''", "").contains('\''));
+            prop_assert!(is_plain || is_quoted, "{word}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A burst asked of the monitor: what load-generator says to it, or that there is none.
+//! `POST /burst`: the answers of load-generator, and the problems if load-generator does not answer.
 
 use std::time::Duration;
 
@@ -12,10 +12,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Lab, answer};
+use crate::test_monitor::{TestMonitor, answer};
 
-/// What stands where load-generator should be, and answers each burst with this.
-async fn instead(status: StatusCode, body: String) -> (String, JoinSet<()>, CancellationToken) {
+/// A server at load-generator's URL that answers each burst with this status and body, where `ASKED` is replaced by the request.
+async fn fake_load_generator(
+    status: StatusCode,
+    body: String,
+) -> (String, JoinSet<()>, CancellationToken) {
     let router = Router::new().route(
         "/burst",
         post(async move |Json(asked): Json<Value>| {
@@ -43,7 +46,7 @@ async fn instead(status: StatusCode, body: String) -> (String, JoinSet<()>, Canc
 }
 
 #[tokio::test]
-async fn a_burst_is_passed_on_with_its_answer_or_its_refusal() {
+async fn a_burst_is_forwarded_and_its_answer_or_problem_returned() {
     let stack = shared().await;
     let long = format!("{{\"detail\": \"{}\"}}", "x".repeat(100_000));
     let problem = |detail: &str| json!({"status": 422, "detail": detail}).to_string();
@@ -62,9 +65,9 @@ async fn a_burst_is_passed_on_with_its_answer_or_its_refusal() {
         ),
         (
             StatusCode::CONFLICT,
-            problem("a burst is on its way"),
+            problem("a burst is running"),
             409,
-            "a burst is on its way",
+            "a burst is running",
         ),
         (
             StatusCode::OK,
@@ -80,45 +83,50 @@ async fn a_burst_is_passed_on_with_its_answer_or_its_refusal() {
         ),
         (StatusCode::OK, long, 502, "LOAD_GENERATOR_URL"),
     ] {
-        let (url, mut served, stop) = instead(answers, body).await;
-        let lab = Lab::with(
+        let (url, mut served, stop) = fake_load_generator(answers, body).await;
+        let monitor = TestMonitor::with(
             stack.bootstrap(),
             &stack.unique_prefix("burst"),
             &["--port=0", &url],
         )
         .await;
-        let burst = lab
-            .ask(Method::POST, "/burst")
+        let burst = monitor
+            .request(Method::POST, "/burst")
             .json(&json!({"count": 7, "delay_ms": 0}));
-        let (found, body) = answer(burst).await;
-        assert_eq!(found, status, "{body}");
+        let (actual, body) = answer(burst).await;
+        assert_eq!(actual, status, "{body}");
         assert!(body.to_string().contains(words), "{body}");
-        let (found, body) =
-            answer(lab.ask(Method::POST, "/burst").json(&json!({"counter": 7}))).await;
+        let (actual, body) = answer(
+            monitor
+                .request(Method::POST, "/burst")
+                .json(&json!({"counter": 7})),
+        )
+        .await;
         assert_eq!(
-            (found, body["errors"][0]["field"].as_str()),
+            (actual, body["errors"][0]["field"].as_str()),
             (422, Some("counter"))
         );
-        lab.stop().await;
+        monitor.stop().await;
         stop.cancel();
         served.join_next().await.unwrap().unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_load_generator_that_is_not_there_or_says_nothing_is_a_problem_that_says_so() {
+async fn a_silent_or_absent_load_generator_is_a_504_or_a_503() {
     let stack = shared().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let url = format!("--load-generator-url=http://{address}");
-    let lab = Lab::with(
+    let monitor = TestMonitor::with(
         stack.bootstrap(),
         &stack.unique_prefix("away"),
         &["--port=0", &url],
     )
     .await;
     let burst = || {
-        lab.ask(Method::POST, "/burst")
+        monitor
+            .request(Method::POST, "/burst")
             .json(&json!({}))
             .timeout(Duration::from_secs(40))
     };
@@ -134,5 +142,5 @@ async fn a_load_generator_that_is_not_there_or_says_nothing_is_a_problem_that_sa
             .contains("./sandbox up load-generator"),
         "{body}"
     );
-    lab.stop().await;
+    monitor.stop().await;
 }

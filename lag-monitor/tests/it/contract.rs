@@ -1,23 +1,24 @@
-//! Each call as it is written down: path, parameters, names and types of fields, status.
+//! The contract of each route: path, parameters, names and types of fields, status.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared_events::Topic;
 use test_stack::eventually;
 
-use crate::support::{DEADLINE, Lab, answer, series};
+use crate::test_monitor::{DEADLINE, TestMonitor, answer, series};
 
-/// Whether a value is of the shape: objects with the same fields, texts naming a type, and arrays of one shape.
+/// Fails unless the value has the shape: an object the same fields, an array elements of one shape. A text names a type, or several
+/// with `|`.
 fn check(path: &str, value: &Value, shape: &Value) {
     match shape {
         Value::Object(fields) => {
-            let found: Vec<&String> = value
+            let actual: Vec<&String> = value
                 .as_object()
                 .unwrap_or_else(|| panic!("{path}: {value}"))
                 .keys()
                 .collect();
-            let wanted: Vec<&String> = fields.keys().collect();
-            assert_eq!(found, wanted, "{path}");
+            let expected: Vec<&String> = fields.keys().collect();
+            assert_eq!(actual, expected, "{path}");
             fields
                 .iter()
                 .for_each(|(name, shape)| check(&format!("{path}.{name}"), &value[name], shape));
@@ -30,7 +31,7 @@ fn check(path: &str, value: &Value, shape: &Value) {
             all.iter().for_each(|one| check(path, one, &shapes[0]));
         }
         Value::String(kind) => {
-            let right = kind.split('|').any(|kind| match kind {
+            let matches = kind.split('|').any(|kind| match kind {
                 "text" => value.is_string(),
                 "integer" => value.is_i64(),
                 "number" => value.is_number(),
@@ -41,11 +42,11 @@ fn check(path: &str, value: &Value, shape: &Value) {
                     .as_str()
                     .is_some_and(|text| text.parse::<chrono::DateTime<chrono::Utc>>().is_ok()),
                 "list" => value.is_array(),
-                exactly => value == exactly,
+                literal => value == literal,
             });
-            assert!(right, "{path} is {value} and not {kind}");
+            assert!(matches, "{path} is {value} and not {kind}");
         }
-        exactly => assert_eq!(value, exactly, "{path}"),
+        literal => assert_eq!(value, literal, "{path}"),
     }
 }
 
@@ -81,7 +82,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
             }),
         ),
         (
-            // One of the cluster as a whole names no group, and may be the newest.
+            // The newest alert may be about the cluster, which has no group.
             "/alerts?limit=1&group=inventory-service-group&topic=payments",
             json!({"alerts": [alert.clone()], "count": 1}),
         ),
@@ -119,40 +120,43 @@ fn shapes() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn every_call_is_answered_as_it_is_written_down() {
-    let lab = Lab::new("contract").await;
+async fn every_route_answers_as_documented() {
+    let monitor = TestMonitor::new("contract").await;
     for partition in 0..3 {
-        lab.commit("inventory-service-group", Topic::Payments, partition, 0)
+        monitor
+            .commit("inventory-service-group", Topic::Payments, partition, 0)
             .await;
     }
-    let member = lab.member();
+    let member = monitor.member();
     member.controls().pause();
     for partition in 0..3 {
-        lab.publish(Topic::Payments, partition, 200).await;
+        monitor.publish(Topic::Payments, partition, 200).await;
     }
-    lab.until(
-        "600 records wait, and the member owns all",
-        "/lag",
-        |status, body| {
-            let owned = |n: &str| body["partitions"][n]["owner"].is_object();
-            status == 200
-                && body["total_lag"] == 600
-                && ["0", "1", "2"].into_iter().all(owned)
-                && body["rate_of_change"].is_number()
-        },
-    )
-    .await;
-    lab.until("there are two moments", "/lag/history", |_, body| {
-        body["count"].as_u64() >= Some(2)
-    })
-    .await;
+    monitor
+        .until(
+            "the lag is 600, and the member owns all partitions",
+            "/lag",
+            |status, body| {
+                let owned = |n: &str| body["partitions"][n]["owner"].is_object();
+                status == 200
+                    && body["total_lag"] == 600
+                    && ["0", "1", "2"].into_iter().all(owned)
+                    && body["rate_of_change"].is_number()
+            },
+        )
+        .await;
+    monitor
+        .until("there are two samples", "/lag/history", |_, body| {
+            body["count"].as_u64() >= Some(2)
+        })
+        .await;
     for (path, shape) in shapes() {
-        let (status, body) = lab.get(path).await;
+        let (status, body) = monitor.get(path).await;
         assert_eq!(status, 200, "{path}: {body}");
         match path.ends_with("#mine") {
             false => check(path, &body, &shape),
             true => {
-                let name = lab.name("inventory-service-group");
+                let name = monitor.name("inventory-service-group");
                 let all = body["groups"].as_array().unwrap();
                 let mine = all
                     .iter()
@@ -163,28 +167,29 @@ async fn every_call_is_answered_as_it_is_written_down() {
         }
     }
 
-    let (status, body) = answer(lab.ask(Method::DELETE, "/alerts")).await;
+    let (status, body) = answer(monitor.request(Method::DELETE, "/alerts")).await;
     assert_eq!((status, body), (200, json!({"alerts": [], "count": 0})));
-    metrics_are_there(&lab).await;
+    metrics_are_present(&monitor).await;
     member.stopper()();
     member.ended().await.unwrap();
-    what_is_drained_takes_no_time(&lab).await;
-    lab.stop().await;
+    a_caught_up_group_has_time_to_drain_zero(&monitor).await;
+    monitor.stop().await;
 }
 
 const DRAIN: &str = "kafka_consumer_group_time_to_drain_seconds";
 
-/// The one series that is not there while a lag stands still.
-async fn what_is_drained_takes_no_time(lab: &Lab) {
-    let group = lab.name("inventory-service-group");
-    let topic = lab.name("payments");
+/// This series is absent while the lag is constant.
+async fn a_caught_up_group_has_time_to_drain_zero(monitor: &TestMonitor) {
+    let group = monitor.name("inventory-service-group");
+    let topic = monitor.name("payments");
     for partition in 0..3 {
-        lab.commit("inventory-service-group", Topic::Payments, partition, 200)
+        monitor
+            .commit("inventory-service-group", Topic::Payments, partition, 200)
             .await;
     }
     let wanted = format!("{DRAIN}{{group_id=\"{group}\",topic=\"{topic}\"}}");
-    eventually(DEADLINE, "nothing waits", async || {
-        let metrics = lab.metrics_now().await;
+    eventually(DEADLINE, "the group is caught up", async || {
+        let metrics = monitor.metrics_now().await;
         let mut found = series(&metrics, DRAIN).into_iter();
         match found.find(|(series, _)| *series == wanted) {
             Some((_, 0.0)) => Ok(()),
@@ -194,10 +199,10 @@ async fn what_is_drained_takes_no_time(lab: &Lab) {
     .await;
 }
 
-async fn metrics_are_there(lab: &Lab) {
-    let metrics = lab.metrics().await;
-    let group = lab.name("inventory-service-group");
-    let topic = lab.name("payments");
+async fn metrics_are_present(monitor: &TestMonitor) {
+    let metrics = monitor.metrics().await;
+    let group = monitor.name("inventory-service-group");
+    let topic = monitor.name("payments");
     let pair = format!("{{group_id=\"{group}\",topic=\"{topic}\"}}");
     let partition = |n| format!("{{group_id=\"{group}\",partition=\"{n}\",topic=\"{topic}\"}}");
     for (name, labels, value) in [
@@ -236,16 +241,16 @@ async fn metrics_are_there(lab: &Lab) {
     }
     let drained = series(&metrics, DRAIN).into_iter();
     let mut mine = drained.filter(|(series, _)| series.contains(&group));
-    assert_eq!(mine.next(), None, "a lag that stands still has no end");
-    let at_rest = lab.name("order-service-group");
+    assert_eq!(mine.next(), None, "a constant lag has no time to drain");
+    let absent = monitor.name("order-service-group");
     assert!(
-        !metrics.contains(&at_rest),
-        "a group that is not there has no series"
+        !metrics.contains(&absent),
+        "a group that does not exist has no series"
     );
-    let (_, lag) = lab
+    let (_, lag) = monitor
         .get("/lag?group=inventory-service-group&topic=payments")
         .await;
     let member = lag["partitions"]["0"]["owner"]["member_id"].as_str();
-    let member = member.unwrap_or_else(|| panic!("nobody owns partition 0: {lag}"));
+    let member = member.unwrap_or_else(|| panic!("partition 0 has no owner: {lag}"));
     assert!(!metrics.contains(member), "a member's id is in no label");
 }

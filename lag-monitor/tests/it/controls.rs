@@ -1,29 +1,29 @@
-//! What a group is told, by `/services/{service}/controls`.
+//! `/services/{service}/controls`: the settings of a group.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Lab, answer};
+use crate::test_monitor::{TestMonitor, answer};
 
 const PATH: &str = "/services/inventory-service/controls";
 
 #[tokio::test]
-async fn what_a_group_is_told_is_shown_replaced_and_taken_back() {
-    let lab = Lab::new("controls").await;
+async fn group_controls_are_shown_replaced_and_cleared() {
+    let monitor = TestMonitor::new("controls").await;
     let nothing = json!({"service": "inventory-service", "controls": null});
-    assert_eq!(lab.get(PATH).await, (200, nothing.clone()));
+    assert_eq!(monitor.get(PATH).await, (200, nothing.clone()));
 
-    let put = |body| answer(lab.ask(Method::PUT, PATH).json(&body));
+    let put = |body| answer(monitor.request(Method::PUT, PATH).json(&body));
     let slow = json!({"service": "inventory-service", "controls": {"processing_time_ms": 300, "batch_max": 1}});
     assert_eq!(
         put(json!({"processing_time_ms": 300})).await,
         (200, slow.clone())
     );
-    assert_eq!(lab.get(PATH).await, (200, slow));
+    assert_eq!(monitor.get(PATH).await, (200, slow));
     let paused = json!({"service": "inventory-service", "controls": {"paused": true}});
     assert_eq!(put(json!({"paused": true})).await, (200, paused.clone()));
-    assert_eq!(lab.get(PATH).await, (200, paused));
-    let other = lab.get("/services/payment-service/controls").await;
+    assert_eq!(monitor.get(PATH).await, (200, paused));
+    let other = monitor.get("/services/payment-service/controls").await;
     assert_eq!(other.1["controls"], json!(null));
 
     for (body, word) in [
@@ -41,9 +41,9 @@ async fn what_a_group_is_told_is_shown_replaced_and_taken_back() {
         );
     }
     assert_eq!(
-        answer(lab.ask(Method::DELETE, PATH)).await,
+        answer(monitor.request(Method::DELETE, PATH)).await,
         (200, nothing.clone())
     );
-    assert_eq!(lab.get(PATH).await, (200, nothing));
-    lab.stop().await;
+    assert_eq!(monitor.get(PATH).await, (200, nothing));
+    monitor.stop().await;
 }

@@ -1,4 +1,4 @@
-//! lag-monitor on a real Kafka.
+//! lag-monitor with a real Kafka.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,8 +13,8 @@ mod changes;
 mod contract;
 mod controls;
 mod events;
+mod kafka_wire;
 mod names;
 mod outage;
 mod page;
-mod support;
-mod wire;
+mod test_monitor;

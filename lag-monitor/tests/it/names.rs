@@ -1,29 +1,31 @@
-//! Groups, topics and services that are not there, and names that nobody should have chosen.
+//! Groups, topics and services that do not exist, and names with unusual characters.
 
 use reqwest::Method;
 use shared_events::Topic;
 use test_stack::eventually;
 
-use crate::support::{DEADLINE, Lab, answer, series};
-use crate::wire;
+use crate::kafka_wire;
+use crate::test_monitor::{DEADLINE, TestMonitor, answer, series};
 
 #[tokio::test]
-async fn what_is_asked_wrongly_is_answered_with_what_there_is() {
-    let lab = Lab::new("names").await;
-    lab.commit("both", Topic::Payments, 0, 0).await;
-    lab.commit("both", Topic::Orders, 0, 0).await;
-    lab.commit("one", Topic::Orders, 0, 0).await;
-    let (orders, payments) = (lab.name("orders"), lab.name("payments"));
-    lab.until("the groups are seen", "/lag?group=one", |status, _| {
-        status == 200
-    })
-    .await;
-    lab.until(
-        "the groups are seen",
-        "/lag?group=both&topic=orders",
-        |status, _| status == 200,
-    )
-    .await;
+async fn an_invalid_request_is_answered_with_the_valid_choices() {
+    let monitor = TestMonitor::new("names").await;
+    monitor.commit("both", Topic::Payments, 0, 0).await;
+    monitor.commit("both", Topic::Orders, 0, 0).await;
+    monitor.commit("one", Topic::Orders, 0, 0).await;
+    let (orders, payments) = (monitor.name("orders"), monitor.name("payments"));
+    monitor
+        .until("the groups are polled", "/lag?group=one", |status, _| {
+            status == 200
+        })
+        .await;
+    monitor
+        .until(
+            "the groups are polled",
+            "/lag?group=both&topic=orders",
+            |status, _| status == 200,
+        )
+        .await;
     for (path, status, words) in [
         (
             "/lag",
@@ -31,9 +33,9 @@ async fn what_is_asked_wrongly_is_answered_with_what_there_is() {
             vec!["no group", "inventory-service-group", "there are: "],
         ),
         (
-            "/status?group=nobody",
+            "/status?group=no-such",
             404,
-            vec!["no group nobody", "there are: "],
+            vec!["no group no-such", "there are: "],
         ),
         (
             "/lag?group=both",
@@ -44,7 +46,7 @@ async fn what_is_asked_wrongly_is_answered_with_what_there_is() {
         (
             "/lag/history?group=one&topic=payments",
             404,
-            vec!["does not read payments", orders.as_str()],
+            vec!["does not consume payments", orders.as_str()],
         ),
         (
             "/lag/history?group=one&limit=0",
@@ -58,7 +60,7 @@ async fn what_is_asked_wrongly_is_answered_with_what_there_is() {
         ),
         ("/alerts?limit=x", 422, vec!["limit", "1 to 1000"]),
         ("/alerts?limit=1&limit=2", 422, vec!["limit", "once"]),
-        ("/alerts?group=nobody", 404, vec!["no group nobody"]),
+        ("/alerts?group=no-such", 404, vec!["no group no-such"]),
         ("/groups?limit=-1", 422, vec!["limit", "1 to 1000"]),
         (
             "/lag?partition=1",
@@ -73,8 +75,8 @@ async fn what_is_asked_wrongly_is_answered_with_what_there_is() {
         ),
         ("/nowhere", 404, vec!["no route"]),
     ] {
-        let (found, body) = lab.get(path).await;
-        assert_eq!(found, status, "{path}: {body}");
+        let (actual, body) = monitor.get(path).await;
+        assert_eq!(actual, status, "{path}: {body}");
         assert_eq!(body["status"], status, "{path}: {body}");
         for word in words {
             assert!(
@@ -83,18 +85,18 @@ async fn what_is_asked_wrongly_is_answered_with_what_there_is() {
             );
         }
     }
-    let (status, _) = answer(lab.ask(Method::POST, "/lag")).await;
+    let (status, _) = answer(monitor.request(Method::POST, "/lag")).await;
     assert_eq!(status, 405);
-    lab.stop().await;
+    monitor.stop().await;
 }
 
 #[tokio::test]
-async fn hundreds_of_groups_with_odd_names_make_bounded_and_sound_labels() {
-    let lab = Lab::new("labels").await;
-    let topic = lab.name("payments");
-    let broker = &lab.kafka.bootstrap_servers;
+async fn unusual_group_names_make_short_and_valid_labels() {
+    let monitor = TestMonitor::new("labels").await;
+    let topic = monitor.name("payments");
+    let broker = &monitor.kafka.bootstrap_servers;
     let long = "x".repeat(20_000);
-    let odd = |n: usize| match n % 5 {
+    let unusual = |n: usize| match n % 5 {
         0 => format!("quote\"{n}"),
         1 => format!("line\n{n}\r\u{1b}[31m"),
         2 => format!("back\\slash{n}"),
@@ -102,14 +104,21 @@ async fn hundreds_of_groups_with_odd_names_make_bounded_and_sound_labels() {
         _ => format!("\u{202e}{n}\u{0} ü"),
     };
     for n in 0..300 {
-        wire::commit(broker, &format!("{}{}", lab.name(""), odd(n)), &topic, 0, 0).await;
+        kafka_wire::commit(
+            broker,
+            &format!("{}{}", monitor.name(""), unusual(n)),
+            &topic,
+            0,
+            0,
+        )
+        .await;
     }
-    let wanted = format!("topic=\"{topic}\"");
+    let label = format!("topic=\"{topic}\"");
     let metrics = eventually(DEADLINE, "each group has its series", async || {
-        let metrics = lab.metrics_now().await;
+        let metrics = monitor.metrics_now().await;
         let mine = |name: &str| {
             let all = series(&metrics, name).into_iter();
-            all.filter(|(series, _)| series.contains(&wanted)).count()
+            all.filter(|(series, _)| series.contains(&label)).count()
         };
         match (
             mine("kafka_consumer_group_lag"),
@@ -124,12 +133,12 @@ async fn hundreds_of_groups_with_odd_names_make_bounded_and_sound_labels() {
         assert!(line.len() < 700, "{} bytes: {line}", line.len());
         assert!(!line.chars().any(char::is_control), "{line:?}");
     }
-    let (status, body) = lab.get("/groups").await;
+    let (status, body) = monitor.get("/groups").await;
     assert_eq!(status, 200);
     assert!(
         body.to_string().len() < 600_000,
         "{} bytes",
         body.to_string().len()
     );
-    lab.stop().await;
+    monitor.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The page in a real browser: Chromium without a window, driven by chromedriver.
+//! The page in a real browser: headless Chromium, driven by chromedriver.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,32 +8,32 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
-mod acting;
-mod away;
+mod accessibility;
+mod actions;
 mod browser;
-mod kept;
-mod looks;
-mod shown;
-#[allow(dead_code, reason = "what the other tests use besides")]
-#[path = "../it/support.rs"]
-mod support;
-#[allow(dead_code, reason = "what the other tests use besides")]
-#[path = "../it/wire.rs"]
-mod wire;
+mod child_program;
+mod content;
+mod disconnects;
+#[allow(dead_code, reason = "the other test program uses the rest")]
+#[path = "../it/kafka_wire.rs"]
+mod kafka_wire;
+#[allow(dead_code, reason = "the other test program uses the rest")]
+#[path = "../it/test_monitor.rs"]
+mod test_monitor;
 
-use test_stack::{OwnStack, exclusive};
+use test_stack::{DedicatedStack, dedicated};
 use tokio::sync::OnceCell;
 
-use support::Lab;
+use test_monitor::TestMonitor;
 
-/// A broker that only these tests use. The page has room for so many cards and alerts, those of the groups that do worst; and the
-/// broker that other tests share is full of groups that do badly.
-async fn broker() -> String {
-    static STACK: OnceCell<OwnStack> = OnceCell::const_new();
-    STACK.get_or_init(exclusive).await.bootstrap()
+/// A dedicated broker. The page shows a limited number of cards and alerts, the worst groups first, and the shared broker has many
+/// groups with a bad status.
+async fn dedicated_broker() -> String {
+    static STACK: OnceCell<DedicatedStack> = OnceCell::const_new();
+    STACK.get_or_init(dedicated).await.bootstrap()
 }
 
-/// A lab on it; `test` is its prefix, and no other test's.
-async fn lab(test: &str) -> Lab {
-    Lab::on(&broker().await, &format!("{test}-")).await
+/// A monitor on the dedicated broker. `test` is the prefix of its names, so it must be unique.
+async fn start_monitor(test: &str) -> TestMonitor {
+    TestMonitor::on(&dedicated_broker().await, &format!("{test}-")).await
 }

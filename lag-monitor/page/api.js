@@ -1,18 +1,18 @@
-// Calls of the monitor, which is the only one that the page talks to.
+// Requests to the monitor: the only server that the page calls.
 
-/** What an answer that is no success says of itself. */
-export async function problem(response) {
+/** The detail of a problem document (RFC 9457), or the status code if the answer is no problem document. */
+export async function problemDetail(response) {
   try {
     const { detail } = await response.json();
     if (typeof detail === "string") return detail;
   } catch {
-    // Not a problem document: the status alone has to do.
+    // The body is not JSON.
   }
   return `it answered ${response.status}`;
 }
 
-/** What the monitor answers; an error says in words why there is nothing. */
-export async function call(method, url, body) {
+/** The JSON of the answer. Throws an error whose message can be shown to the user. */
+export async function callApi(method, url, body) {
   const options = { method, cache: "no-store" };
   if (body !== undefined) {
     options.headers = { "content-type": "application/json" };
@@ -24,6 +24,6 @@ export async function call(method, url, body) {
   } catch {
     throw new Error("the monitor cannot be reached");
   }
-  if (!response.ok) throw new Error(await problem(response));
+  if (!response.ok) throw new Error(await problemDetail(response));
   return response.json();
 }

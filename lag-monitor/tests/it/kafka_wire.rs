@@ -1,5 +1,5 @@
-//! Three calls of Kafka's protocol that no client of the workspace makes: to commit for any group, to delete records, and to make
-//! topics of any name. Written by hand, in their last versions without compact fields.
+//! Requests of Kafka's protocol that no client of the workspace sends: commit for any group, and delete records. They are encoded by
+//! hand, in the last version without compact fields.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,8 +10,8 @@ use tokio::task::spawn_blocking;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// `OffsetCommit`, `DeleteRecords`, `FindCoordinator`, `DeleteTopics`: key and version.
-const COMMIT: (i16, i16) = (8, 5);
+/// API key and version.
+const OFFSET_COMMIT: (i16, i16) = (8, 5);
 const DELETE_RECORDS: (i16, i16) = (21, 1);
 const FIND_COORDINATOR: (i16, i16) = (10, 2);
 
@@ -38,15 +38,15 @@ impl Request {
         self.number(number.to_be_bytes())
     }
 
-    /// The answer without its correlation id.
-    async fn ask(self, broker: &str, (key, version): (i16, i16)) -> std::io::Result<Vec<u8>> {
+    /// Returns the response without its correlation id.
+    async fn send(self, broker: &str, (key, version): (i16, i16)) -> std::io::Result<Vec<u8>> {
         let mut frame = key.to_be_bytes().to_vec();
         frame.extend(version.to_be_bytes());
         frame.extend(1_i32.to_be_bytes());
         frame.extend((-1_i16).to_be_bytes());
         frame.extend(self.0);
         let broker = broker.to_owned();
-        let asked = spawn_blocking(move || {
+        let response = spawn_blocking(move || {
             let mut stream = TcpStream::connect(broker)?;
             stream.set_read_timeout(Some(DEADLINE))?;
             stream.write_all(&(frame.len() as i32).to_be_bytes())?;
@@ -57,21 +57,21 @@ impl Request {
             stream.read_exact(&mut answer)?;
             Ok(answer.split_off(4))
         });
-        asked.await.unwrap()
+        response.await.unwrap()
     }
 }
 
-/// The last two bytes of an answer about one partition.
+/// The last two bytes of a response about one partition.
 fn error_code(answer: &[u8]) -> i16 {
     i16::from_be_bytes(*answer.last_chunk::<2>().unwrap())
 }
 
-/// Commits an offset for a group that nobody is in.
+/// Commits an offset for a group without members.
 pub async fn commit(broker: &str, group: &str, topic: &str, partition: i32, offset: i64) {
     eventually(DEADLINE, "an offset is committed", async || {
-        // Makes the topic of offsets, on a broker that has none yet.
+        // Creates the topic __consumer_offsets on a new broker.
         let find = Request::default().text(group).number([0]);
-        find.ask(broker, FIND_COORDINATOR)
+        find.send(broker, FIND_COORDINATOR)
             .await
             .map_err(|error| error.to_string())?;
         let request = Request::default().text(group).i32(-1).text("");
@@ -81,7 +81,7 @@ pub async fn commit(broker: &str, group: &str, topic: &str, partition: i32, offs
             .i64(offset)
             .number((-1_i16).to_be_bytes());
         let answer = request
-            .ask(broker, COMMIT)
+            .send(broker, OFFSET_COMMIT)
             .await
             .map_err(|error| error.to_string())?;
         match error_code(&answer) {
@@ -92,13 +92,13 @@ pub async fn commit(broker: &str, group: &str, topic: &str, partition: i32, offs
     .await;
 }
 
-/// Deletes the records of a partition before this offset, as retention would.
+/// Deletes the records of a partition before this offset, as retention does.
 pub async fn delete_records(broker: &str, topic: &str, partition: i32, before: i64) {
     eventually(DEADLINE, "records are deleted", async || {
         let request = Request::default().i32(1).text(topic).i32(1);
         let request = request.i32(partition).i64(before).i32(10_000);
         let answer = request
-            .ask(broker, DELETE_RECORDS)
+            .send(broker, DELETE_RECORDS)
             .await
             .map_err(|error| error.to_string())?;
         match error_code(&answer) {

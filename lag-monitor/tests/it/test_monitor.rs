@@ -1,16 +1,16 @@
-//! A monitor, and a shop's topics and groups of its own.
+//! A monitor with topics and groups that no other test uses.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Parser;
-use lag_monitor::{App, Settings};
 use kafka_admin::Cluster;
 use kafka_admin::publish::RawRecord;
 use kafka_runtime::{
     Clock, ConsumerSettings, ConsumerTuning, Failure, Faults, Handler, KafkaSettings, Member,
     MemberSettings, Need,
 };
+use lag_monitor::{App, Settings};
 use prometheus::Registry;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
@@ -21,18 +21,18 @@ use test_stack::{eventually, shared};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::wire;
+use crate::kafka_wire;
 
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Topics and groups that no other test shares, and a monitor that watches them every second.
-pub struct Lab {
+/// Topics and groups with a unique prefix, and a running monitor that polls them every second.
+pub struct TestMonitor {
     pub kafka: KafkaSettings,
     pub cluster: Cluster,
     pub url: String,
     client: Client,
     shutdown: CancellationToken,
-    monitor: JoinSet<anyhow::Result<()>>,
+    run: JoinSet<anyhow::Result<()>>,
 }
 
 #[derive(Parser)]
@@ -41,7 +41,7 @@ struct Defaults {
     consumer: ConsumerSettings,
 }
 
-/// A service that does nothing.
+/// Consumes every record and writes nothing.
 struct Idle;
 
 impl Handler for Idle {
@@ -56,7 +56,7 @@ impl Handler for Idle {
     }
 }
 
-impl Lab {
+impl TestMonitor {
     pub async fn new(test: &str) -> Self {
         let stack = shared().await;
         Self::on(stack.bootstrap(), &stack.unique_prefix(test)).await
@@ -67,8 +67,8 @@ impl Lab {
         Self::with(bootstrap, prefix, &["--port=0"]).await
     }
 
-    /// The same, with these settings of the monitor besides.
-    pub async fn with(bootstrap: &str, prefix: &str, more: &[&str]) -> Self {
+    /// The same with these arguments for the monitor.
+    pub async fn with(bootstrap: &str, prefix: &str, arguments: &[&str]) -> Self {
         let kafka = KafkaSettings {
             bootstrap_servers: bootstrap.to_owned(),
             name_prefix: prefix.parse().unwrap(),
@@ -76,7 +76,7 @@ impl Lab {
         };
         let cluster = Cluster::new(&kafka).unwrap();
         cluster.create_topics(&Topic::ALL, None).await.unwrap();
-        let arguments = [
+        let defaults = [
             "lag-monitor",
             "--poll-interval-seconds=1",
             "--bootstrap-servers",
@@ -84,20 +84,20 @@ impl Lab {
             "--name-prefix",
             prefix,
         ];
-        let app = App::build(Settings::parse_from(arguments.iter().chain(more)))
+        let app = App::build(Settings::parse_from(defaults.iter().chain(arguments)))
             .await
             .unwrap();
         let url = format!("http://{}", app.address().unwrap());
         let shutdown = CancellationToken::new();
-        let mut monitor = JoinSet::new();
-        monitor.spawn(app.run(shutdown.clone()));
+        let mut run = JoinSet::new();
+        run.spawn(app.run(shutdown.clone()));
         Self {
             kafka,
             cluster,
             url,
             client: Client::new(),
             shutdown,
-            monitor,
+            run,
         }
     }
 
@@ -105,23 +105,23 @@ impl Lab {
         self.kafka.name_prefix.name(name)
     }
 
-    /// Publishes so many records of rubbish.
+    /// Publishes `count` records that are no valid events.
     pub async fn publish(&self, topic: Topic, partition: i32, count: usize) {
         let record = RawRecord {
             topic,
             partition: Some(partition),
             key: None,
             headers: Vec::new(),
-            value: Some(b"rubbish".to_vec()),
+            value: Some(b"invalid".to_vec()),
         };
         self.cluster.publish(&vec![record; count]).await.unwrap();
     }
 
-    /// Commits for a group of this lab that nobody is in.
+    /// Commits for a group without members.
     pub async fn commit(&self, group: &str, topic: Topic, partition: i32, offset: i64) {
         let (group, topic) = (self.name(group), self.kafka.name_prefix.topic(topic));
         let broker = &self.kafka.bootstrap_servers;
-        wire::commit(broker, &group, &topic, partition, offset).await;
+        kafka_wire::commit(broker, &group, &topic, partition, offset).await;
     }
 
     /// A member of inventory-service's group.
@@ -141,17 +141,17 @@ impl Lab {
         Member::start(settings, 1, Idle, &Readiness::new("test"), &Registry::new()).unwrap()
     }
 
-    pub fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    /// The answer at this moment.
+    /// The status and the JSON of one request.
     pub async fn get_now(&self, path: &str) -> (u16, Value) {
-        answer(self.ask(Method::GET, path)).await
+        answer(self.request(Method::GET, path)).await
     }
 
-    /// The answer when there is one. On a broker that others use there is none (503) for a moment, when a poll has met a topic that
-    /// was just being deleted, or took long.
+    /// Retries while the answer is 503. On a shared broker there is no current data for a moment if a poll takes long, or reads a
+    /// topic while another test deletes it.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         eventually(DEADLINE, path, async || match self.get_now(path).await {
             (503, body) => Err(format!("503 {body}")),
@@ -161,19 +161,19 @@ impl Lab {
     }
 
     pub async fn stream(&self) -> Response {
-        self.ask(Method::GET, "/events").send().await.unwrap()
+        self.request(Method::GET, "/events").send().await.unwrap()
     }
 
-    /// What a scrape gets at this moment.
+    /// The metrics of one scrape.
     pub async fn metrics_now(&self) -> String {
-        let response = self.ask(Method::GET, "/metrics").send().await.unwrap();
+        let response = self.request(Method::GET, "/metrics").send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.text().await.unwrap()
     }
 
-    /// What a scrape gets when there are figures.
+    /// Scrapes until there is lag data.
     pub async fn metrics(&self) -> String {
-        eventually(DEADLINE, "there are figures to scrape", async || {
+        eventually(DEADLINE, "a scrape has lag data", async || {
             let metrics = self.metrics_now().await;
             match series(&metrics, "kafka_consumer_group_lag").is_empty() {
                 true => Err(metrics),
@@ -183,16 +183,16 @@ impl Lab {
         .await
     }
 
-    /// Asks again until the answer is as wanted, which may be one that says that there are no figures.
+    /// Repeats the request until `is_expected(status, body)`. A 503 is passed to `is_expected` as well.
     pub async fn until(
         &self,
         what: &str,
         path: &str,
-        wanted: impl Fn(u16, &Value) -> bool,
+        is_expected: impl Fn(u16, &Value) -> bool,
     ) -> Value {
         eventually(DEADLINE, what, async || {
             let (status, body) = self.get_now(path).await;
-            match wanted(status, &body) {
+            match is_expected(status, &body) {
                 true => Ok(body),
                 false => Err(format!("{status} {body}")),
             }
@@ -209,7 +209,7 @@ impl Lab {
 
     pub async fn stop(mut self) {
         self.shutdown.cancel();
-        self.monitor.join_next().await.unwrap().unwrap().unwrap();
+        self.run.join_next().await.unwrap().unwrap().unwrap();
     }
 }
 
@@ -221,7 +221,7 @@ pub async fn answer(request: RequestBuilder) -> (u16, Value) {
     (status, body)
 }
 
-/// The values of all series of this name.
+/// Name with labels, and value, of all series of this metric.
 pub fn series<'a>(metrics: &'a str, name: &str) -> Vec<(&'a str, f64)> {
     let lines = metrics.lines().filter(|line| !line.starts_with('#'));
     let split = lines.filter_map(|line| line.rsplit_once(' '));

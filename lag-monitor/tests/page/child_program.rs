@@ -1,10 +1,10 @@
-//! Programs that end with the test, however that ends.
+//! A program that ends with the test, even if the test is killed.
 
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// Starts the program with a folder of its own for what is temporary, and kills it and all that it has started when standard input
-/// ends: when the test drops the other end, or has ended itself. `setsid` makes the program lead a process group. What was being
-/// written while it was removed is removed at the second try.
+/// Starts the program in a process group (`setsid`) with a temporary folder. When standard input ends, kills the group and removes
+/// the folder. Standard input ends when the test drops the other end, and also when the test process dies. The folder is removed
+/// with a second try, since a killed process may still have been writing at the first.
 const GUARD: &str = r#"exec 3<&0
 folder=$(mktemp -d) || exit 1
 TMPDIR=$folder setsid "$@" </dev/null &
@@ -14,10 +14,9 @@ kill -s KILL -- "-$program"
 wait
 rm -rf "$folder" || rm -rf "$folder""#;
 
-/// A program under guard.
-pub struct Kept(Child);
+pub struct ChildProgram(Child);
 
-impl Kept {
+impl ChildProgram {
     pub fn start(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("setsid");
         command
@@ -31,15 +30,15 @@ impl Kept {
         Self(command.spawn().expect("setsid runs"))
     }
 
-    pub fn output(&mut self) -> ChildStdout {
+    pub fn stdout(&mut self) -> ChildStdout {
         self.0.stdout.take().unwrap()
     }
 }
 
-impl Drop for Kept {
+impl Drop for ChildProgram {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // Until nothing of it is left: what comes next may want its port.
+        // Waits for the end, so that the port is free for the next program.
         let _ = self.0.wait();
     }
 }

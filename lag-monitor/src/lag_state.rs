@@ -1,0 +1,254 @@
+//! The current state of every group, derived from the polls.
+//!
+//! Every answer, event and metric is read from here; no request causes a call to the cluster. Data is current while the last poll
+//! succeeded and is at most three intervals old. Data that is not current is never returned: a client could not tell it from
+//! current data.
+
+mod alert_log;
+mod lag_history;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cluster_reader::Snapshot;
+use cluster_reader::group_health::{GroupHealth, History, Thresholds, assess};
+use tokio::sync::broadcast;
+
+pub use alert_log::Alert;
+use alert_log::AlertLog;
+use lag_history::LagHistory;
+pub use lag_history::{LagSample, partitions};
+
+/// Most pairs of group and topic whose health is evaluated at every poll and which have a history and alerts. The health of any
+/// other pair is evaluated when a request names it.
+const MAX_GROUP_TOPICS: usize = 2_000;
+
+/// The last poll is current for this many intervals.
+const CURRENT_INTERVALS: i32 = 3;
+
+/// Events that a slow subscriber may be behind before it misses the oldest.
+const EVENT_CAPACITY: usize = 64;
+
+/// A group and a topic that the group consumes, by their names on the broker.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupTopic {
+    pub group: String,
+    pub topic: String,
+}
+
+/// Sent to every subscriber.
+#[derive(Debug, Clone)]
+pub enum MonitorEvent {
+    PollSucceeded,
+    PollFailed,
+    Alert(Arc<Alert>),
+}
+
+/// The error of a request for current data when there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaleData {
+    /// When the last successful poll was taken.
+    pub last_success: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct StateSettings {
+    pub thresholds: Thresholds,
+    pub poll_interval: Duration,
+    /// Always evaluated, even if there are more pairs than the limit.
+    pub default_group_topic: GroupTopic,
+}
+
+/// A handle to the shared state: clones share it.
+#[derive(Debug, Clone)]
+pub struct LagState {
+    settings: Arc<StateSettings>,
+    inner: Arc<RwLock<Inner>>,
+    events: broadcast::Sender<MonitorEvent>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    snapshots: History,
+    health: BTreeMap<GroupTopic, GroupHealth>,
+    lag_history: LagHistory,
+    alerts: AlertLog,
+    polls: PollCounts,
+    last_poll_failed: bool,
+}
+
+/// Counts since the process started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PollCounts {
+    /// All polls, successful or failed.
+    pub polls: u64,
+    /// Failed polls by [`ReadError::kind`](cluster_reader::ReadError::kind).
+    pub errors: BTreeMap<&'static str, u64>,
+}
+
+/// Current data, borrowed while the state is locked for reading.
+#[derive(Debug, Clone, Copy)]
+pub struct CurrentState<'a> {
+    /// The last snapshot.
+    pub snapshot: &'a Snapshot,
+    /// The health of each pair that is evaluated at every poll.
+    pub health: &'a BTreeMap<GroupTopic, GroupHealth>,
+    snapshots: &'a History,
+    thresholds: Thresholds,
+}
+
+impl LagState {
+    /// A state before the first poll.
+    pub fn new(settings: StateSettings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            inner: Arc::default(),
+            events: broadcast::Sender::new(EVENT_CAPACITY),
+        }
+    }
+
+    pub fn settings(&self) -> &StateSettings {
+        &self.settings
+    }
+
+    /// Records a successful poll: evaluates every pair, extends the histories, and publishes the alerts that follow.
+    pub fn record_snapshot(&self, snapshot: Snapshot) {
+        let now = snapshot.taken_at;
+        let mut alerts = Vec::new();
+        self.write(|inner| {
+            let pairs = self.group_topics(&snapshot);
+            inner.polls.polls += 1;
+            inner.snapshots.add(snapshot);
+            let thresholds = self.settings.thresholds;
+            let health = pairs.into_iter().filter_map(|pair| {
+                let health = assess(&inner.snapshots, &pair.group, Some(&pair.topic), thresholds)?;
+                Some((pair, health))
+            });
+            inner.health = health.collect();
+            if let Some(snapshot) = inner.snapshots.latest() {
+                inner.lag_history.add(snapshot, &inner.health);
+            }
+            if std::mem::take(&mut inner.last_poll_failed) {
+                alerts.push(inner.alerts.cluster_readable(now, true));
+            }
+            alerts.extend(inner.alerts.record_changes(now, &inner.health));
+        });
+        self.publish(MonitorEvent::PollSucceeded, alerts);
+    }
+
+    /// Records a failed poll; `kind` is the error's kind.
+    pub fn record_failure(&self, kind: &'static str) {
+        let mut alerts = Vec::new();
+        self.write(|inner| {
+            inner.polls.polls += 1;
+            *inner.polls.errors.entry(kind).or_default() += 1;
+            if !std::mem::replace(&mut inner.last_poll_failed, true) {
+                alerts.push(inner.alerts.cluster_readable(Utc::now(), false));
+            }
+        });
+        self.publish(MonitorEvent::PollFailed, alerts);
+    }
+
+    /// Calls `read` with the data that is current at `now`.
+    ///
+    /// # Errors
+    /// If the last poll failed, is too old, or there was none.
+    pub fn read_current<T>(
+        &self,
+        now: DateTime<Utc>,
+        read: impl FnOnce(CurrentState<'_>) -> T,
+    ) -> Result<T, StaleData> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = inner.snapshots.latest();
+        let stale = StaleData {
+            last_success: snapshot.map(|snapshot| snapshot.taken_at),
+        };
+        let is_fresh = |at: DateTime<Utc>| now - at <= self.max_age();
+        let current = snapshot.filter(|one| !inner.last_poll_failed && is_fresh(one.taken_at));
+        let snapshot = current.ok_or(stale)?;
+        Ok(read(CurrentState {
+            snapshot,
+            health: &inner.health,
+            snapshots: &inner.snapshots,
+            thresholds: self.settings.thresholds,
+        }))
+    }
+
+    /// When the last successful poll was taken, current or not.
+    pub fn last_success(&self) -> Option<DateTime<Utc>> {
+        self.read(|inner| inner.snapshots.latest().map(|latest| latest.taken_at))
+    }
+
+    pub fn poll_counts(&self) -> PollCounts {
+        self.read(|inner| inner.polls.clone())
+    }
+
+    /// The last `limit` samples of a pair, oldest first.
+    pub fn lag_history(&self, pair: &GroupTopic, limit: usize) -> Vec<LagSample> {
+        self.read(|inner| inner.lag_history.last(pair, limit))
+    }
+
+    /// The last `limit` alerts, newest first; of one pair, or of all pairs and of the cluster if `pair` is `None`.
+    pub fn alerts(&self, pair: Option<&GroupTopic>, limit: usize) -> Vec<Arc<Alert>> {
+        self.read(|inner| inner.alerts.last(pair, limit))
+    }
+
+    /// Deletes all alerts. The states that they reported stay known, so the same state raises no second alert.
+    pub fn clear_alerts(&self) {
+        self.write(|inner| inner.alerts.clear());
+    }
+
+    /// Receives every event from this call on.
+    pub fn subscribe(&self) -> broadcast::Receiver<MonitorEvent> {
+        self.events.subscribe()
+    }
+
+    fn group_topics(&self, snapshot: &Snapshot) -> BTreeSet<GroupTopic> {
+        let groups = snapshot.groups.iter();
+        let all = groups.flat_map(|(name, group)| {
+            let topics: BTreeSet<&String> = group.partitions.keys().map(|at| &at.topic).collect();
+            topics.into_iter().map(|topic| GroupTopic {
+                group: name.clone(),
+                topic: topic.clone(),
+            })
+        });
+        std::iter::once(self.settings.default_group_topic.clone())
+            .chain(all)
+            .take(MAX_GROUP_TOPICS)
+            .collect()
+    }
+
+    fn max_age(&self) -> TimeDelta {
+        let interval = TimeDelta::from_std(self.settings.poll_interval);
+        interval.unwrap_or(TimeDelta::MAX) * CURRENT_INTERVALS
+    }
+
+    /// Alerts go first, so that a subscriber has them before the state that raised them.
+    fn publish(&self, event: MonitorEvent, alerts: Vec<Arc<Alert>>) {
+        for event in alerts.into_iter().map(MonitorEvent::Alert).chain([event]) {
+            // An error means that there is no subscriber.
+            let _ = self.events.send(event);
+        }
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Inner) -> T) -> T {
+        read(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, write: impl FnOnce(&mut Inner)) {
+        write(&mut self.inner.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl CurrentState<'_> {
+    /// The health of a group on one topic, or on all its topics if `topic` is `None`. `None` if the last snapshot does not have
+    /// the group.
+    pub fn group_health(&self, group: &str, topic: Option<&str>) -> Option<GroupHealth> {
+        assess(self.snapshots, group, topic, self.thresholds)
+    }
+}
+
+#[cfg(test)]
+mod tests;
