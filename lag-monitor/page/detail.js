@@ -23,9 +23,10 @@ function table(caption, columns, cells, key) {
   return { node, update: (items) => reconcile(body, items, key, make) };
 }
 
+// `at_least` is about control and aborted records: with more of them, the lag is smaller.
 const partitionCells = ({ number, partition }) => [
   number,
-  partition.lag === null ? "–" : `${partition.at_least ? "at least " : ""}${formatCount(partition.lag)}`,
+  partition.lag === null ? "–" : `${partition.at_least ? "at most " : ""}${formatCount(partition.lag)}`,
   partition.oldest_unread_seconds === null ? "–" : formatDuration(partition.oldest_unread_seconds),
   formatCount(partition.committed_offset),
   formatCount(partition.end_offset),

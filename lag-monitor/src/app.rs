@@ -31,7 +31,8 @@ pub struct App {
 }
 
 impl App {
-    /// Validates the settings and binds the port. No broker is needed: without one the monitor starts and is not ready.
+    /// Validates the settings and binds the port. No broker is needed: without one the monitor
+    /// starts and is not ready.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let thresholds = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);

@@ -1,4 +1,5 @@
-//! Timestamps and names as text. Any client can create a group, so a group's name may have any length and any characters.
+//! Timestamps and names as text. Any client can create a group, so a group's name may have any
+//! length and any characters.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,8 +9,9 @@ use serde::Serializer;
 /// Most characters of a displayed name.
 const MAX_NAME_CHARS: usize = 120;
 
-/// The name for labels, sentences and lists: without control characters and at most 120 characters long. A name that had to be
-/// changed ends in a hash of the whole name, so that two different names stay different.
+/// The name for labels, sentences and lists: without control characters and at most 120 characters
+/// long. A name that had to be changed ends in a hash of the whole name, so that two different
+/// names stay different.
 pub fn display_name(name: &str) -> String {
     let is_plain = |c: char| !c.is_control() && !is_invisible(c);
     if name.chars().all(is_plain) && name.chars().count() <= MAX_NAME_CHARS {
@@ -48,7 +50,8 @@ pub fn serialize_rfc3339<S: Serializer>(
     serializer.serialize_str(&rfc3339(*at))
 }
 
-/// Characters without width, and characters that change the writing direction: with them one name can look like another.
+/// Characters without width, and characters that change the writing direction: with them one name
+/// can look like another.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

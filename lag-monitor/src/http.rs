@@ -1,4 +1,5 @@
-//! The HTTP interface. Each route has a file named after its path, with its query parameters, their bounds and its answer.
+//! The HTTP interface. Each route has a file named after its path, with its query parameters, their
+//! bounds and its answer.
 
 mod alerts;
 mod burst;
@@ -44,8 +45,8 @@ pub struct Monitor {
     kafka: Arc<KafkaSettings>,
     mode: Mode,
     load_generator: LoadGeneratorClient,
-    /// Used by the controls only. Created by the first request for controls, since its threads and buffers then take most of the
-    /// process's memory.
+    /// Used by the controls only. Created by the first request for controls, since its threads and
+    /// buffers then take most of the process's memory.
     cluster: Arc<Mutex<Option<Cluster>>>,
     streams: Arc<Semaphore>,
     shutdown: CancellationToken,

@@ -1,8 +1,8 @@
 //! The current state of every group, derived from the polls.
 //!
-//! Every answer, event and metric is read from here; no request causes a call to the cluster. Data is current while the last poll
-//! succeeded and is at most three intervals old. Data that is not current is never returned: a client could not tell it from
-//! current data.
+//! Every answer, event and metric is read from here; no request causes a call to the cluster. Data
+//! is current while the last poll succeeded and is at most three intervals old. Data that is not
+//! current is never returned: a client could not tell it from current data.
 
 mod alert_log;
 mod lag_history;
@@ -21,8 +21,8 @@ use alert_log::AlertLog;
 use lag_history::LagHistory;
 pub use lag_history::{LagSample, partitions};
 
-/// Most pairs of group and topic whose health is evaluated at every poll and which have a history and alerts. The health of any
-/// other pair is evaluated when a request names it.
+/// Most pairs of group and topic whose health is evaluated at every poll and which have a history
+/// and alerts. The health of any other pair is evaluated when a request names it.
 const MAX_GROUP_TOPICS: usize = 2_000;
 
 /// The last poll is current for this many intervals.
@@ -113,7 +113,8 @@ impl LagState {
         &self.settings
     }
 
-    /// Records a successful poll: evaluates every pair, extends the histories, and publishes the alerts that follow.
+    /// Records a successful poll: evaluates every pair, extends the histories, and publishes the
+    /// alerts that follow.
     pub fn record_snapshot(&self, snapshot: Snapshot) {
         let now = snapshot.taken_at;
         let mut alerts = Vec::new();
@@ -190,12 +191,14 @@ impl LagState {
         self.read(|inner| inner.lag_history.last(pair, limit))
     }
 
-    /// The last `limit` alerts, newest first; of one pair, or of all pairs and of the cluster if `pair` is `None`.
+    /// The last `limit` alerts, newest first; of one pair, or of all pairs and of the cluster if
+    /// `pair` is `None`.
     pub fn alerts(&self, pair: Option<&GroupTopic>, limit: usize) -> Vec<Arc<Alert>> {
         self.read(|inner| inner.alerts.last(pair, limit))
     }
 
-    /// Deletes all alerts. The states that they reported stay known, so the same state raises no second alert.
+    /// Deletes all alerts. The states that they reported stay known, so the same state raises no
+    /// second alert.
     pub fn clear_alerts(&self) {
         self.write(|inner| inner.alerts.clear());
     }
@@ -243,8 +246,8 @@ impl LagState {
 }
 
 impl CurrentState<'_> {
-    /// The health of a group on one topic, or on all its topics if `topic` is `None`. `None` if the last snapshot does not have
-    /// the group.
+    /// The health of a group on one topic, or on all its topics if `topic` is `None`. `None` if the
+    /// last snapshot does not have the group.
     pub fn group_health(&self, group: &str, topic: Option<&str>) -> Option<GroupHealth> {
         assess(self.snapshots, group, topic, self.thresholds)
     }

@@ -1,9 +1,12 @@
-//! lag-monitor reports the lag of every consumer group of a cluster, the reason for it, and what to do about it.
+//! lag-monitor reports the lag of every consumer group of a cluster, the reason for it, and what to
+//! do about it.
 //!
-//! lag-monitor joins no group. Crate `cluster-reader` defines lag and derives the health of a group from several snapshots.
+//! lag-monitor joins no group. Crate `cluster-reader` defines lag and derives the health of a group
+//! from several snapshots.
 //!
-//! Reading order: [`poll`] (takes a snapshot every few seconds), [`lag_state`] (what is known, and how long it is current),
-//! [`recommend`] (what to do), [`http`] and [`metrics`] (what is reported), [`app`] (wiring).
+//! Reading order: [`poll`] (takes a snapshot every few seconds), [`lag_state`] (what is known, and
+//! how long it is current), [`recommend`] (what to do), [`http`] and [`metrics`] (what is
+//! reported), [`app`] (wiring).
 
 pub mod app;
 pub mod format;

@@ -1,7 +1,8 @@
 //! Prometheus metrics of the last poll, present while it is current.
 //!
-//! A scrape reads [`LagState`] and calls no broker. Names in labels have a bounded length ([`display_name`](crate::format::display_name)),
-//! and the number of series is bounded. A member id is in no label.
+//! A scrape reads [`LagState`] and calls no broker. Names in labels have a bounded length
+//! ([`display_name`](crate::format::display_name)), and the number of series is bounded. A member
+//! id is in no label.
 
 mod lag_gauges;
 mod poll_counters;
@@ -21,7 +22,8 @@ pub fn register(registry: &Registry, state: &LagState) -> Result<(), prometheus:
     registry.register(Box::new(PollCollector::new(state.clone())?))
 }
 
-/// Sets a series, or does not create it: `get_metric_with_label_values` alone would create the series with the value 0.
+/// Sets a series, or does not create it: `get_metric_with_label_values` alone would create the
+/// series with the value 0.
 fn set(gauge: &GaugeVec, labels: &[&str], value: Option<f64>) {
     let Some(value) = value else {
         return;

@@ -12,8 +12,9 @@ use crate::lag_state::LagState;
 /// Limit for one call to a broker, connecting included. A poll makes about eight calls.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Polls the cluster at once and then in every interval, and records each result in `state`, until `shutdown`. A poll that takes
-/// longer than the interval is followed by a whole interval of pause, so that a slow broker is not polled without a break.
+/// Polls the cluster at once and then in every interval, and records each result in `state`, until
+/// `shutdown`. A poll that takes longer than the interval is followed by a whole interval of pause,
+/// so that a slow broker is not polled without a break.
 pub async fn run(
     mut reader: ClusterReader,
     state: LagState,

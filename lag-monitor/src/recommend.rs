@@ -1,7 +1,8 @@
 //! What to do about the findings in a group's health.
 //!
-//! Each command works as printed, in a shell at the root of the repository, in both modes. For a group of another system there are
-//! only actions without a command, and Kafka's own tool. `recommend/commands.txt` lists every command that can be recommended.
+//! Each command works as printed, in a shell at the root of the repository, in both modes. For a
+//! group of another system there are only actions without a command, and Kafka's own tool.
+//! `recommend/commands.txt` lists every command that can be recommended.
 
 mod group_actions;
 
@@ -48,8 +49,8 @@ pub struct RecommendContext<'a> {
     pub topic: &'a str,
 }
 
-/// The recommendations for every finding, sorted by priority; each action at most once. Empty if the snapshot does not have the
-/// group.
+/// The recommendations for every finding, sorted by priority; each action at most once. Empty if
+/// the snapshot does not have the group.
 pub fn recommend(context: RecommendContext<'_>, health: &GroupHealth) -> Vec<Recommendation> {
     let Some(actions) = GroupActions::of(context, health) else {
         return Vec::new();

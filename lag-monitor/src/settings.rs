@@ -31,7 +31,8 @@ pub struct Settings {
     #[arg(long, env = "LAG_THRESHOLD_WARNING", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
     pub lag_threshold_warning: i64,
 
-    /// Lag, in records, from which a group has the status critical; not below the threshold for warning
+    /// Lag, in records, from which a group has the status critical; not below the threshold for
+    /// warning
     #[arg(long, env = "LAG_THRESHOLD_CRITICAL", default_value_t = 500, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
     pub lag_threshold_critical: i64,
 

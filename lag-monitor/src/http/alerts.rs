@@ -1,5 +1,5 @@
-//! `GET /alerts` and `DELETE /alerts`: changes of state. An alert carries a timestamp, so alerts are served also while the cluster
-//! cannot be read.
+//! `GET /alerts` and `DELETE /alerts`: changes of state. An alert carries a timestamp, so alerts
+//! are served also while the cluster cannot be read.
 
 use std::sync::Arc;
 

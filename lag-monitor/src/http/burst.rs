@@ -1,4 +1,5 @@
-//! `POST /burst`: forwards a burst of orders to load-generator, since the page may call only its own origin.
+//! `POST /burst`: forwards a burst of orders to load-generator, since the page may call only its
+//! own origin.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use super::Monitor;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longer than the 18 s after which load-generator gives up, and shorter than the 20 s within which this answer must begin.
+/// Longer than the 18 s after which load-generator gives up, and shorter than the 20 s within which
+/// this answer must begin.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(19);
 
 /// Most bytes of load-generator's answer.
@@ -82,8 +84,9 @@ impl LoadGeneratorClient {
     }
 }
 
-/// Returns load-generator's answer, or its problem with status, detail and `Retry-After`. 503 if load-generator is not reachable,
-/// 504 if it does not answer in time, 502 if the answer is not load-generator's.
+/// Returns load-generator's answer, or its problem with status, detail and `Retry-After`. 503 if
+/// load-generator is not reachable, 504 if it does not answer in time, 502 if the answer is not
+/// load-generator's.
 pub(super) async fn burst(
     State(monitor): State<Monitor>,
     mut fields: JsonFields,

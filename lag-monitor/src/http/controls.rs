@@ -1,4 +1,5 @@
-//! `/services/{service}/controls`: the settings for all members of a service's group, through the topic `sandbox.controls`.
+//! `/services/{service}/controls`: the settings for all members of a service's group, through the
+//! topic `sandbox.controls`.
 
 use std::sync::PoisonError;
 
@@ -19,7 +20,8 @@ use super::Monitor;
 #[derive(Serialize)]
 pub(super) struct ControlsAnswer {
     service: &'static str,
-    /// `None` if nothing is set for the group: its members use their defaults and their environment.
+    /// `None` if nothing is set for the group: its members use their defaults and their
+    /// environment.
     controls: Option<GroupControls>,
 }
 
@@ -48,8 +50,9 @@ pub(super) async fn show(
     Ok(answer(service, controls))
 }
 
-/// Replaces all controls of the group. A processing time without a batch size sets the batch size as well: to 1 if the time is
-/// positive, since the time is meant for each message, else to the default.
+/// Replaces all controls of the group. A processing time without a batch size sets the batch size
+/// as well: to 1 if the time is positive, since the time is meant for each message, else to the
+/// default.
 pub(super) async fn set(
     State(monitor): State<Monitor>,
     ServicePath(service): ServicePath,
@@ -85,8 +88,8 @@ fn answer(service: Service, controls: Option<GroupControls>) -> Json<ControlsAns
 }
 
 impl Monitor {
-    /// The Kafka client of the controls. Created by the first request, and recreated after each time Kafka was not reachable:
-    /// librdkafka can lose every broker for good (its issue 5301).
+    /// The Kafka client of the controls. Created by the first request, and recreated after each
+    /// time Kafka was not reachable: librdkafka can lose every broker for good (its issue 5301).
     fn cluster(&self) -> Result<Cluster, Problem> {
         let mut slot = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cluster) = slot.as_ref() {
@@ -113,7 +116,8 @@ impl Monitor {
             _ => {
                 let slot = self.cluster.lock();
                 let lost = slot.unwrap_or_else(PoisonError::into_inner).take();
-                // Closing a client waits for its threads, and would block the one thread of the server.
+                // Closing a client waits for its threads, and would block the one thread of the
+                // server.
                 spawn_blocking(move || drop(lost));
                 "the topic of controls cannot be reached now".to_owned()
             }

@@ -6,8 +6,9 @@
 //!
 //! A client that reads too slowly misses events, and receives the next `state`.
 //!
-//! With `?detail=true` a `state` has everything that the page shows (partitions, members, recommendations), so that the page shows
-//! one snapshot. Before the first `state`, `past` has the lag of the partitions at earlier polls.
+//! With `?detail=true` a `state` has everything that the page shows (partitions, members,
+//! recommendations), so that the page shows one snapshot. Before the first `state`, `past` has the
+//! lag of the partitions at earlier polls.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -30,7 +31,8 @@ use super::{MAX_STREAMS, Monitor};
 use crate::format::rfc3339;
 use crate::lag_state::MonitorEvent;
 
-/// After this time without an event a comment is sent, so that no proxy and no client closes the stream as idle.
+/// After this time without an event a comment is sent, so that no proxy and no client closes the
+/// stream as idle.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(super) async fn stream(

@@ -32,12 +32,12 @@ impl GroupTopicQuery {
         self.group.is_none() && self.topic.is_none()
     }
 
-    /// The pair by its names on the broker. A name is looked up as given, then with the prefix of this stack. Without `group` the
-    /// default group is meant; without `topic` the default topic for that group, else the only topic of the group.
+    /// The pair by its names on the broker. A name is looked up as given, then with the prefix of
+    /// this stack. Without `group` the default group is meant; without `topic` the default topic
+    /// for that group, else the only topic of the group.
     ///
-    /// # Errors
-    /// 404 if there is no such group, or the group does not consume the topic; 400 if the group consumes several topics and none
-    /// is given.
+    /// # Errors 404 if there is no such group, or the group does not consume the topic; 400 if the
+    /// group consumes several topics and none is given.
     pub(super) fn find(
         &self,
         monitor: &Monitor,

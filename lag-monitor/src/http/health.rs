@@ -1,4 +1,5 @@
-//! `GET /health`: liveness. `/health/ready` of [`service_kit::admin`] says whether the cluster can be read.
+//! `GET /health`: liveness. `/health/ready` of [`service_kit::admin`] says whether the cluster can
+//! be read.
 
 use axum::Json;
 use serde::Serialize;

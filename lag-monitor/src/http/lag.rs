@@ -27,10 +27,13 @@ pub(super) struct LagAnswer {
     timestamp: String,
 }
 
-/// A group on one partition. If the lag is unknown, the fields that depend on it are null and `reason` says why.
+/// A group on one partition. If the lag is unknown, the fields that depend on it are null and
+/// `reason` says why.
 #[derive(Default, Serialize)]
 pub(super) struct PartitionAnswer {
     lag: Option<i64>,
+    /// The counts of control records and aborted records are lower bounds, and `lag` is an upper
+    /// bound.
     at_least: bool,
     reason: Option<String>,
     committed_offset: Option<i64>,

@@ -1,5 +1,5 @@
-//! `GET /` and `GET /page/{file}`: the page with live data. Its files are served as they are in the folder `page`: there is no
-//! build step, and the page loads nothing from another origin.
+//! `GET /` and `GET /page/{file}`: the page with live data. Its files are served as they are in the
+//! folder `page`: there is no build step, and the page loads nothing from another origin.
 
 use axum::extract::Path;
 use axum::http::HeaderName;
@@ -13,7 +13,8 @@ const INDEX: &str = include_str!("../../page/index.html");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Name, media type and text of every file except `index.html`. A plain list, since each file needs its media type anyway.
+/// Name, media type and text of every file except `index.html`. A plain list, since each file needs
+/// its media type anyway.
 const FILES: &[(&str, &str, &str)] = &[
     (
         "page.css",

@@ -1,4 +1,5 @@
-//! `GET /scenarios/{name}`: the README of a scenario, so that links of the page work without the repository.
+//! `GET /scenarios/{name}`: the README of a scenario, so that links of the page work without the
+//! repository.
 
 use axum::extract::Path;
 use axum::response::Response;

@@ -15,7 +15,8 @@ use crate::format::{display_name, rfc3339};
 use crate::lag_state::{self, CurrentState, GroupTopic, LagSample};
 use crate::recommend::Recommendation;
 
-/// Most partitions in one event, over all pairs: about 400 KB. The pairs with the worst status come first.
+/// Most partitions in one event, over all pairs: about 400 KB. The pairs with the worst status come
+/// first.
 const MAX_PARTITIONS: usize = 1_000;
 
 /// Most pairs with details in one event.
@@ -47,7 +48,8 @@ struct GroupTopicSummary {
 #[derive(Serialize)]
 pub(super) struct DetailedStateEvent {
     timestamp: String,
-    /// Age of the snapshot when the event was sent. A client cannot compute it: its clock may differ.
+    /// Age of the snapshot when the event was sent. A client cannot compute it: its clock may
+    /// differ.
     age_seconds: f64,
     poll_interval_seconds: u64,
     thresholds: ThresholdsAnswer,

@@ -1,4 +1,5 @@
-//! `GET /status`: the status of one group on one topic, the rule and evidence for it, and its last alerts.
+//! `GET /status`: the status of one group on one topic, the rule and evidence for it, and its last
+//! alerts.
 
 use std::sync::Arc;
 

@@ -33,8 +33,8 @@ pub struct Alert {
     pair: Option<GroupTopic>,
 }
 
-/// An alert is raised when this value changes. The rules that compare numbers replace one another while a lag grows and shrinks;
-/// for them the status alone counts, and the rule is `None`.
+/// An alert is raised when this value changes. The rules that compare numbers replace one another
+/// while a lag grows and shrinks; for them the status alone counts, and the rule is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AlertState {
     status: Status,
@@ -48,7 +48,8 @@ pub(super) struct AlertLog {
 }
 
 impl AlertLog {
-    /// Raises an alert for each pair whose state has changed. A new pair raises an alert only for a warning or worse.
+    /// Raises an alert for each pair whose state has changed. A new pair raises an alert only for a
+    /// warning or worse.
     pub(super) fn record_changes(
         &mut self,
         now: DateTime<Utc>,

@@ -11,8 +11,8 @@ use super::GroupTopic;
 /// Most samples of one pair: as many as one request can ask for.
 const MAX_SAMPLES_PER_PAIR: usize = 1_000;
 
-/// Most numbers in the history of all pairs, about 4 MB: a sample has one number of the pair and one of each partition. With very
-/// many pairs or partitions each pair has fewer samples.
+/// Most numbers in the history of all pairs, about 4 MB: a sample has one number of the pair and
+/// one of each partition. With very many pairs or partitions each pair has fewer samples.
 const MAX_NUMBERS: usize = 100_000;
 
 /// A pair of group and topic at one poll.

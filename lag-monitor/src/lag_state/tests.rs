@@ -81,7 +81,7 @@ fn current_at(state: &LagState, at: i64) -> Result<(), StaleData> {
 }
 
 #[test]
-fn data_is_current_for_three_intervals_and_not_after_a_failed_poll() {
+fn data_is_stale_after_three_intervals_or_a_failed_poll() {
     let state = new_state();
     assert_eq!(current_at(&state, 0), Err(StaleData { last_success: None }));
     state.record_snapshot(snapshot(100, &[("g", 0)]));
@@ -190,7 +190,7 @@ fn a_deleted_group_has_no_history() {
 }
 
 #[test]
-fn a_sample_has_each_partition_and_many_partitions_have_fewer_samples() {
+fn samples_have_each_partition_and_share_one_limit() {
     let state = new_state();
     let mut wide = group("payments", 7);
     let first = wide.partitions.values().next().unwrap().clone();

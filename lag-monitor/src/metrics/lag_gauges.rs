@@ -1,4 +1,5 @@
-//! Lag, offsets, status and rates of groups, topics and partitions. These series are present while the last poll is current.
+//! Lag, offsets, status and rates of groups, topics and partitions. These series are present while
+//! the last poll is current.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +13,8 @@ use super::set;
 use crate::format::display_name;
 use crate::lag_state::{CurrentState, GroupTopic, LagState};
 
-/// Most series of one metric. Series beyond the limit, in the order of groups, topics and partitions, are left out and counted in
-/// `lag_monitor_left_out`.
+/// Most series of one metric. Series beyond the limit, in the order of groups, topics and
+/// partitions, are left out and counted in `lag_monitor_left_out`.
 const MAX_SERIES: usize = 10_000;
 
 const PARTITION_LABELS: [&str; 3] = ["topic", "group_id", "partition"];

@@ -1,5 +1,5 @@
-//! The actions that can be recommended for a group. Each function returns one recommendation, or `None` where the action would
-//! not help.
+//! The actions that can be recommended for a group. Each function returns one recommendation, or
+//! `None` where the action would not help.
 
 use cluster_reader::Group;
 use cluster_reader::group_health::{Finding, GroupHealth, Rule};
@@ -121,7 +121,8 @@ impl<'a> GroupActions<'a> {
         ))
     }
 
-    /// Without POISON_POLICY a service sends poison records to the dead-letter topic; with `block` it is blocked at the record.
+    /// Without POISON_POLICY a service sends poison records to the dead-letter topic; with `block`
+    /// it is blocked at the record.
     fn use_dead_letter_topic(&self) -> Option<Recommendation> {
         let reason = "a poison record blocks every record after it in the partition; in the dead-letter topic it blocks none";
         let command = self
@@ -280,8 +281,8 @@ fn new(
     }
 }
 
-/// The name, quoted so that a shell reads it as one word. `None` if the name is too long, or has characters that are unsafe to
-/// paste.
+/// The name, quoted so that a shell reads it as one word. `None` if the name is too long, or has
+/// characters that are unsafe to paste.
 pub(super) fn shell_word(name: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.len() > 249 || display_name(name) != name {

@@ -171,7 +171,7 @@ fn each_rule_has_its_own_recommendations() {
 }
 
 #[test]
-fn a_blocking_record_is_inspected_then_sent_to_the_dlq_in_both_modes() {
+fn a_blocking_record_is_inspected_then_sent_to_the_dlq() {
     for mode in [Mode::Local, Mode::Docker] {
         let group = TestGroup {
             mode,
@@ -207,8 +207,8 @@ fn a_blocking_record_is_inspected_then_sent_to_the_dlq_in_both_modes() {
     }
 }
 
-/// The commands of all rules: for the group of each service, with one member and with one for each partition, and for a group and a
-/// topic whose names must be quoted in a shell.
+/// The commands of all rules: for the group of each service, with one member and with one for each
+/// partition, and for a group and a topic whose names must be quoted in a shell.
 fn every_command(mode: Mode) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (group, topic) in [

@@ -1,4 +1,5 @@
-//! `POST /burst`: the answers of load-generator, and the problems if load-generator does not answer.
+//! `POST /burst`: the answers of load-generator, and the problems if load-generator does not
+//! answer.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::test_monitor::{TestMonitor, answer};
 
-/// A server at load-generator's URL that answers each burst with this status and body, where `ASKED` is replaced by the request.
+/// A server at load-generator's URL that answers each burst with this status and body, where
+/// `ASKED` is replaced by the request.
 async fn fake_load_generator(
     status: StatusCode,
     body: String,

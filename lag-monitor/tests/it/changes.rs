@@ -1,4 +1,5 @@
-//! Offsets that are reset, records that are deleted, and a topic that is deleted, while the monitor polls them.
+//! Offsets that are reset, records that are deleted, and a topic that is deleted, while the monitor
+//! polls them.
 
 use serde_json::Value;
 use shared_events::Topic;
@@ -43,7 +44,7 @@ async fn reset_offsets_are_reported_until_they_are_restored() {
 }
 
 #[tokio::test]
-async fn records_deleted_before_they_were_consumed_are_lost_and_not_lag() {
+async fn records_deleted_unread_are_lost_and_not_lag() {
     let monitor = caught_up_group("lost").await;
     monitor.publish(Topic::Payments, 0, 30).await;
     let topic = monitor.name("payments");

@@ -7,8 +7,8 @@ use test_stack::eventually;
 
 use crate::test_monitor::{DEADLINE, TestMonitor, answer, series};
 
-/// Fails unless the value has the shape: an object the same fields, an array elements of one shape. A text names a type, or several
-/// with `|`.
+/// Fails unless the value has the shape: an object the same fields, an array elements of one shape.
+/// A text names a type, or several with `|`.
 fn check(path: &str, value: &Value, shape: &Value) {
     match shape {
         Value::Object(fields) => {

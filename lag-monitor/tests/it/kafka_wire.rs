@@ -1,5 +1,5 @@
-//! Requests of Kafka's protocol that no client of the workspace sends: commit for any group, and delete records. They are encoded by
-//! hand, in the last version without compact fields.
+//! Requests of Kafka's protocol that no client of the workspace sends: commit for any group, and
+//! delete records. They are encoded by hand, in the last version without compact fields.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

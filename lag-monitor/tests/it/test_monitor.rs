@@ -150,8 +150,8 @@ impl TestMonitor {
         answer(self.request(Method::GET, path)).await
     }
 
-    /// Retries while the answer is 503. On a shared broker there is no current data for a moment if a poll takes long, or reads a
-    /// topic while another test deletes it.
+    /// Retries while the answer is 503. On a shared broker there is no current data for a moment if
+    /// a poll takes long, or reads a topic while another test deletes it.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         eventually(DEADLINE, path, async || match self.get_now(path).await {
             (503, body) => Err(format!("503 {body}")),
@@ -183,7 +183,8 @@ impl TestMonitor {
         .await
     }
 
-    /// Repeats the request until `is_expected(status, body)`. A 503 is passed to `is_expected` as well.
+    /// Repeats the request until `is_expected(status, body)`. A 503 is passed to `is_expected` as
+    /// well.
     pub async fn until(
         &self,
         what: &str,

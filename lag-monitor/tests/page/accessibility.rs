@@ -49,7 +49,7 @@ const OVERFLOW: &str =
     "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
 #[tokio::test]
-async fn the_page_is_readable_light_dark_on_a_phone_and_by_screen_reader() {
+async fn the_page_is_readable_dark_on_a_phone_and_by_screen_reader() {
     let monitor = start_monitor("looks").await;
     for partition in 0..3 {
         monitor

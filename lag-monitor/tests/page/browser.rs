@@ -1,7 +1,8 @@
 //! Chromium, driven through the WebDriver protocol.
 //!
-//! Not a library: fantoccini needs `webdriver`, whose licence (MPL-2.0) deny.toml does not allow; thirtyfour switches serde_json to
-//! `preserve_order` for the whole workspace, so that tests would run other programs than the released ones.
+//! Not a library: fantoccini needs `webdriver`, whose licence (MPL-2.0) deny.toml does not allow;
+//! thirtyfour switches serde_json to `preserve_order` for the whole workspace, so that tests would
+//! run other programs than the released ones.
 
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -20,7 +21,8 @@ const MISSING: &str = "chromium and chromium-driver are not installed (Debian: a
 /// The key of an element's id in WebDriver's JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// chromedriver and its URL. A static is never dropped: chromedriver and its browsers end with this process.
+/// chromedriver and its URL. A static is never dropped: chromedriver and its browsers end with this
+/// process.
 static DRIVER: OnceLock<(Mutex<ChildProgram>, String)> = OnceLock::new();
 
 /// A WebDriver session: one window, with a new profile that chromedriver creates and removes.

@@ -2,9 +2,10 @@
 
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// Starts the program in a process group (`setsid`) with a temporary folder. When standard input ends, kills the group and removes
-/// the folder. Standard input ends when the test drops the other end, and also when the test process dies. The folder is removed
-/// with a second try, since a killed process may still have been writing at the first.
+/// Starts the program in a process group (`setsid`) with a temporary folder. When standard input
+/// ends, kills the group and removes the folder. Standard input ends when the test drops the other
+/// end, and also when the test process dies. The folder is removed with a second try, since a
+/// killed process may still have been writing at the first.
 const GUARD: &str = r#"exec 3<&0
 folder=$(mktemp -d) || exit 1
 TMPDIR=$folder setsid "$@" </dev/null &

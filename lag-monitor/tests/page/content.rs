@@ -10,7 +10,8 @@ use crate::test_monitor::DEADLINE;
 
 const LAG: &str = "/lag?group=inventory-service-group&topic=payments";
 
-/// The timestamp, the title and badge of the details, the rows of both tables, the text of the chart, and the cards.
+/// The timestamp, the title and badge of the details, the rows of both tables, the text of the
+/// chart, and the cards.
 const DETAIL: &str = r##"
   const rows = (caption) => [...document.querySelectorAll("#detail table")]
     .filter((table) => table.caption.textContent.startsWith(caption))
@@ -124,7 +125,8 @@ async fn the_charts_start_with_polls_from_before_the_page_was_opened() {
         })
         .await;
     let browser = Browser::open(&monitor.url).await;
-    // The time at which the line starts: the chart is five minutes wide, with a margin of two pixels at each edge.
+    // The time at which the line starts: the chart is five minutes wide, with a margin of two
+    // pixels at each edge.
     let script = format!(
         r#"const card = [...document.querySelectorAll(".card")].find((one) => one.querySelector("h3").textContent.startsWith({}));
         const path = card?.querySelector("path.line-style-0")?.getAttribute("d");

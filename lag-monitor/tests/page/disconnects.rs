@@ -44,7 +44,7 @@ async fn the_page_shows_how_long_the_monitor_is_down_and_reconnects() {
 }
 
 #[tokio::test]
-async fn without_a_broker_the_page_shows_the_age_of_its_data_and_a_gap() {
+async fn without_a_broker_the_page_shows_the_data_age_and_a_gap() {
     let stack = dedicated().await;
     let monitor = TestMonitor::on(&stack.bootstrap(), "blind-").await;
     monitor.commit("watched", Topic::Payments, 0, 0).await;
@@ -109,7 +109,7 @@ async fn more_tabs_than_connections_are_each_live_when_visible() {
 }
 
 #[tokio::test]
-async fn an_error_while_drawing_is_logged_and_does_not_end_the_stream() {
+async fn an_error_while_drawing_does_not_end_the_stream() {
     let monitor = start_monitor("drawing").await;
     let browser = Browser::open(&monitor.url).await;
     browser.until_text("live · read at").await;

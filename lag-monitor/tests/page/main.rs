@@ -26,8 +26,8 @@ use tokio::sync::OnceCell;
 
 use test_monitor::TestMonitor;
 
-/// A dedicated broker. The page shows a limited number of cards and alerts, the worst groups first, and the shared broker has many
-/// groups with a bad status.
+/// A dedicated broker. The page shows a limited number of cards and alerts, the worst groups first,
+/// and the shared broker has many groups with a bad status.
 async fn dedicated_broker() -> String {
     static STACK: OnceCell<DedicatedStack> = OnceCell::const_new();
     STACK.get_or_init(dedicated).await.bootstrap()
