@@ -22,7 +22,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use chrono::Utc;
 use kafka_admin::Cluster;
-use kafka_runtime::KafkaSettings;
+use kafka_admin::KafkaSettings;
 use serde::Serialize;
 use service_kit::Problem;
 use shared_events::NamePrefix;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use cluster_reader::group_health::Thresholds;
-use kafka_runtime::KafkaSettings;
+use kafka_admin::KafkaSettings;
 use reqwest::Url;
 use service_kit::HttpSettings;
 use service_kit::settings::InvalidSettings;

@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
+use kafka_admin::member_controls::asked_for;
 use kafka_admin::{Cluster, ClusterError};
-use kafka_runtime::controls::asked_for;
 use serde::Serialize;
 use service_kit::Problem;
 use service_kit::json_fields::JsonFields;
@@ -112,7 +112,7 @@ impl Monitor {
             "the controls of a group cannot be read or written"
         );
         let detail = match error {
-            ClusterError::Missing(what) => what.clone(),
+            ClusterError::NotFound(what) => what.clone(),
             _ => {
                 let slot = self.cluster.lock();
                 let lost = slot.unwrap_or_else(PoisonError::into_inner).take();

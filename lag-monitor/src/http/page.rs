@@ -2,6 +2,7 @@
 //! folder `page`: there is no build step, and the page loads nothing from another origin.
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::HeaderName;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -61,8 +62,10 @@ pub(super) async fn index() -> Response {
     static_file("text/html; charset=utf-8", INDEX)
 }
 
-pub(super) async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
-    let found = FILES.iter().find(|(known, ..)| *known == name);
+/// A path that cannot be decoded is a 404 as well, so that every error is a problem document.
+pub(super) async fn file(path: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let find = |name: &str| FILES.iter().find(|(known, ..)| *known == name);
+    let found = path.ok().and_then(|Path(name)| find(&name));
     let (_, media_type, text) = found.ok_or_else(|| Problem::not_found("no such file"))?;
     Ok(static_file(media_type, text))
 }

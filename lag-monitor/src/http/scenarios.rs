@@ -2,6 +2,7 @@
 //! repository.
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::Response;
 use service_kit::Problem;
 
@@ -32,8 +33,9 @@ scenarios![
 ];
 
 /// Plain text: the Markdown is not rendered.
-pub(super) async fn show(Path(name): Path<String>) -> Result<Response, Problem> {
-    let found = SCENARIOS.iter().find(|(known, _)| *known == name);
+pub(super) async fn show(path: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let find = |name: &str| SCENARIOS.iter().find(|(known, _)| *known == name);
+    let found = path.ok().and_then(|Path(name)| find(&name));
     let (_, readme) = found.ok_or_else(|| {
         let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
         Problem::not_found(format!("no such scenario; there are: {}", names.join(", ")))

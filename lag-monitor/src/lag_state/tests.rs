@@ -39,13 +39,12 @@ fn group(topic: &str, readable: i64) -> Group {
         lost: 0,
         oldest_unread: None,
     };
-    let (low, stable, high) = (0, readable, readable);
     let partition_lag = PartitionLag {
         committed: Some(0),
         log_offsets: Some(LogOffsets {
-            log_start: low,
-            last_stable: stable,
-            high_watermark: high,
+            log_start: 0,
+            last_stable: readable,
+            high_watermark: readable,
         }),
         owner: None,
         lag: Ok(lag),

@@ -41,7 +41,7 @@ pub const SLOW_GROUP: TestGroup = TestGroup {
     log_start_offset: 0,
 };
 
-fn member(n: usize, owns: Vec<TopicPartition>) -> GroupMember {
+fn member(n: usize) -> GroupMember {
     GroupMember {
         owner: Owner {
             member_id: format!("m{n}"),
@@ -49,7 +49,7 @@ fn member(n: usize, owns: Vec<TopicPartition>) -> GroupMember {
             host: "h".to_owned(),
         },
         instance_id: None,
-        assignment: owns,
+        assignment: Vec::new(),
     }
 }
 
@@ -59,11 +59,11 @@ pub fn snapshot(group: &TestGroup, taken_at: DateTime<Utc>) -> Snapshot {
         partition,
     });
     let partitions: Vec<TopicPartition> = partitions.collect();
-    let (low, stable, high) = (group.log_start_offset, 10 + group.lag, 10 + group.lag);
-    let ends = LogOffsets {
-        log_start: low,
-        last_stable: stable,
-        high_watermark: high,
+    let end = 10 + group.lag;
+    let log_offsets = LogOffsets {
+        log_start: group.log_start_offset,
+        last_stable: end,
+        high_watermark: end,
     };
     let lag = Lag {
         readable: group.lag,
@@ -71,35 +71,32 @@ pub fn snapshot(group: &TestGroup, taken_at: DateTime<Utc>) -> Snapshot {
         control_records: 0,
         aborted_records: 0,
         beyond_last_stable: 0,
-        lost: (low - 10).max(0),
+        lost: (group.log_start_offset - 10).max(0),
         oldest_unread: None,
     };
-    let mut members: Vec<_> = (0..group.members).map(|n| member(n, Vec::new())).collect();
-    for (n, partition) in
-        partitions
-            .iter()
-            .enumerate()
-            .take(if members.is_empty() { 0 } else { 99 })
-    {
-        let count = members.len();
-        members[n % count].assignment.push(partition.clone());
+    let mut members: Vec<_> = (0..group.members).map(member).collect();
+    for (n, partition) in partitions.iter().enumerate() {
+        if !members.is_empty() {
+            let owner = n % members.len();
+            members[owner].assignment.push(partition.clone());
+        }
     }
     let partition_lag = |partition: &TopicPartition| PartitionLag {
         committed: Some(10),
-        log_offsets: Some(ends),
+        log_offsets: Some(log_offsets),
         owner: members
             .iter()
             .find(|one| one.assignment.contains(partition))
             .map(|one| one.owner.clone()),
         lag: Ok(lag),
     };
-    let described = Group {
-        state: if members.is_empty() {
-            "Empty"
-        } else {
-            "Stable"
-        }
-        .to_owned(),
+    let state = if members.is_empty() {
+        "Empty"
+    } else {
+        "Stable"
+    };
+    let group_snapshot = Group {
+        state: state.to_owned(),
         protocol: Protocol::Classic,
         partitions: partitions
             .iter()
@@ -107,10 +104,10 @@ pub fn snapshot(group: &TestGroup, taken_at: DateTime<Utc>) -> Snapshot {
             .collect(),
         members,
     };
-    let numbers = partitions.iter().map(|at| (at.partition, ends));
+    let numbers = partitions.iter().map(|at| (at.partition, log_offsets));
     Snapshot {
         taken_at,
-        groups: BTreeMap::from([(group.group.to_owned(), described)]),
+        groups: BTreeMap::from([(group.group.to_owned(), group_snapshot)]),
         topics: BTreeMap::from([(group.topic.to_owned(), numbers.collect())]),
     }
 }

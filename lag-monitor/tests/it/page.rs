@@ -40,6 +40,8 @@ async fn every_static_file_has_the_security_headers() {
         ("/scenarios/..%2Fconsumer-lag", "no such scenario"),
         ("/page/no-such.js", "no such file"),
         ("/page/index.html", "no such file"),
+        ("/page/%ff", "no such file"),
+        ("/scenarios/%ff", "no such scenario"),
     ] {
         let (status, body) = monitor.get(path).await;
         assert_eq!(status, 404, "{path}");
