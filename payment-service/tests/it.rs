@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that meets the unexpected has failed"
+    reason = "an unexpected value fails the test"
 )]
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The service with topics and a group of its own.
+/// The service, with topics and a group of its own.
 struct Running {
     cluster: Cluster,
     shutdown: CancellationToken,
@@ -58,7 +58,7 @@ async fn run(settings: &Settings) -> Running {
 }
 
 impl Running {
-    async fn tell(&self, events: &[Envelope]) {
+    async fn publish(&self, events: &[Envelope]) {
         let records: Vec<_> = events
             .iter()
             .map(|event| RawRecord::event(event).unwrap())
@@ -66,23 +66,27 @@ impl Running {
         self.cluster.publish(&records).await.unwrap();
     }
 
-    /// Waits for this many answers, and until there is nothing left to read.
-    async fn answers(&self, count: usize) -> Vec<Record> {
+    /// Waits until the group has caught up and there are this many responses.
+    async fn responses(&self, count: usize) -> Vec<Record> {
         let prefix = self.cluster.prefix();
         let payments = prefix.topic(Topic::Payments);
         let consumed = [prefix.topic(Topic::Orders), prefix.topic(Topic::Inventory)];
         let group = prefix.group(Service::Payment);
-        eventually(PATIENCE, "all is answered", async || {
+        eventually(PATIENCE, "every event has its response", async || {
             let records = self
                 .cluster
                 .read(&payments, &Query::default())
                 .await
                 .unwrap();
-            let lag = self.cluster.lag(&group, &consumed).await.unwrap();
-            if records.len() == count && lag.is_at_rest() {
+            let uncommitted = self
+                .cluster
+                .uncommitted_offsets(&group, &consumed)
+                .await
+                .unwrap();
+            if records.len() == count && uncommitted.is_empty() {
                 Ok(records)
             } else {
-                Err(format!("{} records, lag {lag}", records.len()))
+                Err(format!("{} records, {uncommitted}", records.len()))
             }
         })
         .await
@@ -121,8 +125,8 @@ fn in_saga(event: impl Into<Event>) -> Envelope {
     Envelope::first(event, CorrelationId::random(), TraceParent::random())
 }
 
-fn answer_to(asked: &Envelope, records: &[Record]) -> Envelope {
-    let key = asked.key().into_bytes();
+fn response_to(event: &Envelope, records: &[Record]) -> Envelope {
+    let key = event.key().into_bytes();
     let record = records
         .iter()
         .find(|record| record.key.as_ref() == Some(&key));
@@ -133,7 +137,7 @@ fn answer_to(asked: &Envelope, records: &[Record]) -> Envelope {
 }
 
 #[tokio::test]
-async fn orders_and_shortages_are_answered_in_their_sagas_and_nothing_else_is() {
+async fn only_orders_and_shortages_get_a_response_in_their_saga() {
     let service = run(&settings("payment_answers").await).await;
     let reserved = order("5.00");
     let reserved = InventoryReserved {
@@ -142,7 +146,7 @@ async fn orders_and_shortages_are_answered_in_their_sagas_and_nothing_else_is() 
         quantity: reserved.quantity,
         occurred_at: reserved.occurred_at,
     };
-    let asked = [
+    let expected = [
         (in_saga(order("250.50")), EventType::PaymentSucceeded),
         (in_saga(order("1500.00")), EventType::PaymentFailed),
         (
@@ -150,40 +154,43 @@ async fn orders_and_shortages_are_answered_in_their_sagas_and_nothing_else_is() 
             EventType::PaymentRefunded,
         ),
     ];
-    let mut told: Vec<_> = asked.iter().map(|(event, _)| event.clone()).collect();
-    told.push(in_saga(reserved));
-    service.tell(&told).await;
+    let mut events: Vec<_> = expected.iter().map(|(event, _)| event.clone()).collect();
+    events.push(in_saga(reserved));
+    service.publish(&events).await;
 
-    let answers = service.answers(asked.len()).await;
-    for (asked, expected) in &asked {
-        let answer = answer_to(asked, &answers);
-        assert_eq!(answer.event.event_type(), *expected);
+    let responses = service.responses(expected.len()).await;
+    for (event, event_type) in &expected {
+        let response = response_to(event, &responses);
+        assert_eq!(response.event.event_type(), *event_type);
         assert_eq!(
-            answer.headers.event_id,
-            EventId::of(asked.event.order_id(), *expected)
+            response.headers.event_id,
+            EventId::of(event.event.order_id(), *event_type)
         );
-        assert_eq!(answer.headers.correlation_id, asked.headers.correlation_id);
         assert_eq!(
-            answer.headers.causation_id,
-            asked.headers.event_id.as_uuid()
+            response.headers.correlation_id,
+            event.headers.correlation_id
+        );
+        assert_eq!(
+            response.headers.causation_id,
+            event.headers.event_id.as_uuid()
         );
     }
     service.stop().await;
 }
 
 #[tokio::test]
-async fn an_order_told_again_is_answered_with_the_same_bytes_also_by_another_process() {
+async fn a_repeated_order_gets_the_same_bytes_from_any_process() {
     let settings = settings("payment_again").await;
     let service = run(&settings).await;
     let order = in_saga(order("250.50"));
-    service.tell(&[order.clone(), order.clone()]).await;
-    service.answers(2).await;
+    service.publish(&[order.clone(), order.clone()]).await;
+    service.responses(2).await;
     service.stop().await;
 
     let service = run(&settings).await;
-    service.tell(&[order]).await;
-    let answers = service.answers(3).await;
-    for answer in &answers {
+    service.publish(&[order]).await;
+    let responses = service.responses(3).await;
+    for response in &responses {
         let bytes = |record: &Record| {
             (
                 record.key.clone(),
@@ -191,7 +198,7 @@ async fn an_order_told_again_is_answered_with_the_same_bytes_also_by_another_pro
                 record.value.clone(),
             )
         };
-        assert_eq!(bytes(answer), bytes(&answers[0]));
+        assert_eq!(bytes(response), bytes(&responses[0]));
     }
     service.stop().await;
 }
@@ -205,19 +212,19 @@ fn process(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Stri
 }
 
 #[test]
-fn health_asks_whatever_the_other_settings_are_and_nobody_there_is_one_line() {
+fn health_ignores_other_settings_and_reports_a_closed_port() {
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = free.local_addr().unwrap().port().to_string();
     drop(free);
     let (code, said) = process(&["health"], &[("PORT", &port), ("BATCH_MAX", "nonsense")]);
     assert_eq!(code, Some(1), "{said}");
-    assert_eq!(said, format!("nobody listens on 127.0.0.1:{port}\n"));
+    assert_eq!(said, format!("no process listens on 127.0.0.1:{port}\n"));
     let (_, help) = process(&["--help"], &[]);
     assert!(help.contains("health"), "{help}");
 }
 
 #[test]
-fn settings_that_are_there_but_empty_are_the_defaults() {
+fn empty_environment_variables_are_the_defaults() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let empty = [
@@ -231,7 +238,7 @@ fn settings_that_are_there_but_empty_are_the_defaults() {
     let mut variables: Vec<_> = empty.into_iter().map(|name| (name, "")).collect();
     variables.push(("PORT", &port));
     let (code, said) = process(&[], &variables);
-    // So far it comes only with settings that are right.
+    // The port is bound only after the settings were found valid.
     assert!(said.contains(&format!("port {port} is taken")), "{said}");
     assert_eq!(code, Some(1), "{said}");
 }

@@ -1,29 +1,32 @@
-//! Puts records into topics: events as a service would, and rubbish as no service would.
+//! Publishes records: events as the services publish them, and any other bytes.
 
 use futures::future::try_join_all;
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 use shared_events::{Envelope, Topic};
 
-use crate::{Cluster, ClusterError, handles};
+use crate::clients;
+use crate::cluster::Cluster;
+use crate::cluster_error::ClusterError;
 
-/// A record to publish. Everything in it may be anything.
+/// A record to publish. Key, headers and value may be any bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRecord {
-    /// Where it goes.
+    /// The topic.
     pub topic: Topic,
-    /// Which partition; the one of its key if none is named.
+    /// The partition. Default: that of the key.
     pub partition: Option<i32>,
-    /// Its key.
+    /// The key.
     pub key: Option<Vec<u8>>,
-    /// Its headers, in order.
+    /// The headers, in order.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
-    /// Its value; none is a tombstone.
+    /// The value; `None` is a tombstone.
     pub value: Option<Vec<u8>>,
 }
 
 impl RawRecord {
-    /// The record of an event, exactly as a service would publish it.
+    /// The record of an event, byte by byte as a service publishes it.
     pub fn event(event: &Envelope) -> Result<Self, serde_json::Error> {
         let headers = event.header_pairs();
         Ok(Self {
@@ -39,10 +42,10 @@ impl RawRecord {
 }
 
 impl Cluster {
-    /// Publishes records in order and returns partition and offset of each, once the broker has acknowledged all.
+    /// Publishes records in order. Returns partition and offset of each once the broker has
+    /// acknowledged all.
     pub async fn publish(&self, records: &[RawRecord]) -> Result<Vec<(i32, i64)>, ClusterError> {
-        let producer = handles::publisher(&self.settings)
-            .map_err(|error| ClusterError::refused("make a Kafka client", error))?;
+        let producer = clients::publisher(self.settings()).map_err(ClusterError::no_client)?;
         let mut sent = Vec::new();
         for record in records {
             let topic = self.prefix().topic(record.topic);
@@ -50,10 +53,8 @@ impl Cluster {
             let delivery =
                 delivery.map_err(|(error, _)| self.error(format!("publish to {topic}"), error))?;
             sent.push(async move {
-                // The producer lives until all are awaited, so a delivery is never cancelled.
-                let outcome = delivery
-                    .await
-                    .map_err(|_| rdkafka::error::KafkaError::Canceled);
+                // The producer lives until all deliveries are awaited, so none is cancelled.
+                let outcome = delivery.await.map_err(|_| KafkaError::Canceled);
                 let outcome = outcome.and_then(|outcome| outcome.map_err(|(error, _)| error));
                 outcome
                     .map(|delivered| (delivered.partition, delivered.offset))

@@ -1,9 +1,10 @@
-//! What is in the topics.
+//! The records of topics, up to where a topic ended when reading began.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use kafka_runtime::dead_letter::Header;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers};
@@ -11,23 +12,24 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use shared_events::{Decoded, Envelope, Poison};
 
-use crate::{Cluster, ClusterError, TIMEOUT, handles};
-use kafka_runtime::dead_letter::Header;
+use crate::clients;
+use crate::cluster::{Cluster, TIMEOUT, blocking};
+use crate::cluster_error::ClusterError;
 
-/// How long a topic may bring nothing new before reading it is given up.
-pub(super) const SILENCE: Duration = Duration::from_secs(10);
+/// How long a topic may return no record before reading fails.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Which records are seen.
+/// `isolation.level`: which records a reader receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// Only those that count: not those of transactions that were aborted or are open.
+    /// Not the records of aborted and open transactions.
     ReadCommitted,
-    /// All.
+    /// All records.
     ReadUncommitted,
 }
 
 impl Isolation {
-    /// Kafka's name for it.
+    /// Kafka's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ReadCommitted => "read_committed",
@@ -36,29 +38,29 @@ impl Isolation {
     }
 }
 
-/// Where reading begins.
+/// The offset at which reading begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// With the oldest record that is still there.
+    /// The oldest record of each partition.
     Beginning,
-    /// With the first record whose timestamp (milliseconds since 1970) is not before this.
+    /// The first record with this timestamp or a later one, milliseconds since 1970.
     Time(i64),
-    /// With this offset of each partition, or with its oldest record if that has a later one.
+    /// This offset of each partition, or the oldest record if its offset is greater.
     Offset(i64),
-    /// So many offsets before the end of each partition.
+    /// This number of offsets before the end of each partition.
     Last(i64),
-    /// With these offsets, by partition; partitions not named are read from the beginning.
+    /// These offsets, by partition. Partitions without an offset are read from the beginning.
     Offsets(BTreeMap<i32, i64>),
 }
 
-/// What to read. It always ends where the topic ended when reading began.
+/// The records to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// Where to begin.
+    /// Where reading begins.
     pub start: Start,
-    /// Which records are seen.
+    /// Whether the records of aborted and open transactions are read.
     pub isolation: Isolation,
-    /// Only records of this key.
+    /// If set, only records with this key.
     pub key: Option<Vec<u8>>,
 }
 
@@ -73,33 +75,34 @@ impl Default for Query {
     }
 }
 
-/// A record as it lies in a topic.
+/// A record of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The topic's name on the broker, prefix included.
+    /// The topic's name on the broker, with the prefix.
     pub topic: String,
-    /// Its partition.
+    /// The partition number, from 0.
     pub partition: i32,
-    /// Its offset.
+    /// The offset in the partition.
     pub offset: i64,
-    /// Its timestamp in milliseconds since 1970, if it has one.
+    /// The timestamp, milliseconds since 1970.
     pub timestamp_ms: Option<i64>,
-    /// Its key, if it has one.
+    /// The key.
     pub key: Option<Vec<u8>>,
-    /// Its headers in order. `None`: a header's name is not UTF-8, and then the client library can show none of them.
+    /// The headers in order. `None` if the name of a header is not UTF-8: the client library then
+    /// returns no headers at all.
     pub headers: Option<Vec<(String, Option<Vec<u8>>)>>,
-    /// Its value; a tombstone has none.
+    /// The value; a tombstone has none.
     pub value: Option<Vec<u8>>,
 }
 
 impl Record {
-    /// The headers as readers take them; none if they cannot be shown.
+    /// The headers, as the decoders take them. Empty if `headers` is `None`.
     pub fn header_pairs(&self) -> impl Iterator<Item = Header<'_>> {
         let headers = self.headers.iter().flatten();
         headers.map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 
-    /// The event in it, or why it is none.
+    /// Decodes the record, see [`Envelope::decode`].
     pub fn decode(&self) -> Result<Decoded, Poison> {
         Envelope::decode(
             self.key.as_deref(),
@@ -108,8 +111,8 @@ impl Record {
         )
     }
 
-    pub(super) fn read(message: &BorrowedMessage<'_>) -> Self {
-        // rdkafka panics on a header name that is not UTF-8, and has no other way to look at it.
+    pub(crate) fn copy_of(message: &BorrowedMessage<'_>) -> Self {
+        // rdkafka panics on a header name that is not UTF-8, and has no other access to headers.
         let headers = catch_unwind(AssertUnwindSafe(|| {
             let headers = message.headers().map(|headers| {
                 let owned = headers.iter().map(|header| {
@@ -133,15 +136,19 @@ impl Record {
 }
 
 impl Cluster {
-    /// The records of a topic up to where it ended when reading began, by partition and offset. Joins no group and commits
-    /// nothing. A topic that does not exist has no records.
+    /// The records of a topic up to its current end, by partition and offset. A topic that does not
+    /// exist has none.
+    ///
+    /// # Errors
+    /// Also if the topic returns no record for 10 s before its end.
     pub async fn read(&self, topic: &str, query: &Query) -> Result<Vec<Record>, ClusterError> {
         let mut records = self.read_all(&[topic.to_owned()], query).await?;
         records.sort_by_key(|record| (record.partition, record.offset));
         Ok(records)
     }
 
-    /// The same for several topics, one after the other, as they come.
+    /// The records of several topics up to their current ends, one topic after another. The records of
+    /// a topic are in the order of arrival.
     pub async fn read_all(
         &self,
         topics: &[String],
@@ -151,9 +158,9 @@ impl Cluster {
         for topic in topics {
             wanted.push((topic.clone(), self.partitions(topic).await?));
         }
-        let (settings, query) = (self.settings.clone(), query.clone());
-        let read = self.blocking(move || {
-            let consumer = handles::reader(&settings, query.isolation)?;
+        let (settings, query) = (self.settings().clone(), query.clone());
+        let read = blocking(move || {
+            let consumer = clients::reader(&settings, query.isolation)?;
             let mut records = Vec::new();
             for (topic, partitions) in wanted {
                 read_topic(&consumer, &topic, partitions, &query, &mut records)?;
@@ -165,7 +172,7 @@ impl Cluster {
     }
 }
 
-/// One topic at a time, since librdkafka tells the end of a *partition* without naming its topic.
+/// Reads one topic at a time, since librdkafka reports the end of a partition without its topic.
 fn read_topic(
     consumer: &BaseConsumer,
     topic: &str,
@@ -177,8 +184,8 @@ fn read_topic(
     let starts = starts(consumer, topic, partitions, &query.start)?;
     let mut assignment = TopicPartitionList::new();
     for (partition, start) in starts {
-        // With read_committed this is the last stable offset: nothing beyond it could be read.
-        let (low, end) = handles::watermarks(consumer, topic, partition)?;
+        // With read_committed the end is the last stable offset. Records after it are not readable.
+        let (low, end) = clients::watermarks(consumer, topic, partition)?;
         let start = start.unwrap_or(low).max(low);
         if start < end {
             assignment.add_partition_offset(topic, partition, Offset::Offset(start))?;
@@ -189,20 +196,20 @@ fn read_topic(
         return Ok(());
     }
     consumer.assign(&assignment)?;
-    let mut last_news = Instant::now();
+    let mut last_record = Instant::now();
     while !left.is_empty() {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
-                last_news = Instant::now();
-                take(&message, query, &mut left, records);
+                last_record = Instant::now();
+                collect(&message, query, &mut left, records);
             }
-            // The end as it is now, which is not before the end as it was.
+            // The current end, which is at or after the end when reading began.
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 left.remove(&partition);
             }
-            Some(Err(error)) if is_passing(&error) => {}
+            Some(Err(error)) if is_transient(&error) => {}
             Some(Err(error)) => return Err(error),
-            None if last_news.elapsed() > SILENCE => {
+            None if last_record.elapsed() > STALL_TIMEOUT => {
                 let code = RDKafkaErrorCode::OperationTimedOut;
                 return Err(KafkaError::MessageConsumption(code));
             }
@@ -212,7 +219,7 @@ fn read_topic(
     consumer.unassign()
 }
 
-fn take(
+fn collect(
     message: &BorrowedMessage<'_>,
     query: &Query,
     left: &mut BTreeMap<i32, i64>,
@@ -222,23 +229,23 @@ fn take(
         return;
     };
     if message.offset() < end && (query.key.is_none() || message.key() == query.key.as_deref()) {
-        records.push(Record::read(message));
+        records.push(Record::copy_of(message));
     }
     if message.offset() + 1 >= end {
         left.remove(&message.partition());
     }
 }
 
-/// What librdkafka mends by itself.
-pub(super) fn is_passing(error: &KafkaError) -> bool {
+/// Whether librdkafka recovers from the error by itself.
+pub(crate) fn is_transient(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown)
     )
 }
 
-/// The offset at which each partition begins; `None` is its beginning.
-pub(super) fn starts(
+/// The offset at which reading each partition begins; `None` is its beginning.
+pub(crate) fn starts(
     consumer: &BaseConsumer,
     topic: &str,
     partitions: i32,
@@ -250,7 +257,7 @@ pub(super) fn starts(
         Start::Offset(offset) => Ok(all.map(|partition| (partition, Some(*offset))).collect()),
         Start::Last(offsets) => all
             .map(|partition| {
-                let (low, end) = handles::watermarks(consumer, topic, partition)?;
+                let (low, end) = clients::watermarks(consumer, topic, partition)?;
                 Ok((partition, Some(end.saturating_sub(*offsets).max(low))))
             })
             .collect(),
@@ -262,10 +269,11 @@ pub(super) fn starts(
             for partition in all {
                 times.add_partition_offset(topic, partition, Offset::Offset(*milliseconds))?;
             }
-            let found = handles::patiently(|| consumer.offsets_for_times(times.clone(), TIMEOUT))?;
+            let found =
+                clients::retry_until_ready(|| consumer.offsets_for_times(times.clone(), TIMEOUT))?;
             let start = |offset| match offset {
                 Offset::Offset(offset) => Some(offset),
-                // Kafka answers "the end" when no record is that young.
+                // Kafka answers "the end" if all records are older.
                 _ => Some(i64::MAX),
             };
             let found = found.elements();

@@ -1,134 +1,101 @@
-//! How dead letters come back: published again to the topic they came from, for the group that could not take them.
+//! Replay of dead letters: each is published again to the topic that it came from, for the group that
+//! sent it.
 //!
-//! The promise: each letter is replayed once, however often a replay is asked for, interrupted, or started twice at the same
-//! time. It rests on two things:
+//! The promise: each dead letter is replayed once, however often a replay is started, interrupted, or
+//! started twice at the same time. It rests on two facts:
 //!
-//! * The letters published and the position behind them are committed in *one* Kafka transaction. So a replay that dies has
-//!   done all of a batch or nothing of it, and the next one goes on behind what was done.
-//! * The transactional id is fixed, one a dead-letter topic. So a second replay fences the first, which can then commit nothing
-//!   any more; and only after that is the position read, so it is the last one there will be.
+//! * The replayed records and the position after their dead letters are committed in *one* Kafka
+//!   transaction. An interrupted replay has therefore done all of a batch or nothing of it, and the
+//!   next replay begins after what was committed.
+//! * All replays of a dead-letter topic have the same transactional id. A second replay therefore
+//!   fences the first, which can then commit nothing. The second replay reads the position only after
+//!   that, so no other replay can move it any more.
 //!
-//! A letter that is refused (replayed too often, or not a dead letter at all) is passed over and named; it stays in the topic
-//! for as long as its retention says.
+//! A refused dead letter (replayed too often, or not a dead letter) is skipped and reported. It stays
+//! in the topic until its retention ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use kafka_runtime::dead_letter;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use shared_events::{Service, Topic};
-use tokio::task::spawn_blocking;
+use shared_events::Topic;
 use tokio::time::{Instant, sleep};
 
-use crate::records::{Isolation, Query, Record, Start};
-use crate::{Cluster, ClusterError, TIMEOUT, handles, lag};
-use kafka_runtime::dead_letter::{self, DeadLetterHeaders, MAX_REPLAYS};
+use crate::clients;
+use crate::cluster::{Cluster, TIMEOUT, blocking};
+use crate::cluster_error::ClusterError;
+use crate::dead_letters::{self, DeadLetter, ReplayDecision};
+use crate::records::{Record, Start};
 
-/// Letters published in one transaction. It has to end well within the transaction's time-out of 5 s.
+/// Dead letters in one transaction. The transaction must end well within its time-out of 5 s.
 const BATCH: usize = 200;
 
-/// Why a replay ended early. What was replayed before stays replayed, and is not replayed again.
+/// Why a replay ended early. What it has committed stays replayed and is not replayed again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// Another replay of the same topic began; it goes on where this one was.
-    #[error("another replay of {0} was started, which goes on where this one was")]
+    /// Another replay of the topic has started. It continues where this one was.
+    #[error("another replay of {0} was started, which continues where this one was")]
     Fenced(String),
-    /// The topic holds events, not dead letters.
+    /// The topic does not hold dead letters.
     #[error("{0} is no dead-letter topic: must be orders.dlq, payments.dlq or inventory.dlq")]
-    NotDeadLetters(Topic),
-    /// The broker refused, or did not answer.
+    NotADeadLetterTopic(Topic),
+    /// An operation on the cluster failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
 }
 
-/// A record of a dead-letter topic, and what can be done with it.
-#[derive(Debug, Clone)]
-pub struct Letter {
-    /// The record as it lies there.
-    pub record: Record,
-    /// What it says about itself, or why that cannot be read.
-    pub headers: Result<DeadLetterHeaders, String>,
-    /// Whether a replay has already passed it.
-    pub passed: bool,
-    /// What a replay does with it.
-    pub verdict: Verdict,
-}
-
-/// What a replay does with a letter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Publishes it again.
-    Replay {
-        /// The topic it came from, under its full name on the broker.
-        to: String,
-        /// The group that could not take it, under its full name on the broker.
-        group: String,
-        /// How often it was replayed before.
-        replayed_before: u32,
-    },
-    /// Passes it over, and why.
-    Refuse(String),
-}
-
-/// A replay that has begun: it has fenced all before it, and knows what is left to do.
+/// A replay that has fenced every earlier one and has read the dead letters to process.
 pub struct Replay {
     topic: Topic,
     name: String,
     producer: FutureProducer,
     position: Arc<BaseConsumer>,
-    letters: Vec<Letter>,
-}
-
-/// All letters of a dead-letter topic, by partition and offset. Disturbs nobody, so this is also the dry run: what a replay would
-/// do are the letters that are not yet `passed`.
-pub async fn letters(cluster: &Cluster, topic: Topic) -> Result<Vec<Letter>, ReplayError> {
-    check(topic)?;
-    let name = cluster.prefix().topic(topic);
-    let position = handles::position(cluster.settings(), &group_of(cluster, topic));
-    let position = Arc::new(position.map_err(|error| refused("make a Kafka client", error))?);
-    let replayed = committed(cluster, &position, &name).await?;
-    read(cluster, &name, Start::Beginning, &replayed).await
+    dead_letters: Vec<DeadLetter>,
 }
 
 impl Replay {
-    /// Begins a replay: from here on no earlier replay of this topic can publish anything.
+    /// Begins a replay. From now on no earlier replay of the topic can publish anything.
     pub async fn begin(cluster: &Cluster, topic: Topic) -> Result<Self, ReplayError> {
-        check(topic)?;
+        dead_letters::check_dead_letter_topic(topic)?;
         let name = cluster.prefix().topic(topic);
-        let group = group_of(cluster, topic);
-        let producer = handles::transactional(cluster.settings(), &group);
-        let producer = producer.map_err(|error| refused("make a Kafka client", error))?;
+        let group = cluster.prefix().replay_group(topic);
+        let producer = clients::transactional(cluster.settings(), &group);
+        let producer = producer.map_err(ClusterError::no_client)?;
         let fencing = producer.clone();
         blocking(move || fencing.init_transactions(TIMEOUT))
             .await
-            .map_err(|error| refused("begin a replay", error))?;
-        // Only now: an earlier replay may have moved the position until it was fenced.
-        let position = handles::position(cluster.settings(), &group);
-        let position = Arc::new(position.map_err(|error| refused("make a Kafka client", error))?);
-        let replayed = committed(cluster, &position, &name).await?;
-        let letters = read(cluster, &name, Start::Offsets(replayed.clone()), &replayed).await?;
+            .map_err(|error| ClusterError::failed("begin a replay", error))?;
+        // Only after the fence: an earlier replay may have moved the position until then.
+        let position = clients::committed_position(cluster.settings(), &group);
+        let position = Arc::new(position.map_err(ClusterError::no_client)?);
+        let next = dead_letters::replay_position(cluster, Arc::clone(&position), &name).await?;
+        let start = Start::Offsets(next.clone());
+        let dead_letters = dead_letters::read(cluster, &name, start, &next).await?;
         Ok(Self {
             topic,
             name,
             producer,
             position,
-            letters,
+            dead_letters,
         })
     }
 
-    /// What is left to replay, or to pass over.
-    pub fn letters(&self) -> &[Letter] {
-        &self.letters
+    /// The dead letters to replay or to refuse.
+    pub fn dead_letters(&self) -> &[DeadLetter] {
+        &self.dead_letters
     }
 
-    /// Replays all of them, and calls `done` with the letters of each transaction when it is committed.
-    pub async fn run(self, mut done: impl FnMut(&[Letter])) -> Result<(), ReplayError> {
-        for batch in self.letters.chunks(BATCH) {
+    /// Processes all dead letters. Calls `done` with the dead letters of each transaction after its
+    /// commit.
+    pub async fn run(self, mut done: impl FnMut(&[DeadLetter])) -> Result<(), ReplayError> {
+        for batch in self.dead_letters.chunks(BATCH) {
             if let Err(error) = self.replay(batch).await {
                 let error = self.explain(error);
                 self.abort().await;
@@ -139,17 +106,18 @@ impl Replay {
         Ok(())
     }
 
-    async fn replay(&self, batch: &[Letter]) -> KafkaResult<()> {
+    /// Publishes a batch and commits the position after it, in one transaction.
+    async fn replay(&self, batch: &[DeadLetter]) -> KafkaResult<()> {
         self.producer.begin_transaction()?;
         let mut sent = Vec::new();
-        for letter in batch {
-            if let Verdict::Replay {
-                to,
+        for dead_letter in batch {
+            if let ReplayDecision::Replay {
+                topic,
                 group,
-                replayed_before,
-            } = &letter.verdict
+                previous_replays,
+            } = &dead_letter.decision
             {
-                let record = again(&letter.record, to, group, *replayed_before);
+                let record = replayed_record(&dead_letter.record, topic, group, *previous_replays);
                 let delivery = self.producer.send_result(record);
                 sent.push(delivery.map_err(|(error, _)| error)?);
             }
@@ -158,19 +126,20 @@ impl Replay {
         for outcome in delivered {
             outcome.map_err(|(error, _)| error)?;
         }
-        self.nothing_in_flight().await?;
+        self.wait_until_none_in_flight().await?;
         let (producer, position) = (self.producer.clone(), Arc::clone(&self.position));
-        let behind = behind(&self.name, batch)?;
+        let next = next_offsets(&self.name, batch)?;
         blocking(move || {
             let group = position.group_metadata().ok_or(KafkaError::Canceled)?;
-            producer.send_offsets_to_transaction(&behind, &group, TIMEOUT)?;
+            producer.send_offsets_to_transaction(&next, &group, TIMEOUT)?;
             producer.commit_transaction(TIMEOUT)
         })
         .await
     }
 
-    /// A delivery is known here a moment before librdkafka forgets the message, and a commit in that moment would wait 100 ms.
-    async fn nothing_in_flight(&self) -> KafkaResult<()> {
+    /// librdkafka counts a message as in flight for a moment after its delivery, and a commit in that
+    /// moment would take 100 ms.
+    async fn wait_until_none_in_flight(&self) -> KafkaResult<()> {
         let deadline = Instant::now() + TIMEOUT;
         while self.producer.in_flight_count() > 0 {
             if Instant::now() > deadline {
@@ -181,147 +150,46 @@ impl Replay {
         Ok(())
     }
 
-    /// Gives the transaction up at once. Should that fail too, as it must after a fence, the broker gives it up in 5 s, or as
-    /// soon as the next replay begins. Then nothing of it counts, unless it was only the answer to its commit that did not come: the
-    /// next replay reads its position, and so knows.
+    /// Aborts the transaction. If that fails, as it must after a fence, the broker aborts it after 5 s
+    /// or when the next replay begins. If the transaction was committed and only the answer was lost,
+    /// the next replay finds the committed position.
     async fn abort(&self) {
         let producer = self.producer.clone();
         if let Err(error) = blocking(move || producer.abort_transaction(TIMEOUT)).await {
-            tracing::debug!(%error, "a failed replay was left to the broker to abort");
+            tracing::debug!(%error, "abort of a failed replay is left to the broker");
         }
     }
 
     fn explain(&self, error: KafkaError) -> ReplayError {
-        let client = self.producer.client().fatal_error().map(|(code, _)| code);
-        match client.or(error.rdkafka_error_code()) {
+        let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
+        match fatal.or(error.rdkafka_error_code()) {
             Some(
                 RDKafkaErrorCode::Fenced
                 | RDKafkaErrorCode::InvalidProducerEpoch
                 | RDKafkaErrorCode::ProducerFenced,
             ) => ReplayError::Fenced(self.topic.name().to_owned()),
-            _ => refused(&format!("replay {}", self.name), error),
+            _ => ClusterError::failed(format!("replay {}", self.name), error).into(),
         }
     }
 }
 
-/// The group in which a topic's replay keeps its position, which is its transactional id too.
-pub fn group_of(cluster: &Cluster, topic: Topic) -> String {
-    cluster.prefix().name(&format!("dlq-replay-{topic}"))
-}
-
-fn check(topic: Topic) -> Result<(), ReplayError> {
-    let known = Service::ALL
-        .into_iter()
-        .any(|service| service.dead_letters() == topic);
-    if known {
-        Ok(())
-    } else {
-        Err(ReplayError::NotDeadLetters(topic))
-    }
-}
-
-async fn committed(
-    cluster: &Cluster,
-    position: &Arc<BaseConsumer>,
-    name: &str,
-) -> Result<BTreeMap<i32, i64>, ReplayError> {
-    let partitions = cluster.partitions(name).await?;
-    let wanted: Vec<_> = (0..partitions).map(|p| (name.to_owned(), p)).collect();
-    let position = Arc::clone(position);
-    let offsets = blocking(move || lag::committed(&position, &wanted)).await;
-    let offsets = offsets.map_err(|error| refused("read how far replays got", error))?;
-    Ok(offsets
-        .into_iter()
-        .map(|((_, p), offset)| (p, offset))
-        .collect())
-}
-
-async fn read(
-    cluster: &Cluster,
-    name: &str,
-    start: Start,
-    replayed: &BTreeMap<i32, i64>,
-) -> Result<Vec<Letter>, ReplayError> {
-    let query = Query {
-        start,
-        isolation: Isolation::ReadCommitted,
-        key: None,
-    };
-    let records = cluster.read(name, &query).await?;
-    let letter = |record: Record| {
-        let headers = DeadLetterHeaders::from_pairs(record.header_pairs());
-        let headers = headers.map_err(|error| error.to_string());
-        let position = replayed.get(&record.partition).copied().unwrap_or(0);
-        Letter {
-            passed: record.offset < position,
-            verdict: verdict(cluster, &record, &headers),
-            record,
-            headers,
-        }
-    };
-    Ok(records.into_iter().map(letter).collect())
-}
-
-fn verdict(
-    cluster: &Cluster,
-    record: &Record,
-    headers: &Result<DeadLetterHeaders, String>,
-) -> Verdict {
-    if record.headers.is_none() {
-        return Verdict::Refuse("the name of one of its headers is not UTF-8".to_owned());
-    }
-    let headers = match headers {
-        Ok(headers) => headers,
-        Err(reason) => return Verdict::Refuse(format!("is no dead letter: {reason}")),
-    };
-    if dead_letter::is_left_out(record.header_pairs()) {
-        let place = format!(
-            "{}[{}] at offset {}",
-            headers.original_topic, headers.original_partition, headers.original_offset
-        );
-        return Verdict::Refuse(format!(
-            "the record is too large for a letter, and lies in {place} only"
-        ));
-    }
-    let origin = cluster.prefix().topic_of(&headers.original_topic);
-    let reader = Service::ALL.into_iter().find(|service| {
-        cluster.prefix().group(*service) == headers.consumer_group
-            && origin.is_some_and(|topic| service.consumes().contains(&topic))
-    });
-    if reader.is_none() {
-        let (group, topic) = (&headers.consumer_group, &headers.original_topic);
-        return Verdict::Refuse(format!("group {group} does not read topic {topic}"));
-    }
-    match dead_letter::replay_count(record.header_pairs()) {
-        Err(error) => Verdict::Refuse(error.to_string()),
-        Ok(count) if count >= MAX_REPLAYS => {
-            Verdict::Refuse(format!("was replayed {count} times, which is the limit"))
-        }
-        Ok(replayed_before) => Verdict::Replay {
-            to: headers.original_topic.clone(),
-            group: headers.consumer_group.clone(),
-            replayed_before,
-        },
-    }
-}
-
-/// The record as it was before it was set aside, marked as a replay for one group.
-fn again<'a>(
+/// The original record, with headers that count the replay and name the group that handles it.
+fn replayed_record<'a>(
     record: &'a Record,
-    to: &'a str,
+    topic: &'a str,
     group: &str,
-    replayed_before: u32,
+    previous_replays: u32,
 ) -> FutureRecord<'a, [u8], [u8]> {
     let mut headers = OwnedHeaders::new();
-    let own = record.header_pairs();
-    for (key, value) in own.filter(|(name, _)| !dead_letter::is_dead_letter_header(name)) {
+    let original = record.header_pairs();
+    for (key, value) in original.filter(|(name, _)| !dead_letter::is_dead_letter_header(name)) {
         headers = headers.insert(Header { key, value });
     }
-    for (key, value) in dead_letter::replay_pairs(replayed_before, group) {
+    for (key, value) in dead_letter::replay_pairs(previous_replays, group) {
         let value = Some(value.as_bytes());
         headers = headers.insert(Header { key, value });
     }
-    let mut future = FutureRecord::to(to).headers(headers);
+    let mut future = FutureRecord::to(topic).headers(headers);
     if let Some(key) = &record.key {
         future = future.key(key.as_slice());
     }
@@ -331,28 +199,15 @@ fn again<'a>(
     future
 }
 
-/// The position behind the last letter of each partition.
-fn behind(name: &str, batch: &[Letter]) -> KafkaResult<TopicPartitionList> {
+/// For each partition of the batch, the offset after its last dead letter.
+fn next_offsets(name: &str, batch: &[DeadLetter]) -> KafkaResult<TopicPartitionList> {
     let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-    for letter in batch {
-        next.insert(letter.record.partition, letter.record.offset + 1);
+    for dead_letter in batch {
+        next.insert(dead_letter.record.partition, dead_letter.record.offset + 1);
     }
     let mut list = TopicPartitionList::new();
     for (partition, offset) in next {
         list.add_partition_offset(name, partition, Offset::Offset(offset))?;
     }
     Ok(list)
-}
-
-fn refused(what: &str, source: KafkaError) -> ReplayError {
-    ReplayError::Cluster(ClusterError::refused(what, source))
-}
-
-async fn blocking<T: Send + 'static>(
-    ask: impl FnOnce() -> KafkaResult<T> + Send + 'static,
-) -> KafkaResult<T> {
-    match spawn_blocking(ask).await {
-        Ok(answer) => answer,
-        Err(_) => Err(KafkaError::Canceled),
-    }
 }

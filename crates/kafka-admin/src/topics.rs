@@ -1,4 +1,4 @@
-//! Topics: made by the table of `shared-events`, compared with it, deleted.
+//! The topics of the shop: created as `shared-events` declares them, compared with that, deleted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,34 +12,35 @@ use rdkafka::types::RDKafkaErrorCode;
 use shared_events::Topic;
 use tokio::time::{Instant, sleep};
 
-use crate::{Cluster, ClusterError, TIMEOUT};
+use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking};
+use crate::cluster_error::ClusterError;
 
-/// How long the broker may take to tell everybody of a topic made or deleted.
-const KNOWN_WITHIN: Duration = Duration::from_secs(10);
+/// How long the broker may take until a created or deleted topic is visible in its metadata.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
 
-/// What became of a topic that was asked for.
+/// The outcome of creating a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Created {
-    /// It was not there, and is now.
+pub enum CreateOutcome {
+    /// The topic was created.
     Created,
-    /// It was there, as the table says.
+    /// The topic existed with the wanted settings.
     Exists,
-    /// It was there, and is left as it is; but it is not as the table says.
-    Differs(Vec<Difference>),
+    /// The topic existed with other settings. It was not changed.
+    Differs(Vec<ConfigDifference>),
 }
 
-/// A setting that is not what the shop expects.
+/// A setting that differs from the expected value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// Kafka's name of the setting.
+pub struct ConfigDifference {
+    /// Kafka's name of the setting, or `partitions`.
     pub setting: String,
-    /// What it should be.
+    /// The expected value.
     pub expected: String,
-    /// What it is.
+    /// The value on the cluster; `not set` if it has none.
     pub found: String,
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for ConfigDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             setting,
@@ -51,68 +52,79 @@ impl fmt::Display for Difference {
 }
 
 impl Cluster {
-    /// Makes the topics that are missing, by the table of `shared-events`, and says of each what became of it, in the order
-    /// given. Topics that are there stay untouched. Returns when every topic made has a leader for each partition. `partitions`
-    /// overrides the table's number for new topics.
+    /// Creates the missing topics with the settings of `shared-events`. `partitions` overrides the
+    /// number of partitions. Existing topics are not changed.
+    ///
+    /// Returns the outcome of each topic, in the given order, once every partition of a created topic
+    /// has a leader.
     pub async fn create_topics(
         &self,
         topics: &[Topic],
         partitions: Option<i32>,
-    ) -> Result<Vec<(Topic, Created)>, ClusterError> {
+    ) -> Result<Vec<(Topic, CreateOutcome)>, ClusterError> {
         let names: Vec<String> = topics.iter().map(|t| self.prefix().topic(*t)).collect();
-        let wanted: Vec<NewTopic<'_>> = topics
+        let new_topics: Vec<NewTopic<'_>> = topics
             .iter()
             .zip(&names)
             .map(|(topic, name)| new_topic(*topic, name, partitions))
             .collect();
-        // Without the second, an absent broker is waited for 60 s.
-        let options = AdminOptions::new()
-            .operation_timeout(Some(TIMEOUT))
-            .request_timeout(Some(TIMEOUT));
-        let created = self.admin.create_topics(&wanted, &options).await;
-        let created = created.map_err(|error| self.error("create topics", error))?;
+        let results = self
+            .admin
+            .create_topics(&new_topics, &admin_options())
+            .await;
+        let results = results.map_err(|error| self.error("create topics", error))?;
         let mut outcomes = Vec::new();
-        for ((topic, name), result) in topics.iter().zip(&names).zip(created) {
-            let outcome = self.outcome(*topic, result).await?;
-            if outcome == Created::Created {
-                self.wait_until_led(name).await?;
+        for ((topic, name), result) in topics.iter().zip(&names).zip(results) {
+            let outcome = self.create_outcome(*topic, result).await?;
+            if outcome == CreateOutcome::Created {
+                self.wait_for_leaders(name).await?;
             }
             outcomes.push((*topic, outcome));
         }
         Ok(outcomes)
     }
 
-    async fn outcome(&self, topic: Topic, result: TopicResult) -> Result<Created, ClusterError> {
+    async fn create_outcome(
+        &self,
+        topic: Topic,
+        result: TopicResult,
+    ) -> Result<CreateOutcome, ClusterError> {
         match result {
-            Ok(_) => Ok(Created::Created),
+            Ok(_) => Ok(CreateOutcome::Created),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {
                 let differences = self.topic_differences(topic).await?;
                 Ok(match differences.as_slice() {
-                    [] => Created::Exists,
-                    _ => Created::Differs(differences),
+                    [] => CreateOutcome::Exists,
+                    _ => CreateOutcome::Differs(differences),
                 })
             }
             Err((name, code)) => {
-                let what = format!("create topic {name}");
-                Err(ClusterError::refused(what, KafkaError::AdminOp(code)))
+                let operation = format!("create topic {name}");
+                Err(ClusterError::failed(operation, KafkaError::AdminOp(code)))
             }
         }
     }
 
-    /// Where a topic is not as the table says; empty if it is. A topic that is not there is an error.
-    pub async fn topic_differences(&self, topic: Topic) -> Result<Vec<Difference>, ClusterError> {
+    /// The settings of a topic that differ from `shared-events`.
+    ///
+    /// # Errors
+    /// Also if the topic does not exist.
+    pub async fn topic_differences(
+        &self,
+        topic: Topic,
+    ) -> Result<Vec<ConfigDifference>, ClusterError> {
         let name = self.prefix().topic(topic);
         let settings = topic.settings();
         let found = self.partitions(&name).await?;
         if found == 0 {
             let code = RDKafkaErrorCode::UnknownTopicOrPartition;
-            let what = format!("find topic {name}");
-            return Err(ClusterError::refused(what, KafkaError::AdminOp(code)));
+            let operation = format!("find topic {name}");
+            return Err(ClusterError::failed(operation, KafkaError::AdminOp(code)));
         }
         let config = self.topic_config(&name).await?;
         let mut differences = differences(settings.config, &config);
         if found != settings.partitions {
-            differences.push(Difference {
+            differences.push(ConfigDifference {
                 setting: "partitions".to_owned(),
                 expected: settings.partitions.to_string(),
                 found: found.to_string(),
@@ -121,46 +133,46 @@ impl Cluster {
         Ok(differences)
     }
 
-    /// A topic's settings as they are in force, by Kafka's names.
+    /// The effective settings of a topic, defaults included, by Kafka's names.
     pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, ClusterError> {
         self.describe(ResourceSpecifier::Topic(name)).await
     }
 
-    pub(super) async fn describe(
+    pub(crate) async fn describe(
         &self,
         resource: ResourceSpecifier<'_>,
     ) -> Result<BTreeMap<String, String>, ClusterError> {
-        let what = match resource {
+        let operation = match resource {
             ResourceSpecifier::Topic(name) => format!("describe topic {name}"),
             ResourceSpecifier::Group(name) => format!("describe group {name}"),
             ResourceSpecifier::Broker(id) => format!("describe broker {id}"),
         };
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
         let described = self.admin.describe_configs(&[resource], &options).await;
-        let described = described.map_err(|error| self.error(what.as_str(), error))?;
+        let described = described.map_err(|error| self.error(operation.as_str(), error))?;
         let resources: Result<Vec<_>, RDKafkaErrorCode> = described.into_iter().collect();
-        let resources = resources
-            .map_err(|code| ClusterError::refused(what.as_str(), KafkaError::AdminOp(code)))?;
+        let resources =
+            resources.map_err(|code| ClusterError::failed(operation, KafkaError::AdminOp(code)))?;
         let entries = resources.into_iter().flat_map(|resource| resource.entries);
         Ok(entries
             .filter_map(|entry| Some((entry.name, entry.value?)))
             .collect())
     }
 
-    /// How many partitions a topic has; 0 if there is no such topic.
+    /// The number of partitions of a topic. 0 if the topic does not exist, or while a partition has
+    /// no leader.
     pub async fn partitions(&self, name: &str) -> Result<i32, ClusterError> {
-        let observer = Arc::clone(&self.observer);
+        let client = Arc::clone(&self.metadata_client);
         let topic = name.to_owned();
-        let count = self.blocking(move || partition_count(&observer, &topic));
-        let count = count.await;
+        let count = blocking(move || partition_count(&client, &topic)).await;
         count.map_err(|error| self.error(format!("ask for the partitions of {name}"), error))
     }
 
-    /// The names of all topics of the cluster, but for Kafka's own.
+    /// The names of all topics of the cluster, except Kafka's internal topics.
     pub async fn topic_names(&self) -> Result<Vec<String>, ClusterError> {
-        let observer = Arc::clone(&self.observer);
-        let names = self.blocking(move || {
-            let metadata = observer.fetch_metadata(None, TIMEOUT)?;
+        let client = Arc::clone(&self.metadata_client);
+        let names = blocking(move || {
+            let metadata = client.fetch_metadata(None, TIMEOUT)?;
             let names = metadata
                 .topics()
                 .iter()
@@ -172,46 +184,50 @@ impl Cluster {
             .map_err(|error| self.error("list topics", error))
     }
 
-    /// Deletes topics, with everything in them, and returns when the broker knows of none any more. One that is not there is no
-    /// error.
+    /// Deletes topics with their records. Returns once the metadata contains none of them. Topics
+    /// that do not exist are ignored.
     pub async fn delete_topics(&self, topics: &[Topic]) -> Result<(), ClusterError> {
         let names: Vec<String> = topics.iter().map(|t| self.prefix().topic(*t)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-        let deleted = self.admin.delete_topics(&names, &options).await;
-        for result in deleted.map_err(|error| self.error("delete topics", error))? {
+        self.delete_topics_by_name(&names).await
+    }
+
+    pub(crate) async fn delete_topics_by_name(&self, names: &[&str]) -> Result<(), ClusterError> {
+        let results = self.admin.delete_topics(names, &admin_options()).await;
+        for result in results.map_err(|error| self.error("delete topics", error))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
                 Err((name, code)) => {
-                    let what = format!("delete topic {name}");
-                    return Err(ClusterError::refused(what, KafkaError::AdminOp(code)));
+                    let operation = format!("delete topic {name}");
+                    return Err(ClusterError::failed(operation, KafkaError::AdminOp(code)));
                 }
             }
         }
         for name in names {
-            self.wait_until(name, "is still there", |count| count == 0)
+            self.wait_for_partitions(name, "still exists", |count| count == 0)
                 .await?;
         }
         Ok(())
     }
 
-    pub(super) async fn wait_until_led(&self, name: &str) -> Result<(), ClusterError> {
-        self.wait_until(name, "has no leader yet", |count| count > 0)
+    pub(crate) async fn wait_for_leaders(&self, name: &str) -> Result<(), ClusterError> {
+        self.wait_for_partitions(name, "has no leader", |count| count > 0)
             .await
     }
 
-    pub(super) async fn wait_until(
+    /// Waits until the number of partitions in the metadata satisfies `done`.
+    pub(crate) async fn wait_for_partitions(
         &self,
         name: &str,
-        otherwise: &str,
+        problem: &str,
         done: impl Fn(i32) -> bool,
     ) -> Result<(), ClusterError> {
-        let deadline = Instant::now() + KNOWN_WITHIN;
+        let deadline = Instant::now() + VISIBLE_WITHIN;
         while !done(self.partitions(name).await?) {
             if Instant::now() > deadline {
-                let seconds = KNOWN_WITHIN.as_secs();
-                return Err(ClusterError::TooLate(format!(
-                    "topic {name} {otherwise} after {seconds} s"
+                let seconds = VISIBLE_WITHIN.as_secs();
+                return Err(ClusterError::TimedOut(format!(
+                    "topic {name} {problem} after {seconds} s"
                 )));
             }
             sleep(Duration::from_millis(20)).await;
@@ -223,7 +239,7 @@ impl Cluster {
 fn new_topic<'a>(topic: Topic, name: &'a str, partitions: Option<i32>) -> NewTopic<'a> {
     let settings = topic.settings();
     let partitions = partitions.unwrap_or(settings.partitions);
-    // -1: the broker's own default, so that the same table serves a cluster of three.
+    // -1 is the broker's default, so the same settings fit a cluster of three brokers.
     let new = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
     settings
         .config
@@ -231,10 +247,11 @@ fn new_topic<'a>(topic: Topic, name: &'a str, partitions: Option<i32>) -> NewTop
         .fold(new, |new, (setting, value)| new.set(setting, value))
 }
 
-/// Zero too while a partition has no leader: until then nobody can write to it.
-fn partition_count(observer: &BaseConsumer, topic: &str) -> KafkaResult<i32> {
-    // All topics and not this one: asking for one topic makes librdkafka refuse to know it for a while if it is not there.
-    let metadata = observer.fetch_metadata(None, TIMEOUT)?;
+/// See [`Cluster::partitions`].
+fn partition_count(client: &BaseConsumer, topic: &str) -> KafkaResult<i32> {
+    // The metadata of all topics: after a request for one missing topic, librdkafka treats the topic
+    // as missing for a while.
+    let metadata = client.fetch_metadata(None, TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let partitions = found.map_or(&[][..], |found| found.partitions());
     let led = partitions.iter().all(|partition| partition.leader() >= 0);
@@ -245,14 +262,14 @@ fn partition_count(observer: &BaseConsumer, topic: &str) -> KafkaResult<i32> {
     })
 }
 
-/// The settings that are not as expected. One that the cluster does not have is "not set".
-pub(super) fn differences(
+/// The settings whose value differs from the expected one.
+pub(crate) fn differences(
     expected: &[(&str, &str)],
     found: &BTreeMap<String, String>,
-) -> Vec<Difference> {
+) -> Vec<ConfigDifference> {
     let differing = expected.iter().filter_map(|(setting, expected)| {
         let found = found.get(*setting).map_or("not set", String::as_str);
-        (found != *expected).then(|| Difference {
+        (found != *expected).then(|| ConfigDifference {
             setting: (*setting).to_owned(),
             expected: (*expected).to_owned(),
             found: found.to_owned(),

@@ -1,4 +1,4 @@
-//! Reading a topic when the markers of its transactions are written.
+//! Reads a topic once the markers of its transactions are written.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use test_stack::eventually;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The records of a topic once none of its transactions is open: the markers of one are written after its commit was answered,
-/// and who reads before them sees nothing of it.
+/// The records of a topic once none of its transactions is open. The broker answers a commit before it
+/// has written the markers, and until then a `read_committed` reader sees no record of the transaction.
 pub async fn committed(cluster: &Cluster, topic: Topic) -> Vec<Record> {
     let name = cluster.prefix().topic(topic);
     let mut settings = ClientConfig::new();
@@ -21,7 +21,7 @@ pub async fn committed(cluster: &Cluster, topic: Topic) -> Vec<Record> {
         .set("isolation.level", "read_committed");
     #[allow(
         clippy::disallowed_methods,
-        reason = "no service asks for the last stable offset"
+        reason = "no other client asks for the last stable offset"
     )]
     let observer: BaseConsumer = settings.create().unwrap();
     eventually(DEADLINE, "no transaction is open", async || {

@@ -1,21 +1,20 @@
-//! The tools on a real broker.
+//! kafka-admin on a real broker.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that meets the unexpected has failed"
+    reason = "an unexpected value fails the test"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "plain clients play the other programs on the cluster"
 )]
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "other people's clients are played by plain ones"
-)]
-mod cluster;
-#[allow(
-    clippy::disallowed_methods,
-    reason = "other people's clients are played by plain ones"
-)]
-mod follow;
 mod committed;
+mod groups;
+mod records;
 mod replay;
+mod support;
+mod tail_new;
+mod topics;

@@ -17,12 +17,12 @@ async fn each_record_is_answered_once_in_both_modes_and_no_lag_is_left() {
         let orders = orders(2_000);
         rig.publish_orders(&orders).await;
         let member = start(settings, Watched::default());
-        rig.at_rest().await;
+        rig.all_committed().await;
         member.stop().await;
         let answers = rig.answers().await;
         assert_eq!(answers.len(), before + orders.len());
         assert!(answers.values().all(|times| *times == 1));
-        assert!(rig.lag().await.is_at_rest(), "{}", rig.lag().await);
+        assert!(rig.uncommitted().await.is_empty(), "{}", rig.uncommitted().await);
     }
 }
 
@@ -32,7 +32,7 @@ async fn the_same_order_twice_in_one_batch_is_answered_twice_with_the_same_bytes
     let order = order("prod");
     rig.publish_orders(&[order.clone(), order]).await;
     let member = start(rig.settings(), Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     let answers = rig.records(Topic::Payments).await;
     assert_eq!(answers.len(), 2);
@@ -48,7 +48,7 @@ async fn a_batch_that_fails_comes_again_until_it_succeeds() {
     let service = Watched::default();
     service.fail_next.store(3, Ordering::Relaxed);
     let member = start(rig.settings(), service);
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     let answers = rig.answers().await;
     assert_eq!(answers.len(), orders.len());
@@ -74,7 +74,7 @@ async fn without_seek_back_a_batch_that_fails_is_skipped_for_ever() {
     // A later order is answered, and so the member has gone on behind the failed ones.
     let later = order("prod");
     rig.publish_orders(std::slice::from_ref(&later)).await;
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     let answers = rig.answers().await;
     assert!(answers.contains_key(&later.event.order_id()));
@@ -97,7 +97,7 @@ async fn an_event_of_an_unknown_type_is_skipped_and_counted() {
     rig.publish(&[unknown]).await;
     rig.publish_orders(&orders(1)).await;
     let member = start(rig.settings(), Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     let skipped = r#"kafka_records_skipped_total{reason="unknown_type"}"#;
     member.counts(skipped, 1).await;
     member.stop().await;
@@ -114,14 +114,10 @@ async fn a_paused_member_takes_nothing_stays_in_its_group_and_goes_on_where_it_s
     member.says("paused").await;
     rig.publish_orders(&orders(300)).await;
     assert!(rig.answers().await.is_empty());
-    let group = rig
-        .cluster
-        .group(&rig.kafka.name_prefix.group(shared_events::Service::Payment))
-        .await
-        .unwrap();
+    let group = rig.group().await.unwrap();
     assert_eq!(group.members.len(), 1, "{group:?}");
     member.controls.resume();
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     let answers = rig.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (300, Some(&1)));

@@ -101,7 +101,7 @@ async fn a_member_that_starts_later_takes_its_first_record_as_its_group_was_told
         .unwrap();
     let waits = Waits::default();
     let member = start(waits.on(rig.settings()), Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     assert_eq!(waits.millis(), [2_000; 5]);
     let held = member.controls.in_force();
     assert_eq!((held.processing_time_ms, held.batch_max), (2_000, 1));
@@ -121,7 +121,7 @@ async fn one_wait_serves_a_batch_and_what_is_no_work_costs_none() {
     member.says("paused").await;
     rig.publish_orders(&orders(10)).await;
     member.controls.resume();
-    rig.at_rest().await;
+    rig.all_committed().await;
     assert_eq!(waits.millis(), [7; 10]);
 
     member.counts("consumer_batch_records_count", 10).await;
@@ -131,7 +131,7 @@ async fn one_wait_serves_a_batch_and_what_is_no_work_costs_none() {
     member.says("paused").await;
     rig.publish_orders(&orders(50)).await;
     member.controls.resume();
-    rig.at_rest().await;
+    rig.all_committed().await;
     let batches = waits.millis().len() as u64;
     member
         .counts("consumer_batch_records_count", 10 + batches)
@@ -147,7 +147,7 @@ async fn one_wait_serves_a_batch_and_what_is_no_work_costs_none() {
         ..RawRecord::event(&order("prod")).unwrap()
     };
     rig.publish(&[poison]).await;
-    rig.at_rest().await;
+    rig.all_committed().await;
     assert_eq!(waits.millis(), [0; 0]);
     let topic = rig.kafka.name_prefix.topic(Topic::Orders);
     let errors = format!(r#"kafka_consumption_errors_total{{consumer_id="1",topic="{topic}"}}"#);
@@ -185,7 +185,7 @@ async fn a_wish_to_stop_ends_simulated_work_and_its_batch_comes_to_the_next() {
     assert!(rig.answers().await.is_empty());
 
     let next = start(rig.settings(), Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     next.stop().await;
     let answers = rig.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (1, Some(&1)));
@@ -301,7 +301,7 @@ async fn a_paused_group_takes_nothing_nor_does_who_joins_it_and_a_resumed_one_go
         .set_controls(SERVICE, &paused(false))
         .await
         .unwrap();
-    rig.at_rest().await;
+    rig.all_committed().await;
     first.stop().await;
     second.stop().await;
     let answers = rig.answers().await;
@@ -329,7 +329,7 @@ async fn resuming_a_group_also_resumes_a_member_that_stopped_at_the_poison_limit
         .set_controls(SERVICE, &paused(false))
         .await
         .unwrap();
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     assert_eq!(rig.records(Topic::PaymentsDlq).await.len(), 4);
 }
@@ -342,7 +342,7 @@ async fn without_the_topic_nothing_waits_and_what_is_told_once_it_is_there_holds
     assert!(refused.unwrap_err().to_string().contains("topics create"));
     rig.publish_orders(&orders(3)).await;
     let member = start(rig.settings(), Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     for time in [11, 12] {
         let made = rig.cluster.create_topics(&[Topic::Controls], None).await;
         made.unwrap();

@@ -125,7 +125,7 @@ async fn poison_of_every_kind_is_set_aside_unchanged_and_what_lies_between_is_an
     }
     rig.publish(&records).await;
     let member = start(rig.settings(), Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
 
     let answers = rig.answers().await;
@@ -178,7 +178,7 @@ async fn a_poison_record_as_large_as_its_topic_allows_is_set_aside() {
     rig.publish(&[with_value(&vec![b'\xff'; size]), raw("prod")])
         .await;
     let member = start(rig.settings(), Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     assert_eq!(rig.answers().await.len(), 1);
     let largest = rig
@@ -219,7 +219,7 @@ async fn a_run_of_poison_halts_the_member_at_the_limit_and_each_resume_allows_as
         .await;
         member.controls.resume();
     }
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.ready().await;
     member.stop().await;
     assert_eq!(rig.records(Topic::PaymentsDlq).await.len(), 25);
@@ -250,7 +250,7 @@ async fn without_the_poison_limit_a_run_of_poison_drains_into_the_dead_letters()
     let mut settings = rig.without(Protection::PoisonLimit);
     settings.consumer.poison_limit = 10;
     let member = start(settings, Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     assert_eq!(rig.records(Topic::PaymentsDlq).await.len(), 25);
 }
@@ -280,11 +280,11 @@ async fn with_the_policy_block_one_partition_stands_still_and_the_others_go_on()
         crate::rig::DEADLINE,
         "all but the blocked partition is answered",
         async || {
-            let lag = rig.lag().await;
-            if lag.known() <= 3 && rig.answers().await.len() == 51 {
+            let uncommitted = rig.uncommitted().await;
+            if uncommitted.count() <= 3 && rig.answers().await.len() == 51 {
                 Ok(())
             } else {
-                Err(lag.to_string())
+                Err(uncommitted.to_string())
             }
         },
     )
@@ -312,7 +312,7 @@ async fn with_the_policy_block_one_partition_stands_still_and_the_others_go_on()
     let answers = rig.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (61, Some(&1)));
     assert!(rig.records(Topic::PaymentsDlq).await.is_empty());
-    assert!(!rig.lag().await.is_at_rest());
+    assert!(!rig.uncommitted().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,7 +324,7 @@ async fn an_outage_is_no_poison() {
         .fail_next
         .store(5, std::sync::atomic::Ordering::Relaxed);
     let member = start(rig.settings(), service);
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     assert!(rig.records(Topic::PaymentsDlq).await.is_empty());
     assert_eq!(rig.answers().await.len(), 100);

@@ -9,7 +9,7 @@ use kafka_runtime::{ConsumerTuning, MemberSettings};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use shared_events::{Envelope, Event, InventoryReserved, Topic};
-use test_stack::{eventually, exclusive};
+use test_stack::{eventually, dedicated};
 use tokio::task::JoinSet;
 
 use crate::rig::{DEADLINE, Rig, Watched, orders, start};
@@ -98,7 +98,7 @@ async fn scale_up_during_collect(test: &str) -> Damage {
     let second = start(settings, service.clone());
     both_own_partitions(&rig).await;
     service.read_pause_us.store(0, Ordering::Relaxed);
-    rig.at_rest().await;
+    rig.all_committed().await;
     first.stop().await;
     second.stop().await;
 
@@ -114,17 +114,12 @@ async fn scale_up_during_collect(test: &str) -> Damage {
 /// Waits until the group has given partitions to its second member: two rebalances, since the first one only takes them from
 /// the other.
 async fn both_own_partitions(rig: &Rig) {
-    let name = rig.kafka.name_prefix.group(shared_events::Service::Payment);
     eventually(DEADLINE, "both members own partitions", async || {
-        let group = rig
-            .cluster
-            .group(&name)
-            .await
-            .map_err(|error| error.to_string())?;
+        let group = rig.group().await?;
         let owning = group
             .members
             .iter()
-            .filter(|member| !member.owns.is_empty())
+            .filter(|member| !member.assignment.is_empty())
             .count();
         if owning == 2 {
             Ok(())
@@ -137,15 +132,10 @@ async fn both_own_partitions(rig: &Rig) {
 
 /// Waits until the group's one member owns all four partitions that payment-service reads here.
 async fn owns_all(rig: &Rig) {
-    let name = rig.kafka.name_prefix.group(shared_events::Service::Payment);
     eventually(DEADLINE, "the first member owns all again", async || {
-        let group = rig
-            .cluster
-            .group(&name)
-            .await
-            .map_err(|error| error.to_string())?;
+        let group = rig.group().await?;
         match group.members.as_slice() {
-            [one] if one.owns.len() == 4 => Ok(()),
+            [one] if one.assignment.len() == 4 => Ok(()),
             _ => Err(format!("{group:?}")),
         }
     })
@@ -170,16 +160,11 @@ async fn watch_commits(rig: Arc<Rig>, stop: Arc<AtomicBool>) -> usize {
     let mut went_back = 0;
     while !stop.load(Ordering::Relaxed) {
         // What cannot be asked now is asked again.
-        let Ok(lag) = rig.try_lag().await else {
+        let Ok(offsets) = rig.committed_offsets().await else {
             continue;
         };
-        for partition in lag.partitions {
-            let Some(committed) = partition.committed else {
-                continue;
-            };
-            let seen = highest
-                .entry((partition.topic, partition.partition))
-                .or_insert(committed);
+        for (partition, committed) in offsets {
+            let seen = highest.entry(partition).or_insert(committed);
             went_back += usize::from(committed < *seen);
             *seen = committed.max(*seen);
         }
@@ -215,7 +200,7 @@ async fn members_come_and_go_while_orders_flow_and_each_order_is_answered_once()
             members.remove(0).stop().await;
         }
     }
-    rig.at_rest().await;
+    rig.all_committed().await;
     for member in members {
         member.stop().await;
     }
@@ -224,7 +209,7 @@ async fn members_come_and_go_while_orders_flow_and_each_order_is_answered_once()
         (answers.len(), answers.values().max()),
         (published, Some(&1))
     );
-    assert!(rig.lag().await.is_at_rest());
+    assert!(rig.uncommitted().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,7 +228,7 @@ async fn partitions_that_left_and_came_back_during_a_pause_are_read_after_it() {
     second.stop().await;
     owns_all(&rig).await;
     rig.publish_orders(&orders(300)).await;
-    rig.at_rest().await;
+    rig.all_committed().await;
     first.stop().await;
     let answers = rig.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (300, Some(&1)));
@@ -281,7 +266,7 @@ fn reserved(order: &Envelope) -> Envelope {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_whose_commit_is_not_answered_is_replaced_and_the_member_goes_on() {
-    let own = exclusive().await;
+    let own = dedicated().await;
     let rig = Rig::on(&own.bootstrap(), "", 1).await;
     let service = Watched::default();
     service.read_waits.store(true, Ordering::Relaxed);
@@ -310,9 +295,9 @@ async fn a_consumer_whose_commit_is_not_answered_is_replaced_and_the_member_goes
         }
     })
     .await;
-    own.continue_kafka();
+    own.resume_kafka();
     rig.publish_orders(&orders(20)).await;
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     let answers = rig.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (20, Some(&1)));

@@ -10,7 +10,7 @@ use service_kit::trace::Tracer;
 use shared_events::{OrderId, Service, Topic};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
-use test_stack::{eventually, exclusive, shared};
+use test_stack::{eventually, dedicated, shared};
 
 use crate::rig::{DEADLINE, Rig, orders};
 
@@ -217,7 +217,7 @@ async fn without_the_single_relay_two_instances_tell_the_same_rows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_broker_or_database_only_delays_the_rows() {
-    let own = exclusive().await;
+    let own = dedicated().await;
     let rig = Rig::on(&own.bootstrap(), "", 3).await;
     let outbox = Outbox::at(&own.database("relay_outage").await, rig).await;
     let relay = outbox.relay(Faults::default());
@@ -252,7 +252,7 @@ async fn an_outage_of_broker_or_database_only_delays_the_rows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_waits_for_the_broker_keeps_its_session_and_tells_its_rows_once() {
-    let own = exclusive().await;
+    let own = dedicated().await;
     let rig = Rig::on(&own.bootstrap(), "", 3).await;
     let outbox = Outbox::at(&own.database("relay_waits").await, rig).await;
     let relay = outbox.relay(Faults::default());
@@ -282,7 +282,7 @@ async fn a_relay_that_waits_for_the_broker_keeps_its_session_and_tells_its_rows_
         },
     )
     .await;
-    own.continue_kafka();
+    own.resume_kafka();
     outbox.drained().await;
     relay.relay.stop().await;
     let told = outbox.told().await;

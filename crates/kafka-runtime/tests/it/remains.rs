@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use kafka_admin::replay::{Verdict, letters};
+use kafka_admin::dead_letters::{ReplayDecision, dead_letters};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use shared_events::{Envelope, Topic};
-use test_stack::{OwnStack, eventually, exclusive};
+use test_stack::{DedicatedStack, eventually, dedicated};
 
 use crate::rig::{Rig, Watched, orders, start};
 
@@ -61,15 +61,15 @@ async fn orders_of_an_aborted_transaction_are_not_answered_and_leave_no_lag() {
             producer.commit_transaction(TIMEOUT).unwrap();
         }
     }
-    // At rest means: committed offset = high watermark, also behind the aborted records and their marker.
-    rig.at_rest().await;
+    // The committed offset is the high watermark: after the aborted records and their marker.
+    rig.all_committed().await;
     member.stop().await;
     assert_eq!(rig.answers().await.len(), 5);
-    assert!(rig.lag().await.is_at_rest(), "{}", rig.lag().await);
+    assert!(rig.uncommitted().await.is_empty(), "{}", rig.uncommitted().await);
 }
 
 /// Flips the last byte of the second record set of `orders`, partition 0: once to damage it, once more to mend it.
-fn flip_a_byte_of_the_second_record_set(own: &OwnStack) {
+fn flip_a_byte_of_the_second_record_set(own: &DedicatedStack) {
     own.change_kafka_file("orders-0/00000000000000000000.log", |bytes| {
         // A record set is its base offset (8 bytes), its length behind that field (4 bytes), and that many bytes (KIP-98).
         let end = |start: usize| {
@@ -84,7 +84,7 @@ fn flip_a_byte_of_the_second_record_set(own: &OwnStack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_record_set_halts_the_member_and_is_read_once_it_is_mended() {
-    let own = exclusive().await;
+    let own = dedicated().await;
     let rig = Rig::on(&own.bootstrap(), "", 1).await;
     for _ in 0..3 {
         rig.publish_orders(&orders(1)).await;
@@ -105,11 +105,11 @@ async fn a_damaged_record_set_halts_the_member_and_is_read_once_it_is_mended() {
     own.start_kafka().await;
     member.controls.resume();
     eventually(crate::rig::DEADLINE, "the rest is answered", async || {
-        let lag = rig.try_lag().await.map_err(|error| error.to_string())?;
-        if lag.is_at_rest() {
+        let uncommitted = rig.try_uncommitted().await.map_err(|error| error.to_string())?;
+        if uncommitted.is_empty() {
             Ok(())
         } else {
-            Err(format!("{lag}; {}", member.readiness))
+            Err(format!("{uncommitted}; {}", member.readiness))
         }
     })
     .await;
@@ -126,7 +126,7 @@ async fn orders_packed_by_any_codec_are_answered() {
         send(&rig, &producer, &orders(3)).await;
     }
     let member = start(rig.settings(), Watched::default());
-    rig.at_rest().await;
+    rig.all_committed().await;
     member.stop().await;
     let answers = rig.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (15, Some(&1)));
@@ -148,11 +148,11 @@ async fn poison_that_unpacks_to_more_than_a_letter_can_hold_is_left_out_of_it() 
     rig.publish_orders(&orders(3)).await;
     for settings in [rig.settings(), rig.at_least_once()] {
         let member = start(settings, Watched::default());
-        rig.at_rest().await;
+        rig.all_committed().await;
         member.stop().await;
     }
     assert_eq!(rig.answers().await.len(), 3);
-    let letters = letters(&rig.cluster, Topic::PaymentsDlq).await.unwrap();
+    let letters = dead_letters(&rig.cluster, Topic::PaymentsDlq).await.unwrap();
     let [letter] = letters.as_slice() else {
         panic!("{letters:?}")
     };
@@ -167,7 +167,7 @@ async fn poison_that_unpacks_to_more_than_a_letter_can_hold_is_left_out_of_it() 
         .header_pairs()
         .find(|(name, _)| *name == "dlq-left-out-bytes");
     assert_eq!(bytes.unwrap().1, Some(&b"5000001"[..]));
-    let Verdict::Refuse(reason) = &letter.verdict else {
+    let ReplayDecision::Refuse(reason) = &letter.decision else {
         panic!("{letter:?}")
     };
     assert!(

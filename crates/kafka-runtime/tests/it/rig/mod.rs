@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Parser;
-use kafka_admin::lag::GroupLag;
+use cluster_reader::{ClusterReader, Group, ReaderSettings};
+use kafka_admin::offsets::UncommittedOffsets;
 use kafka_admin::publish::RawRecord;
 use kafka_admin::records::{Query, Record};
 use kafka_admin::{Cluster, ClusterError};
@@ -44,6 +45,7 @@ struct Defaults {
 pub struct Rig {
     pub kafka: KafkaSettings,
     pub cluster: Cluster,
+    reader: tokio::sync::Mutex<ClusterReader>,
 }
 
 /// What a test sees of a member, and how it ends it.
@@ -76,7 +78,16 @@ impl Rig {
             .await
             .unwrap();
         cluster.create_topics(&Topic::ALL, Some(1)).await.unwrap();
-        Self { kafka, cluster }
+        let reader = ClusterReader::new(ReaderSettings {
+            bootstrap_servers: bootstrap.to_owned(),
+            client_id: "test".to_owned(),
+            timeout: Duration::from_secs(10),
+        });
+        Self {
+            kafka,
+            cluster,
+            reader: tokio::sync::Mutex::new(reader),
+        }
     }
 
     pub fn settings(&self) -> MemberSettings {
@@ -137,33 +148,50 @@ impl Rig {
         answers
     }
 
-    pub async fn lag(&self) -> GroupLag {
-        self.try_lag().await.unwrap()
+    pub async fn uncommitted(&self) -> UncommittedOffsets {
+        self.try_uncommitted().await.unwrap()
     }
 
-    /// The lag, or why the broker does not tell it now: it has just been started, for one.
-    pub async fn try_lag(&self) -> Result<GroupLag, ClusterError> {
+    /// The offsets that the group has not committed. An error while the broker starts.
+    pub async fn try_uncommitted(&self) -> Result<UncommittedOffsets, ClusterError> {
+        let (group, topics) = self.group_and_topics();
+        self.cluster.uncommitted_offsets(&group, &topics).await
+    }
+
+    /// The committed offset of each topic and partition. An error while the broker starts.
+    pub async fn committed_offsets(&self) -> Result<BTreeMap<(String, i32), i64>, ClusterError> {
+        let (group, topics) = self.group_and_topics();
+        self.cluster.committed_offsets(&group, &topics).await
+    }
+
+    fn group_and_topics(&self) -> (String, Vec<String>) {
         let prefix = &self.kafka.name_prefix;
-        let topics: Vec<String> = Service::Payment
-            .consumes()
-            .iter()
-            .map(|topic| prefix.topic(*topic))
-            .collect();
-        self.cluster
-            .lag(&prefix.group(Service::Payment), &topics)
-            .await
+        let topics = Service::Payment.consumes().iter();
+        let topics = topics.map(|topic| prefix.topic(*topic)).collect();
+        (prefix.group(Service::Payment), topics)
     }
 
-    pub async fn at_rest(&self) {
-        eventually(DEADLINE, "the group is at rest", async || {
-            let lag = self.try_lag().await.map_err(|error| error.to_string())?;
-            if lag.is_at_rest() {
+    /// Waits until the group has committed the end of every partition, markers included.
+    pub async fn all_committed(&self) {
+        eventually(DEADLINE, "everything is committed", async || {
+            let uncommitted = self.try_uncommitted().await;
+            let uncommitted = uncommitted.map_err(|error| error.to_string())?;
+            if uncommitted.is_empty() {
                 Ok(())
             } else {
-                Err(lag.to_string())
+                Err(uncommitted.to_string())
             }
         })
         .await;
+    }
+
+    /// The group with its members. An error while the broker starts or another test deletes a topic.
+    pub async fn group(&self) -> Result<Group, String> {
+        let name = self.kafka.name_prefix.group(Service::Payment);
+        let mut reader = self.reader.lock().await;
+        reader.remember(&name);
+        let snapshot = reader.poll().await.map_err(|error| error.to_string())?;
+        Ok(snapshot.group_on_topics(&name, &[]))
     }
 }
 

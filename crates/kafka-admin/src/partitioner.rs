@@ -1,7 +1,7 @@
-//! Which partition a key goes to.
+//! The partition of a key: Kafka's default partitioner, which Java's clients and ours share.
 
-/// The partition of a key in a topic of so many: Kafka's default, `murmur2`, which Java's clients and ours share. Growing a topic
-/// changes it for most keys.
+/// The partition of a key in a topic with this number of partitions. Another number of partitions
+/// changes the partition of most keys. 0 if there are no partitions.
 pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
     (murmur2(key) & 0x7fff_ffff)
         .checked_rem(partitions)
@@ -13,7 +13,7 @@ fn murmur2(bytes: &[u8]) -> u32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     let (words, rest) = bytes.as_chunks::<4>();
-    // A key has less than 4 GiB.
+    // A key is smaller than 4 GiB.
     let mut hash = SEED ^ bytes.len() as u32;
     for word in words {
         let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
@@ -33,9 +33,9 @@ fn murmur2(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// Figures of Kafka's own test of its hash.
+    /// The values of Kafka's own test.
     #[test]
-    fn the_hash_is_kafkas() {
+    fn the_hash_is_that_of_kafka() {
         for (text, hash) in [
             ("21", -973_932_308_i32),
             ("foobar", -790_332_482),
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_without_partitions_panics_nobody() {
+    fn a_topic_without_partitions_causes_no_panic() {
         assert_eq!(partition_of(b"key", 0), 0);
         assert!(partition_of(b"", 3) < 3);
     }

@@ -1,21 +1,22 @@
-//! What all members of a service's group are told: the service's last record in `sandbox.controls`.
+//! The settings of a service's group: its record in `sandbox.controls`.
 
 use std::time::Duration;
 
 use shared_events::{GroupControls, Service, Topic};
 use tokio::time::timeout;
 
+use crate::cluster::Cluster;
+use crate::cluster_error::ClusterError;
 use crate::publish::RawRecord;
 use crate::records::Query;
-use crate::{Cluster, ClusterError};
 
 /// How long the broker may take to acknowledge a record.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Cluster {
-    /// What the members of the service's group are told now: the last sound record of its key, exactly as it was written.
-    /// `None` if there is none, if it was taken back, or if the topic does not exist. Rubbish counts as not written, as members
-    /// see it.
+    /// The current settings of a group: the last valid record of the service. `None` if there is no
+    /// record, if the last one is a tombstone, or if the topic does not exist. Invalid records are
+    /// ignored, as members ignore them.
     pub async fn controls(&self, service: Service) -> Result<Option<GroupControls>, ClusterError> {
         let query = Query {
             key: Some(service.name().as_bytes().to_vec()),
@@ -33,38 +34,44 @@ impl Cluster {
         Ok(last)
     }
 
-    /// Tells all members of the service's group, and those that start later, exactly this: what was told before and is not in
-    /// it holds no longer. Returns when the broker has acknowledged it. Controls that are out of bounds or name nothing are
-    /// refused.
+    /// Replaces the settings of a group: every running member and every member that starts later
+    /// applies exactly these. Returns once the broker has acknowledged the record.
+    ///
+    /// # Errors
+    /// [`ClusterError::Invalid`], if a field is out of bounds or none is set.
     pub async fn set_controls(
         &self,
         service: Service,
         controls: &GroupControls,
     ) -> Result<(), ClusterError> {
-        let unsound = |why: String| ClusterError::Unsound(why);
+        let invalid = |why: String| ClusterError::Invalid(why);
         controls
-            .check()
-            .map_err(|limit| unsound(limit.to_string()))?;
-        if controls.names_nothing() {
+            .validate()
+            .map_err(|limit| invalid(limit.to_string()))?;
+        if controls.is_empty() {
             let why = "controls must name processing_time_ms, batch_max or paused";
-            return Err(unsound(why.to_owned()));
+            return Err(invalid(why.to_owned()));
         }
-        let value = serde_json::to_vec(controls).map_err(|error| unsound(error.to_string()))?;
-        self.tell(service, Some(value)).await
+        let value = serde_json::to_vec(controls).map_err(|error| invalid(error.to_string()))?;
+        self.publish_controls(service, Some(value)).await
     }
 
-    /// Takes everything back that all members of the service's group were told, and what single instances were told besides.
-    /// Returns when the broker has acknowledged it.
+    /// Resets a group to its defaults: a tombstone removes the settings of the group and those of
+    /// single instances. Returns once the broker has acknowledged the record.
     pub async fn clear_controls(&self, service: Service) -> Result<(), ClusterError> {
-        self.tell(service, None).await
+        self.publish_controls(service, None).await
     }
 
-    async fn tell(&self, service: Service, value: Option<Vec<u8>>) -> Result<(), ClusterError> {
+    async fn publish_controls(
+        &self,
+        service: Service,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), ClusterError> {
         let topic = self.prefix().topic(Topic::Controls);
-        // To a topic that is not there, a producer would try to publish for minutes.
+        // A producer would retry for minutes if the topic does not exist.
         if self.partitions(&topic).await? == 0 {
             let why = format!("there is no topic {topic}: ./sandbox topics create makes it");
-            return Err(ClusterError::Missing(why));
+            return Err(ClusterError::NotFound(why));
         }
         let record = RawRecord {
             topic: Topic::Controls,
@@ -74,7 +81,8 @@ impl Cluster {
             value,
         };
         let published = timeout(ACKNOWLEDGED_WITHIN, self.publish(&[record])).await;
-        let late = || ClusterError::TooLate(format!("{topic} did not take a record within 10 s"));
+        let late =
+            || ClusterError::TimedOut(format!("{topic} did not acknowledge a record in 10 s"));
         published.map_err(|_| late())?.map(drop)
     }
 }

@@ -1,0 +1,193 @@
+//! The settings of the Kafka clients in this crate. No client disturbs the services: none joins a
+//! group.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the clients of tools and tests are created here and nowhere else"
+)]
+
+use std::time::{Duration, Instant};
+
+use kafka_runtime::KafkaSettings;
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::producer::FutureProducer;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::cluster::TIMEOUT;
+use crate::records::Isolation;
+
+/// `message.max.bytes`: above the limit of every topic, so that the limit of the topic applies.
+const MAX_RECORD_BYTES: &str = "2097152";
+
+fn base(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.bootstrap_servers)
+        .set("client.id", "sandbox")
+        // The broker listens on IPv4. A name that resolves to ::1 first would cost a refused
+        // connection each time.
+        .set("broker.address.family", "v4")
+        // With the default, a topic that another client has just created is unknown for 5 minutes.
+        .set("topic.metadata.refresh.interval.ms", "5000");
+    config
+}
+
+/// A consumer that commits nothing. librdkafka requires a group id; the consumer joins no group.
+fn consumer(settings: &KafkaSettings, purpose: &str, isolation: Isolation) -> ClientConfig {
+    let mut config = base(settings);
+    config
+        .set(
+            "group.id",
+            format!("sandbox-{purpose}-{}", fastrand::u64(..)),
+        )
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", isolation.name());
+    config
+}
+
+/// Creates, deletes and describes topics and groups.
+pub(crate) fn admin(settings: &KafkaSettings) -> KafkaResult<AdminClient<DefaultClientContext>> {
+    base(settings).create()
+}
+
+/// Asks for metadata, watermarks, and the committed offsets of one group. It never fetches: such a
+/// request waits behind the fetches of its client.
+pub(crate) fn metadata(settings: &KafkaSettings, group: Option<&str>) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set("group.id", group.unwrap_or("sandbox-observer"))
+        .set("enable.auto.commit", "false")
+        // The high watermark as Kafka's tools show it. With read_committed, a request for committed
+        // offsets also waits for open transactions.
+        .set("isolation.level", "read_uncommitted")
+        .create()
+}
+
+/// Reads one topic after another up to its end.
+pub(crate) fn reader(settings: &KafkaSettings, isolation: Isolation) -> KafkaResult<BaseConsumer> {
+    consumer(settings, "reader", isolation)
+        .set("enable.partition.eof", "true")
+        // At the end of a partition the broker waits this long for more records.
+        .set("fetch.wait.max.ms", "10")
+        .set("fetch.message.max.bytes", MAX_RECORD_BYTES)
+        .create()
+}
+
+/// Reads one topic up to its end and then new records.
+pub(crate) fn tail(settings: &KafkaSettings, isolation: Isolation) -> KafkaResult<BaseConsumer> {
+    consumer(settings, "tail", isolation)
+        .set("enable.partition.eof", "true")
+        // A deleted topic is reported within seconds; librdkafka's default is 30 s.
+        .set("topic.metadata.propagation.max.ms", "1000")
+        .set("fetch.wait.max.ms", "100")
+        .set("queued.max.messages.kbytes", "16384")
+        .create()
+}
+
+/// Reads new committed records. A fetch waits at the broker, which answers as soon as there is a
+/// record, so the default of `fetch.wait.max.ms` adds no delay.
+pub(crate) fn tail_new(settings: &KafkaSettings) -> KafkaResult<BaseConsumer> {
+    consumer(settings, "tail-new", Isolation::ReadCommitted)
+        .set("queued.max.messages.kbytes", "16384")
+        .create()
+}
+
+/// Reads as fast as possible, with the fetch settings of a service's member, since a member is
+/// compared with it.
+pub(crate) fn read_benchmark(settings: &KafkaSettings) -> KafkaResult<BaseConsumer> {
+    consumer(settings, "read-benchmark", Isolation::ReadCommitted)
+        .set("fetch.wait.max.ms", "50")
+        .set("fetch.queue.backoff.ms", "50")
+        .set("queued.min.messages", "100000")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("check.crcs", "true")
+        .create()
+}
+
+/// Publishes any record. Without compression, so that a record can be just below the limit of a
+/// topic.
+pub(crate) fn publisher(settings: &KafkaSettings) -> KafkaResult<FutureProducer> {
+    producer(settings).set("compression.type", "none").create()
+}
+
+/// Publishes in transactions. `init_transactions` fences every other producer with this
+/// transactional id.
+pub(crate) fn transactional(
+    settings: &KafkaSettings,
+    transactional_id: &str,
+) -> KafkaResult<FutureProducer> {
+    producer(settings)
+        .set("transactional.id", transactional_id)
+        .set("transaction.timeout.ms", "5000")
+        .create()
+}
+
+/// Reads the committed offsets of a group that commits in transactions. With `read_committed` the
+/// request waits until an open transaction of a predecessor has ended; without it the offsets of that
+/// transaction would be missed.
+pub(crate) fn committed_position(
+    settings: &KafkaSettings,
+    group: &str,
+) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .create()
+}
+
+fn producer(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = base(settings);
+    config
+        .set("enable.idempotence", "true")
+        // The partition that Java's clients choose for the key.
+        .set("partitioner", "murmur2_random")
+        .set("compression.type", "lz4")
+        .set("linger.ms", "0")
+        .set("message.max.bytes", MAX_RECORD_BYTES);
+    config
+}
+
+/// The delay between two attempts of [`retry_until_ready`].
+const RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// The low and high watermark of a partition. Blocks. With a `read_committed` client the second is
+/// the last stable offset.
+pub(crate) fn watermarks(
+    client: &BaseConsumer,
+    topic: &str,
+    partition: i32,
+) -> KafkaResult<(i64, i64)> {
+    retry_until_ready(|| client.fetch_watermarks(topic, partition, TIMEOUT))
+}
+
+/// Repeats a request while the broker answers that it is not ready: after a topic was created or a
+/// broker was started, the leader or coordinator in the metadata does not know of it yet (measured:
+/// 1–3 s). Blocks for at most [`TIMEOUT`] and one request.
+pub(crate) fn retry_until_ready<T>(request: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match request() {
+            Err(error) if Instant::now() < deadline && is_not_ready(error.rdkafka_error_code()) => {
+                std::thread::sleep(RETRY_DELAY)
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_not_ready(code: Option<RDKafkaErrorCode>) -> bool {
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+        )
+    )
+}
