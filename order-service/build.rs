@@ -1,4 +1,4 @@
-//! The migrations are compiled in: a new one must cause a build.
+//! The migrations are compiled into the binary, so a new migration must cause a build.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

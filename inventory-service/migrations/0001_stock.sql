@@ -1,12 +1,11 @@
--- What is there.
 CREATE TABLE products (
     product_id TEXT PRIMARY KEY,
-    -- Cannot happen while decisions are taken under the row's lock; should that ever break, it must not break silently.
+    -- Decisions are made under the row's lock, so it cannot become negative. If that ever breaks, the check makes it visible.
     quantity   INTEGER NOT NULL CHECK (quantity >= 0)
 );
 
--- What was decided, one row an order, with all that it takes to tell it again: that is how one effect is had once.
--- No reference to products: orders for unknown products are decided too.
+-- One decision for each order, with everything its event needs. So a repeated payment gets the same event and takes no stock again.
+-- There is no foreign key to products: orders for unknown products are decided too.
 CREATE TABLE decisions (
     order_id   UUID PRIMARY KEY,
     payment_id UUID NOT NULL,
@@ -18,6 +17,6 @@ CREATE TABLE decisions (
 );
 
 INSERT INTO products (product_id, quantity) VALUES
-    ('prod_123', 9),            -- two fit, ten do not: the stories of the README
-    ('prod_burst', 1000000000), -- for load: practically endless
-    ('prod_ignore', 1000);      -- the poison product; it has stock, for the day it is repaired
+    ('prod_123', 9),            -- 2 pieces fit, 10 do not: the orders of the README
+    ('prod_burst', 1000000000), -- for load tests: practically endless
+    ('prod_ignore', 1000);      -- the poison product; it has stock for the replay of repaired dead letters

@@ -1,4 +1,4 @@
-//! The one list of what is wired.
+//! The wiring: which parts there are, and how they start and stop.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,39 +8,39 @@ use kafka_runtime::database::Database;
 use kafka_runtime::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Component, Readiness, Requests, admin, instance, server};
+use service_kit::{Component, Readiness, RequestMetrics, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
-use crate::handler::Reservations;
+use crate::handler::InventoryHandler;
 use crate::http;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
-/// The tables, built into the binary.
+/// The migrations, compiled into the binary.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Sessions on the database: the member's one, and two for people.
-pub const SESSIONS: u32 = 3;
+/// Database connections: one for the member, two for the API.
+pub const CONNECTIONS: u32 = 3;
 
-/// A service that listens, and has not answered anybody yet.
+/// A service that listens but does not answer yet.
 pub struct App {
     database: Database,
     tables: Component,
     member: Member,
     listener: TcpListener,
     router: Router,
-    requests: Requests,
+    requests: RequestMetrics,
     tracer: Tracer,
     drain: Duration,
 }
 
 impl App {
-    /// Checks the settings, listens, and starts the member. Needs neither broker nor database: the member joins its group when
-    /// there is one, and a batch that comes before the tables are there comes again.
+    /// Checks the settings, binds the port, and starts the member. Neither broker nor database need be up: the member joins its
+    /// group when the broker is, and a batch is retried until the tables exist.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
@@ -48,20 +48,20 @@ impl App {
 
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Inventory.name());
-        let database = Database::new(settings.database_url, SESSIONS);
-        database.count_in(&registry, "shared")?;
-        let requests = Requests::new(&registry)?;
+        let database = Database::new(settings.database_url, CONNECTIONS);
+        database.register_metrics(&registry, "shared")?;
+        let requests = RequestMetrics::new(&registry)?;
         let tables = readiness.component("database");
         let store = Store::new(
             database.pool().clone(),
             member.faults.clone(),
             Metrics::new(&registry)?,
         );
-        let reservations = Reservations::new(store, settings.poison_product.0);
+        let handler = InventoryHandler::new(store, settings.poison_product.0);
         let instance = instance::number(member.kafka.slot).await;
         let tracer = Tracer::new(&settings.trace, Service::Inventory.name(), instance)?;
         member.tracer = tracer.clone();
-        let member = Member::start(member, instance, reservations, &readiness, &registry)?;
+        let member = Member::start(member, instance, handler, &readiness, &registry)?;
         let router = http::router(database.pool().clone())
             .merge(controls::router(member.controls()))
             .merge(admin::router(readiness, registry));
@@ -77,13 +77,11 @@ impl App {
         })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown`, then drains. An error means that the tables cannot be brought up to date, or that the member
-    /// cannot go on.
+    /// Serves until `shutdown`, then drains. Fails if the migrations cannot be applied or the member cannot continue.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (tables, member, ()) = tokio::join!(
             self.database

@@ -1,4 +1,4 @@
-//! The rule of the stock: first come, first served, one decision an order.
+//! The rule of the stock: first come, first served, and one decision for each order.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,14 @@ use shared_events::{
     PaymentSucceeded, ProductId, Quantity,
 };
 
-/// How many pieces of a product are there, from 0 to 1 000 000 000: half of what PostgreSQL's `INTEGER` holds.
+/// The pieces of a product in stock, from 0 to 1 000 000 000: half of what PostgreSQL's `INTEGER` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct StockLevel(u32);
 
 impl StockLevel {
-    /// What a stock level is, in words.
     pub const LIMIT: OutOfBounds = OutOfBounds("must be a whole number from 0 to 1000000000");
 
-    /// The level, or its bound.
     pub fn new(pieces: u32) -> Result<Self, OutOfBounds> {
         if pieces <= 1_000_000_000 {
             Ok(Self(pieces))
@@ -28,16 +26,16 @@ impl StockLevel {
         }
     }
 
-    /// The number of pieces as PostgreSQL's `INTEGER` takes it.
+    /// For PostgreSQL's `INTEGER`.
     pub fn as_i32(self) -> i32 {
-        // The bound lies below 2^31, so the cast cannot wrap.
+        // The limit is below 2^31, so the cast cannot wrap.
         self.0 as i32
     }
 }
 
 impl<'de> Deserialize<'de> for StockLevel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Through the digits, so that 1.5, "2" and 1e400 are answered with the bound and not with a parser's words.
+        // Parsed from the JSON text, so that the error for 1.5, "2" and 1e400 is the limit and not serde's text.
         let digits = Box::<RawValue>::deserialize(deserializer)?;
         let pieces = digits.get().parse();
         pieces
@@ -47,22 +45,20 @@ impl<'de> Deserialize<'de> for StockLevel {
     }
 }
 
-/// How an order ended in the stock.
+/// The result of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The pieces were taken.
+    /// The pieces were taken from the stock.
     Reserved,
-    /// Fewer pieces are left than were ordered; none was taken.
+    /// Fewer pieces are left than were ordered; none is taken.
     OutOfStock,
-    /// There is no such product.
     UnknownProduct,
 }
 
 impl Outcome {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Reserved, Self::OutOfStock, Self::UnknownProduct];
 
-    /// The name in the database and in metrics; of a refusal also the reason that the event gives.
+    /// The name in the database and in metrics, and the `reason` of an `InventoryOutOfStock`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Reserved => "reserved",
@@ -72,29 +68,24 @@ impl Outcome {
     }
 }
 
-/// What was decided about an order, once and for all. It holds everything that its event says, so that the event can be told
-/// again from the decision alone.
+/// The final decision about an order. It holds every field of its event, so that the event can be made again from the decision
+/// alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The order.
     pub order_id: OrderId,
-    /// Its payment, which a refusal sends back.
+    /// The payment to refund if the order is out of stock.
     pub payment_id: PaymentId,
-    /// What was ordered.
     pub product_id: ProductId,
-    /// How many pieces.
     pub quantity: Quantity,
-    /// What was paid.
+    /// The amount of the payment.
     pub amount: Amount,
-    /// How it ended.
     pub outcome: Outcome,
-    /// When it was decided.
     pub decided_at: DateTime<Utc>,
 }
 
 impl Decision {
-    /// The event that tells it: always the same.
-    pub fn event(self) -> Event {
+    /// The event that reports this decision. Equal decisions have equal events, byte for byte.
+    pub fn into_event(self) -> Event {
         match self.outcome {
             Outcome::Reserved => Event::InventoryReserved(InventoryReserved {
                 order_id: self.order_id,
@@ -117,16 +108,16 @@ impl Decision {
     }
 }
 
-/// The part of the stock that a batch is about, and what was decided about its orders.
+/// The stock of the products in a batch, and the decisions about its orders.
 #[derive(Debug, Default)]
 pub struct Ledger {
     stock: HashMap<ProductId, u32>,
     decided: HashMap<OrderId, Decision>,
-    fresh: Vec<Decision>,
+    new_decisions: Vec<Decision>,
 }
 
 impl Ledger {
-    /// A ledger with this stock, in which these orders are decided already.
+    /// `earlier` are the decisions that are stored already.
     pub fn new(
         stock: HashMap<ProductId, u32>,
         earlier: impl IntoIterator<Item = Decision>,
@@ -135,11 +126,11 @@ impl Ledger {
         Self {
             stock,
             decided: earlier.into_iter().map(by_order).collect(),
-            fresh: Vec::new(),
+            new_decisions: Vec::new(),
         }
     }
 
-    /// The decision about a paid order: the one taken before, or else one taken now.
+    /// The decision about a paid order: the earlier one if there is one, else a new one that takes the stock.
     pub fn decide(&mut self, paid: &PaymentSucceeded, now: DateTime<Utc>) -> Decision {
         if let Some(earlier) = self.decided.get(&paid.order_id) {
             return earlier.clone();
@@ -150,20 +141,20 @@ impl Ledger {
             product_id: paid.product_id.clone(),
             quantity: paid.quantity,
             amount: paid.amount,
-            outcome: self.take(&paid.product_id, paid.quantity),
+            outcome: self.take_stock(&paid.product_id, paid.quantity),
             decided_at: now,
         };
         self.decided.insert(paid.order_id, decision.clone());
-        self.fresh.push(decision.clone());
+        self.new_decisions.push(decision.clone());
         decision
     }
 
-    /// What was decided here and is new, in the order in which it was.
-    pub fn fresh(&self) -> &[Decision] {
-        &self.fresh
+    /// The decisions to store, in the order in which they were made.
+    pub fn new_decisions(&self) -> &[Decision] {
+        &self.new_decisions
     }
 
-    fn take(&mut self, product: &ProductId, quantity: Quantity) -> Outcome {
+    fn take_stock(&mut self, product: &ProductId, quantity: Quantity) -> Outcome {
         let Some(left) = self.stock.get_mut(product) else {
             return Outcome::UnknownProduct;
         };

@@ -1,4 +1,4 @@
-//! What inventory-service does with a record.
+//! What inventory-service does with a record: it reserves stock for a paid order.
 
 use chrono::{DateTime, Utc};
 use kafka_runtime::{Failure, Handler};
@@ -8,21 +8,21 @@ use shared_events::{
 
 use crate::store::Store;
 
-/// Reserves stock for each paid order.
-pub struct Reservations {
+/// Responds to `PaymentSucceeded` with `InventoryReserved` or `InventoryOutOfStock`.
+pub struct InventoryHandler {
     store: Store,
     poison_product: Option<ProductId>,
 }
 
-/// A paid order, and the headers that its answer continues.
+/// A payment, and the headers that its response continues.
 pub struct PaidOrder {
     payment: PaymentSucceeded,
     headers: EventHeaders,
 }
 
-impl Reservations {
-    /// A handler on this store. An order for `poison_product` is set aside: the one rule of the shop that fails on purpose, so
-    /// that a dead letter can be looked at, repaired and replayed.
+impl InventoryHandler {
+    /// An order for `poison_product` is poison: the one rule that fails on purpose, so that there is a dead letter to inspect,
+    /// repair and replay.
     pub fn new(store: Store, poison_product: Option<ProductId>) -> Self {
         Self {
             store,
@@ -31,11 +31,11 @@ impl Reservations {
     }
 }
 
-impl Handler for Reservations {
+impl Handler for InventoryHandler {
     type Work = PaidOrder;
 
-    fn read(&self, paid: Envelope, _at: DateTime<Utc>) -> Result<Option<PaidOrder>, Poison> {
-        let Envelope { event, headers } = paid;
+    fn read(&self, envelope: Envelope, _at: DateTime<Utc>) -> Result<Option<PaidOrder>, Poison> {
+        let Envelope { event, headers } = envelope;
         let payment = match event {
             Event::PaymentSucceeded(payment) => payment,
             Event::PaymentFailed(_)
@@ -51,13 +51,13 @@ impl Handler for Reservations {
         Ok(Some(PaidOrder { payment, headers }))
     }
 
-    /// Every record is answered, also the second about an order: what must happen once is the effect, and the store sees to it.
+    /// Every record gets a response, a repeated one too. Only the stock must be taken once, and [`Store::decide`] guarantees that.
     async fn apply(&self, work: &[&PaidOrder]) -> Result<Vec<Envelope>, Failure> {
         let payments: Vec<_> = work.iter().map(|order| &order.payment).collect();
         let decisions = self.store.decide(&payments).await?;
-        let answers = work.iter().zip(decisions);
-        Ok(answers
-            .map(|(order, decision)| Envelope::answer(&order.headers, decision.event()))
+        let decided = work.iter().zip(decisions);
+        Ok(decided
+            .map(|(order, decision)| Envelope::answer(&order.headers, decision.into_event()))
             .collect())
     }
 }

@@ -1,5 +1,3 @@
-//! The process.
-
 use std::process::ExitCode;
 
 use inventory_service::{App, Settings};

@@ -1,4 +1,4 @@
-//! What inventory-service counts.
+//! The metrics of inventory-service.
 
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, exponential_buckets,
@@ -6,7 +6,6 @@ use prometheus::{
 
 use crate::domain::{Decision, Outcome};
 
-/// Decisions and the time they take.
 #[derive(Clone)]
 pub struct Metrics {
     reserved: IntCounter,
@@ -17,7 +16,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the metrics, all at 0. Fails if the registry has them already.
+    /// Registers the metrics, all at 0. Fails if they are registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let decisions = IntCounterVec::new(
             Opts::new(
@@ -28,7 +27,7 @@ impl Metrics {
         )?;
         let repeated = IntCounter::new(
             "inventory_repeated_answers_total",
-            "Records answered with a decision that was taken before",
+            "Records whose order was decided before",
         )?;
         let batch_seconds = Histogram::with_opts(
             HistogramOpts::new(
@@ -50,15 +49,15 @@ impl Metrics {
         })
     }
 
-    /// Counts a batch: the answers given, and the decisions among them that are new.
-    pub(crate) fn count(&self, answers: &[Decision], fresh: &[Decision]) {
-        for decision in fresh {
+    /// Counts a batch: `all` its decisions, of which some are `new`.
+    pub(crate) fn count(&self, all: &[Decision], new: &[Decision]) {
+        for decision in new {
             match decision.outcome {
                 Outcome::Reserved => self.reserved.inc(),
                 Outcome::OutOfStock => self.out_of_stock.inc(),
                 Outcome::UnknownProduct => self.unknown_product.inc(),
             }
         }
-        self.repeated.inc_by((answers.len() - fresh.len()) as u64);
+        self.repeated.inc_by((all.len() - new.len()) as u64);
     }
 }

@@ -1,4 +1,4 @@
-//! The stock as a person sees and sets it.
+//! Reading and setting stock levels, for the API.
 
 use serde::Serialize;
 use shared_events::ProductId;
@@ -6,34 +6,33 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Row};
 
 use crate::domain::StockLevel;
-use crate::store::decode;
+use crate::store::invalid_row;
 
-/// A product and how many pieces of it are there.
+/// A product in the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Product {
-    /// The product.
     pub product_id: ProductId,
-    /// Its pieces.
+    /// Pieces in stock.
     pub quantity: StockLevel,
 }
 
-/// What setting a stock level did.
+/// The result of [`set_stock`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stocked {
-    /// There was no such product before.
+pub enum StockChange {
+    /// The product is new.
     Created,
-    /// The level it had is replaced.
+    /// The product existed, and its level was replaced.
     Replaced,
 }
 
-/// At most `limit` products in the order of their ids, those after `after`.
+/// At most `limit` products, sorted by id, beginning after `after`.
 pub async fn list(
     pool: &PgPool,
     after: Option<&ProductId>,
     limit: u32,
 ) -> Result<Vec<Product>, sqlx::Error> {
-    // Every id sorts after the empty text.
+    // The empty text sorts before every id.
     sqlx::query_as(
         "SELECT product_id, quantity FROM products WHERE product_id > $1 ORDER BY product_id LIMIT $2",
     )
@@ -43,7 +42,6 @@ pub async fn list(
     .await
 }
 
-/// The product, if there is one.
 pub async fn find(pool: &PgPool, product: &ProductId) -> Result<Option<Product>, sqlx::Error> {
     sqlx::query_as("SELECT product_id, quantity FROM products WHERE product_id = $1")
         .bind(product.as_str())
@@ -51,14 +49,14 @@ pub async fn find(pool: &PgPool, product: &ProductId) -> Result<Option<Product>,
         .await
 }
 
-/// Sets a stock level, and makes the product if need be. It waits for a batch that has the product under lock, so what that
+/// Sets a stock level, and creates the product if it is unknown. If a batch holds the product's lock, this waits for it: what that
 /// batch takes is taken from the old level.
-pub async fn stock(
+pub async fn set_stock(
     pool: &PgPool,
     product: &ProductId,
     level: StockLevel,
-) -> Result<Stocked, sqlx::Error> {
-    // Products are never removed: what the first statement finds there, the second finds too.
+) -> Result<StockChange, sqlx::Error> {
+    // Products are never deleted, so a product that the insert finds is still there for the update.
     let created = sqlx::query(
         "INSERT INTO products (product_id, quantity) VALUES ($1, $2) ON CONFLICT DO NOTHING",
     )
@@ -67,22 +65,23 @@ pub async fn stock(
     .execute(pool)
     .await?;
     if created.rows_affected() == 1 {
-        return Ok(Stocked::Created);
+        return Ok(StockChange::Created);
     }
     sqlx::query("UPDATE products SET quantity = $2 WHERE product_id = $1")
         .bind(product.as_str())
         .bind(level.as_i32())
         .execute(pool)
         .await?;
-    Ok(Stocked::Replaced)
+    Ok(StockChange::Replaced)
 }
 
 impl FromRow<'_, PgRow> for Product {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let quantity = u32::try_from(row.try_get::<i32, _>("quantity")?).map_err(decode)?;
+        let quantity = u32::try_from(row.try_get::<i32, _>("quantity")?).map_err(invalid_row)?;
         Ok(Self {
-            product_id: ProductId::new(row.try_get::<String, _>("product_id")?).map_err(decode)?,
-            quantity: StockLevel::new(quantity).map_err(decode)?,
+            product_id: ProductId::new(row.try_get::<String, _>("product_id")?)
+                .map_err(invalid_row)?,
+            quantity: StockLevel::new(quantity).map_err(invalid_row)?,
         })
     }
 }

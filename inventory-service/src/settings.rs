@@ -1,11 +1,13 @@
-//! What inventory-service can be told.
+//! The settings of inventory-service.
 
 use std::str::FromStr;
 
 use clap::Parser;
-use kafka_runtime::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need, database};
+use kafka_runtime::{
+    ConsumerSettings, Criticality, FaultSettings, KafkaSettings, MemberSettings, database,
+};
 use service_kit::HttpSettings;
-use service_kit::settings::WrongSettings;
+use service_kit::settings::InvalidSettings;
 use service_kit::trace::TraceSettings;
 use shared_events::{OutOfBounds, ProductId, Service};
 use sqlx::postgres::PgConnectOptions;
@@ -28,7 +30,7 @@ pub struct Settings {
     )]
     pub database_url: PgConnectOptions,
 
-    /// The product whose orders are set aside, on purpose; empty for none
+    /// The product whose orders go to the dead-letter topic, on purpose; empty for none
     #[arg(
         long,
         env = "POISON_PRODUCT",
@@ -59,7 +61,7 @@ pub struct Settings {
     pub trace: TraceSettings,
 }
 
-/// A product that fails on purpose, or none.
+/// The product whose orders are poison, if there is one.
 #[derive(Debug, Clone)]
 pub struct PoisonProduct(pub Option<ProductId>);
 
@@ -75,11 +77,11 @@ impl FromStr for PoisonProduct {
 }
 
 impl Settings {
-    /// Checks the rules between the settings. What comes out is what the member is told.
-    pub fn validate(&self) -> Result<MemberSettings, WrongSettings> {
+    /// Checks the rules between the settings and returns the settings of the member.
+    pub fn validate(&self) -> Result<MemberSettings, InvalidSettings> {
         MemberSettings::new(
             Service::Inventory,
-            Need::Required,
+            Criticality::Required,
             self.kafka.clone(),
             self.consumer.clone(),
             &self.faults,

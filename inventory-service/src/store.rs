@@ -1,20 +1,20 @@
-//! The decisions in PostgreSQL, and how an order has its effect on the stock once.
+//! Deciding about orders in PostgreSQL, so that each order takes stock once.
 //!
-//! A batch may come again at any time: after a crash, after an outage, or to another instance while this one still works on
-//! it. [`Store::decide`] therefore does four things in one transaction, and their order is the guarantee:
+//! A batch may be processed again at any time: after a crash, after an outage, or by another instance while this one still works
+//! on it. [`Store::decide`] therefore does four things in one transaction, and their order is the guarantee:
 //!
-//! 1. **Lock** the stock rows of the batch, in product order. From here on nobody else decides about these products. One order
-//!    for everybody, or two instances would wait for each other.
-//! 2. **Look up** what is decided already, in a statement of its own: under `READ COMMITTED` a statement sees what was
-//!    committed when *it* began, and so this one sees what the holder of the lock before us has decided. Asked together with
-//!    the lock, it would not.
-//! 3. **Decide** the rest, in Kafka's order ([`Ledger`]).
-//! 4. **Write** decisions and stock, plainly. An unknown product has no row to lock, so there two instances can still meet.
-//!    Then the second one's insert violates the primary key: it rolls back, the batch comes again, and finds the decision.
-//!    `ON CONFLICT DO NOTHING` would hide this, and take from the stock what somebody else has taken.
+//! 1. **Lock** the stock rows of the batch, in the order of the products. From here on no other instance decides about these
+//!    products. The order is the same everywhere, so two instances cannot deadlock.
+//! 2. **Look up** the earlier decisions, in a statement of its own. Under `READ COMMITTED` a statement sees what was committed when
+//!    it began, so this one sees the decisions of the instance that held the lock before. A look-up in the locking statement
+//!    would not.
+//! 3. **Decide** about the other orders, in Kafka's order ([`Ledger`]).
+//! 4. **Write** decisions and stock with a plain insert and update. An unknown product has no row to lock, so two instances can
+//!    decide about it at once. Then the second insert violates the primary key, the transaction rolls back, the batch is retried,
+//!    and finds the decision. `ON CONFLICT DO NOTHING` would hide the conflict and take stock twice.
 //!
-//! What is told is always the stored decision. So a crash between this transaction and the telling changes nothing: the batch
-//! comes again, nothing is decided, and the same events are told.
+//! The published event is always that of the stored decision. So after a crash between commit and publishing, the batch is
+//! redelivered, every decision is found, and the same events are published.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -32,13 +32,13 @@ use uuid::Uuid;
 use crate::domain::{Decision, Ledger, Outcome};
 use crate::metrics::Metrics;
 
-/// Longest time for one batch. PostgreSQL's own time-outs do not count while its processes are frozen, and a member that is
-/// away from its loop for 60 s loses its place in the group.
+/// How long the transaction of one batch may take. PostgreSQL's own time-outs do not count while its processes are frozen, and a
+/// member that does not poll for 60 s is removed from its group.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 
 const OPERATION: &str = "reserving stock";
 
-/// The decisions, and the stock they are about.
+/// The stock and the decisions about it.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
@@ -47,7 +47,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store in this database. It may be away for now.
+    /// The database need not be up yet.
     pub fn new(pool: PgPool, faults: Faults, metrics: Metrics) -> Self {
         Self {
             pool,
@@ -56,8 +56,8 @@ impl Store {
         }
     }
 
-    /// Decides about the paid orders, each order once, and returns the decision about each payment in the order given. See the
-    /// module for what makes it so. Bounded at 15 s.
+    /// Returns one decision for each payment, in the order given. Each order is decided once; the module's documentation says how.
+    /// Takes at most 15 s.
     pub async fn decide(&self, payments: &[&PaymentSucceeded]) -> Result<Vec<Decision>, Failure> {
         let timer = self.metrics.batch_seconds.start_timer();
         let (decisions, ledger) = match timeout(BATCH_TIMEOUT, self.transaction(payments)).await {
@@ -70,7 +70,7 @@ impl Store {
             }
         };
         timer.observe_duration();
-        self.metrics.count(&decisions, ledger.fresh());
+        self.metrics.count(&decisions, ledger.new_decisions());
         Ok(decisions)
     }
 
@@ -83,18 +83,18 @@ impl Store {
         let earlier = if self.faults.keeps(Protection::IdempotentEffect) {
             earlier_decisions(&mut transaction, payments).await?
         } else {
-            forget_decisions(&mut transaction, payments).await?
+            delete_decisions(&mut transaction, payments).await?
         };
         let mut ledger = Ledger::new(stock, earlier);
-        // PostgreSQL keeps microseconds: with more, the event told first would differ from the same one told again.
+        // PostgreSQL keeps microseconds: with nanoseconds the first event would differ from its repetition.
         let now = Utc::now().trunc_subsecs(6);
         let decisions = payments
             .iter()
             .map(|paid| ledger.decide(paid, now))
             .collect();
-        if !ledger.fresh().is_empty() {
-            insert(&mut transaction, ledger.fresh()).await?;
-            take_from_stock(&mut transaction, ledger.fresh()).await?;
+        if !ledger.new_decisions().is_empty() {
+            insert_decisions(&mut transaction, ledger.new_decisions()).await?;
+            take_from_stock(&mut transaction, ledger.new_decisions()).await?;
         }
         transaction.commit().await?;
         Ok((decisions, ledger))
@@ -121,8 +121,8 @@ async fn lock_stock(
     rows.into_iter()
         .map(|(product, quantity)| {
             Ok((
-                ProductId::new(product).map_err(decode)?,
-                u32::try_from(quantity).map_err(decode)?,
+                ProductId::new(product).map_err(invalid_row)?,
+                u32::try_from(quantity).map_err(invalid_row)?,
             ))
         })
         .collect()
@@ -138,8 +138,8 @@ async fn earlier_decisions(
         .await
 }
 
-/// What happens with [`Protection::IdempotentEffect`] off: each time is the first.
-async fn forget_decisions(
+/// Runs instead of [`earlier_decisions`] while [`Protection::IdempotentEffect`] is off: every order is decided again.
+async fn delete_decisions(
     connection: &mut PgConnection,
     payments: &[&PaymentSucceeded],
 ) -> Result<Vec<Decision>, sqlx::Error> {
@@ -150,24 +150,27 @@ async fn forget_decisions(
     Ok(Vec::new())
 }
 
-async fn insert(connection: &mut PgConnection, fresh: &[Decision]) -> Result<(), sqlx::Error> {
-    fn column<T>(fresh: &[Decision], field: impl Fn(&Decision) -> T) -> Vec<T> {
-        fresh.iter().map(field).collect()
+async fn insert_decisions(
+    connection: &mut PgConnection,
+    decisions: &[Decision],
+) -> Result<(), sqlx::Error> {
+    fn column<T>(decisions: &[Decision], field: impl Fn(&Decision) -> T) -> Vec<T> {
+        decisions.iter().map(field).collect()
     }
-    // In the order of the key: two instances that insert the same orders then wait for one another in one direction only.
+    // Sorted by key: two instances that insert the same orders cannot deadlock.
     sqlx::query(
         "INSERT INTO decisions (order_id, payment_id, product_id, quantity, amount, outcome, decided_at)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::numeric[], $6::text[], $7::timestamptz[])
-             AS fresh (order_id)
+             AS decided (order_id)
          ORDER BY order_id",
     )
-    .bind(column(fresh, |decision| decision.order_id.as_uuid()))
-    .bind(column(fresh, |decision| decision.payment_id.as_uuid()))
-    .bind(column(fresh, |decision| decision.product_id.to_string()))
-    .bind(column(fresh, |decision| decision.quantity.as_i32()))
-    .bind(column(fresh, |decision| decision.amount.as_decimal()))
-    .bind(column(fresh, |decision| decision.outcome.name()))
-    .bind(column(fresh, |decision| decision.decided_at))
+    .bind(column(decisions, |decision| decision.order_id.as_uuid()))
+    .bind(column(decisions, |decision| decision.payment_id.as_uuid()))
+    .bind(column(decisions, |decision| decision.product_id.to_string()))
+    .bind(column(decisions, |decision| decision.quantity.as_i32()))
+    .bind(column(decisions, |decision| decision.amount.as_decimal()))
+    .bind(column(decisions, |decision| decision.outcome.name()))
+    .bind(column(decisions, |decision| decision.decided_at))
     .execute(connection)
     .await?;
     Ok(())
@@ -175,9 +178,9 @@ async fn insert(connection: &mut PgConnection, fresh: &[Decision]) -> Result<(),
 
 async fn take_from_stock(
     connection: &mut PgConnection,
-    fresh: &[Decision],
+    decisions: &[Decision],
 ) -> Result<(), sqlx::Error> {
-    let reserved = fresh
+    let reserved = decisions
         .iter()
         .filter(|decision| decision.outcome == Outcome::Reserved);
     let (products, quantities): (Vec<_>, Vec<_>) = reserved
@@ -210,20 +213,21 @@ impl FromRow<'_, PgRow> for Decision {
         let outcome = Outcome::ALL
             .into_iter()
             .find(|known| known.name() == outcome);
-        let quantity = u32::try_from(row.try_get::<i32, _>("quantity")?).map_err(decode)?;
+        let quantity = u32::try_from(row.try_get::<i32, _>("quantity")?).map_err(invalid_row)?;
         Ok(Self {
             order_id: OrderId::from(row.try_get::<Uuid, _>("order_id")?),
             payment_id: PaymentId::from(row.try_get::<Uuid, _>("payment_id")?),
-            product_id: ProductId::new(row.try_get::<String, _>("product_id")?).map_err(decode)?,
-            quantity: Quantity::new(quantity).map_err(decode)?,
-            amount: Amount::new(row.try_get("amount")?).map_err(decode)?,
-            outcome: outcome.ok_or_else(|| decode(OutOfBounds("must be an outcome")))?,
+            product_id: ProductId::new(row.try_get::<String, _>("product_id")?)
+                .map_err(invalid_row)?,
+            quantity: Quantity::new(quantity).map_err(invalid_row)?,
+            amount: Amount::new(row.try_get("amount")?).map_err(invalid_row)?,
+            outcome: outcome.ok_or_else(|| invalid_row(OutOfBounds("must be an outcome")))?,
             decided_at: row.try_get("decided_at")?,
         })
     }
 }
 
-/// A row that this service cannot have written.
-pub(crate) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+/// The error for a row that this service cannot have written.
+pub(crate) fn invalid_row(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
 }

@@ -1,20 +1,21 @@
-//! load-generator: makes orders at a rate asked for, and measures how long they take to be acknowledged.
+//! load-generator: sends orders at a given rate and measures how long they take to be acknowledged.
 //!
-//! Read in this order: [`plan`] (when each order is due), [`orders`] and [`keys`] (what is ordered, and which partition it goes
-//! to), [`template`] (an event written cheaply), [`tally`] and [`summary`] (what became of it), [`kafka`] and [`shop`] (the two
-//! ways it goes), [`run`] (a load on the command line), [`serve`] (loads asked for over HTTP, and one that runs by itself).
+//! Read in this order: [`load_plan`] (when each order is due), [`order_generator`] and [`key_distribution`] (what is ordered, and
+//! which partition it goes to), [`event_template`] (encoding an event cheaply), [`kafka_target`] and [`http_target`] (the two ways
+//! to send an order), [`delivery_stats`] and [`load_summary`] (the results), [`run_load`] (a load from the command line),
+//! [`serve`] (loads over HTTP, and the auto producer).
 
-pub mod kafka;
-pub mod keys;
+pub mod delivery_stats;
+pub mod event_template;
+pub mod http_target;
+pub mod kafka_target;
+pub mod key_distribution;
+pub mod load_plan;
+pub mod load_summary;
 pub mod metrics;
-pub mod orders;
-pub mod plan;
-pub mod run;
+pub mod order_generator;
+pub mod run_load;
 pub mod serve;
 pub mod settings;
-pub mod shop;
-pub mod summary;
-pub mod tally;
-pub mod template;
 
 pub use serve::App;

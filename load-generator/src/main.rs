@@ -1,32 +1,31 @@
-//! The process.
-
 use std::process::ExitCode;
 
 use load_generator::App;
-use load_generator::run;
-use load_generator::settings::{Cli, SERVE, Serve};
+use load_generator::run_load::run_load;
+use load_generator::settings::{Action, Cli, SERVE, ServeSettings};
 use service_kit::{settings, shutdown, telemetry};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    let cli: Cli = settings::parse_with_verbs(SERVE, Cli::validate);
-    let (plan, load) = match cli.verb.load() {
-        Ok(asked) => asked,
-        Err(service) => {
-            telemetry::init("load-generator", service.http.log_format);
-            return shutdown::exit_code(serve(service).await);
+    let cli: Cli = settings::parse_with_subcommands(SERVE, Cli::validate);
+    match cli.verb.into_action() {
+        Action::Serve(settings) => {
+            telemetry::init("load-generator", settings.http.log_format);
+            shutdown::exit_code(serve(settings).await)
         }
-    };
-    match run::run(plan, load, shutdown::on_signal()).await {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+        Action::Load(plan, settings) => {
+            match run_load(plan, settings, shutdown::on_signal()).await {
+                Ok(code) => ExitCode::from(code),
+                Err(error) => {
+                    eprintln!("error: {error:#}");
+                    ExitCode::FAILURE
+                }
+            }
         }
     }
 }
 
-async fn serve(settings: Serve) -> anyhow::Result<()> {
+async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
     let app = App::build(settings).await?;
     app.run(shutdown::on_signal()).await
 }

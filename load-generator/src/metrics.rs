@@ -1,4 +1,4 @@
-//! What load-generator counts. The one label is the topic.
+//! The metrics of load-generator. The only label is the topic.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use prometheus::{
     Opts, Registry, exponential_buckets,
 };
 
-/// The metrics of the producer. Clones are the same ones.
+/// Clones share the metrics.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     produced: IntCounter,
@@ -18,7 +18,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the metrics of this topic, all at 0. Fails if the registry has them already.
+    /// Registers the metrics of this topic, all at 0. Fails if they are registered already.
     pub fn new(registry: &Registry, topic: &str) -> Result<Self, Error> {
         let opts = |name, help| Opts::new(name, help);
         let label = &["topic"];
@@ -43,13 +43,13 @@ impl Metrics {
         let rate = GaugeVec::new(
             opts(
                 "kafka_production_rate_per_second",
-                "Records acknowledged a second, in the last second.",
+                "Records acknowledged per second, in the last second.",
             ),
             label,
         )?;
         let running = Gauge::new(
             "kafka_auto_producer_running",
-            "1 while orders are made by themselves.",
+            "1 while the auto producer runs.",
         )?;
         registry.register(Box::new(produced.clone()))?;
         registry.register(Box::new(errors.clone()))?;
@@ -65,33 +65,33 @@ impl Metrics {
         })
     }
 
-    /// Counts a record: whether it was acknowledged, and how long that took.
-    pub fn count(&self, acknowledged: bool, after: Duration) {
+    /// Counts a record. `latency` is the time from when the record was due until its delivery report.
+    pub fn count(&self, acknowledged: bool, latency: Duration) {
         if acknowledged {
             self.produced.inc();
-            self.latency.observe(after.as_secs_f64());
+            self.latency.observe(latency.as_secs_f64());
         } else {
             self.errors.inc();
         }
     }
 
-    /// Says whether orders are made by themselves.
-    pub fn running(&self, running: bool) {
+    /// Sets whether the auto producer runs.
+    pub fn set_running(&self, running: bool) {
         self.running.set(if running { 1.0 } else { 0.0 });
     }
 
-    /// Measures the rate, once a second, for ever.
-    pub async fn measure(&self) {
-        let mut every = tokio::time::interval(Duration::from_secs(1));
-        let (mut before, mut then) = (self.produced.get(), tokio::time::Instant::now());
+    /// Updates the rate every second until dropped.
+    pub async fn measure_rate(&self) {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        let (mut last_produced, mut last_time) = (self.produced.get(), tokio::time::Instant::now());
         loop {
-            every.tick().await;
+            ticks.tick().await;
             let (produced, now) = (self.produced.get(), tokio::time::Instant::now());
-            let seconds = (now - then).as_secs_f64();
+            let seconds = (now - last_time).as_secs_f64();
             if seconds > 0.0 {
-                self.rate.set((produced - before) as f64 / seconds);
+                self.rate.set((produced - last_produced) as f64 / seconds);
             }
-            (before, then) = (produced, now);
+            (last_produced, last_time) = (produced, now);
         }
     }
 }

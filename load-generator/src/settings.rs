@@ -1,31 +1,31 @@
-//! What load-generator can be told.
+//! The settings of load-generator.
 
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, value_parser};
-use kafka_runtime::KafkaSettings;
-use kafka_admin::bulk::{Acks, BulkSettings, Compression};
+use kafka_admin::KafkaSettings;
+use kafka_admin::bulk_producer::{Acks, BulkSettings, Compression};
 use reqwest::Url;
 use service_kit::HttpSettings;
-use service_kit::settings::{WrongSettings, span};
+use service_kit::settings::{InvalidSettings, duration_between};
 use shared_events::{Amount, CustomerId, ProductId, Quantity};
 
-use crate::keys::Spread;
-use crate::orders::Wanted;
-use crate::plan::{Plan, Profile, Schedule};
+use crate::key_distribution::KeyDistribution;
+use crate::load_plan::{LoadPlan, Profile, RateSchedule};
+use crate::order_generator::OrderSpec;
 
-/// The subcommand that is a service.
+/// The verb that runs the service.
 pub const SERVE: &str = "serve";
 
-/// Most orders of a burst or of all batches: 5 million events of about 500 bytes are what the topic `orders` holds (3 GiB).
-pub const MOST_ORDERS: u64 = 5_000_000;
+/// Most orders of a burst, or of all batches: the topic `orders` keeps 3 GiB, which is about 5 million events of 500 bytes.
+pub const MAX_ORDERS: u64 = 5_000_000;
 
-/// Makes orders at a rate asked for, into Kafka or over HTTP, and measures how long they take
+/// Sends orders at a given rate, to Kafka or over HTTP, and measures how long they take to be acknowledged
 #[derive(Debug, Parser)]
 #[command(
     name = "load-generator",
     version,
-    after_help = "Examples:\n  load-generator burst --count 100000\n  load-generator continuous --events-per-second 500 --duration 1m --keys zipfian\n  load-generator batch --batch-size 500 --batches 20 --via http\n  load-generator serve\n\nExit codes: 0 all acknowledged, 1 some not, 2 asked wrongly, 130 interrupted."
+    after_help = "Examples:\n  load-generator burst --count 100000\n  load-generator continuous --events-per-second 500 --duration 1m --keys zipfian\n  load-generator batch --batch-size 500 --batches 20 --via http\n  load-generator serve\n\nExit codes: 0 all acknowledged, 1 some not, 2 wrong arguments, 130 interrupted."
 )]
 pub struct Cli {
     /// What to do
@@ -33,20 +33,18 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Orders as fast as they are acknowledged
     #[command(after_help = "Example:  load-generator burst --count 1000000 --keys single")]
     Burst {
         /// Orders
-        #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u64).range(1..=MOST_ORDERS))]
+        #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u64).range(1..=MAX_ORDERS))]
         count: u64,
-        /// How
         #[command(flatten)]
-        load: Load,
+        load: LoadSettings,
     },
-    /// Batches, each when the one before is acknowledged
+    /// Batches, each sent when the one before is acknowledged
     #[command(after_help = "Example:  load-generator batch --batch-size 500 --batches 20")]
     Batch {
         /// Orders of a batch
@@ -55,11 +53,10 @@ pub enum Verb {
         /// Batches
         #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=1_000_000))]
         batches: u64,
-        /// How
         #[command(flatten)]
-        load: Load,
+        load: LoadSettings,
     },
-    /// Orders at a rate, whatever becomes of those before: late answers delay nothing, and are counted as late
+    /// Orders at a fixed rate: a late acknowledgement delays no order, and its latency counts from when the order was due
     #[command(
         after_help = "Example:  load-generator continuous --events-per-second 2000 --duration 30s"
     )]
@@ -68,58 +65,56 @@ pub enum Verb {
         #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=1_000_000))]
         events_per_second: u32,
         /// For how long, up to 24h
-        #[arg(long, default_value = "1m", value_parser = span(1, 86_400))]
+        #[arg(long, default_value = "1m", value_parser = duration_between(1, 86_400))]
         duration: Duration,
-        /// How
         #[command(flatten)]
-        load: Load,
+        load: LoadSettings,
     },
-    /// Orders at rates that change as those of a shop do
+    /// Orders at a rate that changes over time
     #[command(after_help = "Example:  load-generator profile burst --duration 2m")]
     Profile {
         /// steady: one rate. burst: a third of the time at the rate, a sixth at ten times the rate, half at the rate
         #[arg(value_enum)]
         profile: Profile,
-        /// Orders a second, but for the burst
+        /// Orders a second, except during the burst
         #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=100_000))]
         events_per_second: u32,
         /// For how long, up to 24h
-        #[arg(long, default_value = "1m", value_parser = span(1, 86_400))]
+        #[arg(long, default_value = "1m", value_parser = duration_between(1, 86_400))]
         duration: Duration,
-        /// How
         #[command(flatten)]
-        load: Load,
+        load: LoadSettings,
     },
-    /// Make orders when asked over HTTP, and by itself
+    /// Run the service: loads over HTTP, and the auto producer
     #[command(after_help = "Example:  load-generator serve --auto-produce true")]
-    Serve(Serve),
+    Serve(ServeSettings),
 }
 
-/// Which way orders go.
+/// How orders are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Via {
-    /// As events straight into the topic `orders`.
+    /// As events to the topic `orders`.
     Kafka,
     /// As `POST /orders` to order-service.
     Http,
 }
 
-/// What orders, and how they are sent.
+/// The settings of a load: which orders, and how they are sent.
 #[derive(Debug, Clone, Args)]
-pub struct Load {
-    /// Straight into Kafka, or to order-service
+pub struct LoadSettings {
+    /// Events straight to Kafka, or requests to order-service
     #[arg(long, value_enum, default_value = "kafka")]
     pub via: Via,
 
-    /// Where order-service is, for --via http
+    /// The address of order-service, for --via http
     #[arg(long, env = "ORDER_URL", default_value = "http://127.0.0.1:3000", value_parser = http_url)]
     pub order_url: Url,
 
-    /// What is ordered
+    /// The product
     #[arg(long, default_value = "prod_burst")]
     pub product: ProductId,
 
-    /// Who orders [default: one of load_0000 to load_9999]
+    /// The customer [default: one of load_0000 to load_9999]
     #[arg(long)]
     pub customer: Option<CustomerId>,
 
@@ -127,18 +122,18 @@ pub struct Load {
     #[arg(long, default_value = "1", value_parser = quantity)]
     pub quantity: Quantity,
 
-    /// What an order costs, 0.01 to 1000000.00; above 1000.00 it is declined
+    /// Price of an order, 0.01 to 1000000.00; above 1000.00 it is declined
     #[arg(long, default_value = "10.00")]
     pub amount: Amount,
 
-    /// The same seed makes the same orders, but for their time stamps and, with --keys single or zipfian, the ends of their ids
+    /// The same seed makes the same orders, except for timestamps and, with --keys single or zipfian, the ends of their ids
     /// [default: a random one]
     #[arg(long)]
     pub seed: Option<u64>,
 
-    /// How orders are spread over the partitions [default: uniform]
+    /// How orders are distributed over the partitions [default: uniform]
     #[arg(long, value_enum)]
-    pub keys: Option<Spread>,
+    pub keys: Option<KeyDistribution>,
 
     /// compression.type [default: lz4]
     #[arg(long, value_enum)]
@@ -152,7 +147,7 @@ pub struct Load {
     #[arg(long, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub batch_bytes: Option<u32>,
 
-    /// Who must have an event before it counts as acknowledged [default: all]
+    /// acks: which replicas must have an event before it is acknowledged [default: all]
     #[arg(long, value_enum)]
     pub acks: Option<Acks>,
 
@@ -160,39 +155,36 @@ pub struct Load {
     #[arg(long)]
     pub json: bool,
 
-    /// Which broker
     #[command(flatten)]
     pub kafka: KafkaSettings,
 }
 
-/// The service.
+/// The settings of the service.
 #[derive(Debug, Clone, Args)]
-pub struct Serve {
+pub struct ServeSettings {
     /// Port to listen on; 0 takes any free one
     #[arg(long, env = "PORT", default_value_t = 8000)]
     pub port: u16,
 
-    /// Milliseconds between two batches of what is made by itself
+    /// Milliseconds between two batches of the auto producer
     #[arg(long, env = "PRODUCTION_RATE_MS", default_value_t = 100, value_parser = value_parser!(u32).range(RATE_MS))]
     pub production_rate_ms: u32,
 
-    /// Orders of such a batch
+    /// Orders of a batch of the auto producer
     #[arg(long, env = "BATCH_SIZE", default_value_t = 1, value_parser = value_parser!(u32).range(BATCH_SIZE))]
     pub batch_size: u32,
 
-    /// Begin to make orders at the start
+    /// Start the auto producer with the service
     #[arg(long, env = "AUTO_PRODUCE", default_value_t = false, action = clap::ArgAction::Set)]
     pub auto_produce: bool,
 
-    /// How long requests under way may take after SIGTERM
-    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = span(0, 600))]
+    /// How long requests in flight may take after SIGTERM
+    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = duration_between(0, 600))]
     pub drain_timeout: Duration,
 
-    /// Where to listen and how to log
     #[command(flatten)]
     pub http: HttpSettings,
 
-    /// Which broker
     #[command(flatten)]
     pub kafka: KafkaSettings,
 }
@@ -203,9 +195,15 @@ pub const RATE_MS: std::ops::RangeInclusive<i64> = 1..=60_000;
 /// Bounds of `BATCH_SIZE` and `batch_size`.
 pub const BATCH_SIZE: std::ops::RangeInclusive<i64> = 1..=1_000;
 
+/// What the process does.
+pub enum Action {
+    Load(LoadPlan, LoadSettings),
+    Serve(ServeSettings),
+}
+
 impl Cli {
     /// Checks the rules between the settings.
-    pub fn validate(&self) -> Result<(), WrongSettings> {
+    pub fn validate(&self) -> Result<(), InvalidSettings> {
         match &self.verb {
             Verb::Burst { load, .. } | Verb::Profile { load, .. } => load.validate(),
             Verb::Continuous { load, .. } => load.validate(),
@@ -214,9 +212,9 @@ impl Cli {
                 batches,
                 load,
             } => {
-                if batch_size * batches > MOST_ORDERS {
-                    return Err(WrongSettings(format!(
-                        "--batch-size times --batches must be at most {MOST_ORDERS}"
+                if batch_size * batches > MAX_ORDERS {
+                    return Err(InvalidSettings(format!(
+                        "--batch-size times --batches must be at most {MAX_ORDERS}"
                     )));
                 }
                 load.validate()
@@ -227,65 +225,67 @@ impl Cli {
 }
 
 impl Verb {
-    /// The load that is asked for; `None` for the service.
-    pub fn load(self) -> Result<(Plan, Load), Serve> {
+    pub fn into_action(self) -> Action {
         match self {
             Self::Burst { count, load } => {
                 let pause = Duration::ZERO;
-                Ok((Plan::Burst { count, pause }, load))
+                Action::Load(LoadPlan::Burst { count, pause }, load)
             }
             Self::Batch {
                 batch_size: size,
                 batches,
                 load,
-            } => Ok((Plan::Batches { size, batches }, load)),
+            } => Action::Load(LoadPlan::Batches { size, batches }, load),
             Self::Continuous {
                 events_per_second: rate,
                 duration,
                 load,
-            } => Ok((Plan::Open(Schedule::steady(rate, duration)), load)),
+            } => Action::Load(LoadPlan::Open(RateSchedule::steady(rate, duration)), load),
             Self::Profile {
                 profile,
                 events_per_second: rate,
                 duration,
                 load,
-            } => Ok((Plan::Open(Schedule::of(profile, rate, duration)), load)),
-            Self::Serve(serve) => Err(serve),
+            } => {
+                let schedule = RateSchedule::from_profile(profile, rate, duration);
+                Action::Load(LoadPlan::Open(schedule), load)
+            }
+            Self::Serve(settings) => Action::Serve(settings),
         }
     }
 }
 
-impl Load {
-    /// What is only about Kafka is not taken silently for HTTP: order-service chooses ids, and packs its batches itself.
-    fn validate(&self) -> Result<(), WrongSettings> {
-        let of_kafka = [
+impl LoadSettings {
+    /// Refuses Kafka's settings for a load over HTTP, where they would have no meaning: order-service makes the ids and the batches.
+    fn validate(&self) -> Result<(), InvalidSettings> {
+        let kafka_only = [
             ("--keys", self.keys.is_some()),
             ("--compression", self.compression.is_some()),
             ("--linger-ms", self.linger_ms.is_some()),
             ("--batch-bytes", self.batch_bytes.is_some()),
             ("--acks", self.acks.is_some()),
         ];
-        match of_kafka.into_iter().find(|(_, given)| *given) {
+        match kafka_only.into_iter().find(|(_, given)| *given) {
             Some((name, _)) if self.via == Via::Http => {
-                Err(WrongSettings(format!("{name} needs --via kafka")))
+                Err(InvalidSettings(format!("{name} needs --via kafka")))
             }
             _ => Ok(()),
         }
     }
 
-    /// How events are sent.
+    /// The settings of the producer.
     pub fn bulk(&self) -> BulkSettings {
         BulkSettings {
-            compression: self.compression.unwrap_or(BULK.compression),
-            linger_ms: self.linger_ms.unwrap_or(BULK.linger_ms),
-            batch_bytes: self.batch_bytes.unwrap_or(BULK.batch_bytes),
-            acks: self.acks.unwrap_or(BULK.acks),
+            compression: self.compression.unwrap_or(DEFAULT_BULK.compression),
+            linger_ms: self.linger_ms.unwrap_or(DEFAULT_BULK.linger_ms),
+            batch_bytes: self.batch_bytes.unwrap_or(DEFAULT_BULK.batch_bytes),
+            acks: self.acks.unwrap_or(DEFAULT_BULK.acks),
         }
     }
 
-    /// What every order asks for.
-    pub fn wanted(&self) -> Wanted {
-        Wanted {
+    /// What all orders have in common.
+    pub fn order_spec(&self) -> OrderSpec {
+        OrderSpec {
             customer: self.customer.clone(),
             product: self.product.clone(),
             quantity: self.quantity,
@@ -294,8 +294,8 @@ impl Load {
     }
 }
 
-/// How events are sent, unless asked otherwise.
-pub const BULK: BulkSettings = BulkSettings {
+/// The settings of the producer without arguments.
+pub const DEFAULT_BULK: BulkSettings = BulkSettings {
     compression: Compression::Lz4,
     linger_ms: 5,
     batch_bytes: 1_000_000,

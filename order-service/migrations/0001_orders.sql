@@ -1,6 +1,6 @@
--- An order is a set of facts: one time each, and null for what is not known (yet). Whichever fact comes first makes the row.
--- Half of each page is left free, so that a fact's update finds room beside the old version and touches no index (a HOT
--- update). For the same reason no index may contain a fact or the status.
+-- An order is a set of facts: one timestamp for each fact, null while the fact is unknown. The first fact to arrive inserts the row.
+-- Half of each page stays free, so that an update finds room on the same page and touches no index (a HOT update).
+-- For the same reason no index may contain a fact or the status.
 CREATE TABLE orders (
     order_id          UUID PRIMARY KEY,
     customer_id       TEXT,
@@ -16,7 +16,7 @@ CREATE TABLE orders (
     reserved_at       TIMESTAMPTZ,
     out_of_stock_at   TIMESTAMPTZ,
     refunded_at       TIMESTAMPTZ,
-    -- The same function as `Facts::status`; a test compares the two on every set of facts.
+    -- The same function as `Facts::status` in Rust; a test compares the two on every set of facts.
     status            TEXT NOT NULL GENERATED ALWAYS AS (
         CASE
             WHEN refunded_at IS NOT NULL THEN 'CANCELLED'

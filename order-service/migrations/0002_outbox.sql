@@ -1,4 +1,4 @@
--- What is to be told, in the transaction that made it true. The relay publishes the rows and deletes them.
+-- Events to publish, inserted in the transaction of their orders. The relay publishes the rows and deletes them.
 CREATE TABLE outbox (
     id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     topic      TEXT NOT NULL,

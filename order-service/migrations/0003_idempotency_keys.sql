@@ -1,5 +1,5 @@
--- Which request was answered with which order. `request` stands for what was asked; with the same key and another request, the
--- client has made a mistake.
+-- The order that was made for each idempotency key. `request` is the fingerprint of the order's fields: the same key with another
+-- fingerprint is a mistake of the client.
 CREATE TABLE idempotency_keys (
     key            TEXT PRIMARY KEY,
     request        UUID NOT NULL,

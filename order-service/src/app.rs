@@ -1,4 +1,4 @@
-//! The one list of what is wired.
+//! The wiring: which parts there are, and how they start and stop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,49 +14,50 @@ use kafka_runtime::outbox::{Publisher, Relay, RelaySettings};
 use kafka_runtime::{Member, MemberSettings, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Component, Readiness, Requests, admin, instance, server};
+use service_kit::{Component, Readiness, RequestMetrics, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
-use crate::acceptance::{self, Acceptor, OutboxRoom, Telling};
-use crate::handler::OrderFacts;
-use crate::http::{self, Shop};
+use crate::background_jobs::{OrderCounts, OutboxCounter, purge_keys};
+use crate::handler::OrderHandler;
+use crate::http::{self, ApiState};
 use crate::metrics::Metrics;
-use crate::upkeep::{self, Census, OutboxCount};
+use crate::order_intake::{OrderIntake, OrderWriter, PublishMode};
+use crate::outbox_capacity::OutboxCapacity;
 
-/// The tables, built into the binary.
+/// The migrations, compiled into the binary.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Sessions that write: the acceptor's and the member's. Apart from those that read, so that no crowd of readers keeps orders
-/// from being accepted.
+/// Database connections that write: one for the order writer, one for the member. They are a pool of their own, so that many
+/// readers cannot keep orders from being accepted.
 pub const WRITERS: u32 = 2;
 
-/// Sessions that read, for people and for counting.
+/// Database connections that read, for the API and for counting.
 pub const READERS: u32 = 2;
 
-/// A service that listens, and has not answered anybody yet.
+/// A service that listens but does not answer yet.
 pub struct App {
     listener: TcpListener,
     router: Router,
-    requests: Requests,
-    acceptor: Acceptor,
+    requests: RequestMetrics,
+    writer: OrderWriter,
     member: Member,
     relay: Relay,
     database: Database,
     readers: Database,
     tables: Component,
-    outbox: OutboxCount,
+    outbox_counter: OutboxCounter,
     tracer: Tracer,
-    shutdown: CancellationToken,
+    stop_streams: CancellationToken,
     drain: Duration,
 }
 
 impl App {
-    /// Checks the settings, listens, and starts member and relay. Needs neither broker nor database: requests are answered with
-    /// 503 until the tables are there, and what is accepted before the broker is there waits in the outbox.
+    /// Checks the settings, binds the port, and starts the member and the relay. Neither broker nor database need be up: requests
+    /// are answered with 503 until the tables exist, and events wait in the outbox until the broker is reachable.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
@@ -68,49 +69,50 @@ impl App {
         let metrics = Metrics::new(&registry)?;
         let database = Database::new(settings.database_url.clone(), WRITERS);
         let readers = Database::new(settings.database_url.clone(), READERS);
-        database.count_in(&registry, "writers")?;
-        readers.count_in(&registry, "readers")?;
-        let requests = Requests::new(&registry)?;
+        database.register_metrics(&registry, "writers")?;
+        readers.register_metrics(&registry, "readers")?;
+        let requests = RequestMetrics::new(&registry)?;
 
         let instance = instance::number(member.kafka.slot).await;
         let tracer = Tracer::new(&settings.trace, Service::Order.name(), instance)?;
         member.tracer = tracer.clone();
         let relay = Relay::start(relay_settings(&settings, &member), &readiness, &registry)?;
-        let telling = if member.faults.keeps(Protection::Outbox) {
-            Telling::Outbox(relay.waker())
+        let publish_mode = if member.faults.keeps(Protection::Outbox) {
+            PublishMode::Outbox(relay.waker())
         } else {
-            Telling::AfterCommit(Publisher::new(Service::Order, &settings.kafka, &readiness)?)
+            PublishMode::AfterCommit(Publisher::new(Service::Order, &settings.kafka, &readiness)?)
         };
-        let room = OutboxRoom::new(settings.outbox_limit);
-        let (door, acceptor) = acceptance::open(
-            settings.http_queue,
-            Arc::clone(&room),
-            database.pool().clone(),
-            telling,
-            member.faults.clone(),
-            metrics.clone(),
-        );
-        let facts = OrderFacts::new(database.pool().clone(), metrics.clone());
-        let member = Member::start(member, instance, facts, &readiness, &registry)?;
+        let capacity = OutboxCapacity::new(settings.outbox_limit);
+        let (intake, queue) = OrderIntake::new(settings.http_queue, Arc::clone(&capacity));
+        let writer = OrderWriter {
+            queue,
+            outbox_capacity: Arc::clone(&capacity),
+            pool: database.pool().clone(),
+            publish_mode,
+            faults: member.faults.clone(),
+            metrics: metrics.clone(),
+        };
+        let handler = OrderHandler::new(database.pool().clone(), metrics.clone());
+        let member = Member::start(member, instance, handler, &readiness, &registry)?;
 
-        let shutdown = CancellationToken::new();
-        let shop = Shop {
-            door,
+        let stop_streams = CancellationToken::new();
+        let state = ApiState {
+            intake,
             pool: readers.pool().clone(),
             metrics: metrics.clone(),
             tracer: tracer.clone(),
-            shutdown: shutdown.clone(),
+            shutdown: stop_streams.clone(),
         };
-        let census = Census::new(readers.pool().clone(), metrics.clone());
+        let counts = OrderCounts::new(readers.pool().clone(), metrics.clone());
         let admin =
-            admin::router(readiness, registry).layer(from_fn_with_state(census, count_for_metrics));
-        let router = http::router(shop)
+            admin::router(readiness, registry).layer(from_fn_with_state(counts, count_for_scrape));
+        let router = http::router(state)
             .merge(admin)
             .merge(controls::router(member.controls()));
-        let outbox = OutboxCount {
+        let outbox_counter = OutboxCounter {
             pool: readers.pool().clone(),
             limit: settings.outbox_limit,
-            room,
+            capacity,
             metrics,
         };
         let drain = settings.consumer.drain_timeout;
@@ -118,57 +120,54 @@ impl App {
             listener,
             router,
             requests,
-            acceptor,
+            writer,
             member,
             relay,
             database,
             readers,
             tables,
-            outbox,
+            outbox_counter,
             tracer,
-            shutdown,
+            stop_streams,
             drain,
         })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown`, then drains. An error means that the tables cannot be brought up to date, or that the member
-    /// cannot go on.
+    /// Serves until `shutdown`, then drains. Fails if the migrations cannot be applied or the member cannot continue.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self {
             listener,
             router,
             requests,
-            acceptor,
+            writer,
             member,
             relay,
             database,
             readers,
             tables,
-            outbox,
+            outbox_counter,
             tracer,
+            stop_streams,
             drain,
-            ..
         } = self;
-        let streams = self.shutdown;
         let (tables, member, ..) = tokio::join!(
             database.watch(&MIGRATIONS, tables, shutdown.clone()),
             member.run(shutdown.clone(), drain),
-            // It ends with the last request, whose end serve() waits for.
-            acceptor.run(),
+            // The writer ends when the router, which holds the intake, is dropped at the end of serve().
+            writer.run(),
             server::serve(listener, router, requests, shutdown.clone(), drain),
-            shutdown.run_until_cancelled(outbox.run()),
-            shutdown.run_until_cancelled(upkeep::purge_keys(readers.pool().clone())),
+            shutdown.run_until_cancelled(outbox_counter.run()),
+            shutdown.run_until_cancelled(purge_keys(readers.pool().clone())),
             async {
                 shutdown.cancelled().await;
-                streams.cancel();
+                stop_streams.cancel();
             },
         );
-        // After the last order, so that what can still be told is.
+        // After the writer, so that the relay can still publish the last orders.
         relay.stop().await;
         tokio::join!(database.close(), readers.close(), tracer.stop());
         tables?;
@@ -186,9 +185,14 @@ fn relay_settings(settings: &Settings, member: &MemberSettings) -> RelaySettings
     }
 }
 
-async fn count_for_metrics(State(census): State<Census>, request: Request, next: Next) -> Response {
+/// Counts the orders before a scrape of `/metrics` is answered.
+async fn count_for_scrape(
+    State(counts): State<OrderCounts>,
+    request: Request,
+    next: Next,
+) -> Response {
     if request.uri().path() == "/metrics" {
-        census.refresh().await;
+        counts.refresh().await;
     }
     next.run(request).await
 }

@@ -1,4 +1,4 @@
-//! What order-service does with a record: it adds the fact to the order, and tells nothing.
+//! What order-service does with a record: it adds the fact to the order. It publishes nothing in return.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,39 +13,40 @@ use crate::domain::Order;
 use crate::metrics::Metrics;
 use crate::store;
 
-/// Longest time for one batch. PostgreSQL's own time-outs do not count while its processes are frozen, and a member that is
-/// away from its loop for 60 s loses its place in the group.
+/// How long the write of one batch may take. PostgreSQL's own time-outs do not count while its processes are frozen, and a member
+/// that does not poll for 60 s is removed from its group.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 
 const OPERATION: &str = "adding facts to orders";
 
-/// Adds the facts of all three topics to the orders.
-pub struct OrderFacts {
+/// Adds the facts of all three topics to the orders, and counts the sagas that they complete.
+pub struct OrderHandler {
     pool: PgPool,
     metrics: Metrics,
 }
 
-impl OrderFacts {
-    /// A handler on this database, which may be away for now. The sagas that end are counted.
+impl OrderHandler {
+    /// The database need not be up yet: a batch fails and is retried until it is.
     pub fn new(pool: PgPool, metrics: Metrics) -> Self {
         Self { pool, metrics }
     }
 }
 
-impl Handler for OrderFacts {
+impl Handler for OrderHandler {
     type Work = Order;
 
-    /// Every event of the saga is a fact, and none can be against a rule: whatever another service tells has happened.
-    fn read(&self, told: Envelope, at: DateTime<Utc>) -> Result<Option<Order>, Poison> {
-        Ok(Some(Order::told_by(told, at)))
+    /// Every event of the saga is a fact, and no fact is poison: whatever another service reports has happened.
+    fn read(&self, event: Envelope, at: DateTime<Utc>) -> Result<Option<Order>, Poison> {
+        Ok(Some(Order::from_event(event, at)))
     }
 
-    /// One row an order, since one statement cannot touch a row twice; and one statement for the batch. Adding a fact twice
-    /// changes nothing, so neither does a batch that comes again.
+    /// One statement for the batch, with one row for each order, because one statement cannot update a row twice. A repeated
+    /// fact changes nothing, so a retried batch changes nothing either.
     async fn apply(&self, work: &[&Order]) -> Result<Vec<Envelope>, Failure> {
-        let orders = merged(work);
-        let ends = match timeout(BATCH_TIMEOUT, store::add_and_tell(&self.pool, &orders)).await {
-            Ok(added) => added.map_err(|error| Failure::from_database(OPERATION, error))?,
+        let orders = merge_by_order(work);
+        let upsert = store::upsert_returning_completed(&self.pool, &orders);
+        let completed = match timeout(BATCH_TIMEOUT, upsert).await {
+            Ok(result) => result.map_err(|error| Failure::from_database(OPERATION, error))?,
             Err(elapsed) => {
                 return Err(Failure::Retryable {
                     operation: OPERATION,
@@ -53,21 +54,21 @@ impl Handler for OrderFacts {
                 });
             }
         };
-        for end in ends {
-            self.metrics.saga(end);
+        for outcome in completed {
+            self.metrics.count_saga(outcome);
         }
         Ok(Vec::new())
     }
 }
 
-/// What a batch tells of each order, sorted by id.
-fn merged(work: &[&Order]) -> Vec<Order> {
+/// What a batch says about each order, sorted by id.
+fn merge_by_order(work: &[&Order]) -> Vec<Order> {
     let mut orders = BTreeMap::<OrderId, Order>::new();
-    for told in work {
-        let told = Order::clone(told);
-        match orders.get_mut(&told.order_id) {
-            Some(known) => known.add(told),
-            None => drop(orders.insert(told.order_id, told)),
+    for order in work {
+        let order = Order::clone(order);
+        match orders.get_mut(&order.order_id) {
+            Some(known) => known.merge(order),
+            None => drop(orders.insert(order.order_id, order)),
         }
     }
     orders.into_values().collect()

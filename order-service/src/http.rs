@@ -1,10 +1,9 @@
-//! The API: what a client can ask of the shop.
+//! The HTTP API: placing, reading and watching orders. Its contract is [`shared_events::http_api`].
 
-mod list;
-mod place;
-mod show;
-mod stream;
-mod view;
+mod order_view;
+mod place_order;
+mod read_orders;
+mod watch_order;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,54 +19,55 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::acceptance::Door;
 use crate::metrics::Metrics;
+use crate::order_intake::OrderIntake;
 
-/// After how long to ask again when the database is away or too much is waiting.
+/// `Retry-After` of a 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Most streams at once: each asks the database five times a second.
-const STREAMS: usize = 256;
+/// Most event streams at once: each asks the database five times a second.
+const MAX_STREAMS: usize = 256;
 
 /// What the handlers share.
 #[derive(Clone)]
-pub struct Shop {
-    /// Where requests for orders go.
-    pub door: Door,
-    /// Where orders are read.
+pub struct ApiState {
+    pub intake: OrderIntake,
+    /// For reading only.
     pub pool: PgPool,
-    /// What is counted.
     pub metrics: Metrics,
-    /// Where spans go.
     pub tracer: Tracer,
-    /// When streams must end.
+    /// Ends the event streams.
     pub shutdown: CancellationToken,
 }
 
-/// What the handlers of streams share beside it.
+/// The permits for event streams.
 #[derive(Clone)]
-struct Streams(Arc<Semaphore>);
+struct StreamPermits(Arc<Semaphore>);
 
-/// The routes of the shop.
-pub fn router(shop: Shop) -> Router {
-    let streams = Streams(Arc::new(Semaphore::new(STREAMS)));
+pub fn router(state: ApiState) -> Router {
+    let permits = StreamPermits(Arc::new(Semaphore::new(MAX_STREAMS)));
     Router::new()
-        .route("/orders", get(list::list).post(place::place))
-        .route("/orders/{id}", get(show::show))
+        .route(
+            "/orders",
+            get(read_orders::list).post(place_order::place_order),
+        )
+        .route("/orders/{id}", get(read_orders::show))
         .route(
             "/orders/{id}/events",
-            get(move |shop, id, parameters| stream::stream(shop, id, parameters, streams)),
+            get(move |state, id, parameters| {
+                watch_order::watch_order(state, id, parameters, permits)
+            }),
         )
-        .with_state(shop)
+        .with_state(state)
 }
 
-/// The order that a path names.
-struct Named(OrderId);
+/// The order id in the path.
+struct PathOrderId(OrderId);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync> FromRequestParts<S> for PathOrderId {
     type Rejection = Problem;
 
-    /// What is no order's id names no order.
+    /// A text that is no order id is answered with 404, like an unknown order.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let limit = OrderId::LIMIT;
         let path = Path::<String>::from_request_parts(parts, state).await;
@@ -77,12 +77,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// An order of which nothing is known.
-fn unknown(order: OrderId) -> Problem {
+fn not_found(order: OrderId) -> Problem {
     Problem::not_found(format!("no order {order}"))
 }
 
-/// An error of the database, logged here since its answer does not tell it.
+/// Logs a database error, and answers 503 without its cause.
 fn unavailable(error: sqlx::Error) -> Problem {
     tracing::warn!(
         error = &error as &dyn std::error::Error,

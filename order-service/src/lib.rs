@@ -1,23 +1,23 @@
-//! order-service: takes orders over HTTP, and shows how each one's saga went.
+//! order-service: accepts orders over HTTP and shows how each order's saga went.
 //!
-//! Read in this order: [`domain`] (what an order is), [`store`] (how it is written), [`acceptance`] (HTTP in: how an order is
-//! accepted once and told for certain), [`handler`] (Kafka in: how facts are added to it), [`http`] (the API), [`upkeep`] (what is
-//! counted and purged), [`app`] (what is wired).
+//! Read in this order: [`domain`] (what an order is), [`store`] (how it is written), [`order_intake`] (HTTP in: how an order is
+//! accepted once and its event is published for certain), [`handler`] (Kafka in: how facts are added to an order), [`http`] (the
+//! API), [`background_jobs`] (counting and purging), [`app`] (the wiring).
 //!
-//! SQL here is text that PostgreSQL sees first at run time, not `sqlx`'s checked macros: those need a database, or a saved
-//! description of one, at build time, and a build should need neither. What the macros would find, the tests on a real
-//! PostgreSQL do.
+//! SQL is text that PostgreSQL first sees at run time. sqlx's checked macros would need a database, or a saved description of
+//! one, to build. The tests on a real PostgreSQL find what the macros would find.
 
-pub mod acceptance;
 pub mod app;
+pub mod background_jobs;
 pub mod domain;
 pub mod handler;
 pub mod http;
 pub mod metrics;
+pub mod order_intake;
+pub mod outbox_capacity;
 pub mod request;
 pub mod settings;
 pub mod store;
-pub mod upkeep;
 
 pub use app::App;
 pub use settings::Settings;

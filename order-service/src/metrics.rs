@@ -1,14 +1,15 @@
-//! What order-service counts. Labels are closed sets.
+//! The metrics of order-service. Every label has a fixed set of values.
 
 use prometheus::{
     Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
     exponential_buckets,
 };
+use shared_events::http_api::OrderStatus;
 
-use crate::domain::{Ended, Status};
+use crate::domain::SagaOutcome;
 
-/// The metrics of the shop's door and of its orders. Clones are the same ones. What is counted in the database is absent while it
-/// cannot be counted: an old figure would be taken for a new one.
+/// Clones share the metrics. A gauge that is counted in the database is absent while it cannot be counted: an old value would be
+/// taken for a current one.
 #[derive(Clone)]
 pub struct Metrics {
     requests: IntCounterVec,
@@ -24,13 +25,13 @@ pub struct Metrics {
 
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
-        /// How a request for an order ended. A closed set: it becomes a label.
+        /// The outcome of a `POST /orders`: a label.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Outcome {
+        pub(crate) enum RequestOutcome {
             $($(#[$doc])* $name,)*
         }
 
-        impl Outcome {
+        impl RequestOutcome {
             const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             const fn label(self) -> &'static str {
@@ -41,24 +42,21 @@ macro_rules! outcomes {
 }
 
 outcomes! {
-    /// A new order.
     Accepted = "accepted",
-    /// The first answer again.
+    /// The idempotency key was used before, and the first answer was given again.
     Repeated = "repeated",
-    /// A key used for two requests.
+    /// The idempotency key was used before for another request.
     KeyReused = "key_reused",
-    /// Wrong fields, or no body to speak of.
+    /// The body or a header was wrong.
     Invalid = "invalid",
-    /// Too many were waiting.
     QueueFull = "queue_full",
-    /// Too much was waiting to be told.
     OutboxFull = "outbox_full",
-    /// The database was away.
+    /// The database transaction failed.
     Unavailable = "unavailable",
 }
 
 impl Metrics {
-    /// Registers the metrics, all counters at 0. Fails if the registry has them already.
+    /// Registers the metrics, all counters at 0. Fails if they are registered already.
     pub fn new(registry: &Registry) -> Result<Self, Error> {
         let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &[]);
         // 0.5 ms to 4 s, doubling.
@@ -67,50 +65,56 @@ impl Metrics {
             "Duration of the transaction that accepts a batch of orders.",
         )
         .buckets(exponential_buckets(0.000_5, 2.0, 14)?);
-        let batch = HistogramOpts::new("order_accept_batch_requests", "Requests of a batch.")
-            .buckets(exponential_buckets(1.0, 2.0, 10)?);
+        let batch = HistogramOpts::new(
+            "order_accept_batch_requests",
+            "Requests in one such transaction.",
+        )
+        .buckets(exponential_buckets(1.0, 2.0, 10)?);
         // 5 ms to 41 s, doubling.
         let sagas = HistogramOpts::new(
             "saga_seconds",
-            "From an order's acceptance to the fact that ended its saga; each saga counts once.",
+            "From OrderCreated to the fact that ended the saga; each saga counts once.",
         )
         .buckets(exponential_buckets(0.005, 2.0, 14)?);
         let metrics = Self {
             requests: IntCounterVec::new(
-                Opts::new("order_requests_total", "Requests for an order, by outcome."),
+                Opts::new("order_requests_total", "POST /orders requests, by outcome."),
                 &["outcome"],
             )?,
             accept_seconds: Histogram::with_opts(seconds)?,
             accept_batch: Histogram::with_opts(batch)?,
             sagas: HistogramVec::new(sagas, &["outcome"])?,
             orders: IntGaugeVec::new(
-                Opts::new("orders", "Orders by status, at most a second old."),
+                Opts::new(
+                    "orders",
+                    "Orders by status, counted when scraped, at most once a second.",
+                ),
                 &["status"],
             )?,
             orders_waiting: gauge(
                 "orders_waiting_over_60s",
-                "Orders whose saga has not ended and told nothing for a minute.",
+                "Orders whose saga has not ended and had no event for a minute.",
             )?,
             orders_impossible: gauge(
                 "orders_impossible",
-                "Orders with facts that no saga can tell together.",
+                "Orders with facts that no saga can produce together.",
             )?,
             outbox_rows: gauge(
                 "outbox_rows",
-                "Events not published yet; counted up to OUTBOX_LIMIT.",
+                "Events not yet published; counted up to OUTBOX_LIMIT.",
             )?,
             outbox_age: gauge(
                 "outbox_oldest_seconds",
-                "Age of the oldest event not published yet; 0 if there is none.",
+                "Age of the oldest event not yet published; 0 if there is none.",
             )?,
         };
         metrics.register(registry)?;
-        for outcome in Outcome::ALL {
+        for outcome in RequestOutcome::ALL {
             metrics.requests.with_label_values(&[outcome.label()]);
         }
-        for status in Status::ALL {
-            if status.is_end() {
-                metrics.outcome(status);
+        for status in OrderStatus::ALL {
+            if status.is_final() {
+                metrics.saga_seconds(status);
             }
         }
         Ok(metrics)
@@ -133,24 +137,24 @@ impl Metrics {
         Ok(())
     }
 
-    pub(crate) fn request(&self, outcome: Outcome) {
+    pub(crate) fn count_request(&self, outcome: RequestOutcome) {
         self.requests.with_label_values(&[outcome.label()]).inc();
     }
 
-    /// A saga that ended.
-    pub(crate) fn saga(&self, ended: Ended) {
-        // A fact's clock may be behind that of the acceptance.
-        let after = ended.after.to_std().unwrap_or_default();
-        self.outcome(ended.status).observe(after.as_secs_f64());
+    pub(crate) fn count_saga(&self, outcome: SagaOutcome) {
+        // A negative duration, of two clocks that differ, counts as 0.
+        let duration = outcome.duration.to_std().unwrap_or_default();
+        self.saga_seconds(outcome.status)
+            .observe(duration.as_secs_f64());
     }
 
-    fn outcome(&self, end: Status) -> Histogram {
-        let outcome = end.name().to_lowercase();
+    fn saga_seconds(&self, status: OrderStatus) -> Histogram {
+        let outcome = status.name().to_lowercase();
         self.sagas.with_label_values(&[&outcome])
     }
 
-    /// What was counted of all orders; `None` if nothing could be.
-    pub(crate) fn orders(&self, counted: Option<Orders>) {
+    /// `None` if the orders could not be counted.
+    pub(crate) fn set_orders(&self, counted: Option<CountedOrders>) {
         match &counted {
             Some(orders) => {
                 for (status, count) in orders.by_status {
@@ -159,33 +163,33 @@ impl Metrics {
             }
             None => self.orders.reset(),
         }
-        set(
+        set_or_remove(
             &self.orders_waiting,
             counted.as_ref().map(|orders| orders.waiting),
         );
-        set(
+        set_or_remove(
             &self.orders_impossible,
             counted.as_ref().map(|orders| orders.impossible),
         );
     }
 
-    /// Rows of the outbox and the age of the oldest in seconds; `None` if they could not be counted.
-    pub(crate) fn outbox(&self, counted: Option<(i64, i64)>) {
-        set(&self.outbox_rows, counted.map(|(rows, _)| rows));
-        set(&self.outbox_age, counted.map(|(_, age)| age));
+    /// Rows of the outbox and the age of the oldest row in seconds; `None` if they could not be counted.
+    pub(crate) fn set_outbox(&self, counted: Option<(i64, i64)>) {
+        set_or_remove(&self.outbox_rows, counted.map(|(rows, _)| rows));
+        set_or_remove(&self.outbox_age, counted.map(|(_, age)| age));
     }
 }
 
-/// All orders, counted.
-pub(crate) struct Orders {
-    pub(crate) by_status: [(Status, i64); Status::ALL.len()],
-    /// Whose saga has not ended and told nothing for a minute.
+/// The result of counting all orders.
+pub(crate) struct CountedOrders {
+    pub(crate) by_status: [(OrderStatus, i64); OrderStatus::ALL.len()],
+    /// Orders whose saga has not ended and had no event for a minute.
     pub(crate) waiting: i64,
-    /// With facts that no saga can tell together.
+    /// Orders with facts that no saga can produce together.
     pub(crate) impossible: i64,
 }
 
-fn set(gauge: &IntGaugeVec, value: Option<i64>) {
+fn set_or_remove(gauge: &IntGaugeVec, value: Option<i64>) {
     match value {
         Some(value) => gauge.with_label_values::<&str>(&[]).set(value),
         None => gauge.reset(),

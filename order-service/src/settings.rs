@@ -1,14 +1,16 @@
-//! What order-service can be told.
+//! The settings of order-service.
 
 use clap::Parser;
-use kafka_runtime::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need, database};
+use kafka_runtime::{
+    ConsumerSettings, Criticality, FaultSettings, KafkaSettings, MemberSettings, database,
+};
 use service_kit::HttpSettings;
-use service_kit::settings::WrongSettings;
+use service_kit::settings::InvalidSettings;
 use service_kit::trace::TraceSettings;
 use shared_events::Service;
 use sqlx::postgres::PgConnectOptions;
 
-/// Takes orders, and shows how each one's saga went.
+/// Accepts orders over HTTP and shows how each order's saga went.
 #[derive(Clone, Parser)]
 #[command(name = "order-service", version)]
 pub struct Settings {
@@ -26,7 +28,7 @@ pub struct Settings {
     )]
     pub database_url: PgConnectOptions,
 
-    /// Most accepted orders that wait to be told; more are refused with 503 until Kafka is back
+    /// Most accepted orders that wait to be published; more are refused with 503 until Kafka is back
     #[arg(long, env = "OUTBOX_LIMIT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub outbox_limit: u32,
 
@@ -56,12 +58,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Checks the rules between the settings. What comes out is what the member is told. Without Kafka orders are still taken,
-    /// so it is not needed for being ready.
-    pub fn validate(&self) -> Result<MemberSettings, WrongSettings> {
+    /// Checks the rules between the settings and returns the settings of the member. Kafka is optional: without it orders are
+    /// accepted all the same, so the service is ready.
+    pub fn validate(&self) -> Result<MemberSettings, InvalidSettings> {
         MemberSettings::new(
             Service::Order,
-            Need::Optional,
+            Criticality::Optional,
             self.kafka.clone(),
             self.consumer.clone(),
             &self.faults,

@@ -1,18 +1,19 @@
 //! The orders in PostgreSQL.
 //!
-//! There is one statement that writes an order, whoever tells of it: that of [`add`]. It adds facts and never takes one away,
-//! so it may run twice, in any order, and from several instances at once.
+//! One statement writes orders, for HTTP requests and for Kafka records: the upsert. It adds facts and never removes one. So it
+//! may run twice, in any order, and from several instances at once.
 
+use shared_events::http_api::OrderStatus;
 use shared_events::{Amount, CorrelationId, CustomerId, OrderId, PaymentId, ProductId, Quantity};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
-use crate::domain::{Ended, Facts, Order, Status};
+use crate::domain::{Facts, Order, SagaOutcome};
 
-/// A fact's line in `WHERE` is what makes a repetition free: it then writes no new version of the row.
-macro_rules! add {
+/// The `WHERE` of the update makes a repetition free: without a new fact no new version of the row is written.
+macro_rules! upsert {
     () => {
         "
 INSERT INTO orders (order_id, customer_id, product_id, quantity, amount, correlation_id, payment_id, failure_reason,
@@ -43,48 +44,49 @@ WHERE (excluded.created_at IS NOT NULL AND orders.created_at IS NULL)
     };
 }
 
-/// Of the rows that were written, those whose saga has ended, with the facts known now and then those known before: the
-/// statement sees the table as it was when it began.
-const ADD_AND_TELL: &str = concat!(
-    "WITH added AS (",
-    add!(),
+/// Returns the written rows whose saga has ended: first the facts after the write, then those before it. The join reads the facts
+/// before, because a statement sees the table as it was when the statement began.
+const UPSERT_RETURNING_COMPLETED: &str = concat!(
+    "WITH written AS (",
+    upsert!(),
     "
     RETURNING order_id, created_at, paid_at, payment_failed_at, reserved_at, out_of_stock_at, refunded_at)
-SELECT added.*, before.created_at, before.paid_at, before.payment_failed_at, before.reserved_at, before.out_of_stock_at,
+SELECT written.*, before.created_at, before.paid_at, before.payment_failed_at, before.reserved_at, before.out_of_stock_at,
        before.refunded_at
-FROM added LEFT JOIN orders AS before USING (order_id)
-WHERE added.created_at IS NOT NULL
-  AND COALESCE(added.refunded_at, added.payment_failed_at, added.reserved_at) IS NOT NULL"
+FROM written LEFT JOIN orders AS before USING (order_id)
+WHERE written.created_at IS NOT NULL
+  AND COALESCE(written.refunded_at, written.payment_failed_at, written.reserved_at) IS NOT NULL"
 );
 
-/// Adds what is told of these orders to what is known of them. Each order at most once, and sorted by id: two instances that
-/// write the same orders then wait for one another in one direction only.
-pub async fn add(executor: impl PgExecutor<'_>, orders: &[Order]) -> Result<(), sqlx::Error> {
-    adding(add!(), orders).execute(executor).await?;
+/// Adds facts to orders, and inserts the orders that are new. `orders` must hold each order once and be sorted by id: two instances
+/// that write the same orders then lock them in the same order and cannot deadlock.
+pub async fn upsert(executor: impl PgExecutor<'_>, orders: &[Order]) -> Result<(), sqlx::Error> {
+    upsert_query(upsert!(), orders).execute(executor).await?;
     Ok(())
 }
 
-/// As [`add`], and tells which sagas these facts have ended. A saga ends once: facts that are told again end none. (Two
-/// instances that tell the same end in the same moment, each with another fact that is new, would both say so.)
-pub async fn add_and_tell(
+/// As [`upsert`], and returns the sagas that these facts have completed. A repeated fact completes none, so each saga is returned
+/// once. The exception: two instances that write different facts of one order at the same moment may both return it.
+pub async fn upsert_returning_completed(
     executor: impl PgExecutor<'_>,
     orders: &[Order],
-) -> Result<Vec<Ended>, sqlx::Error> {
-    let rows = adding(ADD_AND_TELL, orders).fetch_all(executor).await?;
-    let mut ends = Vec::with_capacity(rows.len());
+) -> Result<Vec<SagaOutcome>, sqlx::Error> {
+    let query = upsert_query(UPSERT_RETURNING_COMPLETED, orders);
+    let rows = query.fetch_all(executor).await?;
+    let mut completed = Vec::with_capacity(rows.len());
     for row in rows {
-        let order = OrderId::from(row.try_get::<Uuid, _>(0)?);
-        let told = orders.binary_search_by_key(&order, |order| order.order_id);
-        let Some(told) = told.ok().and_then(|n| orders.get(n)) else {
+        let id = OrderId::from(row.try_get::<Uuid, _>(0)?);
+        let index = orders.binary_search_by_key(&id, |order| order.order_id);
+        let Some(added) = index.ok().and_then(|index| orders.get(index)) else {
             continue;
         };
-        let (now, before) = (facts_from(&row, 1)?, facts_from(&row, 7)?);
-        ends.extend(now.ended_by(&told.facts, &before));
+        let (after, before) = (facts_from_column(&row, 1)?, facts_from_column(&row, 7)?);
+        completed.extend(after.completed_by(&added.facts, &before));
     }
-    Ok(ends)
+    Ok(completed)
 }
 
-fn adding<'q>(sql: &'static str, orders: &'q [Order]) -> Query<'q, Postgres, PgArguments> {
+fn upsert_query<'q>(sql: &'static str, orders: &'q [Order]) -> Query<'q, Postgres, PgArguments> {
     fn column<'a, T>(orders: &'a [Order], field: impl Fn(&'a Order) -> T) -> Vec<T> {
         orders.iter().map(field).collect()
     }
@@ -113,7 +115,7 @@ fn adding<'q>(sql: &'static str, orders: &'q [Order]) -> Query<'q, Postgres, PgA
         .bind(column(orders, |order| order.facts.refunded))
 }
 
-/// One order, if anything is known of it.
+/// `None` if no fact of this order is known.
 pub async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Order>, sqlx::Error> {
     sqlx::query_as("SELECT * FROM orders WHERE order_id = $1")
         .bind(order.as_uuid())
@@ -121,36 +123,33 @@ pub async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Order>, sqlx::
         .await
 }
 
-/// Which orders to list.
+/// Which orders [`list`] returns.
 #[derive(Debug, Default)]
-pub struct Listing {
-    /// Only those that stand here.
-    pub status: Option<Status>,
-    /// Only those of this customer.
+pub struct OrderFilter {
+    pub status: Option<OrderStatus>,
     pub customer: Option<CustomerId>,
-    /// Only those older than this one, which ended the page before.
+    /// Only orders older than this one, the last of the page before.
     pub after: Option<OrderId>,
-    /// Most orders of a page.
     pub limit: i64,
 }
 
-/// A page of orders, the newest first: their ids begin with the time.
-pub async fn list(pool: &PgPool, listing: &Listing) -> Result<Vec<Order>, sqlx::Error> {
+/// A page of orders, the newest first: order ids begin with the time.
+pub async fn list(pool: &PgPool, filter: &OrderFilter) -> Result<Vec<Order>, sqlx::Error> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM orders WHERE true");
-    if let Some(status) = listing.status {
+    if let Some(status) = filter.status {
         query.push(" AND status = ").push_bind(status.name());
     }
-    if let Some(customer) = &listing.customer {
+    if let Some(customer) = &filter.customer {
         query
             .push(" AND customer_id = ")
             .push_bind(customer.as_str());
     }
-    if let Some(after) = listing.after {
+    if let Some(after) = filter.after {
         query.push(" AND order_id < ").push_bind(after.as_uuid());
     }
     query
         .push(" ORDER BY order_id DESC LIMIT ")
-        .push_bind(listing.limit);
+        .push_bind(filter.limit);
     query.build_query_as().fetch_all(pool).await
 }
 
@@ -167,25 +166,25 @@ impl FromRow<'_, PgRow> for Order {
             customer_id: text("customer_id")?
                 .map(CustomerId::new)
                 .transpose()
-                .map_err(decode)?,
+                .map_err(invalid_row)?,
             product_id: text("product_id")?
                 .map(ProductId::new)
                 .transpose()
-                .map_err(decode)?,
+                .map_err(invalid_row)?,
             quantity: quantity
-                .map_err(decode)?
+                .map_err(invalid_row)?
                 .map(Quantity::new)
                 .transpose()
-                .map_err(decode)?,
+                .map_err(invalid_row)?,
             amount: row
                 .try_get::<Option<_>, _>("amount")?
                 .map(Amount::new)
                 .transpose()
-                .map_err(decode)?,
+                .map_err(invalid_row)?,
             correlation_id: text("correlation_id")?
                 .map(CorrelationId::new)
                 .transpose()
-                .map_err(decode)?,
+                .map_err(invalid_row)?,
             payment_id: row
                 .try_get::<Option<Uuid>, _>("payment_id")?
                 .map(PaymentId::from),
@@ -194,7 +193,7 @@ impl FromRow<'_, PgRow> for Order {
     }
 }
 
-/// The facts of a row with the columns of the table.
+/// The facts of a row, by the columns' names.
 pub(crate) fn facts(row: &PgRow) -> Result<Facts, sqlx::Error> {
     Ok(Facts {
         created: row.try_get("created_at")?,
@@ -206,8 +205,8 @@ pub(crate) fn facts(row: &PgRow) -> Result<Facts, sqlx::Error> {
     })
 }
 
-/// The facts of a row in six columns from this one on, in the order of the table.
-fn facts_from(row: &PgRow, first: usize) -> Result<Facts, sqlx::Error> {
+/// The facts of a row in six columns that begin at `first`, in the order of the table.
+fn facts_from_column(row: &PgRow, first: usize) -> Result<Facts, sqlx::Error> {
     Ok(Facts {
         created: row.try_get(first)?,
         paid: row.try_get(first + 1)?,
@@ -218,7 +217,7 @@ fn facts_from(row: &PgRow, first: usize) -> Result<Facts, sqlx::Error> {
     })
 }
 
-/// A row that this service cannot have written.
-pub(crate) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+/// The error for a row that this service cannot have written.
+pub(crate) fn invalid_row(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
 }

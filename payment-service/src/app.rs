@@ -1,4 +1,4 @@
-//! The one list of what is wired.
+//! The wiring: which parts there are, and how they start and stop.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use axum::Router;
 use kafka_runtime::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Readiness, Requests, admin, instance, server};
+use service_kit::{Readiness, RequestMetrics, admin, instance, server};
 use shared_events::Service;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
-use crate::handler::Payments;
+use crate::handler::PaymentHandler;
 use crate::metrics::Metrics;
 
-/// A service that listens, and has not answered anybody yet.
+/// A service that listens but does not answer yet.
 pub struct App {
     member: Member,
     listener: TcpListener,
     router: Router,
-    requests: Requests,
+    requests: RequestMetrics,
     tracer: Tracer,
     drain: Duration,
 }
 
 impl App {
-    /// Checks the settings, listens, and starts the member. Needs no broker: the member joins its group when there is one.
+    /// Checks the settings, binds the port, and starts the member. The broker need not be up: the member joins its group when it is.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
@@ -35,12 +35,12 @@ impl App {
 
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Payment.name());
-        let requests = Requests::new(&registry)?;
-        let payments = Payments::new(Metrics::new(&registry)?);
+        let requests = RequestMetrics::new(&registry)?;
+        let handler = PaymentHandler::new(Metrics::new(&registry)?);
         let instance = instance::number(member.kafka.slot).await;
         let tracer = Tracer::new(&settings.trace, Service::Payment.name(), instance)?;
         member.tracer = tracer.clone();
-        let member = Member::start(member, instance, payments, &readiness, &registry)?;
+        let member = Member::start(member, instance, handler, &readiness, &registry)?;
         let router = admin::router(readiness, registry).merge(controls::router(member.controls()));
         Ok(Self {
             member,
@@ -52,12 +52,11 @@ impl App {
         })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown`, then drains. An error means that the member cannot go on.
+    /// Serves until `shutdown`, then drains. Fails if the member cannot continue.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (member, ()) = tokio::join!(
             self.member.run(shutdown.clone(), self.drain),

@@ -1,7 +1,7 @@
-//! The rules of payment: which event answers which.
+//! The rules of payment: which event follows from which.
 //!
-//! Everything in an answer comes from the event it answers, also its time. So the same event is answered with the same bytes,
-//! by any instance, however often: that is all the memory this service needs.
+//! Everything in an event of this service comes from the event it responds to, including its time. So a repeated event gets the
+//! same response, byte for byte, from any instance. That is why this service needs no database.
 
 use rust_decimal::Decimal;
 use shared_events::{
@@ -9,15 +9,15 @@ use shared_events::{
     PaymentSucceeded,
 };
 
-/// The largest amount that is charged: 1000.00. A rule of the shop.
+/// The largest amount that is charged: 1000.00.
 pub const CARD_LIMIT: Decimal = Decimal::ONE_THOUSAND;
 
-/// Why an order above [`CARD_LIMIT`] is declined.
+/// The reason of a `PaymentFailed`: the amount is above [`CARD_LIMIT`].
 pub const ABOVE_LIMIT: &str = "amount_above_limit";
 
-/// The event that answers this one, or `None` if it asks for none.
-pub fn answer(asked: Event) -> Option<Event> {
-    match asked {
+/// The response of this service to an event, if there is one.
+pub fn respond_to(event: Event) -> Option<Event> {
+    match event {
         Event::OrderCreated(order) => Some(charge(order)),
         Event::InventoryOutOfStock(shortage) => Some(refund(shortage)),
         Event::PaymentSucceeded(_)
@@ -46,7 +46,7 @@ fn charge(order: OrderCreated) -> Event {
     })
 }
 
-/// The compensation. Payment and amount come from the event: it carries them so that nobody has to remember.
+/// The compensation of [`charge`]. The event carries payment and amount, so this service need not have stored them.
 fn refund(shortage: InventoryOutOfStock) -> Event {
     Event::PaymentRefunded(PaymentRefunded {
         order_id: shortage.order_id,
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_up_to_the_limit_is_charged_with_what_the_stock_needs_to_know() {
+    fn an_amount_up_to_the_limit_is_charged() {
         for amount in ["0.01", "999.99", "1000", "1000.00"] {
             let order = order(amount);
             let paid = PaymentSucceeded {
@@ -87,7 +87,7 @@ mod tests {
                 amount: order.amount,
                 occurred_at: order.occurred_at,
             };
-            assert_eq!(answer(order.into()), Some(paid.into()), "{amount}");
+            assert_eq!(respond_to(order.into()), Some(paid.into()), "{amount}");
         }
     }
 
@@ -101,12 +101,12 @@ mod tests {
                 reason: "amount_above_limit".to_owned(),
                 occurred_at: order.occurred_at,
             };
-            assert_eq!(answer(order.into()), Some(declined.into()), "{amount}");
+            assert_eq!(respond_to(order.into()), Some(declined.into()), "{amount}");
         }
     }
 
     #[test]
-    fn what_is_out_of_stock_is_refunded_for_the_reason_told() {
+    fn an_out_of_stock_order_is_refunded_with_its_reason() {
         let order_id = OrderId::now();
         let amount: Amount = "250.00".parse().unwrap();
         let occurred_at: DateTime<Utc> = "2026-01-02T03:04:06Z".parse().unwrap();
@@ -126,20 +126,20 @@ mod tests {
             reason: "out_of_stock".to_owned(),
             occurred_at,
         };
-        assert_eq!(answer(shortage.into()), Some(refunded.into()));
+        assert_eq!(respond_to(shortage.into()), Some(refunded.into()));
     }
 
     #[test]
-    fn events_that_ask_for_no_money_are_not_answered() {
+    fn events_that_move_no_money_get_no_response() {
         let reserved = InventoryReserved {
             order_id: OrderId::now(),
             product_id: "prod_123".parse().unwrap(),
             quantity: Quantity::new(1).unwrap(),
             occurred_at: "2026-01-02T03:04:06Z".parse().unwrap(),
         };
-        assert_eq!(answer(reserved.into()), None);
-        let own_answer = answer(order("10.00").into()).unwrap();
-        assert_eq!(answer(own_answer), None);
+        assert_eq!(respond_to(reserved.into()), None);
+        let own_event = respond_to(order("10.00").into()).unwrap();
+        assert_eq!(respond_to(own_event), None);
     }
 
     proptest::proptest! {
@@ -147,12 +147,12 @@ mod tests {
         fn an_order_is_charged_in_full_or_declined_in_full(cents in 1i64..=100_000_000) {
             let amount = Amount::new(Decimal::new(cents, 2)).unwrap();
             let order = OrderCreated { amount, ..order("1.00") };
-            let answered = match answer(order.into()).unwrap() {
+            let charged = match respond_to(order.into()).unwrap() {
                 Event::PaymentSucceeded(paid) => (true, paid.amount),
                 Event::PaymentFailed(declined) => (false, declined.amount),
                 other => panic!("{other:?}"),
             };
-            proptest::prop_assert_eq!(answered, (cents <= 100_000, amount));
+            proptest::prop_assert_eq!(charged, (cents <= 100_000, amount));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What payment-service does with a record: nothing that lasts, so the answer is known as soon as the record is read.
+//! What payment-service does with a record: it computes the response. Nothing is stored.
 
 use chrono::{DateTime, Utc};
 use kafka_runtime::{Failure, Handler};
@@ -7,31 +7,31 @@ use shared_events::{Envelope, Poison};
 use crate::domain;
 use crate::metrics::Metrics;
 
-/// Answers each order with a payment or a refusal, and each shortage with a refund.
-pub struct Payments {
+/// Responds to `OrderCreated` with `PaymentSucceeded` or `PaymentFailed`, and to `InventoryOutOfStock` with `PaymentRefunded`.
+pub struct PaymentHandler {
     metrics: Metrics,
 }
 
-impl Payments {
-    /// A handler that counts in `metrics`.
+impl PaymentHandler {
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics }
     }
 }
 
-impl Handler for Payments {
-    /// The answer.
+impl Handler for PaymentHandler {
+    /// The response, which [`domain::respond_to`] needs no database to know.
     type Work = Envelope;
 
-    fn read(&self, asked: Envelope, _at: DateTime<Utc>) -> Result<Option<Envelope>, Poison> {
-        let Envelope { event, headers } = asked;
-        Ok(domain::answer(event).map(|event| Envelope::answer(&headers, event)))
+    fn read(&self, envelope: Envelope, _at: DateTime<Utc>) -> Result<Option<Envelope>, Poison> {
+        let Envelope { event, headers } = envelope;
+        Ok(domain::respond_to(event).map(|event| Envelope::answer(&headers, event)))
     }
 
-    async fn apply(&self, answers: &[&Envelope]) -> Result<Vec<Envelope>, Failure> {
-        for answer in answers {
-            self.metrics.count(&answer.event);
+    async fn apply(&self, responses: &[&Envelope]) -> Result<Vec<Envelope>, Failure> {
+        for response in responses {
+            self.metrics.count(&response.event);
         }
-        Ok(answers.iter().map(|answer| (*answer).clone()).collect())
+        let responses = responses.iter().copied();
+        Ok(responses.cloned().collect())
     }
 }

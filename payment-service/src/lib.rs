@@ -1,8 +1,8 @@
-//! payment-service: answers each order with a payment or a refusal, and each shortage with a refund.
+//! payment-service: charges each order or declines it, and refunds orders that are out of stock.
 //!
-//! The simplest correct Kafka service there is: each answer is a function of the event answered, so nothing has to be
-//! remembered, and telling it again does no harm. Read in this order: [`domain`] (the rules), [`handler`] (what a record
-//! means), [`app`] (what is wired).
+//! The simplest service of the shop: each response is a function of the event it responds to, so there is no database, and a
+//! repeated response does no harm. Read in this order: [`domain`] (the rules), [`handler`] (what a record does), [`app`] (the
+//! wiring).
 
 pub mod app;
 pub mod domain;

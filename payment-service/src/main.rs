@@ -1,5 +1,3 @@
-//! The process.
-
 use std::process::ExitCode;
 
 use payment_service::{App, Settings};

@@ -1,9 +1,9 @@
-//! What payment-service counts.
+//! The metrics of payment-service.
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use shared_events::{Event, EventType};
 
-/// Answers by kind. A batch that comes again is counted again.
+/// Responses by event type. A retried batch is counted again.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     succeeded: IntCounter,
@@ -12,17 +12,17 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the counters, all at 0. Fails if the registry has them already.
+    /// Registers the counters, all at 0. Fails if they are registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let answers = IntCounterVec::new(
+        let responses = IntCounterVec::new(
             Opts::new(
                 "payment_answers_total",
-                "Events that payment-service answered with, by type",
+                "Events that payment-service responded with, by type; a retried batch counts again",
             ),
             &["event_type"],
         )?;
-        registry.register(Box::new(answers.clone()))?;
-        let counter = |event_type: EventType| answers.with_label_values(&[event_type.name()]);
+        registry.register(Box::new(responses.clone()))?;
+        let counter = |event_type: EventType| responses.with_label_values(&[event_type.name()]);
         Ok(Self {
             succeeded: counter(EventType::PaymentSucceeded),
             failed: counter(EventType::PaymentFailed),
@@ -30,9 +30,8 @@ impl Metrics {
         })
     }
 
-    /// Counts an answer.
-    pub fn count(&self, answer: &Event) {
-        match answer {
+    pub fn count(&self, response: &Event) {
+        match response {
             Event::PaymentSucceeded(_) => self.succeeded.inc(),
             Event::PaymentFailed(_) => self.failed.inc(),
             Event::PaymentRefunded(_) => self.refunded.inc(),

@@ -1,13 +1,13 @@
-//! What payment-service can be told.
+//! The settings of payment-service.
 
 use clap::Parser;
-use kafka_runtime::{ConsumerSettings, FaultSettings, KafkaSettings, MemberSettings, Need};
+use kafka_runtime::{ConsumerSettings, Criticality, FaultSettings, KafkaSettings, MemberSettings};
 use service_kit::HttpSettings;
-use service_kit::settings::WrongSettings;
+use service_kit::settings::InvalidSettings;
 use service_kit::trace::TraceSettings;
 use shared_events::Service;
 
-/// Answers each order with a payment or a refusal, and each shortage with a refund.
+/// Charges each order or declines it, and refunds orders that are out of stock.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "payment-service", version)]
 pub struct Settings {
@@ -37,11 +37,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Checks the rules between the settings. What comes out is what the member is told.
-    pub fn validate(&self) -> Result<MemberSettings, WrongSettings> {
+    /// Checks the rules between the settings and returns the settings of the member.
+    pub fn validate(&self) -> Result<MemberSettings, InvalidSettings> {
         MemberSettings::new(
             Service::Payment,
-            Need::Required,
+            Criticality::Required,
             self.kafka.clone(),
             self.consumer.clone(),
             &self.faults,

@@ -28,7 +28,7 @@ fn outcomes(ledger: &mut Ledger, payments: &[PaymentSucceeded]) -> Vec<Outcome> 
 }
 
 #[test]
-fn an_order_too_large_takes_nothing_from_those_behind_it() {
+fn an_order_that_is_too_large_takes_nothing() {
     let mut ledger = Ledger::new(stock(&[("prod_a", 9)]), []);
     let payments = [
         paid(1, "prod_a", 2),
@@ -48,7 +48,7 @@ fn an_order_too_large_takes_nothing_from_those_behind_it() {
 }
 
 #[test]
-fn an_unknown_product_is_told_apart_from_an_empty_shelf() {
+fn an_unknown_product_differs_from_an_empty_stock() {
     let mut ledger = Ledger::new(stock(&[("prod_a", 0)]), []);
     let payments = [paid(1, "prod_a", 1), paid(2, "prod_b", 1)];
     assert_eq!(
@@ -58,19 +58,19 @@ fn an_unknown_product_is_told_apart_from_an_empty_shelf() {
 }
 
 #[test]
-fn a_decision_outlives_a_restock() {
+fn a_decision_stays_the_same_after_a_restock() {
     let paid = paid(1, "prod_a", 5);
     let refused = Ledger::new(stock(&[("prod_a", 4)]), []).decide(&paid, DateTime::UNIX_EPOCH);
     let mut later = Ledger::new(stock(&[("prod_a", 100)]), [refused.clone()]);
     assert_eq!(later.decide(&paid, Utc::now()), refused);
-    assert!(later.fresh().is_empty());
+    assert!(later.new_decisions().is_empty());
 }
 
 #[test]
-fn a_refusal_carries_what_the_refund_needs() {
+fn an_out_of_stock_event_has_what_the_refund_needs() {
     let paid = paid(1, "prod_x", 3);
     let decision = Ledger::default().decide(&paid, DateTime::UNIX_EPOCH);
-    let told = InventoryOutOfStock {
+    let expected = InventoryOutOfStock {
         order_id: paid.order_id,
         payment_id: paid.payment_id,
         product_id: paid.product_id,
@@ -79,11 +79,14 @@ fn a_refusal_carries_what_the_refund_needs() {
         reason: "unknown_product".to_owned(),
         occurred_at: DateTime::UNIX_EPOCH,
     };
-    assert_eq!(decision.event(), told.into());
+    assert_eq!(decision.into_event(), expected.into());
 }
 
-/// The rule as plainly as it can be said: a shelf is a heap of pieces, and a notebook says what each order was told.
-fn by_hand(levels: &[(&str, u32)], payments: &[PaymentSucceeded]) -> (Vec<Outcome>, Vec<usize>) {
+/// The rule in its simplest form: a shelf is a list of pieces, and a notebook lists the outcome of each order.
+fn simple_model(
+    levels: &[(&str, u32)],
+    payments: &[PaymentSucceeded],
+) -> (Vec<Outcome>, Vec<usize>) {
     let mut shelves: Vec<(&str, Vec<()>)> = levels
         .iter()
         .map(|(product, pieces)| (*product, vec![(); *pieces as usize]))
@@ -107,20 +110,20 @@ fn by_hand(levels: &[(&str, u32)], payments: &[PaymentSucceeded]) -> (Vec<Outcom
         };
         notebook.push((payment.order_id, outcome));
     }
-    let told = |payment: &PaymentSucceeded| {
-        let page = notebook
+    let outcome = |payment: &PaymentSucceeded| {
+        let entry = notebook
             .iter()
             .find(|(order, _)| *order == payment.order_id);
-        page.unwrap().1
+        entry.unwrap().1
     };
     (
-        payments.iter().map(told).collect(),
+        payments.iter().map(outcome).collect(),
         shelves.iter().map(|(_, pieces)| pieces.len()).collect(),
     )
 }
 
 fn levels() -> impl Strategy<Value = Vec<(&'static str, u32)>> {
-    // The last product of the list is unknown.
+    // The third product is unknown.
     (0u32..30, 0u32..30).prop_map(|(a, b)| vec![(PRODUCTS[0], a), (PRODUCTS[1], b)])
 }
 
@@ -134,10 +137,10 @@ fn payments() -> impl Strategy<Value = Vec<PaymentSucceeded>> {
 
 proptest! {
     #[test]
-    fn the_ledger_decides_as_one_would_by_hand(levels in levels(), payments in payments()) {
+    fn the_ledger_agrees_with_the_simple_model(levels in levels(), payments in payments()) {
         let mut ledger = Ledger::new(stock(&levels), []);
         let decided = outcomes(&mut ledger, &payments);
-        let (expected, left) = by_hand(&levels, &payments);
+        let (expected, left) = simple_model(&levels, &payments);
         prop_assert_eq!(decided, expected);
         for ((product, _), left) in levels.iter().zip(left) {
             let product: ProductId = product.parse().unwrap();
@@ -146,7 +149,7 @@ proptest! {
     }
 
     #[test]
-    fn it_does_not_matter_how_the_records_fall_into_batches(
+    fn decisions_do_not_depend_on_where_a_batch_is_cut(
         levels in levels(), payments in payments(), cut in 0usize..40,
     ) {
         let mut whole = Ledger::new(stock(&levels), []);
@@ -155,7 +158,7 @@ proptest! {
         let (first, second) = payments.split_at(cut.min(payments.len()));
         let mut before = Ledger::new(stock(&levels), []);
         let mut in_two = outcomes(&mut before, first);
-        let mut after = Ledger::new(before.stock.clone(), before.fresh().to_vec());
+        let mut after = Ledger::new(before.stock.clone(), before.new_decisions().to_vec());
         in_two.extend(outcomes(&mut after, second));
         prop_assert_eq!(in_two, at_once);
         prop_assert_eq!(after.stock, whole.stock);
@@ -163,7 +166,7 @@ proptest! {
 }
 
 #[test]
-fn a_stock_level_holds_its_bounds() {
+fn a_stock_level_is_within_its_bounds() {
     for good in ["0", "9", "1000000000"] {
         assert!(serde_json::from_str::<StockLevel>(good).is_ok(), "{good}");
     }

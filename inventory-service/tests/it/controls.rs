@@ -1,4 +1,4 @@
-//! The contract of the consumer's controls, as every consuming service has them.
+//! The HTTP contract of a member's controls, which is the same in every service.
 
 use kafka_admin::Cluster;
 use reqwest::Method;
@@ -6,31 +6,31 @@ use serde_json::{Value, json};
 use shared_events::{GroupControls, Service, Topic};
 use test_stack::eventually;
 
-use crate::service::{Running, in_saga, run_shared};
+use crate::service::{RunningService, in_saga, run_shared};
 use crate::support::{PATIENCE, paid};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-/// Status and JSON of an answer. A body comes with its type.
-async fn ask(
-    service: &Running,
+/// Sends a request, whose body comes with its media type, and returns status and JSON.
+async fn request(
+    service: &RunningService,
     method: Method,
     path: &str,
     body: Option<(&str, &str)>,
 ) -> (u16, Value) {
-    let mut request = reqwest::Client::new().request(method, format!("{}{path}", service.url));
+    let mut builder = reqwest::Client::new().request(method, format!("{}{path}", service.url));
     if let Some((media_type, body)) = body {
-        request = request
+        builder = builder
             .header("content-type", media_type)
             .body(body.to_owned());
     }
-    let response = request.send().await.unwrap();
+    let response = builder.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
-async fn get(service: &Running, path: &str) -> Value {
-    let (status, body) = ask(service, Method::GET, path, None).await;
+async fn get(service: &RunningService, path: &str) -> Value {
+    let (status, body) = request(service, Method::GET, path, None).await;
     assert_eq!(status, 200, "{path}: {body}");
     body
 }
@@ -43,14 +43,14 @@ fn config(time: (u32, &str), batch: (u32, &str), paused: (bool, &str)) -> Value 
 }
 
 #[tokio::test]
-async fn what_is_asked_of_one_instance_is_answered_with_what_holds_then() {
+async fn a_change_is_answered_with_the_effective_configuration() {
     let (service, _) = run_shared("controls", &["--batch-max", "20", "--slot", "3"]).await;
-    let going = (false, "default");
-    let started = config((0, "default"), (20, "environment"), going);
+    let running = (false, "default");
+    let started = config((0, "default"), (20, "environment"), running);
     assert_eq!(get(&service, "/config").await, started);
     let own = |time, batch, paused| config((time, "instance"), (batch, "instance"), paused);
     let pace = |time: u32, batch: u32| json!({"processing_time_ms": time, "batch_max": batch});
-    let said = |status: &str| json!({"status": status, "instance_id": "3"});
+    let answer = |status: &str| json!({"status": status, "instance_id": "3"});
     let rows = [
         ("/slow", None, pace(2000, 1)),
         ("/slow?time_ms=1000", None, pace(1000, 1)),
@@ -61,9 +61,9 @@ async fn what_is_asked_of_one_instance_is_answered_with_what_holds_then() {
         (
             "/config",
             Some((JSON, r#"{"batch_max": 7}"#)),
-            own(2000, 7, going),
+            own(2000, 7, running),
         ),
-        ("/config", Some((JSON, "{}")), own(2000, 7, going)),
+        ("/config", Some((JSON, "{}")), own(2000, 7, running)),
         (
             "/config",
             Some((
@@ -72,12 +72,12 @@ async fn what_is_asked_of_one_instance_is_answered_with_what_holds_then() {
             )),
             own(0, 9, (true, "instance")),
         ),
-        ("/resume", None, said("running")),
-        ("/pause", None, said("paused")),
+        ("/resume", None, answer("running")),
+        ("/pause", None, answer("paused")),
     ];
     for (path, body, expected) in rows {
-        let (status, answer) = ask(&service, Method::POST, path, body).await;
-        assert_eq!((status, answer), (200, expected), "{path} {body:?}");
+        let (status, body_found) = request(&service, Method::POST, path, body).await;
+        assert_eq!((status, body_found), (200, expected), "{path} {body:?}");
     }
     let paused = own(0, 9, (true, "instance"));
     assert_eq!(get(&service, "/config").await, paused);
@@ -85,7 +85,7 @@ async fn what_is_asked_of_one_instance_is_answered_with_what_holds_then() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_answered_with_its_limit_and_changes_nothing() {
+async fn a_wrong_change_is_answered_with_its_limit_and_not_applied() {
     let (service, _) = run_shared("controls_wrong", &[]).await;
     let before = get(&service, "/config").await;
     for (path, body, status, says) in [
@@ -164,14 +164,14 @@ async fn what_cannot_be_asked_is_answered_with_its_limit_and_changes_nothing() {
             "given twice",
         ),
     ] {
-        let (found, problem) = ask(&service, Method::POST, path, body).await;
+        let (found, problem) = request(&service, Method::POST, path, body).await;
         assert_eq!(found, status, "{path} {body:?}: {problem}");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(says), "{path} {body:?}: {detail}");
     }
     for path in ["/slow", "/fast", "/pause", "/resume"] {
         assert_eq!(
-            ask(&service, Method::GET, path, None).await.0,
+            request(&service, Method::GET, path, None).await.0,
             405,
             "{path}"
         );
@@ -181,9 +181,9 @@ async fn what_cannot_be_asked_is_answered_with_its_limit_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn health_and_stats_tell_what_the_member_does() {
+async fn health_and_stats_show_what_the_member_does() {
     let (service, settings) = run_shared("controls_stats", &["--slot", "2"]).await;
-    service.until_ready().await;
+    service.wait_until_ready().await;
     let healthy = json!({"status": "healthy", "service": "inventory-service", "instance_id": "2",
         "consuming": true, "paused": false});
     eventually(PATIENCE, "it consumes", async || {
@@ -201,7 +201,7 @@ async fn health_and_stats_tell_what_the_member_does() {
     });
     assert_eq!(at_first, expected);
 
-    // Told to its group, and not to itself: the topic is made by a tool that comes later.
+    // Set for the group, not for the instance. A tool creates the controls topic after the service has started.
     let cluster = Cluster::new(&settings.kafka).unwrap();
     cluster
         .create_topics(&[Topic::Controls], None)
@@ -217,18 +217,22 @@ async fn health_and_stats_tell_what_the_member_does() {
         .await
         .unwrap();
     let by_group = config((1, "group"), (2, "group"), (false, "default"));
-    eventually(PATIENCE, "it knows what its group was told", async || {
-        let found = get(&service, "/config").await;
-        if found == by_group {
-            Ok(())
-        } else {
-            Err(found)
-        }
-    })
+    eventually(
+        PATIENCE,
+        "the member has its group's settings",
+        async || {
+            let found = get(&service, "/config").await;
+            if found == by_group {
+                Ok(())
+            } else {
+                Err(found)
+            }
+        },
+    )
     .await;
     let payments: Vec<_> = (0..3).map(|_| in_saga(paid("prod_123", 1))).collect();
-    service.tell(&payments).await;
-    // A batch is counted after its offsets are committed.
+    service.publish(&payments).await;
+    // A batch counts only after its offsets are committed.
     let stats = eventually(PATIENCE, "three are processed", async || {
         let stats = get(&service, "/stats").await;
         match stats["messages_processed"].as_u64() {
@@ -243,7 +247,7 @@ async fn health_and_stats_tell_what_the_member_does() {
     );
     assert!(stats["last_message_time"].is_string(), "{stats}");
 
-    ask(&service, Method::POST, "/pause", None).await;
+    request(&service, Method::POST, "/pause", None).await;
     let paused = json!({"status": "degraded", "service": "inventory-service", "instance_id": "2",
         "consuming": false, "paused": true});
     eventually(PATIENCE, "it is paused", async || {

@@ -1,25 +1,25 @@
-//! Looking at the stock, and restocking.
+//! Reading and setting the stock.
 
 use inventory_service::http::router;
 use prometheus::Registry;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use service_kit::{Requests, server};
+use service_kit::{RequestMetrics, server};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Stock, paid, stock};
 
-/// The service's HTTP side alone. It ends with the test.
-struct Shop {
+/// The service's HTTP API alone. It ends with the test.
+struct Api {
     stock: Stock,
     url: String,
     client: Client,
     _server: JoinSet<()>,
 }
 
-async fn shop(test: &str) -> Shop {
+async fn api(test: &str) -> Api {
     let stock = stock(test).await;
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -27,11 +27,11 @@ async fn shop(test: &str) -> Shop {
     server.spawn(server::serve(
         listener,
         router(stock.pool.clone()),
-        Requests::new(&Registry::new()).unwrap(),
+        RequestMetrics::new(&Registry::new()).unwrap(),
         CancellationToken::new(),
         Duration::ZERO,
     ));
-    Shop {
+    Api {
         stock,
         url,
         client: Client::new(),
@@ -39,17 +39,17 @@ async fn shop(test: &str) -> Shop {
     }
 }
 
-impl Shop {
-    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+impl Api {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {
-        answer(self.ask(Method::GET, path)).await
+        answer(self.request(Method::GET, path)).await
     }
 
     async fn put(&self, path: &str, body: &Value) -> (StatusCode, Value) {
-        answer(self.ask(Method::PUT, path).json(body)).await
+        answer(self.request(Method::PUT, path).json(body)).await
     }
 }
 
@@ -59,9 +59,9 @@ async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn the_stock_can_be_seen_and_set() {
-    let shop = shop("http_stock").await;
-    let (status, all) = shop.get("/products").await;
+async fn the_stock_can_be_read_and_set() {
+    let api = api("http_stock").await;
+    let (status, all) = api.get("/products").await;
     assert_eq!(status, 200);
     assert_eq!(
         all,
@@ -71,46 +71,39 @@ async fn the_stock_can_be_seen_and_set() {
             {"productId": "prod_ignore", "quantity": 1000},
         ]})
     );
-    shop.stock.decide(&[paid("prod_123", 2)]).await.unwrap();
+    api.stock.decide(&[paid("prod_123", 2)]).await.unwrap();
     let seven = json!({"productId": "prod_123", "quantity": 7});
-    assert_eq!(
-        shop.get("/products/prod_123").await,
-        (StatusCode::OK, seven)
-    );
+    assert_eq!(api.get("/products/prod_123").await, (StatusCode::OK, seven));
 
     let nine = json!({"productId": "prod_123", "quantity": 9});
-    let restocked = shop
-        .put("/products/prod_123", &json!({"quantity": 9}))
-        .await;
+    let restocked = api.put("/products/prod_123", &json!({"quantity": 9})).await;
     assert_eq!(restocked, (StatusCode::OK, nine.clone()));
-    assert_eq!(shop.get("/products/prod_123").await, (StatusCode::OK, nine));
+    assert_eq!(api.get("/products/prod_123").await, (StatusCode::OK, nine));
 }
 
 #[tokio::test]
-async fn a_product_nobody_knew_is_made_by_stocking_it() {
-    let shop = shop("http_new").await;
-    assert_eq!(shop.get("/products/prod_new").await.0, 404);
-    let (status, _) = shop
-        .put("/products/prod_new", &json!({"quantity": 0}))
-        .await;
+async fn setting_the_stock_of_an_unknown_product_creates_it() {
+    let api = api("http_new").await;
+    assert_eq!(api.get("/products/prod_new").await.0, 404);
+    let (status, _) = api.put("/products/prod_new", &json!({"quantity": 0})).await;
     assert_eq!(status, 201);
-    let (status, _) = shop
+    let (status, _) = api
         .put("/products/prod_new", &json!({"quantity": 1_000_000_000}))
         .await;
     assert_eq!(status, 200);
-    assert_eq!(shop.stock.left("prod_new").await, 1_000_000_000);
+    assert_eq!(api.stock.left("prod_new").await, 1_000_000_000);
 }
 
 #[tokio::test]
-async fn a_long_list_is_read_page_by_page() {
-    let shop = shop("http_pages").await;
+async fn a_long_list_is_read_in_pages() {
+    let api = api("http_pages").await;
     for n in 0..200 {
-        shop.stock.put(&format!("prod_a{n:03}"), n).await;
+        api.stock.put(&format!("prod_a{n:03}"), n).await;
     }
     let mut seen = Vec::new();
     let mut path = "/products".to_owned();
     loop {
-        let (status, page) = shop.get(&path).await;
+        let (status, page) = api.get(&path).await;
         assert_eq!(status, 200, "{page}");
         seen.extend(page["products"].as_array().unwrap().clone());
         match page["next"].as_str() {
@@ -127,8 +120,8 @@ async fn a_long_list_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_wrong_quantity_is_answered_with_the_field_and_its_limit() {
-    let shop = shop("http_quantity").await;
+async fn a_wrong_quantity_is_answered_with_field_and_limit() {
+    let api = api("http_quantity").await;
     for quantity in [
         "-1",
         "1.5",
@@ -141,8 +134,8 @@ async fn a_wrong_quantity_is_answered_with_the_field_and_its_limit() {
         "true",
     ] {
         let body = format!(r#"{{"quantity": {quantity}}}"#);
-        let request = shop
-            .ask(Method::PUT, "/products/prod_123")
+        let request = api
+            .request(Method::PUT, "/products/prod_123")
             .header("content-type", "application/json")
             .body(body);
         let (status, problem) = answer(request).await;
@@ -151,19 +144,19 @@ async fn a_wrong_quantity_is_answered_with_the_field_and_its_limit() {
             json!({"field": "quantity", "detail": "must be a whole number from 0 to 1000000000"});
         assert_eq!(problem["errors"], json!([error]), "{quantity}");
     }
-    assert_eq!(shop.stock.left("prod_123").await, 9);
+    assert_eq!(api.stock.left("prod_123").await, 9);
 }
 
 #[tokio::test]
-async fn what_cannot_be_answered_is_answered_with_a_problem_document() {
-    let shop = shop("http_table").await;
+async fn every_error_is_a_problem_document() {
+    let api = api("http_table").await;
     let long = format!("/products/{}", "a".repeat(65));
     let put = |path: &str, body: &'static str| {
-        shop.ask(Method::PUT, path)
+        api.request(Method::PUT, path)
             .header("content-type", "application/json")
             .body(body)
     };
-    let get = |path: &str| shop.ask(Method::GET, path);
+    let get = |path: &str| api.request(Method::GET, path);
     let good = r#"{"quantity": 1}"#;
     for (request, status, says) in [
         (put("/products/prod_123", ""), 400, "the body is empty"),
@@ -198,12 +191,12 @@ async fn what_cannot_be_answered_is_answered_with_a_problem_document() {
         (get("/products?after=a&after=b"), 422, "after"),
         (get("/nowhere"), 404, "no route"),
         (
-            shop.ask(Method::DELETE, "/products/prod_123"),
+            api.request(Method::DELETE, "/products/prod_123"),
             405,
             "DELETE",
         ),
         (
-            shop.ask(Method::PUT, "/products/prod_123").body(good),
+            api.request(Method::PUT, "/products/prod_123").body(good),
             415,
             "application/json",
         ),
@@ -224,13 +217,13 @@ async fn what_cannot_be_answered_is_answered_with_a_problem_document() {
 }
 
 #[tokio::test]
-async fn without_its_database_it_says_when_to_try_again() {
-    let shop = shop("http_away").await;
-    shop.stock.pool.close().await;
+async fn without_its_database_the_service_answers_503() {
+    let api = api("http_away").await;
+    api.stock.pool.close().await;
     for request in [
-        shop.ask(Method::GET, "/products"),
-        shop.ask(Method::GET, "/products/prod_123"),
-        shop.ask(Method::PUT, "/products/prod_123")
+        api.request(Method::GET, "/products"),
+        api.request(Method::GET, "/products/prod_123"),
+        api.request(Method::PUT, "/products/prod_123")
             .json(&json!({"quantity": 1})),
     ] {
         let response = request.send().await.unwrap();

@@ -4,13 +4,15 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that meets the unexpected has failed"
+    reason = "an unexpected value fails the test"
 )]
 
 mod controls;
 mod http;
 mod outage;
 mod overlap;
+mod responses;
 mod service;
+mod startup;
 mod store;
 mod support;

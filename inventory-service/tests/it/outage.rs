@@ -1,24 +1,24 @@
-//! The database goes away and comes back. None of it is the fault of an order.
+//! Outages of the database. No order is blamed for them.
 
 use std::time::{Duration, Instant};
 
 use inventory_service::app::MIGRATIONS;
 use kafka_runtime::Failure;
-use test_stack::{OwnStack, exclusive};
+use test_stack::{DedicatedStack, dedicated};
 
-use crate::overlap::until_somebody_waits_for_a_lock;
-use crate::support::{Stock, owner, paid};
+use crate::overlap::wait_until_a_lock_is_waited_for;
+use crate::support::{Stock, instance, paid};
 
-async fn stock_of_its_own(stack: &OwnStack) -> Stock {
-    let stock = owner(&stack.database("outage").await, None);
+async fn dedicated_stock(stack: &DedicatedStack) -> Stock {
+    let stock = instance(&stack.database("outage").await, None);
     MIGRATIONS.run(&stock.pool).await.unwrap();
     stock
 }
 
 #[tokio::test]
-async fn a_killed_database_lets_batches_come_again_until_it_is_back() {
-    let stack = exclusive().await;
-    let stock = stock_of_its_own(&stack).await;
+async fn batches_are_retried_while_the_database_is_killed() {
+    let stack = dedicated().await;
+    let stock = dedicated_stock(&stack).await;
     stock.put("prod_a", 1000).await;
     let batches: Vec<Vec<_>> = (0..200)
         .map(|_| vec![paid("prod_a", 1), paid("prod_a", 2)])
@@ -26,8 +26,8 @@ async fn a_killed_database_lets_batches_come_again_until_it_is_back() {
 
     let work = async {
         for batch in &batches {
-            // Panics if a value is blamed.
-            stock.decide_at_last(batch).await;
+            // Panics if the failure blames a value.
+            stock.decide_with_retries(batch).await;
         }
     };
     let outage = async {
@@ -41,37 +41,34 @@ async fn a_killed_database_lets_batches_come_again_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_frozen_database_does_not_hold_a_batch_for_ever() {
-    let stack = exclusive().await;
-    let stock = stock_of_its_own(&stack).await;
-    let first = owner(&stock.url, None);
+async fn a_frozen_database_does_not_block_a_batch_forever() {
+    let stack = dedicated().await;
+    let stock = dedicated_stock(&stack).await;
+    let first = instance(&stock.url, None);
     let batch = [paid("prod_123", 2)];
 
-    // Frozen in the middle of a transaction, where no time-out of PostgreSQL's own counts.
+    // Frozen in the middle of a transaction, where PostgreSQL's own time-outs do not count.
     let mut lock = first.pool.begin().await.unwrap();
     sqlx::query("SELECT 1 FROM products FOR NO KEY UPDATE")
         .execute(&mut *lock)
         .await
         .unwrap();
     let started = Instant::now();
-    let (given_up, ()) = tokio::join!(stock.decide(&batch), async {
-        until_somebody_waits_for_a_lock(&first.pool).await;
+    let (failure, ()) = tokio::join!(stock.decide(&batch), async {
+        wait_until_a_lock_is_waited_for(&first.pool).await;
         stack.pause_postgres();
     });
-    let given_up = given_up.unwrap_err();
-    assert!(
-        matches!(given_up, Failure::Retryable { .. }),
-        "{given_up:?}"
-    );
-    // A turn of the member's loop must stay below 45 s.
+    let failure = failure.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+    // One run of the consumer loop must stay below the session timeout of 45 s.
     assert!(
         started.elapsed() < Duration::from_secs(44),
         "{:?}",
         started.elapsed()
     );
-    stack.continue_postgres();
+    stack.resume_postgres();
 
     drop(lock);
-    stock.decide_at_last(&batch).await;
+    stock.decide_with_retries(&batch).await;
     assert_eq!(stock.left("prod_123").await, 7);
 }

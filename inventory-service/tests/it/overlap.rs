@@ -1,4 +1,4 @@
-//! Two owners of the same orders: a member that lost its partitions while it works, and the one that got them.
+//! Two instances with the same orders: one that lost its partitions while it works, and the one that got them.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use shared_events::PaymentSucceeded;
 use sqlx::{Connection, PgConnection, PgPool};
 use test_stack::eventually;
 
-use crate::support::{PATIENCE, Stock, chain, outcomes, owner, paid, stock};
+use crate::support::{PATIENCE, Stock, chain, instance, outcomes, paid, stock};
 
-/// What the earlier owner writes about an order, in a transaction that the test holds open.
+/// Writes the decision of the earlier instance, in a transaction that the test holds open.
 async fn write_decision(earlier: &mut PgConnection, paid: &PaymentSucceeded, outcome: &str) {
     sqlx::query("INSERT INTO decisions VALUES ($1, $2, $3, $4, $5, $6, '2026-01-01T00:00:00Z')")
         .bind(paid.order_id.as_uuid())
@@ -25,7 +25,7 @@ async fn write_decision(earlier: &mut PgConnection, paid: &PaymentSucceeded, out
         .unwrap();
 }
 
-pub async fn until_somebody_waits_for_a_lock(pool: &PgPool) {
+pub async fn wait_until_a_lock_is_waited_for(pool: &PgPool) {
     let waiting = async || {
         let waiting: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity
@@ -37,16 +37,16 @@ pub async fn until_somebody_waits_for_a_lock(pool: &PgPool) {
         if waiting == 1 {
             Ok(())
         } else {
-            Err(format!("{waiting} wait"))
+            Err(format!("{waiting} sessions wait"))
         }
     };
-    eventually(PATIENCE, "the second owner waits", waiting).await;
+    eventually(PATIENCE, "the second instance waits for a lock", waiting).await;
 }
 
-/// As `decide`, whose wait for a lock is bounded: a slow test makes it wait once more. Any other failure is the store's.
-async fn decide_after_waiting(owner: &Stock, batch: &[PaymentSucceeded]) -> Vec<Decision> {
+/// Decides, and retries after a lock time-out, which a slow test can cause. Any other failure fails the test.
+async fn decide_after_waiting(instance: &Stock, batch: &[PaymentSucceeded]) -> Vec<Decision> {
     loop {
-        match owner.decide(batch).await {
+        match instance.decide(batch).await {
             Err(failure) if chain(&failure).contains("lock timeout") => {}
             decided => return decided.unwrap(),
         }
@@ -54,9 +54,9 @@ async fn decide_after_waiting(owner: &Stock, batch: &[PaymentSucceeded]) -> Vec<
 }
 
 #[tokio::test]
-async fn the_owner_that_waited_for_the_lock_finds_what_the_earlier_one_decided() {
+async fn an_instance_that_waited_for_the_lock_finds_the_decision() {
     let second = stock("waited").await;
-    let first = owner(&second.url, None);
+    let first = instance(&second.url, None);
     let order = paid("prod_123", 4);
 
     let mut session = PgConnection::connect(&second.url).await.unwrap();
@@ -69,7 +69,7 @@ async fn the_owner_that_waited_for_the_lock_finds_what_the_earlier_one_decided()
 
     let batch = [order];
     let (decisions, ()) = tokio::join!(decide_after_waiting(&second, &batch), async {
-        until_somebody_waits_for_a_lock(&first.pool).await;
+        wait_until_a_lock_is_waited_for(&first.pool).await;
         earlier.commit().await.unwrap();
     });
     assert_eq!(outcomes(&decisions), [Reserved]);
@@ -77,10 +77,10 @@ async fn the_owner_that_waited_for_the_lock_finds_what_the_earlier_one_decided()
 }
 
 #[tokio::test]
-async fn the_owner_that_was_too_late_for_an_unknown_product_takes_nothing_and_starts_again() {
+async fn the_second_decision_about_an_unknown_product_is_rolled_back() {
     let second = stock("too_late").await;
-    let first = owner(&second.url, None);
-    // An unknown product has no row to lock: both look the order up before either has written it.
+    let first = instance(&second.url, None);
+    // An unknown product has no row to lock, so both instances look the order up before one of them writes the decision.
     let (unknown, known) = (paid("prod_x", 1), paid("prod_123", 4));
 
     let mut session = PgConnection::connect(&second.url).await.unwrap();
@@ -89,7 +89,7 @@ async fn the_owner_that_was_too_late_for_an_unknown_product_takes_nothing_and_st
 
     let batch = [known, unknown];
     let (lost, ()) = tokio::join!(second.decide(&batch), async {
-        until_somebody_waits_for_a_lock(&first.pool).await;
+        wait_until_a_lock_is_waited_for(&first.pool).await;
         earlier.commit().await.unwrap();
     });
     let lost = lost.unwrap_err();
@@ -107,19 +107,21 @@ async fn the_owner_that_was_too_late_for_an_unknown_product_takes_nothing_and_st
 }
 
 #[tokio::test]
-async fn two_owners_that_overlap_all_the_time_take_stock_once() {
+async fn two_instances_with_the_same_orders_take_stock_once() {
     let one = stock("overlap").await;
-    let two = owner(&one.url, None);
+    let two = instance(&one.url, None);
     one.put("prod_a", 1_000_000).await;
     one.put("prod_b", 1_000_000).await;
     for _ in 0..30 {
         let orders: Vec<_> = (0..60)
             .map(|n| paid(["prod_a", "prod_b", "prod_x"][n % 3], 1))
             .collect();
-        // The second owner got some partitions only, and reads them in another order.
+        // The second instance has only some of the partitions, and reads them in another order.
         let backwards: Vec<_> = orders.iter().rev().take(45).cloned().collect();
-        let (forth, back) =
-            tokio::join!(one.decide_at_last(&orders), two.decide_at_last(&backwards));
+        let (forth, back) = tokio::join!(
+            one.decide_with_retries(&orders),
+            two.decide_with_retries(&backwards)
+        );
         for (ours, theirs) in forth.iter().rev().zip(&back) {
             assert_eq!(ours, theirs);
         }
@@ -129,9 +131,9 @@ async fn two_owners_that_overlap_all_the_time_take_stock_once() {
 }
 
 #[tokio::test]
-async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
+async fn a_frozen_instance_with_locks_does_not_block_the_other() {
     let second = stock("frozen").await;
-    let first = owner(&second.url, None);
+    let first = instance(&second.url, None);
     let mut frozen = first.pool.begin().await.unwrap();
     sqlx::query("SELECT 1 FROM products WHERE product_id = 'prod_123' FOR NO KEY UPDATE")
         .execute(&mut *frozen)
@@ -143,7 +145,7 @@ async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
         .await
         .unwrap();
     assert_eq!(bound, "5s");
-    // Here it is longer, so that the other's wait of 3 s ends first, however late it begins.
+    // Longer in this test, so that the other instance's lock time-out of 3 s always ends first.
     sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '15s'")
         .execute(&mut *frozen)
         .await
@@ -151,7 +153,7 @@ async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
 
     let started = Instant::now();
     let batch = [paid("prod_123", 2)];
-    // Its first wait ends by lock_timeout, so that the member polls in between; then PostgreSQL ends the frozen session.
+    // The first attempt ends by lock_timeout, so the member polls in between. Then PostgreSQL ends the frozen session.
     let first_try = second.decide(&batch).await.unwrap_err();
     assert!(
         matches!(first_try, Failure::Retryable { .. }),
@@ -162,7 +164,7 @@ async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
         "{}",
         chain(&first_try)
     );
-    second.decide_at_last(&batch).await;
+    second.decide_with_retries(&batch).await;
     assert!(
         started.elapsed() < Duration::from_secs(40),
         "{:?}",
@@ -171,5 +173,8 @@ async fn a_frozen_owner_with_locks_does_not_stop_the_other() {
     assert_eq!(second.left("prod_123").await, 7);
 
     let awake = frozen.commit().await;
-    assert!(awake.is_err(), "the frozen owner still had its transaction");
+    assert!(
+        awake.is_err(),
+        "the frozen instance still had its transaction"
+    );
 }

@@ -1,12 +1,12 @@
-//! Deciding about batches, one owner at a time.
+//! Deciding about batches, with one instance.
 
 use inventory_service::domain::Outcome::{OutOfStock, Reserved, UnknownProduct};
 use kafka_runtime::Protection;
 
-use crate::support::{outcomes, owner, paid, stock};
+use crate::support::{instance, outcomes, paid, stock};
 
 #[tokio::test]
-async fn the_seeds_are_those_of_the_stories() {
+async fn the_stock_begins_with_the_products_of_the_readme() {
     let stock = stock("seeds").await;
     for (product, pieces) in [
         ("prod_123", 9),
@@ -18,7 +18,7 @@ async fn the_seeds_are_those_of_the_stories() {
 }
 
 #[tokio::test]
-async fn a_mixed_batch_is_decided_in_its_order() {
+async fn a_mixed_batch_is_decided_in_order() {
     let stock = stock("mixed").await;
     stock.put("prod_b", 5).await;
     let batch = [
@@ -41,9 +41,9 @@ async fn a_mixed_batch_is_decided_in_its_order() {
             OutOfStock
         ]
     );
-    let answered: Vec<_> = decisions.iter().map(|decision| decision.order_id).collect();
-    let asked: Vec<_> = batch.iter().map(|paid| paid.order_id).collect();
-    assert_eq!(answered, asked);
+    let decided: Vec<_> = decisions.iter().map(|decision| decision.order_id).collect();
+    let expected: Vec<_> = batch.iter().map(|paid| paid.order_id).collect();
+    assert_eq!(decided, expected);
     assert_eq!(
         (stock.left("prod_123").await, stock.left("prod_b").await),
         (0, 0)
@@ -51,7 +51,7 @@ async fn a_mixed_batch_is_decided_in_its_order() {
 }
 
 #[tokio::test]
-async fn the_same_payment_twice_in_one_batch_takes_stock_once_and_is_answered_twice() {
+async fn a_payment_twice_in_a_batch_takes_stock_once() {
     let stock = stock("twice").await;
     let (once, other) = (paid("prod_123", 4), paid("prod_123", 1));
     let batch = [once.clone(), other, once.clone()];
@@ -62,7 +62,7 @@ async fn the_same_payment_twice_in_one_batch_takes_stock_once_and_is_answered_tw
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_again_is_answered_with_the_same_bytes_and_takes_nothing() {
+async fn a_repeated_batch_gets_the_same_decisions_and_takes_nothing() {
     let stock = stock("again").await;
     let batch = [paid("prod_123", 4), paid("prod_123", 6), paid("prod_x", 1)];
     let first = stock.decide(&batch).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_batch_that_comes_again_is_answered_with_the_same_bytes_and_takes_noth
 }
 
 #[tokio::test]
-async fn a_batch_of_old_and_new_decides_only_the_new() {
+async fn a_batch_of_old_and_new_orders_decides_only_the_new() {
     let stock = stock("old_and_new").await;
     let (old, new) = (paid("prod_123", 4), paid("prod_123", 4));
     let first = stock.decide(std::slice::from_ref(&old)).await.unwrap();
@@ -91,11 +91,11 @@ async fn a_batch_of_old_and_new_decides_only_the_new() {
     assert_eq!(stock.left("prod_123").await, 1);
 }
 
-/// The negative control: this is what looking up the decisions is good for.
+/// The negative control: it shows what the look-up of earlier decisions prevents.
 #[tokio::test]
-async fn without_the_protection_a_batch_that_comes_again_takes_stock_again() {
+async fn without_the_protection_a_repeated_batch_takes_stock_again() {
     let kept = stock("unprotected").await;
-    let stock = owner(&kept.url, Some(Protection::IdempotentEffect));
+    let stock = instance(&kept.url, Some(Protection::IdempotentEffect));
     let batch = [paid("prod_123", 3)];
     stock.decide(&batch).await.unwrap();
     stock.decide(&batch).await.unwrap();

@@ -1,12 +1,12 @@
-//! What the tests share: a stock in a database of its own, and payments for it.
+//! What the tests share: a stock in a database of its own, and payments.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use inventory_service::app::{MIGRATIONS, SESSIONS};
+use inventory_service::app::{CONNECTIONS, MIGRATIONS};
 use inventory_service::domain::{Decision, Outcome, StockLevel};
 use inventory_service::metrics::Metrics;
-use inventory_service::products::{self, Stocked};
+use inventory_service::products::{self, StockChange};
 use inventory_service::store::Store;
 use kafka_runtime::database::{Database, parse_url};
 use kafka_runtime::{Failure, Faults, Protection};
@@ -25,18 +25,18 @@ pub struct Stock {
     pub registry: Registry,
 }
 
-/// A database of the test's own, with its tables.
+/// A database of the test's own, with the service's tables.
 pub async fn stock(test: &str) -> Stock {
     let url = shared().await.database(test).await;
-    // Not by the service's sessions, whose time is bounded.
+    // Not over the service's connections, which have time-outs.
     let session = PgPool::connect(&url).await.unwrap();
     MIGRATIONS.run(&session).await.unwrap();
-    owner(&url, None)
+    instance(&url, None)
 }
 
-/// One more owner of the stock in this database, as another instance of the service would be.
-pub fn owner(url: &str, off: Option<Protection>) -> Stock {
-    let database = Database::new(parse_url(url).unwrap(), SESSIONS);
+/// The store of another instance of the service, on the same database.
+pub fn instance(url: &str, off: Option<Protection>) -> Stock {
+    let database = Database::new(parse_url(url).unwrap(), CONNECTIONS);
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
     let pool = database.pool().clone();
@@ -49,9 +49,9 @@ pub fn owner(url: &str, off: Option<Protection>) -> Stock {
 }
 
 impl Stock {
-    pub async fn put(&self, product: &str, pieces: u32) -> Stocked {
+    pub async fn put(&self, product: &str, pieces: u32) -> StockChange {
         let level = StockLevel::new(pieces).unwrap();
-        products::stock(&self.pool, &product.parse().unwrap(), level)
+        products::set_stock(&self.pool, &product.parse().unwrap(), level)
             .await
             .unwrap()
     }
@@ -67,8 +67,8 @@ impl Stock {
         self.store.decide(&payments).await
     }
 
-    /// As the member does it: what fails comes again. Only a value may not be refused.
-    pub async fn decide_at_last(&self, payments: &[PaymentSucceeded]) -> Vec<Decision> {
+    /// Retries a failed batch, as the member does. A `BadValue` fails the test.
+    pub async fn decide_with_retries(&self, payments: &[PaymentSucceeded]) -> Vec<Decision> {
         test_stack::eventually(PATIENCE, "the batch is decided", async || {
             match self.decide(payments).await {
                 Ok(decisions) => Ok(decisions),
@@ -102,7 +102,7 @@ pub fn paid(product: &str, pieces: u32) -> PaymentSucceeded {
         product_id: product.parse().unwrap(),
         quantity: Quantity::new(pieces).unwrap(),
         amount: "250.5".parse().unwrap(),
-        // Finer than PostgreSQL keeps.
+        // More digits than PostgreSQL keeps.
         occurred_at: "2026-01-02T03:04:05.123456789Z"
             .parse::<DateTime<Utc>>()
             .unwrap(),
@@ -113,7 +113,7 @@ pub fn outcomes(decisions: &[Decision]) -> Vec<Outcome> {
     decisions.iter().map(|decision| decision.outcome).collect()
 }
 
-/// An error with its causes.
+/// An error and its causes.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let cause = error.source().map(|cause| format!(": {}", chain(cause)));
     format!("{error}{}", cause.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! The API.
+//! The HTTP API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,31 +13,30 @@ use serde_json::json;
 use service_kit::Problem;
 use tokio_util::sync::CancellationToken;
 
-use super::auto::Wishes;
-use super::parameters::{Batch, Burst, Change};
-use super::studio::{Made, Refusal, Studio};
-use crate::plan::Plan;
+use super::continuous::AutoConfig;
+use super::load_controller::{LoadController, LoadRefused, LoadResult};
+use super::load_requests::{BatchRequest, BurstRequest, ConfigRequest};
+use crate::load_plan::LoadPlan;
 
-/// When to ask again.
+/// `Retry-After` of a 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-type Shared = State<Arc<Studio>>;
+type Controller = State<Arc<LoadController>>;
 
-/// The routes.
-pub(super) fn router(studio: Arc<Studio>) -> Router {
+pub(super) fn router(controller: Arc<LoadController>) -> Router {
     Router::new()
         .route("/health", get(health))
-        .route("/config", get(config).post(change))
+        .route("/config", get(config).post(change_config))
         .route("/produce", post(produce))
         .route("/produce/batch", post(batch))
         .route("/burst", post(burst))
         .route("/start", post(start))
         .route("/stop", post(stop))
-        .with_state(studio)
+        .with_state(controller)
 }
 
-async fn health(State(studio): Shared) -> Response {
-    let connected = studio.is_connected();
+async fn health(State(controller): Controller) -> Response {
+    let connected = controller.is_connected();
     let (code, status) = match connected {
         true => (StatusCode::OK, "healthy"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
@@ -47,52 +46,55 @@ async fn health(State(studio): Shared) -> Response {
 }
 
 #[derive(Serialize)]
-struct Config {
+struct ConfigView {
     #[serde(flatten)]
-    wishes: Wishes,
+    config: AutoConfig,
     topic: String,
 }
 
-impl Config {
-    fn of(studio: &Studio, wishes: Wishes) -> Json<Self> {
-        let topic = studio.topic().to_owned();
-        Json(Self { wishes, topic })
+impl ConfigView {
+    fn new(controller: &LoadController, config: AutoConfig) -> Json<Self> {
+        let topic = controller.topic().to_owned();
+        Json(Self { config, topic })
     }
 }
 
-async fn config(State(studio): Shared) -> Json<Config> {
-    Config::of(&studio, studio.auto.wishes())
+async fn config(State(controller): Controller) -> Json<ConfigView> {
+    ConfigView::new(&controller, controller.auto.config())
 }
 
-async fn change(State(studio): Shared, change: Change) -> Result<Json<Config>, Problem> {
-    let (now, _) = studio.auto.change(|wishes| {
-        wishes.rate_ms = change.rate_ms.unwrap_or(wishes.rate_ms);
-        wishes.batch_size = change.batch_size.unwrap_or(wishes.batch_size);
-        wishes.running = change.running.unwrap_or(wishes.running);
+async fn change_config(
+    State(controller): Controller,
+    request: ConfigRequest,
+) -> Result<Json<ConfigView>, Problem> {
+    let (new, _) = controller.auto.update(|config| {
+        config.rate_ms = request.rate_ms.unwrap_or(config.rate_ms);
+        config.batch_size = request.batch_size.unwrap_or(config.batch_size);
+        config.running = request.running.unwrap_or(config.running);
     })?;
-    Ok(Config::of(&studio, now))
+    Ok(ConfigView::new(&controller, new))
 }
 
-async fn start(State(studio): Shared) -> Result<Response, Problem> {
-    let (now, before) = studio.auto.change(|wishes| wishes.running = true)?;
-    let status = if before.running {
+async fn start(State(controller): Controller) -> Result<Response, Problem> {
+    let (new, old) = controller.auto.update(|config| config.running = true)?;
+    let status = if old.running {
         "already_running"
     } else {
         "started"
     };
-    let body = json!({"status": status, "rate_ms": now.rate_ms, "batch_size": now.batch_size});
+    let body = json!({"status": status, "rate_ms": new.rate_ms, "batch_size": new.batch_size});
     Ok(Json(body).into_response())
 }
 
-async fn stop(State(studio): Shared) -> Result<Response, Problem> {
-    studio.auto.change(|wishes| wishes.running = false)?;
+async fn stop(State(controller): Controller) -> Result<Response, Problem> {
+    controller.auto.update(|config| config.running = false)?;
     Ok(Json(json!({"status": "stopped"})).into_response())
 }
 
-async fn produce(State(studio): Shared) -> Result<Response, Problem> {
-    let permit = studio.claim_single()?;
-    let order = blocking(move |asked| {
-        let order = studio.make_one(asked);
+async fn produce(State(controller): Controller) -> Result<Response, Problem> {
+    let permit = controller.acquire_single_permit()?;
+    let order = blocking(move |cancelled| {
+        let order = controller.produce_one(cancelled);
         drop(permit);
         order
     });
@@ -105,75 +107,77 @@ async fn produce(State(studio): Shared) -> Result<Response, Problem> {
     }
 }
 
-async fn batch(State(studio): Shared, batch: Batch) -> Result<Response, Problem> {
-    let plan = Plan::Burst {
-        count: batch.count,
+async fn batch(State(controller): Controller, request: BatchRequest) -> Result<Response, Problem> {
+    let plan = LoadPlan::Burst {
+        count: request.count,
         pause: Duration::ZERO,
     };
-    let made = load(studio, plan).await?;
-    let Made {
+    let LoadResult {
         total, successful, ..
-    } = made;
+    } = run_load(controller, plan).await?;
     let failed = total - successful;
     let body = json!({"total": total, "successful": successful, "failed": failed});
     Ok(Json(body).into_response())
 }
 
-async fn burst(State(studio): Shared, burst: Burst) -> Result<Response, Problem> {
-    let plan = Plan::Burst {
-        count: burst.count,
-        pause: Duration::from_millis(burst.delay_ms),
+async fn burst(State(controller): Controller, request: BurstRequest) -> Result<Response, Problem> {
+    let plan = LoadPlan::Burst {
+        count: request.count,
+        pause: Duration::from_millis(request.delay_ms),
     };
-    let made = load(studio, plan).await?;
-    let seconds = made.time.as_secs_f64();
+    let result = run_load(controller, plan).await?;
+    let seconds = result.duration.as_secs_f64();
     let body = json!({
-        "total": made.total,
-        "successful": made.successful,
-        "failed": made.total - made.successful,
+        "total": result.total,
+        "successful": result.successful,
+        "failed": result.total - result.successful,
         "duration_seconds": seconds,
-        // A time of zero is one of no order.
-        "messages_per_second": made.successful as f64 / seconds.max(f64::MIN_POSITIVE),
+        // 0 seconds means that no order was acknowledged.
+        "messages_per_second": result.successful as f64 / seconds.max(f64::MIN_POSITIVE),
     });
     Ok(Json(body).into_response())
 }
 
-async fn load(studio: Arc<Studio>, plan: Plan) -> Result<Made, Problem> {
-    let claim = studio.claim()?;
-    let made = blocking(move |asked| {
-        let made = studio.make(&plan, asked);
-        drop(claim);
-        made
+async fn run_load(controller: Arc<LoadController>, plan: LoadPlan) -> Result<LoadResult, Problem> {
+    let permit = controller.acquire_load_permit()?;
+    let result = blocking(move |cancelled| {
+        let result = controller.run_load(&plan, cancelled);
+        drop(permit);
+        result
     });
-    made.await
+    result.await
 }
 
-/// Does work that blocks. It is told to stop when nobody waits for the answer any more.
+/// Runs work that blocks. Its token is cancelled when the client has disconnected, because axum then drops this future.
 async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
     work: impl FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
-    let gone = CancellationToken::new();
-    let _client = gone.clone().drop_guard();
-    let done = tokio::task::spawn_blocking(move || work(gone)).await;
-    let done = done.map_err(anyhow::Error::from);
-    done.and_then(|done| done.map_err(Into::into))
+    let cancelled = CancellationToken::new();
+    let _cancel_on_drop = cancelled.clone().drop_guard();
+    let result = tokio::task::spawn_blocking(move || work(cancelled)).await;
+    let result = result.map_err(anyhow::Error::from);
+    result
+        .and_then(|result| result.map_err(Into::into))
         .map_err(|error| {
-            tracing::error!("a load broke off: {error:#}");
+            tracing::error!("a load failed: {error:#}");
             Problem::internal()
         })
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<LoadRefused> for Problem {
+    fn from(refused: LoadRefused) -> Self {
         let conflict = |detail| Self::new(StatusCode::CONFLICT, detail);
-        match refusal {
-            Refusal::Burst => conflict(
-                "a burst or a batch is on its way: one load at a time, else its rate would tell of two",
+        match refused {
+            LoadRefused::LoadRunning => conflict(
+                "a burst or a batch is running: only one load runs at a time, so that its rate is its own",
             ),
-            Refusal::Auto => conflict(
-                "orders are made by themselves: POST /stop first, else the rate would tell of two loads",
+            LoadRefused::AutoProducerRunning => conflict(
+                "the auto producer is running: POST /stop first, so that the rate of the load is its own",
             ),
-            Refusal::Crowd => Self::unavailable("too many orders are on their way", RETRY_AFTER),
-            Refusal::NoBroker => Self::unavailable("no Kafka broker is reached", RETRY_AFTER),
+            LoadRefused::TooManySingleOrders => {
+                Self::unavailable("too many single orders are in flight", RETRY_AFTER)
+            }
+            LoadRefused::NoBroker => Self::unavailable("no Kafka broker is reached", RETRY_AFTER),
         }
     }
 }

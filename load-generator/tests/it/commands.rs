@@ -1,16 +1,16 @@
-//! The program: exit codes, and what it says.
+//! The program: exit codes and messages.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Broker, PATIENCE, ended, output, program, said, start};
+use crate::support::{Broker, PATIENCE, all_output, output, program, start, wait_for_exit};
 use test_stack::eventually;
 
 #[tokio::test]
-async fn what_is_asked_wrongly_is_one_line_with_the_bound_and_ends_with_2() {
-    for (asked, says) in [
+async fn a_wrong_argument_is_one_line_with_its_bound_and_exit_code_2() {
+    for (arguments, says) in [
         (&["burst", "--count=0"][..], "1..=5000000"),
         (&["burst", "--count=5000001"], "1..=5000000"),
         (&["burst", "--count=ten"], "--count"),
@@ -41,28 +41,28 @@ async fn what_is_asked_wrongly_is_one_line_with_the_bound_and_ends_with_2() {
         (&["check", "--production-rate-ms=0"], "1..=60000"),
         (&["health", "--port=70000"], "0..=65535"),
     ] {
-        let output = output(program(asked)).await;
-        let text = said(&output);
-        assert_eq!(output.status.code(), Some(2), "{asked:?}: {text}");
-        assert!(text.contains(says), "{asked:?}: {text}");
-        assert_eq!(text.lines().count(), 1, "{asked:?}: {text}");
+        let output = output(program(arguments)).await;
+        let text = all_output(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(says), "{arguments:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
     }
 }
 
 #[tokio::test]
-async fn the_settings_of_the_service_can_be_checked_and_its_health_be_asked_for() {
+async fn check_validates_settings_and_health_reports_a_closed_port() {
     let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = free.local_addr().unwrap().port().to_string();
     drop(free);
     let mut check = program(&["check"]);
     check.env("BATCH_SIZE", "7").env("PORT", "");
     let checked = output(check).await;
-    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+    assert_eq!(checked.status.code(), Some(0), "{}", all_output(&checked));
 
     let mut check = program(&["check"]);
     check.env("PRODUCTION_RATE_MS", "x");
     let checked = output(check).await;
-    let text = said(&checked);
+    let text = all_output(&checked);
     assert_eq!(checked.status.code(), Some(2), "{text}");
     assert!(
         text.contains("environment variable PRODUCTION_RATE_MS"),
@@ -71,32 +71,32 @@ async fn the_settings_of_the_service_can_be_checked_and_its_health_be_asked_for(
 
     let mut health = program(&["health"]);
     health.env("PORT", &port).env("BATCH_SIZE", "x");
-    let asked = output(health).await;
-    assert_eq!(asked.status.code(), Some(1));
+    let checked = output(health).await;
+    assert_eq!(checked.status.code(), Some(1));
     assert_eq!(
-        said(&asked),
-        format!("nobody listens on 127.0.0.1:{port}\n")
+        all_output(&checked),
+        format!("no process listens on 127.0.0.1:{port}\n")
     );
 }
 
 #[tokio::test]
-async fn health_of_a_service_that_reaches_its_broker_ends_with_0() {
+async fn health_of_a_connected_service_exits_with_0() {
     let broker = Broker::new("load_health", 1).await;
     let service = broker.serve(&[]).await;
-    service.connected().await;
+    service.wait_until_connected().await;
     let (_, port) = service.url.rsplit_once(':').unwrap();
-    let asked = output(program(&["health", "--port", port])).await;
-    assert_eq!(asked.status.code(), Some(0), "{}", said(&asked));
+    let checked = output(program(&["health", "--port", port])).await;
+    assert_eq!(checked.status.code(), Some(0), "{}", all_output(&checked));
     assert!(
-        said(&asked).contains(r#""status":"ready""#),
+        all_output(&checked).contains(r#""status":"ready""#),
         "{}",
-        said(&asked)
+        all_output(&checked)
     );
     service.stop().await;
 }
 
 #[tokio::test]
-async fn an_interrupted_load_tells_what_was_acknowledged_and_all_of_that_is_there() {
+async fn an_interrupted_load_reports_what_was_acknowledged() {
     let broker = Broker::new("load_interrupt", 3).await;
     let forever = [
         "continuous",
@@ -112,36 +112,36 @@ async fn an_interrupted_load_tells_what_was_acknowledged_and_all_of_that_is_ther
         }
     })
     .await;
-    let (id, asked) = (child.id().to_string(), Instant::now());
+    let (id, interrupted_at) = (child.id().to_string(), Instant::now());
     let killed = std::process::Command::new("kill")
         .args(["-INT", &id])
         .status();
     assert!(killed.unwrap().success());
-    let output = ended(child).await;
-    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    let output = wait_for_exit(child).await;
+    assert_eq!(output.status.code(), Some(130), "{}", all_output(&output));
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["interrupted"], true, "{summary}");
     let [acknowledged, failed, not_sent] =
         ["acknowledged", "failed", "not_sent"].map(|name| summary[name].as_u64().unwrap());
     assert_eq!(acknowledged + failed + not_sent, 500 * 3600, "{summary}");
-    // An order whose receipt did not come in the 3 s that are left has failed, and may be there all the same.
-    let there = broker.orders().await.len() as u64;
-    let waited = asked.elapsed() >= Duration::from_secs(3);
+    // An order without a delivery report within 3 s counts as failed, and may be in the topic all the same.
+    let in_topic = broker.orders().await.len() as u64;
+    let waited = interrupted_at.elapsed() >= Duration::from_secs(3);
     assert!(acknowledged > 0 && (failed == 0 || waited), "{summary}");
     assert!(
-        (acknowledged..=acknowledged + failed).contains(&there),
-        "{there} are there: {summary}"
+        (acknowledged..=acknowledged + failed).contains(&in_topic),
+        "{in_topic} are in the topic: {summary}"
     );
 }
 
 #[tokio::test]
-async fn a_load_without_its_topic_says_how_to_make_it() {
+async fn a_load_without_its_topic_says_how_to_create_it() {
     let broker = Broker::new("load_no_topic", 1).await;
     let mut command = broker.command(&["burst"]);
-    command.env("NAME_PREFIX", "nobody-has-this-");
+    command.env("NAME_PREFIX", "missing-");
     let output = output(command).await;
-    let text = said(&output);
+    let text = all_output(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("no topic nobody-has-this-orders"), "{text}");
+    assert!(text.contains("no topic missing-orders"), "{text}");
     assert!(text.contains("topics create"), "{text}");
 }

@@ -4,12 +4,13 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that meets the unexpected has failed"
+    reason = "an unexpected value fails the test"
 )]
 
 mod api;
+mod api_bounds;
 mod commands;
-mod keys;
 mod outage;
 mod over_http;
 mod support;
+mod topic_contents;

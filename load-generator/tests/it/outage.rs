@@ -1,15 +1,15 @@
-//! Without a broker.
+//! Outages of the broker.
 
 use std::net::TcpListener;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use test_stack::{eventually, exclusive};
+use test_stack::{dedicated, eventually};
 
-use crate::support::{Broker, PATIENCE, ended, output, program, said, start};
+use crate::support::{Broker, PATIENCE, all_output, output, program, start, wait_for_exit};
 
 #[tokio::test]
-async fn without_anybody_there_a_load_is_one_line_and_ends_with_1() {
+async fn a_load_without_its_target_is_one_line_and_exit_code_1() {
     let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);
@@ -21,7 +21,7 @@ async fn without_anybody_there_a_load_is_one_line_and_ends_with_1() {
         command.env("KAFKA_BOOTSTRAP_SERVERS", &address);
         command.env("ORDER_URL", format!("http://{address}"));
         let output = output(command).await;
-        let text = said(&output);
+        let text = all_output(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains(says) && text.contains(&address), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -29,10 +29,10 @@ async fn without_anybody_there_a_load_is_one_line_and_ends_with_1() {
 }
 
 #[tokio::test]
-async fn orders_that_a_broker_does_not_acknowledge_have_failed_and_the_rest_is_not_sent() {
-    let stack = exclusive().await;
+async fn a_load_ends_when_the_broker_does_not_acknowledge() {
+    let stack = dedicated().await;
     let broker = Broker::on(&stack.bootstrap(), "", 3).await;
-    // Batches of one, each acknowledged before the next: it is still at it when the broker goes.
+    // Batches of one order, each acknowledged before the next, so the load is still running when the broker is killed.
     let child = start(broker.command(&["batch", "--batch-size=1", "--batches=1000000", "--json"]));
     eventually(PATIENCE, "orders come", async || {
         match broker.records().await.len() {
@@ -42,7 +42,7 @@ async fn orders_that_a_broker_does_not_acknowledge_have_failed_and_the_rest_is_n
     })
     .await;
     stack.kill_kafka().await;
-    let output = ended(child).await;
+    let output = wait_for_exit(child).await;
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{summary}");
     assert_eq!(summary["failed"], 1, "{summary}");
@@ -51,18 +51,20 @@ async fn orders_that_a_broker_does_not_acknowledge_have_failed_and_the_rest_is_n
 }
 
 #[tokio::test]
-async fn the_service_says_that_its_broker_is_away_and_that_it_is_back() {
-    let stack = exclusive().await;
+async fn the_service_reports_the_outage_of_its_broker_and_recovers() {
+    let stack = dedicated().await;
     let broker = Broker::on(&stack.bootstrap(), "", 3).await;
     let service = broker.serve(&[]).await;
-    service.connected().await;
+    service.wait_until_connected().await;
     stack.stop_kafka().await;
-    eventually(PATIENCE, "the outage is told", async || {
-        match service.get("/health").await {
+    eventually(
+        PATIENCE,
+        "the outage is in /health",
+        async || match service.get("/health").await {
             (StatusCode::SERVICE_UNAVAILABLE, body) => Ok(body),
             (_, body) => Err(body.to_string()),
-        }
-    })
+        },
+    )
     .await;
     let (status, body) = service.get("/health").await;
     assert_eq!(status, 503);
@@ -77,13 +79,15 @@ async fn the_service_says_that_its_broker_is_away_and_that_it_is_back() {
         assert_eq!(problem["detail"], "no Kafka broker is reached", "{path}");
     }
     stack.start_kafka().await;
-    service.connected().await;
-    eventually(PATIENCE, "orders are made again", async || {
-        match service.post("/produce").await {
+    service.wait_until_connected().await;
+    eventually(
+        PATIENCE,
+        "orders are produced again",
+        async || match service.post("/produce").await {
             (StatusCode::OK, _) => Ok(()),
             (_, body) => Err(body.to_string()),
-        }
-    })
+        },
+    )
     .await;
     service.stop().await;
 }

@@ -1,4 +1,4 @@
-//! A load over HTTP, to somebody who takes orders as order-service does and notes them.
+//! A load over HTTP, to a server that accepts orders like order-service and records them.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -10,20 +10,20 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use prometheus::Registry;
 use serde_json::{Value, json};
-use service_kit::{Requests, server};
+use service_kit::{RequestMetrics, server};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{output, program, said};
+use crate::support::{all_output, output, program};
 
 #[derive(Clone, Default)]
-struct Taken(Arc<Mutex<Vec<(String, String)>>>);
+struct Received(Arc<Mutex<Vec<(String, String)>>>);
 
-/// Takes orders; those of the product `refused` it refuses.
-async fn take(State(taken): State<Taken>, headers: HeaderMap, body: String) -> StatusCode {
+/// Accepts orders, except those for the product `refused`.
+async fn accept(State(received): State<Received>, headers: HeaderMap, body: String) -> StatusCode {
     let key = headers["idempotency-key"].to_str().unwrap().to_owned();
     let refused = body.contains("refused");
-    taken.0.lock().unwrap().push((key, body));
+    received.0.lock().unwrap().push((key, body));
     if refused {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
@@ -31,30 +31,30 @@ async fn take(State(taken): State<Taken>, headers: HeaderMap, body: String) -> S
     }
 }
 
-async fn shop() -> (String, Taken, JoinSet<()>) {
-    let taken = Taken::default();
+async fn fake_order_service() -> (String, Received, JoinSet<()>) {
+    let received = Received::default();
     let router = Router::new()
-        .route("/orders", post(take))
+        .route("/orders", post(accept))
         .route("/health/live", get(async || "alive"))
-        .with_state(taken.clone());
+        .with_state(received.clone());
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut serving = JoinSet::new();
     serving.spawn(server::serve(
         listener,
         router,
-        Requests::new(&Registry::new()).unwrap(),
+        RequestMetrics::new(&Registry::new()).unwrap(),
         CancellationToken::new(),
         Duration::ZERO,
     ));
-    (url, taken, serving)
+    (url, received, serving)
 }
 
 #[tokio::test]
-async fn every_order_is_one_request_with_a_key_of_its_own() {
-    let (url, taken, _serving) = shop().await;
+async fn every_order_is_one_request_with_its_own_key() {
+    let (url, received, _serving) = fake_order_service().await;
     let mut expected = 0;
-    for asked in [
+    for arguments in [
         &["burst", "--count=600", "--seed=1"][..],
         &["batch", "--batch-size=50", "--batches=4", "--seed=1"],
         &[
@@ -64,7 +64,7 @@ async fn every_order_is_one_request_with_a_key_of_its_own() {
             "--seed=1",
         ],
     ] {
-        let all: Vec<_> = asked
+        let all: Vec<_> = arguments
             .iter()
             .copied()
             .chain(["--via=http", "--json"])
@@ -75,8 +75,8 @@ async fn every_order_is_one_request_with_a_key_of_its_own() {
         assert_eq!(
             output.status.code(),
             Some(0),
-            "{asked:?}: {}",
-            said(&output)
+            "{arguments:?}: {}",
+            all_output(&output)
         );
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(summary["via"], "http", "{summary}");
@@ -84,12 +84,12 @@ async fn every_order_is_one_request_with_a_key_of_its_own() {
         assert!(summary.get("partitions").is_none(), "{summary}");
         expected += summary["asked"].as_u64().unwrap();
     }
-    let taken = taken.0.lock().unwrap();
-    assert_eq!(taken.len() as u64, expected);
-    // Also those of another load of the same seed: else they would be answers of before.
-    let keys: BTreeSet<_> = taken.iter().map(|(key, _)| key).collect();
-    assert_eq!(keys.len(), taken.len());
-    for (_, body) in taken.iter() {
+    let received = received.0.lock().unwrap();
+    assert_eq!(received.len() as u64, expected);
+    // Loads with the same seed have different keys as well, or order-service would repeat its earlier answers.
+    let keys: BTreeSet<_> = received.iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), received.len());
+    for (_, body) in received.iter() {
         let body: Value = serde_json::from_str(body).unwrap();
         let customer = body["customerId"].as_str().unwrap();
         assert!(customer.starts_with("load_"), "{body}");
@@ -99,8 +99,8 @@ async fn every_order_is_one_request_with_a_key_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_refused_has_failed_and_ends_the_burst_with_1() {
-    let (url, _taken, _serving) = shop().await;
+async fn a_refused_order_ends_the_burst_with_exit_code_1() {
+    let (url, _received, _serving) = fake_order_service().await;
     let all = [
         "burst",
         "--count=2000",
@@ -111,11 +111,11 @@ async fn an_order_that_is_refused_has_failed_and_ends_the_burst_with_1() {
     let mut command = program(&all);
     command.env("ORDER_URL", &url);
     let output = output(command).await;
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", all_output(&output));
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["acknowledged"], 0, "{summary}");
     assert!(summary["failed"].as_u64().unwrap() > 0, "{summary}");
     assert!(summary["not_sent"].as_u64().unwrap() > 0, "{summary}");
-    let why = summary["first_failure"].as_str().unwrap();
-    assert!(why.contains("503"), "{why}");
+    let reason = summary["first_failure"].as_str().unwrap();
+    assert!(reason.contains("503"), "{reason}");
 }

@@ -1,14 +1,14 @@
-//! What the tests share: topics of their own, the program, and the service.
+//! What the tests share: topics of a test's own, the program, and the service.
 
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
+use kafka_admin::Cluster;
+use kafka_admin::KafkaSettings;
+use kafka_admin::records::{Query, Record};
 use load_generator::App;
 use load_generator::settings::{Cli, Verb};
-use kafka_runtime::KafkaSettings;
-use kafka_admin::Cluster;
-use kafka_admin::records::{Query, Record};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use shared_events::{Decoded, Envelope, Event, OrderCreated, Topic};
@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Topics that no other test uses.
+/// The topic of one test.
 pub struct Broker {
     pub kafka: KafkaSettings,
     pub cluster: Cluster,
 }
 
-/// The service, which ends with the test.
-pub struct Running {
+/// The service in the test's process. It ends with the test.
+pub struct RunningService {
     pub url: String,
     pub client: Client,
     pub shutdown: CancellationToken,
@@ -59,7 +59,7 @@ impl Broker {
         .await
     }
 
-    /// The orders in the topic, by partition and offset; anything else in it fails the test.
+    /// The orders in the topic with their partitions. Any other event fails the test.
     pub async fn orders(&self) -> Vec<(i32, OrderCreated)> {
         let records = self.records().await;
         records
@@ -68,7 +68,7 @@ impl Broker {
             .collect()
     }
 
-    /// A call of the program that knows this broker and nothing of the machine's environment.
+    /// The program with this broker's address and no other environment variable.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program(arguments);
         command
@@ -77,7 +77,7 @@ impl Broker {
         command
     }
 
-    /// The summary of a load that should end well.
+    /// Runs a load that must succeed, and returns its summary.
     pub async fn load(&self, arguments: &[&str]) -> Value {
         let all: Vec<_> = arguments.iter().copied().chain(["--json"]).collect();
         let output = output(self.command(&all)).await;
@@ -85,7 +85,7 @@ impl Broker {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    pub async fn serve(&self, more: &[&str]) -> Running {
+    pub async fn serve(&self, more: &[&str]) -> RunningService {
         let servers = format!("--bootstrap-servers={}", self.kafka.bootstrap_servers);
         let prefix = format!("--name-prefix={}", self.kafka.name_prefix);
         let own = ["load-generator", "serve", "--port=0", &servers, &prefix];
@@ -97,7 +97,7 @@ impl Broker {
         let url = format!("http://{}", app.address().unwrap());
         let (shutdown, mut ended) = (CancellationToken::new(), JoinSet::new());
         ended.spawn(app.run(shutdown.clone()));
-        Running {
+        RunningService {
             url,
             client: Client::new(),
             shutdown,
@@ -106,7 +106,7 @@ impl Broker {
     }
 }
 
-/// The event in a record, which has to be an order's, of its key.
+/// The `OrderCreated` in a record; another event fails the test.
 pub fn order(record: &Record) -> OrderCreated {
     let Decoded::Event(envelope) = record.decode().unwrap() else {
         panic!("{record:?}")
@@ -119,24 +119,24 @@ pub fn order(record: &Record) -> OrderCreated {
     order
 }
 
-impl Running {
-    pub fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+impl RunningService {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        answer(self.ask(Method::GET, path)).await
+        answer(self.request(Method::GET, path)).await
     }
 
     pub async fn post(&self, path: &str) -> (StatusCode, Value) {
-        answer(self.ask(Method::POST, path)).await
+        answer(self.request(Method::POST, path)).await
     }
 
     pub async fn post_json(&self, path: &str, body: &Value) -> (StatusCode, Value) {
-        answer(self.ask(Method::POST, path).json(body)).await
+        answer(self.request(Method::POST, path).json(body)).await
     }
 
-    pub async fn connected(&self) {
+    pub async fn wait_until_connected(&self) {
         eventually(PATIENCE, "the broker is reached", async || {
             match self.get("/health").await {
                 (StatusCode::OK, _) => Ok(()),
@@ -146,9 +146,8 @@ impl Running {
         .await;
     }
 
-    /// The value of a series, or nothing.
     pub async fn metric(&self, series: &str) -> Option<f64> {
-        let text = self.ask(Method::GET, "/metrics").send().await.unwrap();
+        let text = self.request(Method::GET, "/metrics").send().await.unwrap();
         let text = text.text().await.unwrap();
         let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
         let found = lines.find(|(name, _)| *name == series);
@@ -166,7 +165,7 @@ pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     (response.status(), response.json().await.unwrap())
 }
 
-/// A call of the program.
+/// The program with an empty environment.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_load-generator"));
     command.args(arguments).env_clear();
@@ -178,18 +177,18 @@ pub fn start(mut command: Command) -> Child {
     piped.stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Runs it, while other tests go on.
+/// Runs the program without blocking other tests.
 pub async fn output(command: Command) -> Output {
     let child = start(command);
-    ended(child).await
+    wait_for_exit(child).await
 }
 
-pub async fn ended(child: Child) -> Output {
+pub async fn wait_for_exit(child: Child) -> Output {
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
     ended.await.unwrap().unwrap()
 }
 
-pub fn said(output: &Output) -> String {
+pub fn all_output(output: &Output) -> String {
     let all = [output.stdout.clone(), output.stderr.clone()].concat();
     String::from_utf8(all).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What a client may do wrong.
+//! Wrong requests.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ async fn shop(test: &str) -> (Instance, sqlx::PgPool) {
     (without_kafka(&url, &[]).await, pool)
 }
 
-/// The order of the first story with one field changed.
+/// The usual order with one field replaced.
 fn with(field: &str, value: &str) -> String {
     let fields = [
         ("customerId", "\"cust_1\""),
@@ -32,7 +32,7 @@ async fn nothing_was_written(pool: &sqlx::PgPool) {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_answered_with_400() {
+async fn an_unreadable_body_is_answered_with_400() {
     let (shop, pool) = shop("unreadable").await;
     for body in [
         &b""[..],
@@ -54,7 +54,7 @@ async fn a_body_that_cannot_be_read_is_answered_with_400() {
 }
 
 #[tokio::test]
-async fn only_json_of_a_bounded_size_is_taken() {
+async fn only_json_of_a_bounded_size_is_accepted() {
     let (shop, pool) = shop("type_and_size").await;
     let url = format!("{}/orders", shop.base);
     for content_type in [
@@ -125,7 +125,7 @@ async fn a_wrong_field_is_named_with_its_limit() {
     for value in numbers {
         answer(shop.order(with("quantity", value)))
             .await
-            .refuses(&["quantity"], "from 1 to 10000");
+            .names_wrong_fields(&["quantity"], "from 1 to 10000");
     }
     let amounts = [
         "-1",
@@ -145,7 +145,7 @@ async fn a_wrong_field_is_named_with_its_limit() {
     for value in amounts {
         answer(shop.order(with("amount", value)))
             .await
-            .refuses(&["amount"], "0.01 to 1000000.00");
+            .names_wrong_fields(&["amount"], "0.01 to 1000000.00");
     }
     let ids = [
         "\"\"",
@@ -164,7 +164,7 @@ async fn a_wrong_field_is_named_with_its_limit() {
         for value in ids {
             answer(shop.order(with(field, value)))
                 .await
-                .refuses(&[field], "1 to 64");
+                .names_wrong_fields(&[field], "1 to 64");
         }
     }
     nothing_was_written(&pool).await;
@@ -173,29 +173,29 @@ async fn a_wrong_field_is_named_with_its_limit() {
 #[tokio::test]
 async fn missing_unknown_and_repeated_fields_are_all_named_at_once() {
     let (shop, pool) = shop("many_fields").await;
-    shop.post(&json!({})).await.refuses(
+    shop.post(&json!({})).await.names_wrong_fields(
         &["customerId", "productId", "quantity", "amount"],
         "is missing",
     );
     let body = json!({"customerId": "a b", "productId": "prod_123", "qty": 2, "amount": 0});
-    shop.post(&body).await.refuses(
+    shop.post(&body).await.names_wrong_fields(
         &["customerId", "quantity", "amount", "qty"],
         "is not a field",
     );
     let twice = with("quantity", "2, \"quantity\": 3");
     answer(shop.order(twice))
         .await
-        .refuses(&["quantity"], "twice");
+        .names_wrong_fields(&["quantity"], "twice");
     let mut unknown = order();
     unknown["status"] = Value::from("CONFIRMED");
     shop.post(&unknown)
         .await
-        .refuses(&["status"], "is not a field");
+        .names_wrong_fields(&["status"], "is not a field");
     nothing_was_written(&pool).await;
 }
 
 #[tokio::test]
-async fn the_bounds_themselves_are_taken() {
+async fn the_bounds_themselves_are_accepted() {
     let (shop, _pool) = shop("bounds_taken").await;
     let longest = format!("\"{}\"", "a".repeat(64));
     let good = [
@@ -213,20 +213,22 @@ async fn the_bounds_themselves_are_taken() {
 }
 
 #[tokio::test]
-async fn wrong_names_of_a_request_are_refused_with_their_limit() {
-    let (shop, pool) = shop("wrong_names").await;
+async fn wrong_headers_are_refused_with_their_limit() {
+    let (shop, pool) = shop("wrong_headers").await;
     for name in ["Idempotency-Key", "X-Correlation-Id"] {
         for value in [&b""[..], b"a b", "ü".as_bytes(), &[b'a'; 129]] {
             let request = shop.order(order().to_string()).header(name, value);
             answer(request)
                 .await
-                .refuses(&[&name.to_lowercase()], "1 to 128 visible ASCII");
+                .names_wrong_fields(&[&name.to_lowercase()], "1 to 128 visible ASCII");
         }
         let twice = shop
             .order(order().to_string())
             .header(name, "a")
             .header(name, "b");
-        answer(twice).await.refuses(&[&name.to_lowercase()], "once");
+        answer(twice)
+            .await
+            .names_wrong_fields(&[&name.to_lowercase()], "once");
     }
     nothing_was_written(&pool).await;
 }

@@ -1,4 +1,4 @@
-//! More than can be taken is refused, early and with a word.
+//! Requests beyond a limit are refused early, with a reason.
 
 use futures::future::join_all;
 use serde_json::json;
@@ -22,10 +22,10 @@ async fn more_requests_than_the_queue_holds_are_refused_at_once() {
         eventually(DEADLINE, "the first order waits for the table", async || {
             let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass";
             let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&pool).await.unwrap();
-            if waiting > 0 { Ok(()) } else { Err("nobody waits") }
+            if waiting > 0 { Ok(()) } else { Err("no lock is waited for") }
         })
         .await;
-        // Two fit. The others are answered while the table is still locked: else this would never end.
+        // Two fit. The others are answered while the table is still locked, or this loop would never end.
         let mut requests: Vec<_> = (0..6)
             .map(|_| Box::pin(answer(shop.order(order().to_string()))))
             .collect();
@@ -38,12 +38,12 @@ async fn more_requests_than_the_queue_holds_are_refused_at_once() {
         blocking.rollback().await.unwrap();
         (refused, join_all(requests).await)
     };
-    let (first, (refused, taken)) = tokio::join!(first, others);
+    let (first, (refused, accepted)) = tokio::join!(first, others);
     for refused in refused {
         refused.is_problem(503, &["too many orders are waiting"]);
     }
-    for taken in std::iter::once(&first).chain(&taken) {
-        assert_eq!(taken.status, 202, "{taken:?}");
+    for accepted in std::iter::once(&first).chain(&accepted) {
+        assert_eq!(accepted.status, 202, "{accepted:?}");
     }
     assert_eq!(count(&pool, "SELECT count(*) FROM orders").await, 3);
     assert_eq!(
@@ -54,11 +54,11 @@ async fn more_requests_than_the_queue_holds_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_full_outbox_refuses_orders_until_there_is_room_again() {
+async fn a_full_outbox_refuses_orders_until_rows_are_deleted() {
     let (url, pool) = database("outbox_limit").await;
     let shop = without_kafka(&url, &["--outbox-limit=3"]).await;
-    // An order that comes while the rows are counted may count twice until they are counted again.
-    eventually(DEADLINE, "three orders are taken", async || {
+    // An order that is added during a count may count twice until the next count.
+    eventually(DEADLINE, "three orders are accepted", async || {
         let answer = shop.post(&order()).await;
         let rows = count(&pool, "SELECT count(*) FROM outbox").await;
         match (answer.status, rows) {
@@ -87,7 +87,7 @@ async fn a_full_outbox_refuses_orders_until_there_is_room_again() {
         .execute(&pool)
         .await
         .unwrap();
-    eventually(DEADLINE, "orders are taken again", async || {
+    eventually(DEADLINE, "orders are accepted again", async || {
         match shop.post(&order()).await.status {
             202 => Ok(()),
             status => Err(status),
@@ -102,14 +102,14 @@ async fn a_stream_beyond_the_256th_is_refused() {
     let shop = without_kafka(&url, &[]).await;
     let id = shop.post(&order()).await.id();
     let path = format!("/orders/{id}/events");
-    // Not all at once: each of them asks the database through the same two connections.
+    // In groups, because all streams share two database connections.
     let mut open = Vec::new();
     for _ in 0..16 {
         open.extend(join_all((0..16).map(|_| shop.open(&path))).await);
     }
     assert!(open.iter().all(|stream| stream.status() == 200));
     shop.get(&path).await.is_problem(503, &["streams"]);
-    // Orders are still taken meanwhile.
+    // Orders are still accepted meanwhile.
     assert_eq!(
         shop.post(&json!({"customerId": "c", "productId": "p", "quantity": 1, "amount": 1}))
             .await
@@ -129,7 +129,7 @@ async fn a_stream_beyond_the_256th_is_refused() {
 }
 
 #[tokio::test]
-async fn a_batch_that_waits_too_long_is_given_up_and_said_so() {
+async fn a_batch_that_waits_too_long_is_refused() {
     let (url, pool) = database("locked").await;
     let shop = without_kafka(&url, &[]).await;
     let mut blocker = PgConnection::connect(&url).await.unwrap();

@@ -1,101 +1,34 @@
 //! Facts in the database.
 
 use chrono::{DateTime, Utc};
-use kafka_runtime::Failure;
-use kafka_runtime::Handler;
-use order_service::domain::{Facts, Order, Status};
-use order_service::handler::OrderFacts;
+use kafka_runtime::{Failure, Handler};
+use order_service::domain::{Facts, Order};
+use order_service::handler::OrderHandler;
 use order_service::store;
-use shared_events::{
-    CorrelationId, Envelope, Event, EventType, InventoryOutOfStock, InventoryReserved,
-    OrderCreated, OrderId, PaymentFailed, PaymentId, PaymentRefunded, PaymentSucceeded,
-    TraceParent,
-};
+use shared_events::http_api::OrderStatus;
+use shared_events::{Event, EventType, OrderId, PaymentId};
 use sqlx::{PgPool, Row};
 
-use crate::support::{count, database, uncounted, without_kafka};
+use crate::events::{event, time};
+use crate::support::{count, database, unread_metrics, without_kafka};
 
-pub fn time(second: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
-}
-
-/// An event of the order, as the services tell it.
-pub fn told(order_id: OrderId, event: EventType) -> Envelope {
-    let (payment_id, occurred_at) = (PaymentId::of(order_id), time(0));
-    let (customer_id, product_id) = ("cust_1".parse().unwrap(), "prod_123".parse().unwrap());
-    let (quantity, amount) = (serde_json::from_str("2").unwrap(), "250.5".parse().unwrap());
-    let reason = "because".to_owned();
-    let event: Event = match event {
-        EventType::OrderCreated => OrderCreated {
-            order_id,
-            customer_id,
-            product_id,
-            quantity,
-            amount,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentSucceeded => PaymentSucceeded {
-            order_id,
-            payment_id,
-            product_id,
-            quantity,
-            amount,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentFailed => PaymentFailed {
-            order_id,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-        EventType::InventoryReserved => InventoryReserved {
-            order_id,
-            product_id,
-            quantity,
-            occurred_at,
-        }
-        .into(),
-        EventType::InventoryOutOfStock => InventoryOutOfStock {
-            order_id,
-            payment_id,
-            product_id,
-            quantity,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentRefunded => PaymentRefunded {
-            order_id,
-            payment_id,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-    };
-    Envelope::first(
-        event,
-        CorrelationId::new("corr-1").unwrap(),
-        TraceParent::random(),
-    )
-}
-
-/// As the member does it: reads the records and applies what they mean as one batch.
+/// Reads the records and applies them as one batch, as the member does.
 async fn apply(
     pool: &PgPool,
     records: &[(OrderId, EventType, DateTime<Utc>)],
 ) -> Result<(), Failure> {
-    let handler = OrderFacts::new(pool.clone(), uncounted());
+    let handler = OrderHandler::new(pool.clone(), unread_metrics());
     let work: Vec<_> = records
         .iter()
-        .map(|(order, event, at)| handler.read(told(*order, *event), *at).unwrap().unwrap())
+        .map(|(order, event_type, at)| {
+            handler
+                .read(event(*order, *event_type), *at)
+                .unwrap()
+                .unwrap()
+        })
         .collect();
-    let answers = handler.apply(&work.iter().collect::<Vec<_>>()).await?;
-    assert!(answers.is_empty(), "facts are not answered");
+    let events = handler.apply(&work.iter().collect::<Vec<_>>()).await?;
+    assert!(events.is_empty(), "a fact causes no event");
     Ok(())
 }
 
@@ -108,7 +41,7 @@ async fn status(pool: &PgPool, order: OrderId) -> String {
     row.fetch_one(pool).await.unwrap().get("status")
 }
 
-/// Which version of the row this is: a new one is written elsewhere, by another transaction.
+/// The version of the row: an update writes a new one, in another place and by another transaction.
 async fn version(pool: &PgPool, order: OrderId) -> (String, String) {
     let row = sqlx::query(
         "SELECT xmin::text AS xmin, ctid::text AS ctid FROM orders WHERE order_id = $1",
@@ -117,7 +50,7 @@ async fn version(pool: &PgPool, order: OrderId) -> (String, String) {
     (row.get("xmin"), row.get("ctid"))
 }
 
-fn facts_of(mask: usize) -> Vec<EventType> {
+fn events_of(mask: usize) -> Vec<EventType> {
     EventType::ALL
         .into_iter()
         .enumerate()
@@ -127,19 +60,19 @@ fn facts_of(mask: usize) -> Vec<EventType> {
 }
 
 #[tokio::test]
-async fn the_status_in_the_database_is_the_status_in_rust_for_every_set_of_facts() {
+async fn every_set_of_facts_has_the_same_status_in_sql_and_rust() {
     let (url, pool) = database("every_set").await;
     let mut impossible = 0;
     for mask in 1..64 {
         let order = OrderId::now();
-        let records: Vec<_> = facts_of(mask)
+        let records: Vec<_> = events_of(mask)
             .into_iter()
             .map(|event| (order, event, time(0)))
             .collect();
         apply(&pool, &records).await.unwrap();
         let facts = find(&pool, order).await.facts;
         assert!(
-            facts.told().map(|(event, _)| event).eq(facts_of(mask)),
+            facts.iter().map(|(event, _)| event).eq(events_of(mask)),
             "{facts:?}"
         );
         assert_eq!(
@@ -147,7 +80,7 @@ async fn the_status_in_the_database_is_the_status_in_rust_for_every_set_of_facts
             facts.status().name(),
             "{facts:?}"
         );
-        impossible += i64::from(facts.impossible());
+        impossible += i64::from(facts.is_impossible());
     }
     let none = OrderId::now();
     sqlx::query("INSERT INTO orders (order_id) VALUES ($1)")
@@ -159,7 +92,7 @@ async fn the_status_in_the_database_is_the_status_in_rust_for_every_set_of_facts
 
     let shop = without_kafka(&url, &[]).await;
     assert_eq!(shop.metric("orders_impossible").await as i64, impossible);
-    for status in Status::ALL {
+    for status in OrderStatus::ALL {
         let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM orders WHERE status = $1")
             .bind(status.name())
             .fetch_one(&pool)
@@ -173,8 +106,8 @@ async fn the_status_in_the_database_is_the_status_in_rust_for_every_set_of_facts
 }
 
 #[tokio::test]
-async fn a_fact_told_again_writes_no_new_version_of_the_row() {
-    let (_url, pool) = database("told_again").await;
+async fn a_repeated_fact_writes_no_new_version_of_the_row() {
+    let (_url, pool) = database("repeated_fact").await;
     let order = OrderId::now();
     let records = [
         (order, EventType::OrderCreated, time(1)),
@@ -187,7 +120,7 @@ async fn a_fact_told_again_writes_no_new_version_of_the_row() {
     apply(&pool, &later).await.unwrap();
     assert_eq!(version(&pool, order).await, before);
     assert_eq!(find(&pool, order).await, known);
-    // The check sees a new version where there is one.
+    // Control: a new fact does write a new version.
     apply(&pool, &[(order, EventType::InventoryReserved, time(3))])
         .await
         .unwrap();
@@ -195,10 +128,10 @@ async fn a_fact_told_again_writes_no_new_version_of_the_row() {
 }
 
 #[tokio::test]
-async fn every_order_of_a_story_ends_alike() {
+async fn the_events_of_a_saga_lead_to_one_status_in_every_order() {
     use EventType::{InventoryOutOfStock, OrderCreated, PaymentRefunded, PaymentSucceeded};
     let (_url, pool) = database("permutations").await;
-    let story = [
+    let saga = [
         OrderCreated,
         PaymentSucceeded,
         InventoryOutOfStock,
@@ -212,16 +145,16 @@ async fn every_order_of_a_story_ends_alike() {
         }
         let order = OrderId::now();
         for place in places {
-            apply(&pool, &[(order, story[place], time(place as i64))])
+            apply(&pool, &[(order, saga[place], time(place as i64))])
                 .await
                 .unwrap();
         }
         let known = find(&pool, order).await;
-        let expected = story
+        let expected = saga
             .iter()
             .enumerate()
             .map(|(second, event)| (*event, time(second as i64)));
-        assert!(known.facts.told().eq(expected), "{places:?}: {known:?}");
+        assert!(known.facts.iter().eq(expected), "{places:?}: {known:?}");
         assert_eq!(status(&pool, order).await, "CANCELLED");
         seen += 1;
     }
@@ -229,7 +162,7 @@ async fn every_order_of_a_story_ends_alike() {
 }
 
 #[tokio::test]
-async fn a_batch_may_tell_many_facts_of_many_orders_and_some_twice() {
+async fn a_batch_may_hold_many_facts_of_many_orders_and_repetitions() {
     let (_url, pool) = database("mixed_batch").await;
     let orders: Vec<_> = (0..100).map(|_| OrderId::now()).collect();
     let mut records = Vec::new();
@@ -260,14 +193,16 @@ async fn a_batch_may_tell_many_facts_of_many_orders_and_some_twice() {
 }
 
 #[tokio::test]
-async fn an_order_known_only_by_later_facts_shows_null_and_is_completed_later() {
+async fn an_order_known_only_by_later_facts_is_completed_later() {
     let (url, pool) = database("overtaken").await;
     let order = OrderId::now();
     apply(&pool, &[(order, EventType::InventoryReserved, time(3))])
         .await
         .unwrap();
     let shop = without_kafka(&url, &[]).await;
-    let shown = shop.stands(&order.to_string(), "CONFIRMED").await;
+    let shown = shop
+        .order_with_status(&order.to_string(), "CONFIRMED")
+        .await;
     assert!(
         shown["customerId"].is_null() && shown["amount"].is_null() && shown["paymentId"].is_null(),
         "{shown}"
@@ -282,7 +217,9 @@ async fn an_order_known_only_by_later_facts_shows_null_and_is_completed_later() 
     )
     .await
     .unwrap();
-    let shown = shop.stands(&order.to_string(), "CONFIRMED").await;
+    let shown = shop
+        .order_with_status(&order.to_string(), "CONFIRMED")
+        .await;
     assert_eq!(
         (&shown["customerId"], &shown["impossible"]),
         (&"cust_1".into(), &false.into()),
@@ -292,7 +229,7 @@ async fn an_order_known_only_by_later_facts_shows_null_and_is_completed_later() 
 }
 
 #[tokio::test]
-async fn an_old_order_whose_saga_has_not_ended_is_counted_as_waiting() {
+async fn an_old_order_whose_saga_has_not_ended_counts_as_waiting() {
     let (url, pool) = database("waiting").await;
     let (old, new, ended) = (OrderId::now(), OrderId::now(), OrderId::now());
     let before = Utc::now() - chrono::TimeDelta::seconds(61);
@@ -314,23 +251,23 @@ async fn an_old_order_whose_saga_has_not_ended_is_counted_as_waiting() {
 }
 
 #[tokio::test]
-async fn what_the_database_refuses_is_the_fault_of_a_value_only_if_it_is() {
+async fn only_a_value_that_postgresql_refuses_is_a_bad_value() {
     let (_url, pool) = database("refused").await;
-    let handler = OrderFacts::new(pool.clone(), uncounted());
+    let handler = OrderHandler::new(pool.clone(), unread_metrics());
     let order = OrderId::now();
-    let mut bad = told(order, EventType::PaymentFailed);
-    if let Event::PaymentFailed(event) = &mut bad.event {
-        event.reason = "a\0b".to_owned();
+    let mut bad = event(order, EventType::PaymentFailed);
+    if let Event::PaymentFailed(failed) = &mut bad.event {
+        failed.reason = "a\0b".to_owned();
     }
     let work = handler.read(bad, time(0)).unwrap().unwrap();
     let refused = handler.apply(&[&work]).await.unwrap_err();
     assert!(matches!(refused, Failure::BadValue { .. }), "{refused:?}");
-    sqlx::query("ALTER TABLE orders RENAME TO elsewhere")
+    sqlx::query("ALTER TABLE orders RENAME TO renamed")
         .execute(&pool)
         .await
         .unwrap();
-    let away = apply(&pool, &[(order, EventType::OrderCreated, time(0))])
+    let failure = apply(&pool, &[(order, EventType::OrderCreated, time(0))])
         .await
         .unwrap_err();
-    assert!(matches!(away, Failure::Retryable { .. }), "{away:?}");
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
 }

@@ -1,13 +1,13 @@
 //! `Idempotency-Key`
 
 use futures::future::join_all;
-use order_service::upkeep::forget_old_keys;
+use order_service::background_jobs::delete_old_keys;
 use serde_json::json;
 
 use crate::support::{answer, count, database, order, without_kafka};
 
 #[tokio::test]
-async fn the_same_request_again_gets_the_first_answer() {
+async fn a_repeated_request_gets_the_first_answer() {
     let (url, pool) = database("key_again").await;
     let shop = without_kafka(&url, &[]).await;
     let request = |body: &str| {
@@ -19,7 +19,7 @@ async fn the_same_request_again_gets_the_first_answer() {
         (first.status, first.header("idempotent-replayed")),
         (202, "")
     );
-    // The same order in another spelling, under another name.
+    // The same order in another spelling, with another correlation id.
     let spelling = r#" {"amount": 2.505e2, "quantity":2, "productId":"prod_123", "customerId":"cust_happy_path"} "#;
     let second = answer(request(spelling).header("X-Correlation-Id", "second")).await;
     assert_eq!(
@@ -58,12 +58,12 @@ async fn a_key_used_for_another_request_is_refused() {
         other[field] = value;
         answer(request(other))
             .await
-            .refuses(&["idempotency-key"], "another request");
+            .names_wrong_fields(&["idempotency-key"], "another request");
     }
     assert_eq!(count(&pool, "SELECT count(*) FROM orders").await, 1);
 }
 
-/// What twenty equal requests at once, to two instances in turn, come to.
+/// Sends twenty equal requests at once, to two instances in turn.
 async fn twenty_at_once(test: &str, more: &[&str]) -> (Vec<crate::support::Answer>, sqlx::PgPool) {
     let (url, pool) = database(test).await;
     let instances = [
@@ -79,7 +79,7 @@ async fn twenty_at_once(test: &str, more: &[&str]) -> (Vec<crate::support::Answe
 }
 
 #[tokio::test]
-async fn twenty_equal_requests_at_once_over_two_instances_make_one_order() {
+async fn twenty_equal_requests_to_two_instances_make_one_order() {
     let (answers, pool) = twenty_at_once("key_twenty", &[]).await;
     assert!(
         answers.iter().all(|answer| answer.status == 202),
@@ -109,7 +109,7 @@ async fn without_the_protection_twenty_equal_requests_make_twenty_orders() {
 }
 
 #[tokio::test]
-async fn requests_without_a_key_are_each_an_order() {
+async fn every_request_without_a_key_is_an_order() {
     let (url, pool) = database("no_key").await;
     let shop = without_kafka(&url, &[]).await;
     let answers = join_all((0..20).map(|_| answer(shop.order(order().to_string())))).await;
@@ -137,7 +137,7 @@ async fn a_key_is_kept_for_a_day() {
     }
     let age = "UPDATE idempotency_keys SET created_at = now() - interval '24 hours' + CASE key WHEN 'old' THEN interval '-1 s' ELSE interval '1 min' END";
     sqlx::query(age).execute(&pool).await.unwrap();
-    assert_eq!(forget_old_keys(&pool).await.unwrap(), 1);
+    assert_eq!(delete_old_keys(&pool).await.unwrap(), 1);
     assert_eq!(
         answer(request("young")).await.header("idempotent-replayed"),
         "true"

@@ -5,15 +5,18 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that meets the unexpected has failed"
+    reason = "an unexpected value fails the test"
 )]
 
 mod bad_input;
 mod bounds;
+mod consuming;
+mod events;
 mod facts;
-mod kafka;
 mod keys;
 mod outage;
+mod publishing;
 mod reading;
 mod sagas;
 mod support;
+mod topics;

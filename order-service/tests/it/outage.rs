@@ -1,10 +1,10 @@
-//! The database is away, or not the one that was expected.
+//! The database is down, or has the wrong migrations.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::PgPool;
-use test_stack::{eventually, exclusive, shared};
+use test_stack::{dedicated, eventually, shared};
 
 use crate::support::{DEADLINE, Instance, NO_KAFKA, answer, count, order, settings, start};
 
@@ -16,8 +16,8 @@ fn reason(ready: &Value, component: &str) -> String {
         .to_string()
 }
 
-/// Waits until each figure that is counted in the database is told, or none is.
-async fn counted(shop: &Instance, told: bool) {
+/// Waits until all gauges that are counted in the database are in /metrics, or none is.
+async fn wait_for_gauges(shop: &Instance, present: bool) {
     let names = [
         "outbox_rows ",
         "outbox_oldest_seconds ",
@@ -25,10 +25,14 @@ async fn counted(shop: &Instance, told: bool) {
         "orders_impossible ",
         "orders_waiting_over_60s ",
     ];
-    eventually(DEADLINE, "figures are told or not", async || {
+    eventually(DEADLINE, &format!("present: {present}"), async || {
         let text = shop.open("/metrics").await.text().await.unwrap();
-        let is_told = |name: &&str| text.lines().any(|line| line.starts_with(name));
-        match names.iter().filter(|name| is_told(name) != told).count() {
+        let is_present = |name: &&str| text.lines().any(|line| line.starts_with(name));
+        match names
+            .iter()
+            .filter(|name| is_present(name) != present)
+            .count()
+        {
             0 => Ok(()),
             _ => Err(text),
         }
@@ -37,8 +41,8 @@ async fn counted(shop: &Instance, told: bool) {
 }
 
 #[tokio::test]
-async fn a_service_starts_without_its_database_and_gets_over_every_absence_of_it() {
-    let stack = exclusive().await;
+async fn a_service_starts_without_its_database_and_survives_outages() {
+    let stack = dedicated().await;
     let url = stack.database("outage").await;
     stack.stop_postgres().await;
     let shop = start(settings(&url, NO_KAFKA, &[])).await;
@@ -63,14 +67,14 @@ async fn a_service_starts_without_its_database_and_gets_over_every_absence_of_it
         ready.body
     );
     assert_eq!(shop.get("/health/live").await.status, 200);
-    counted(&shop, false).await;
+    wait_for_gauges(&shop, false).await;
 
     stack.start_postgres().await;
     let ready = shop.ready().await;
-    counted(&shop, true).await;
+    wait_for_gauges(&shop, true).await;
     assert_eq!(
         ready["status"], "degraded",
-        "without Kafka orders are taken all the same: {ready}"
+        "without Kafka orders are accepted all the same: {ready}"
     );
     let first = answer(keyed("1")).await;
     assert_eq!(
@@ -94,28 +98,30 @@ async fn a_service_starts_without_its_database_and_gets_over_every_absence_of_it
         (again.id(), again.header("idempotent-replayed")),
         (first.id(), "true")
     );
-    eventually(DEADLINE, "orders are taken again", async || {
-        match answer(keyed("2")).await.status {
+    eventually(
+        DEADLINE,
+        "orders are accepted again",
+        async || match answer(keyed("2")).await.status {
             202 => Ok(()),
             status => Err(status),
-        }
-    })
+        },
+    )
     .await;
 
     stack.pause_postgres();
     answer(keyed("3")).await.is_problem(503, &[]);
-    counted(&shop, false).await;
-    stack.continue_postgres();
+    wait_for_gauges(&shop, false).await;
+    stack.resume_postgres();
     shop.ready().await;
-    counted(&shop, true).await;
+    wait_for_gauges(&shop, true).await;
     let pool = PgPool::connect(&url).await.unwrap();
-    // All of an order or nothing of it, whatever came in between.
-    for whole in [
+    // Every order was written completely or not at all.
+    for partial in [
         "SELECT count(*) FROM orders WHERE order_id::text NOT IN (SELECT key FROM outbox)",
         "SELECT count(*) FROM outbox WHERE key NOT IN (SELECT order_id::text FROM orders)",
         "SELECT count(*) FROM idempotency_keys WHERE order_id NOT IN (SELECT order_id FROM orders)",
     ] {
-        assert_eq!(count(&pool, whole).await, 0, "{whole}");
+        assert_eq!(count(&pool, partial).await, 0, "{partial}");
     }
     shop.stop().await;
 }

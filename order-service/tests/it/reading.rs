@@ -2,26 +2,30 @@
 
 use futures::StreamExt;
 use kafka_runtime::Handler;
-use order_service::handler::OrderFacts;
+use order_service::handler::OrderHandler;
 use serde_json::{Value, json};
+use shared_events::http_api::OrderView;
 use shared_events::{EventId, EventType, OrderId};
 use sqlx::PgPool;
 
-use crate::facts::told;
-use crate::support::{answer, database, order, uncounted, without_kafka};
+use crate::events::event;
+use crate::support::{answer, database, order, unread_metrics, without_kafka};
 
-async fn tell(pool: &PgPool, order: &str, event: EventType) {
-    let handler = OrderFacts::new(pool.clone(), uncounted());
+async fn add_fact(pool: &PgPool, order: &str, event_type: EventType) {
+    let handler = OrderHandler::new(pool.clone(), unread_metrics());
     let work = handler
-        .read(told(order.parse().unwrap(), event), chrono::Utc::now())
+        .read(
+            event(order.parse().unwrap(), event_type),
+            chrono::Utc::now(),
+        )
         .unwrap()
         .unwrap();
     handler.apply(&[&work]).await.unwrap();
 }
 
 #[tokio::test]
-async fn an_accepted_order_is_there_with_its_story() {
-    let (url, pool) = database("story").await;
+async fn an_accepted_order_can_be_read_with_its_facts() {
+    let (url, pool) = database("read_order").await;
     let shop = without_kafka(&url, &[]).await;
     let accepted = answer(
         shop.order(order().to_string())
@@ -63,11 +67,11 @@ async fn an_accepted_order_is_there_with_its_story() {
     ] {
         rest.as_object_mut().unwrap().remove(part).unwrap();
     }
-    assert_eq!(rest, order(), "the order as it was placed");
+    assert_eq!(rest, order(), "the fields of the request");
 
-    tell(&pool, &id, EventType::InventoryReserved).await;
-    tell(&pool, &id, EventType::PaymentSucceeded).await;
-    let shown = shop.stands(&id, "CONFIRMED").await;
+    add_fact(&pool, &id, EventType::InventoryReserved).await;
+    add_fact(&pool, &id, EventType::PaymentSucceeded).await;
+    let shown = shop.order_with_status(&id, "CONFIRMED").await;
     let events: Vec<_> = shown["facts"]
         .as_array()
         .unwrap()
@@ -77,14 +81,16 @@ async fn an_accepted_order_is_there_with_its_story() {
     assert_eq!(
         events,
         ["OrderCreated", "PaymentSucceeded", "InventoryReserved"],
-        "in the order of the story"
+        "in the order of the saga"
     );
     assert!(
         shown["waitingFor"].is_null() && shown["waitingSince"].is_null(),
         "{shown}"
     );
     assert_eq!(shown["impossible"], false);
-    tell(&pool, &id, EventType::InventoryOutOfStock).await;
+    let view: OrderView = serde_json::from_value(shown.clone()).unwrap();
+    assert_eq!(serde_json::to_value(view).unwrap(), shown);
+    add_fact(&pool, &id, EventType::InventoryOutOfStock).await;
     assert_eq!(
         shop.get(&format!("/orders/{id}")).await.body["impossible"],
         true
@@ -92,7 +98,7 @@ async fn an_accepted_order_is_there_with_its_story() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_name_gets_one() {
+async fn a_request_without_a_correlation_id_gets_one() {
     let (url, _pool) = database("named").await;
     let shop = without_kafka(&url, &[]).await;
     let accepted = shop.post(&order()).await;
@@ -109,7 +115,7 @@ async fn a_request_without_a_name_gets_one() {
 }
 
 #[tokio::test]
-async fn an_order_nobody_placed_is_not_found() {
+async fn an_unknown_order_is_not_found() {
     let (url, _pool) = database("unknown").await;
     let shop = without_kafka(&url, &[]).await;
     for id in [
@@ -138,7 +144,7 @@ fn ids(page: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn orders_are_listed_page_by_page_the_newest_first() {
+async fn orders_are_listed_in_pages_the_newest_first() {
     let (url, pool) = database("pages").await;
     let shop = without_kafka(&url, &[]).await;
     let mut placed = Vec::new();
@@ -166,7 +172,7 @@ async fn orders_are_listed_page_by_page_the_newest_first() {
 
     let of_one = shop.get("/orders?customerId=cust_1").await.body;
     assert_eq!(ids(&of_one), [placed[1].clone(), placed[3].clone()]);
-    tell(&pool, &placed[1], EventType::PaymentSucceeded).await;
+    add_fact(&pool, &placed[1], EventType::PaymentSucceeded).await;
     let paid = shop.get("/orders?customerId=cust_1&status=PAID").await.body;
     assert_eq!(ids(&paid), [placed[1].clone()]);
     assert_eq!(ids(&shop.get("/orders?status=PENDING").await.body).len(), 4);
@@ -189,21 +195,21 @@ async fn wrong_parameters_are_named_with_their_limit() {
     for (query, field, limit) in wrong {
         shop.get(&format!("/orders?{query}"))
             .await
-            .refuses(&[field], limit);
+            .names_wrong_fields(&[field], limit);
     }
     shop.get("/orders?limit=0&status=x&after=y")
         .await
-        .refuses(&["status", "after", "limit"], "");
+        .names_wrong_fields(&["status", "after", "limit"], "");
     let id = shop.post(&order()).await.id();
     for query in ["timeout_s=0", "timeout_s=301", "timeout_s=x"] {
         shop.get(&format!("/orders/{id}/events?{query}"))
             .await
-            .refuses(&["timeout_s"], "1 to 300");
+            .names_wrong_fields(&["timeout_s"], "1 to 300");
     }
 }
 
 #[tokio::test]
-async fn a_saga_is_watched_until_it_ends() {
+async fn a_stream_sends_every_fact_until_the_saga_ends() {
     let (url, pool) = database("watched").await;
     let shop = without_kafka(&url, &[]).await;
     let id = shop.post(&order()).await.id();
@@ -217,7 +223,7 @@ async fn a_saga_is_watched_until_it_ends() {
         ("InventoryReserved", "CONFIRMED"),
     ] {
         if event != "OrderCreated" {
-            tell(&pool, &id, event.parse().unwrap()).await;
+            add_fact(&pool, &id, event.parse().unwrap()).await;
         }
         let event_id = EventId::of(id.parse().unwrap(), event.parse().unwrap());
         while !text.contains(&format!("event: {event}\nid: {event_id}\n"))
@@ -237,7 +243,7 @@ async fn a_saga_is_watched_until_it_ends() {
 }
 
 #[tokio::test]
-async fn a_saga_that_does_not_end_is_watched_until_the_timeout() {
+async fn a_stream_of_a_saga_that_does_not_end_times_out() {
     let (url, _pool) = database("timeout").await;
     let shop = without_kafka(&url, &[]).await;
     let id = shop.post(&order()).await.id();

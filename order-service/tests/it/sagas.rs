@@ -1,21 +1,21 @@
-//! How sagas that end are counted.
+//! Each saga is counted once, when it ends.
 
 use kafka_runtime::Handler;
-use order_service::handler::OrderFacts;
+use order_service::handler::OrderHandler;
 use order_service::metrics::Metrics;
 use prometheus::{Registry, TextEncoder};
 use shared_events::{EventType, OrderId};
 
-use crate::facts::{time, told};
+use crate::events::{event, time};
 use crate::support::database;
 use EventType::{
     InventoryOutOfStock, InventoryReserved, OrderCreated, PaymentFailed, PaymentRefunded,
     PaymentSucceeded,
 };
 
-/// A handler, and what it counts.
+/// A handler and its metrics.
 struct Counted {
-    handler: OrderFacts,
+    handler: OrderHandler,
     registry: Registry,
 }
 
@@ -23,15 +23,15 @@ impl Counted {
     async fn new(test: &str) -> Self {
         let (_, pool) = database(test).await;
         let registry = Registry::new();
-        let handler = OrderFacts::new(pool, Metrics::new(&registry).unwrap());
+        let handler = OrderHandler::new(pool, Metrics::new(&registry).unwrap());
         Self { handler, registry }
     }
 
-    /// Applies a batch: each event with the second it was told at.
+    /// Applies a batch of events, each with its time in seconds.
     async fn apply(&self, order: OrderId, events: &[(EventType, i64)]) {
-        let read = |(event, second): &(EventType, i64)| {
-            let told = told(order, *event);
-            self.handler.read(told, time(*second)).unwrap().unwrap()
+        let read = |(event_type, second): &(EventType, i64)| {
+            let event = event(order, *event_type);
+            self.handler.read(event, time(*second)).unwrap().unwrap()
         };
         let work: Vec<_> = events.iter().map(read).collect();
         self.handler
@@ -40,7 +40,7 @@ impl Counted {
             .unwrap();
     }
 
-    /// How many sagas ended so, and how many seconds they took together.
+    /// The number of sagas with this outcome, and the sum of their seconds.
     fn ended(&self, outcome: &str) -> (f64, f64) {
         let text = TextEncoder::new()
             .encode_to_string(&self.registry.gather())
@@ -55,9 +55,9 @@ impl Counted {
 }
 
 #[tokio::test]
-async fn a_saga_counts_once_when_it_ends_with_the_time_since_its_acceptance() {
+async fn a_saga_counts_once_with_the_time_since_its_order_was_created() {
     let counted = Counted::new("saga_ends").await;
-    let stories: [(&str, &[(EventType, i64)]); 3] = [
+    let sagas: [(&str, &[(EventType, i64)]); 3] = [
         (
             "confirmed",
             &[
@@ -77,9 +77,9 @@ async fn a_saga_counts_once_when_it_ends_with_the_time_since_its_acceptance() {
         ),
         ("failed", &[(OrderCreated, 1), (PaymentFailed, 3)]),
     ];
-    for (outcome, story) in stories {
+    for (outcome, saga) in sagas {
         let order = OrderId::now();
-        let (last, before) = story.split_last().unwrap();
+        let (last, before) = saga.split_last().unwrap();
         for event in before {
             counted.apply(order, &[*event]).await;
         }
@@ -88,16 +88,16 @@ async fn a_saga_counts_once_when_it_ends_with_the_time_since_its_acceptance() {
         let once = (1.0, (last.1 - 1) as f64);
         assert_eq!(counted.ended(outcome), once, "{outcome}");
         counted.apply(order, &[*last]).await;
-        counted.apply(order, story).await;
-        assert_eq!(counted.ended(outcome), once, "{outcome} told again");
-        // A batch of another order has all of it at once.
-        counted.apply(OrderId::now(), story).await;
+        counted.apply(order, saga).await;
+        assert_eq!(counted.ended(outcome), once, "{outcome} repeated");
+        // Another order, with all its events in one batch.
+        counted.apply(OrderId::now(), saga).await;
         assert_eq!(counted.ended(outcome), (2.0, 2.0 * once.1), "{outcome}");
     }
 }
 
 #[tokio::test]
-async fn an_end_told_again_with_a_fact_that_is_new_counts_no_second_time() {
+async fn a_repeated_last_event_with_a_new_fact_counts_no_saga_twice() {
     let counted = Counted::new("saga_again").await;
     let order = OrderId::now();
     let overtaken = [(OrderCreated, 1), (InventoryReserved, 3)];
@@ -109,7 +109,7 @@ async fn an_end_told_again_with_a_fact_that_is_new_counts_no_second_time() {
 }
 
 #[tokio::test]
-async fn a_saga_whose_acceptance_is_told_last_counts_then() {
+async fn a_saga_whose_order_created_arrives_last_counts_then() {
     let counted = Counted::new("saga_late").await;
     let order = OrderId::now();
     counted

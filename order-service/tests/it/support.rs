@@ -1,4 +1,4 @@
-//! What the tests share: the service in this process, with a database of its own.
+//! What the tests share: the service in the test's process, with a database of its own.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use order_service::{App, Settings};
 use prometheus::Registry;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use shared_events::http_api::ProblemDocument;
 use sqlx::PgPool;
 use test_stack::{eventually, shared};
 use tokio::task::JoinHandle;
@@ -16,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// An address at which no broker is.
+/// An address without a broker.
 pub const NO_KAFKA: &str = "127.0.0.1:1";
 
-/// A service that runs in this process.
+/// A service that runs in the test's process.
 pub struct Instance {
     pub base: String,
     pub client: Client,
@@ -27,7 +28,7 @@ pub struct Instance {
     ended: JoinHandle<anyhow::Result<()>>,
 }
 
-/// An answer, read to its end.
+/// A response with its whole body.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -35,7 +36,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-/// A new database with the tables in it.
+/// A new database with its tables.
 pub async fn database(test: &str) -> (String, PgPool) {
     let url = shared().await.database(test).await;
     let pool = PgPool::connect(&url).await.unwrap();
@@ -43,7 +44,7 @@ pub async fn database(test: &str) -> (String, PgPool) {
     (url, pool)
 }
 
-/// Settings as of the command line.
+/// Settings from a command line.
 pub fn settings(url: &str, bootstrap: &str, more: &[&str]) -> Settings {
     let all = [
         "order-service",
@@ -56,14 +57,14 @@ pub fn settings(url: &str, bootstrap: &str, more: &[&str]) -> Settings {
     Settings::parse_from(all.iter().chain(more))
 }
 
-/// A service on the database, without Kafka, that is ready.
+/// A ready service without Kafka.
 pub async fn without_kafka(url: &str, more: &[&str]) -> Instance {
     let instance = start(settings(url, NO_KAFKA, more)).await;
     instance.ready().await;
     instance
 }
 
-/// A service that was told to start.
+/// A service that was started and may not be ready yet.
 pub async fn start(settings: Settings) -> Instance {
     let app = App::build(settings).await.unwrap();
     let base = format!("http://{}", app.address().unwrap());
@@ -78,23 +79,23 @@ pub async fn start(settings: Settings) -> Instance {
     }
 }
 
-/// The order of the first story.
+/// The order that is confirmed in the README.
 pub fn order() -> Value {
     json!({"customerId": "cust_happy_path", "productId": "prod_123", "quantity": 2, "amount": 250.50})
 }
 
-/// Metrics that nobody reads.
-pub fn uncounted() -> Metrics {
+/// Metrics for a test that does not read them.
+pub fn unread_metrics() -> Metrics {
     Metrics::new(&Registry::new()).unwrap()
 }
 
-/// How many rows a query counts.
+/// The result of a `SELECT count(*)`.
 pub async fn count(pool: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 
 impl Instance {
-    /// A `POST /orders` that is still to be sent.
+    /// A `POST /orders` that the caller sends.
     pub fn order(&self, body: impl Into<reqwest::Body>) -> RequestBuilder {
         let request = self.client.post(format!("{}/orders", self.base));
         request
@@ -110,7 +111,7 @@ impl Instance {
         answer(self.client.get(format!("{}{path}", self.base))).await
     }
 
-    /// The answer as it comes.
+    /// The response, whose body the caller reads.
     pub async fn open(&self, path: &str) -> Response {
         self.client
             .get(format!("{}{path}", self.base))
@@ -119,8 +120,8 @@ impl Instance {
             .unwrap()
     }
 
-    /// Waits until the order stands there.
-    pub async fn stands(&self, id: &str, status: &str) -> Value {
+    /// Waits until the order has this status.
+    pub async fn order_with_status(&self, id: &str, status: &str) -> Value {
         eventually(DEADLINE, &format!("order {id} is {status}"), async || {
             let order = self.get(&format!("/orders/{id}")).await.body;
             if order["status"] == status {
@@ -144,10 +145,10 @@ impl Instance {
         .await
     }
 
-    /// The value of a metric, with its labels as written in the text format. What is counted in the database is absent after a count
-    /// that took too long, until the next one.
+    /// The value of a metric; `name` includes the labels, as in the text format. A gauge that is counted in the database is absent
+    /// after a count that took too long, so this waits for the next count.
     pub async fn metric(&self, name: &str) -> f64 {
-        eventually(DEADLINE, &format!("{name} is told"), async || {
+        eventually(DEADLINE, &format!("{name} is in /metrics"), async || {
             let text = self.open("/metrics").await.text().await.unwrap();
             let line = text
                 .lines()
@@ -157,13 +158,13 @@ impl Instance {
         .await
     }
 
-    /// Stops the service, and waits until it has ended.
+    /// Stops the service and waits for its end.
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.ended().await.unwrap();
     }
 
-    /// Waits until the service has ended by itself, or after [`Instance::stop`].
+    /// Waits until the service has ended.
     pub async fn ended(self) -> anyhow::Result<()> {
         tokio::time::timeout(DEADLINE, self.ended)
             .await
@@ -200,9 +201,9 @@ impl Answer {
             .to_owned()
     }
 
-    /// Holds that this is a problem document with this status, and that it names these.
+    /// Asserts that this is a problem document with this status that contains these texts.
     #[track_caller]
-    pub fn is_problem(&self, status: u16, names: &[&str]) {
+    pub fn is_problem(&self, status: u16, texts: &[&str]) {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(
             self.header("content-type"),
@@ -210,22 +211,20 @@ impl Answer {
             "{}",
             self.body
         );
-        for member in ["type", "title", "detail"] {
-            assert!(self.body[member].is_string(), "{}", self.body);
-        }
-        assert_eq!(self.body["status"], status, "{}", self.body);
+        let document: ProblemDocument = serde_json::from_value(self.body.clone()).unwrap();
+        assert_eq!(document.status, status, "{document}");
         let text = self.body.to_string();
-        for name in names {
-            assert!(text.contains(name), "{name} is not in {text}");
+        for part in texts {
+            assert!(text.contains(part), "{part} is not in {text}");
         }
         if status == 503 {
             assert!(self.header("retry-after").parse::<u32>().unwrap() >= 1);
         }
     }
 
-    /// Holds that this is a 422 that names exactly these fields.
+    /// Asserts that this is a 422 that names exactly these fields.
     #[track_caller]
-    pub fn refuses(&self, fields: &[&str], limit: &str) {
+    pub fn names_wrong_fields(&self, fields: &[&str], limit: &str) {
         self.is_problem(422, &[limit]);
         let errors = self.body["errors"].as_array().unwrap();
         let named: Vec<_> = errors

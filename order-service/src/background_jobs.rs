@@ -1,69 +1,65 @@
-//! What has to be looked after beside the requests: counting, and forgetting old keys.
+//! Jobs beside the requests: counting the outbox and the orders, and deleting old idempotency keys.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared_events::http_api::OrderStatus;
 use sqlx::{PgPool, Row};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::acceptance::OutboxRoom;
-use crate::domain::Status;
-use crate::metrics::{Metrics, Orders};
+use crate::metrics::{CountedOrders, Metrics};
+use crate::outbox_capacity::OutboxCapacity;
 
 /// How often the outbox is counted.
 const OUTBOX_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often old keys are looked for.
+/// How often old idempotency keys are deleted.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Most keys deleted by one statement, so that none takes long.
+/// Most keys deleted by one statement, to keep each statement short.
 const PURGE_ROWS: u64 = 10_000;
 
-/// A count of all orders reads the whole table. So it is made only when somebody asks for the metrics, at most once a second,
-/// and the larger the table, the less often: at most this share of the time is spent on it.
-const CENSUS_SHARE: u32 = 20;
+/// Counting the orders reads the whole table. So it happens only for a scrape, at most once a second, and the pause after a count is
+/// this many times its duration.
+const ORDERS_PAUSE_FACTOR: u32 = 20;
 
-/// How long a count may take before it counts as failed: a database that is frozen answers nothing, and our Prometheus waits 4 s for
-/// a scrape.
-const COUNT_TIME: Duration = Duration::from_secs(3);
+/// How long a count may take. A frozen database never answers, and Prometheus waits 4 s for a scrape.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(3);
 
-async fn in_time<T>(count: impl Future<Output = Result<T, sqlx::Error>>) -> anyhow::Result<T> {
-    Ok(timeout(COUNT_TIME, count).await??)
+async fn with_timeout<T>(count: impl Future<Output = Result<T, sqlx::Error>>) -> anyhow::Result<T> {
+    Ok(timeout(COUNT_TIMEOUT, count).await??)
 }
 
-/// The count of the outbox: for the metrics, and for the limit.
-pub struct OutboxCount {
-    /// Where it is counted.
+/// Counts the rows of the outbox, for the metrics and for [`OutboxCapacity`].
+pub struct OutboxCounter {
     pub pool: PgPool,
-    /// Up to where: further rows change nothing.
+    /// The count stops at this number of rows: beyond `OUTBOX_LIMIT` the exact number does not matter.
     pub limit: u32,
-    /// Who is told how much room is left.
-    pub room: Arc<OutboxRoom>,
-    /// Where it is shown.
+    pub capacity: Arc<OutboxCapacity>,
     pub metrics: Metrics,
 }
 
-impl OutboxCount {
-    /// Counts every second. Runs until dropped. While the database is away, the room stands as last counted, and the metrics tell
-    /// nothing.
+impl OutboxCounter {
+    /// Counts every second until dropped. While the database is down, the capacity stays as last counted and the metrics are
+    /// absent.
     pub async fn run(self) {
         let mut ticks = interval(OUTBOX_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let added = self.room.added();
-            let counted = in_time(self.count())
+            let added = self.capacity.added();
+            let counted = with_timeout(self.count())
                 .await
                 .inspect_err(|error| tracing::debug!(%error, "the outbox could not be counted"));
             if let Ok((rows, _)) = counted {
-                self.room.counted(rows, added);
+                self.capacity.set_counted(rows, added);
             }
-            self.metrics.outbox(counted.ok());
+            self.metrics.set_outbox(counted.ok());
         }
     }
 
-    /// Rows, and the age of the oldest in seconds.
+    /// The number of rows, and the age of the oldest row in seconds.
     async fn count(&self) -> Result<(i64, i64), sqlx::Error> {
         sqlx::query_as(
             "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT $1) AS counted),
@@ -75,23 +71,23 @@ impl OutboxCount {
     }
 }
 
-/// Forgets keys older than 24 hours, every minute. Runs until dropped.
+/// Deletes idempotency keys older than 24 hours, every minute, until dropped.
 pub async fn purge_keys(pool: PgPool) {
     let mut ticks = interval(PURGE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match forget_old_keys(&pool).await {
+        match delete_old_keys(&pool).await {
             Ok(0) => {}
-            Ok(keys) => tracing::debug!(keys, "old idempotency keys forgotten"),
-            Err(error) => tracing::debug!(%error, "old idempotency keys could not be forgotten"),
+            Ok(keys) => tracing::debug!(keys, "old idempotency keys deleted"),
+            Err(error) => tracing::debug!(%error, "old idempotency keys could not be deleted"),
         }
     }
 }
 
-/// Forgets all keys older than 24 hours, and says how many those were.
-pub async fn forget_old_keys(pool: &PgPool) -> Result<u64, sqlx::Error> {
-    let mut forgotten = 0;
+/// Deletes all idempotency keys older than 24 hours, and returns their number.
+pub async fn delete_old_keys(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let mut deleted = 0;
     loop {
         let rows = sqlx::query(
             "DELETE FROM idempotency_keys WHERE key IN
@@ -101,23 +97,22 @@ pub async fn forget_old_keys(pool: &PgPool) -> Result<u64, sqlx::Error> {
         .execute(pool)
         .await?
         .rows_affected();
-        forgotten += rows;
+        deleted += rows;
         if rows < PURGE_ROWS {
-            return Ok(forgotten);
+            return Ok(deleted);
         }
     }
 }
 
-/// The counts of all orders by status. Clones share the last one.
+/// Counts all orders by status when Prometheus scrapes. Clones share the last count.
 #[derive(Clone)]
-pub struct Census {
+pub struct OrderCounts {
     pool: PgPool,
     metrics: Metrics,
     not_before: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Census {
-    /// A census nobody has made yet.
+impl OrderCounts {
     pub fn new(pool: PgPool, metrics: Metrics) -> Self {
         Self {
             pool,
@@ -126,27 +121,27 @@ impl Census {
         }
     }
 
-    /// Brings the gauges up to date, if they are older than a second. While the database is away, they tell nothing.
+    /// Updates the gauges unless they are recent enough. While the database is down, the gauges are absent.
     pub async fn refresh(&self) {
-        // Whoever comes meanwhile waits for the same count.
+        // Concurrent scrapes wait here for the one count.
         let mut not_before = self.not_before.lock().await;
         let began = Instant::now();
         if not_before.is_some_and(|not_before| began < not_before) {
             return;
         }
-        let counted = in_time(self.count())
+        let counted = with_timeout(self.count())
             .await
             .inspect_err(|error| tracing::debug!(%error, "the orders could not be counted"));
-        // A failure says nothing about how long the next count takes.
+        // The duration of a failed count is no measure for the next one.
         let pause = counted
             .as_ref()
-            .map_or(Duration::ZERO, |_| began.elapsed() * CENSUS_SHARE);
-        self.metrics.orders(counted.ok());
+            .map_or(Duration::ZERO, |_| began.elapsed() * ORDERS_PAUSE_FACTOR);
+        self.metrics.set_orders(counted.ok());
         *not_before = Some(Instant::now() + pause.max(Duration::from_secs(1)));
     }
 
-    /// Grouped by facts and not by status: there are at most 64 groups, and what they mean is said in one place.
-    async fn count(&self) -> Result<Orders, sqlx::Error> {
+    /// Groups by facts and not by status: there are at most 64 groups, and [`Facts`](crate::domain::Facts) alone decides what they mean.
+    async fn count(&self) -> Result<CountedOrders, sqlx::Error> {
         let groups = sqlx::query(
             "SELECT min(created_at) AS created_at, min(paid_at) AS paid_at, min(payment_failed_at) AS payment_failed_at,
                     min(reserved_at) AS reserved_at, min(out_of_stock_at) AS out_of_stock_at, min(refunded_at) AS refunded_at,
@@ -159,7 +154,7 @@ impl Census {
         )
         .fetch_all(&self.pool)
         .await?;
-        let mut by_status = Status::ALL.map(|status| (status, 0_i64));
+        let mut by_status = OrderStatus::ALL.map(|status| (status, 0_i64));
         let (mut waiting, mut impossible) = (0, 0);
         for group in groups {
             let facts = crate::store::facts(&group)?;
@@ -167,10 +162,10 @@ impl Census {
             for (status, count) in &mut by_status {
                 *count += if *status == facts.status() { orders } else { 0 };
             }
-            waiting += if facts.status().is_end() { 0 } else { old };
-            impossible += if facts.impossible() { orders } else { 0 };
+            waiting += if facts.status().is_final() { 0 } else { old };
+            impossible += if facts.is_impossible() { orders } else { 0 };
         }
-        Ok(Orders {
+        Ok(CountedOrders {
             by_status,
             waiting,
             impossible,

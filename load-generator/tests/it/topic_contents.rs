@@ -1,4 +1,4 @@
-//! What is in the topic after a load.
+//! What the topic contains after a load.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +8,8 @@ use test_stack::eventually;
 
 use crate::support::{Broker, PATIENCE};
 
-/// How many orders lie on each partition.
-fn counted(orders: &[(i32, OrderCreated)]) -> BTreeMap<i32, usize> {
+/// The number of orders on each partition.
+fn count_by_partition(orders: &[(i32, OrderCreated)]) -> BTreeMap<i32, usize> {
     let mut counts = BTreeMap::new();
     for (partition, _) in orders {
         *counts.entry(*partition).or_default() += 1;
@@ -21,17 +21,17 @@ fn distinct(orders: &[(i32, OrderCreated)]) -> BTreeSet<OrderId> {
     orders.iter().map(|(_, order)| order.order_id).collect()
 }
 
-/// What the summary says of the partitions.
-fn told(summary: &Value) -> BTreeMap<i32, usize> {
+/// The number of orders on each partition, from the summary.
+fn reported(summary: &Value) -> BTreeMap<i32, usize> {
     serde_json::from_value(summary["partitions"].clone()).unwrap()
 }
 
 #[tokio::test]
-async fn a_burst_is_made_of_orders_of_their_keys_spread_over_all_partitions() {
+async fn a_burst_distributes_its_orders_over_all_partitions() {
     let broker = Broker::new("load_uniform", 3).await;
-    let asked = ["burst", "--count=6000", "--customer=cust_1", "--product=p"];
+    let arguments = ["burst", "--count=6000", "--customer=cust_1", "--product=p"];
     let summary = broker
-        .load(&[&asked[..], &["--quantity=2", "--amount=7.5"]].concat())
+        .load(&[&arguments[..], &["--quantity=2", "--amount=7.5"]].concat())
         .await;
     for (field, value) in [
         ("via", json!("kafka")),
@@ -48,8 +48,8 @@ async fn a_burst_is_made_of_orders_of_their_keys_spread_over_all_partitions() {
     }
     let orders = broker.orders().await;
     assert_eq!(distinct(&orders).len(), 6000);
-    let counts = counted(&orders);
-    assert_eq!(counts, told(&summary));
+    let counts = count_by_partition(&orders);
+    assert_eq!(counts, reported(&summary));
     assert!(
         counts.values().all(|count| (1_800..2_200).contains(count)),
         "{counts:?}"
@@ -64,14 +64,14 @@ async fn a_burst_is_made_of_orders_of_their_keys_spread_over_all_partitions() {
 }
 
 #[tokio::test]
-async fn single_keys_make_one_partition_hot_with_orders_that_differ() {
+async fn single_keys_make_one_partition_hot_with_different_orders() {
     let broker = Broker::new("load_single", 3).await;
     let summary = broker
         .load(&["burst", "--count=2000", "--keys=single"])
         .await;
     let orders = broker.orders().await;
-    assert_eq!(counted(&orders), BTreeMap::from([(0, 2000)]));
-    assert_eq!(told(&summary), BTreeMap::from([(0, 2000)]));
+    assert_eq!(count_by_partition(&orders), BTreeMap::from([(0, 2000)]));
+    assert_eq!(reported(&summary), BTreeMap::from([(0, 2000)]));
     assert_eq!(distinct(&orders).len(), 2000);
 }
 
@@ -82,10 +82,10 @@ async fn zipfian_keys_make_partitions_unequally_hot() {
         .load(&["burst", "--count=5000", "--keys=zipfian"])
         .await;
     let orders = broker.orders().await;
-    let counts = counted(&orders);
-    assert_eq!(counts, told(&summary));
+    let counts = count_by_partition(&orders);
+    assert_eq!(counts, reported(&summary));
     assert_eq!(distinct(&orders).len(), 5000);
-    // 12/25, 6/25, 4/25 and 3/25 of them.
+    // 12/25, 6/25, 4/25 and 3/25 of all orders.
     for (partition, expected) in [(0, 2_400), (1, 1_200), (2, 800), (3, 600)] {
         let found = counts[&partition];
         assert!(found.abs_diff(expected) < 200, "{counts:?}");
@@ -93,38 +93,38 @@ async fn zipfian_keys_make_partitions_unequally_hot() {
 }
 
 #[tokio::test]
-async fn the_same_seed_makes_the_same_orders_and_another_one_others() {
-    let mut rows = Vec::new();
+async fn the_same_seed_makes_the_same_orders() {
+    let mut loads = Vec::new();
     for (test, seed) in [
         ("load_seed_a", "7"),
         ("load_seed_b", "7"),
         ("load_seed_c", "8"),
     ] {
         let broker = Broker::new(test, 1).await;
-        let asked = ["burst", "--count=500", "--keys=uniform", "--seed", seed];
+        let arguments = ["burst", "--count=500", "--keys=uniform", "--seed", seed];
         assert_eq!(
-            broker.load(&asked).await["seed"],
+            broker.load(&arguments).await["seed"],
             json!(seed.parse::<u64>().unwrap())
         );
         let orders = broker.orders().await;
-        let row: Vec<_> = orders
+        let load: Vec<_> = orders
             .into_iter()
-            .map(|(_, order)| timeless(order))
+            .map(|(_, order)| without_timestamps(order))
             .collect();
-        assert_eq!(row.len(), 500);
-        rows.push(row);
+        assert_eq!(load.len(), 500);
+        loads.push(load);
     }
-    assert_eq!(rows[0], rows[1]);
+    assert_eq!(loads[0], loads[1]);
     assert!(
-        rows[0]
+        loads[0]
             .iter()
-            .zip(&rows[2])
+            .zip(&loads[2])
             .all(|(one, other)| one != other)
     );
 }
 
-/// An order without its time stamps: the first 48 bits of its id are one.
-fn timeless(order: OrderCreated) -> (u128, String, String, String, String) {
+/// An order without its timestamps, of which one is the first 48 bits of its id.
+fn without_timestamps(order: OrderCreated) -> (u128, String, String, String, String) {
     (
         order.order_id.as_uuid().as_u128() << 48,
         order.customer_id.to_string(),
@@ -135,10 +135,10 @@ fn timeless(order: OrderCreated) -> (u128, String, String, String, String) {
 }
 
 #[tokio::test]
-async fn batches_profiles_and_a_rate_make_as_many_orders_as_they_say() {
+async fn every_kind_of_load_sends_the_number_of_orders_it_should() {
     let broker = Broker::new("load_counts", 3).await;
     let mut all = 0;
-    for (asked, expected) in [
+    for (arguments, expected) in [
         (&["batch", "--batch-size=70", "--batches=4"][..], 280),
         (
             &["continuous", "--events-per-second=300", "--duration=1s"],
@@ -173,11 +173,11 @@ async fn batches_profiles_and_a_rate_make_as_many_orders_as_they_say() {
             5,
         ),
     ] {
-        let summary = broker.load(asked).await;
+        let summary = broker.load(arguments).await;
         assert_eq!(
             summary["acknowledged"],
             json!(expected),
-            "{asked:?}: {summary}"
+            "{arguments:?}: {summary}"
         );
         all += expected;
     }
@@ -185,13 +185,13 @@ async fn batches_profiles_and_a_rate_make_as_many_orders_as_they_say() {
 }
 
 #[tokio::test]
-async fn orders_that_nobody_acknowledges_arrive_all_the_same() {
+async fn orders_without_acknowledgement_arrive_all_the_same() {
     let broker = Broker::new("load_unacknowledged", 3).await;
     let few = ["burst", "--count=7", "--acks=0"];
     let packed = ["--compression=none", "--batch-bytes=100"];
     let summary = broker.load(&[&few[..], &packed].concat()).await;
     assert_eq!(summary["acknowledged"], json!(7), "{summary}");
-    // They count as acknowledged when they are sent: the broker may not even have read them when the program ends.
+    // With acks=0 an order counts as acknowledged when it is sent, so the broker may receive it after the program has ended.
     eventually(PATIENCE, "the orders arrived", async || {
         match broker.orders().await.len() {
             7 => Ok(()),
@@ -202,7 +202,7 @@ async fn orders_that_nobody_acknowledges_arrive_all_the_same() {
 }
 
 #[tokio::test]
-async fn an_open_loop_takes_its_time_and_a_late_order_is_counted_from_when_it_was_due() {
+async fn an_open_loop_keeps_its_rate_and_latency_counts_from_due() {
     let broker = Broker::new("load_open", 3).await;
     let linger = [
         "--events-per-second=100",
@@ -211,9 +211,9 @@ async fn an_open_loop_takes_its_time_and_a_late_order_is_counted_from_when_it_wa
     ];
     let summary = broker.load(&[&["continuous"], &linger[..]].concat()).await;
     assert_eq!(summary["acknowledged"], json!(200));
-    // The last is due 10 ms before the end: never is the rate above the one asked for.
+    // The last order is due 10 ms before the end, so the load cannot be shorter.
     assert!(summary["seconds"].as_f64().unwrap() > 1.98, "{summary}");
-    // A batch waits 300 ms, and the first order of it is that late at the least.
+    // A batch waits for 300 ms, so the first order of a batch is at least that late.
     assert!(
         summary["latency_ms"]["max"].as_f64().unwrap() >= 300.0,
         "{summary}"

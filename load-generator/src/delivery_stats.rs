@@ -1,4 +1,4 @@
-//! What became of a load's orders.
+//! How many orders of a load were acknowledged, and how fast.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,112 +7,105 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Longest latency that is told apart, microseconds: an hour.
-const LONGEST_US: u64 = 3_600_000_000;
+/// The largest latency of the histogram, microseconds: an hour. A longer one counts as an hour.
+const MAX_LATENCY_US: u64 = 3_600_000_000;
 
-/// Counts of one load, which whoever gets its answers adds to.
+/// The counts of one load. Any thread may add to them.
 #[derive(Debug)]
-pub struct Tally(Mutex<Counts>);
+pub struct DeliveryStats(Mutex<DeliveryCounts>);
 
-/// What is known so far.
+/// The counts at one moment.
 #[derive(Debug, Clone)]
-pub struct Counts {
+pub struct DeliveryCounts {
     /// Orders acknowledged.
     pub acknowledged: u64,
     /// Orders refused, lost or given up.
     pub failed: u64,
-    /// Why the first of these failed.
+    /// The reason of the first failure.
     pub first_failure: Option<String>,
-    /// Orders acknowledged by each partition, where that is known.
+    /// Orders acknowledged by each partition. Empty over HTTP.
     pub by_partition: BTreeMap<i32, u64>,
-    /// When the last was acknowledged.
+    /// When the last order was acknowledged.
     pub last: Option<Instant>,
-    /// Microseconds from when an order was due until it was acknowledged; three digits are exact.
+    /// Microseconds from when an order was due until it was acknowledged, exact to three digits.
     latency: Option<Histogram<u64>>,
 }
 
-/// Latencies in milliseconds.
+/// Percentiles of the latency, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Percentiles {
-    /// Half of the orders took no longer.
     pub p50: f64,
-    /// 90 % of them.
     pub p90: f64,
-    /// 99 % of them.
     pub p99: f64,
-    /// 99.9 % of them.
     #[serde(rename = "p99.9")]
     pub p999: f64,
-    /// The longest.
     pub max: f64,
 }
 
-impl Default for Tally {
+impl Default for DeliveryStats {
     fn default() -> Self {
-        Self(Mutex::new(Counts {
+        Self(Mutex::new(DeliveryCounts {
             acknowledged: 0,
             failed: 0,
             first_failure: None,
             by_partition: BTreeMap::new(),
             last: None,
-            // These bounds are ones that it takes.
-            latency: Histogram::new_with_bounds(1, LONGEST_US, 3).ok(),
+            // Always Ok for these constant bounds.
+            latency: Histogram::new_with_bounds(1, MAX_LATENCY_US, 3).ok(),
         }))
     }
 }
 
-impl Tally {
-    /// One more, at this moment, after this much time since it was due, on this partition if that is known.
-    pub fn acknowledged(&self, at: Instant, after: Duration, partition: Option<i32>) {
+impl DeliveryStats {
+    /// Counts an order that was acknowledged `at` this moment, `latency` after it was due, by this partition if it is known.
+    pub fn add_acknowledged(&self, at: Instant, latency: Duration, partition: Option<i32>) {
         let mut counts = self.lock();
         counts.acknowledged += 1;
         counts.last = Some(at);
         if let Some(partition) = partition {
             *counts.by_partition.entry(partition).or_default() += 1;
         }
-        if let Some(latency) = &mut counts.latency {
-            let microseconds = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
-            latency.saturating_record(microseconds.max(1));
+        if let Some(histogram) = &mut counts.latency {
+            let microseconds = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+            histogram.saturating_record(microseconds.max(1));
         }
     }
 
-    /// One that was not.
-    pub fn failed(&self, why: impl FnOnce() -> String) {
+    /// Counts an order that failed. `reason` is called for the first one only.
+    pub fn add_failed(&self, reason: impl FnOnce() -> String) {
         let mut counts = self.lock();
         counts.failed += 1;
-        counts.first_failure.get_or_insert_with(why);
+        counts.first_failure.get_or_insert_with(reason);
     }
 
-    /// How many are acknowledged or have failed.
-    pub fn settled(&self) -> u64 {
-        let (acknowledged, failed) = self.so_far();
+    /// Orders acknowledged or failed.
+    pub fn completed(&self) -> u64 {
+        let (acknowledged, failed) = self.progress();
         acknowledged + failed
     }
 
-    /// Whether any has failed yet.
     pub fn has_failed(&self) -> bool {
         self.lock().failed > 0
     }
 
-    /// Orders acknowledged and failed so far.
-    pub fn so_far(&self) -> (u64, u64) {
+    /// Orders acknowledged, and orders failed.
+    pub fn progress(&self) -> (u64, u64) {
         let counts = self.lock();
         (counts.acknowledged, counts.failed)
     }
 
-    /// All that is known now.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> DeliveryCounts {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        // Every change is one of plain numbers: what a panicking thread left is at most one order short.
+    fn lock(&self) -> MutexGuard<'_, DeliveryCounts> {
+        // Only plain numbers are changed, so a thread that panicked has left at most one order uncounted.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Counts {
-    /// The latencies; `None` while nothing is acknowledged.
+impl DeliveryCounts {
+    /// `None` while no order is acknowledged.
     pub fn percentiles(&self) -> Option<Percentiles> {
         let latency = self
             .latency
@@ -134,15 +127,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_percentiles_are_of_acknowledged_orders_only_and_exact_to_three_digits() {
-        let tally = Tally::default();
-        assert_eq!(tally.counts().percentiles(), None);
+    fn percentiles_are_exact_to_three_digits_and_ignore_failures() {
+        let stats = DeliveryStats::default();
+        assert_eq!(stats.counts().percentiles(), None);
         for milliseconds in 1..=1_000 {
-            tally.acknowledged(Instant::now(), Duration::from_millis(milliseconds), Some(0));
+            stats.add_acknowledged(Instant::now(), Duration::from_millis(milliseconds), Some(0));
         }
-        tally.failed(|| "first".to_owned());
-        tally.failed(|| "second".to_owned());
-        let counts = tally.counts();
+        stats.add_failed(|| "first".to_owned());
+        stats.add_failed(|| "second".to_owned());
+        let counts = stats.counts();
         assert_eq!((counts.acknowledged, counts.failed), (1_000, 2));
         assert_eq!(counts.first_failure.as_deref(), Some("first"));
         assert_eq!(counts.by_partition, BTreeMap::from([(0, 1_000)]));

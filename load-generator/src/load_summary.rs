@@ -1,4 +1,4 @@
-//! What a load came to, for people and for programs.
+//! The result of a load, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,73 +6,71 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::tally::{Counts, Percentiles};
+use crate::delivery_stats::{DeliveryCounts, Percentiles};
 
-/// What a load came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+pub struct LoadSummary {
     /// `kafka` or `http`.
     pub via: &'static str,
-    /// The name of the topic on the broker, or the URL of the shop.
+    /// The topic's name on the broker, or order-service's URL.
     pub to: String,
-    /// The seed that makes the same orders again.
+    /// `--seed` with this number makes the same orders.
     pub seed: u64,
-    /// Orders asked for.
-    pub asked: u64,
+    /// Orders of the plan.
+    #[serde(rename = "asked")]
+    pub planned: u64,
     /// Orders acknowledged.
     pub acknowledged: u64,
     /// Orders that were sent and not acknowledged.
     pub failed: u64,
-    /// Orders that were not sent, since an earlier one had failed or somebody interrupted.
+    /// Orders that were not sent, because an earlier one had failed or the load was interrupted.
     pub not_sent: u64,
-    /// Whether somebody interrupted.
+    /// Whether Ctrl-C or SIGTERM stopped the load.
     pub interrupted: bool,
-    /// Why the first failed.
+    /// The reason of the first failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_failure: Option<String>,
     /// Seconds from the start until the last acknowledgement.
     pub seconds: f64,
-    /// Orders acknowledged a second, in this time.
+    /// Orders acknowledged per second, in this time.
     pub per_second: f64,
-    /// From when an order was due until it was acknowledged, milliseconds; nothing if none was.
+    /// From when an order was due until it was acknowledged; null if none was.
     pub latency_ms: Option<Percentiles>,
-    /// Orders acknowledged by each partition; nothing over HTTP.
+    /// Orders acknowledged by each partition; absent over HTTP.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub partitions: BTreeMap<i32, u64>,
 }
 
-/// What a summary says about the load itself.
+/// What is known of a load at its start.
 #[derive(Debug, Clone)]
-pub struct About {
+pub struct LoadInfo {
     /// `kafka` or `http`.
     pub via: &'static str,
-    /// Where to.
+    /// The topic's name on the broker, or order-service's URL.
     pub to: String,
-    /// The seed.
     pub seed: u64,
-    /// Orders asked for.
-    pub asked: u64,
-    /// When it began.
-    pub begun: Instant,
+    /// Orders of the plan.
+    pub planned: u64,
+    pub started: Instant,
 }
 
-impl Summary {
-    /// Of a load that has ended: how many orders were sent, and what is known of them. What has no answer has failed.
-    pub fn new(about: About, sent: u64, counts: Counts, interrupted: bool) -> Self {
-        let time = counts.last.map(|last| last - about.begun);
+impl LoadSummary {
+    /// The summary of a load that has ended. `sent` orders were sent; those without an acknowledgement have failed.
+    pub fn new(info: LoadInfo, sent: u64, counts: DeliveryCounts, interrupted: bool) -> Self {
+        let time = counts.last.map(|last| last - info.started);
         let seconds = time.unwrap_or_default().as_secs_f64();
         let per_second = match seconds > 0.0 {
             true => counts.acknowledged as f64 / seconds,
             false => 0.0,
         };
         Self {
-            via: about.via,
-            to: about.to,
-            seed: about.seed,
-            asked: about.asked,
+            via: info.via,
+            to: info.to,
+            seed: info.seed,
+            planned: info.planned,
             acknowledged: counts.acknowledged,
             failed: sent.saturating_sub(counts.acknowledged),
-            not_sent: about.asked.saturating_sub(sent),
+            not_sent: info.planned.saturating_sub(sent),
             interrupted,
             latency_ms: counts.percentiles(),
             first_failure: counts.first_failure,
@@ -82,9 +80,9 @@ impl Summary {
         }
     }
 
-    /// 0 if all are acknowledged; else 130 if somebody interrupted, as a shell would say, and 1 if not.
+    /// 0 if all orders are acknowledged; else 130 (the shell's code for SIGINT) if the load was interrupted, and 1 if not.
     pub fn exit_code(&self) -> u8 {
-        match (self.acknowledged == self.asked, self.interrupted) {
+        match (self.acknowledged == self.planned, self.interrupted) {
             (true, _) => 0,
             (false, true) => 130,
             (false, false) => 1,
@@ -92,13 +90,13 @@ impl Summary {
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for LoadSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "{} of {} orders acknowledged by {} in {:.3} s: {:.0} a second; {} failed, {} not sent{}",
             self.acknowledged,
-            self.asked,
+            self.planned,
             self.to,
             self.seconds,
             self.per_second,
@@ -110,8 +108,8 @@ impl fmt::Display for Summary {
                 ""
             }
         )?;
-        if let Some(why) = &self.first_failure {
-            writeln!(f, "first failure: {why}")?;
+        if let Some(reason) = &self.first_failure {
+            writeln!(f, "first failure: {reason}")?;
         }
         if let Some(latency) = &self.latency_ms {
             writeln!(
@@ -136,25 +134,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::tally::Tally;
+    use crate::delivery_stats::DeliveryStats;
 
-    fn summary(asked: u64, sent: u64, acknowledged: u64, interrupted: bool) -> Summary {
-        let (tally, begun) = (Tally::default(), Instant::now());
+    fn summary(planned: u64, sent: u64, acknowledged: u64, interrupted: bool) -> LoadSummary {
+        let (stats, started) = (DeliveryStats::default(), Instant::now());
         for _ in 0..acknowledged {
-            tally.acknowledged(Instant::now(), Duration::from_millis(1), Some(1));
+            stats.add_acknowledged(Instant::now(), Duration::from_millis(1), Some(1));
         }
-        let about = About {
+        let info = LoadInfo {
             via: "kafka",
             to: "orders".to_owned(),
             seed: 7,
-            asked,
-            begun,
+            planned,
+            started,
         };
-        Summary::new(about, sent, tally.counts(), interrupted)
+        LoadSummary::new(info, sent, stats.counts(), interrupted)
     }
 
     #[test]
-    fn only_a_load_of_which_all_is_acknowledged_ends_with_0() {
+    fn only_a_load_with_all_orders_acknowledged_exits_with_0() {
         assert_eq!(summary(3, 3, 3, false).exit_code(), 0);
         assert_eq!(summary(3, 3, 3, true).exit_code(), 0);
         assert_eq!(summary(3, 3, 2, false).exit_code(), 1);
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_without_an_answer_has_failed_and_one_that_was_not_sent_has_not() {
+    fn an_order_without_an_answer_failed_but_an_unsent_one_did_not() {
         let summary = summary(10, 5, 3, true);
         assert_eq!((summary.failed, summary.not_sent), (2, 5));
         let text = summary.to_string();

@@ -1,0 +1,132 @@
+//! The task that writes queued orders, one transaction for each batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_runtime::Faults;
+use kafka_runtime::faults::{CrashPoint, Protection};
+use kafka_runtime::outbox::{Publisher, Waker};
+use shared_events::Envelope;
+use sqlx::PgPool;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::batch_write::{self, WrittenBatch};
+use super::{OrderQueue, PendingOrder, Submission, SubmitError};
+use crate::metrics::Metrics;
+use crate::outbox_capacity::OutboxCapacity;
+
+/// Most requests of one transaction. Larger batches are not faster.
+const MAX_BATCH: usize = 500;
+
+/// How long a batch of two or more waits for further requests. A single request does not wait: without concurrent requests
+/// there is nothing to wait for.
+const LINGER: Duration = Duration::from_millis(2);
+
+/// How long one transaction may take. PostgreSQL's own time-outs do not count while its processes are frozen.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How the events of accepted orders reach Kafka.
+pub enum PublishMode {
+    /// The writer inserts them into the outbox, in the transaction of their orders, and wakes the relay.
+    Outbox(Waker),
+    /// The writer sends them after the commit and loses them on failure. This is what [`Protection::Outbox`] protects from.
+    AfterCommit(Publisher),
+}
+
+/// Takes requests from the queue of an [`OrderIntake`](super::OrderIntake) and writes them.
+pub struct OrderWriter {
+    pub queue: OrderQueue,
+    pub outbox_capacity: Arc<OutboxCapacity>,
+    pub pool: PgPool,
+    pub publish_mode: PublishMode,
+    pub faults: Faults,
+    pub metrics: Metrics,
+}
+
+impl OrderWriter {
+    /// Runs until every intake is dropped and the queue is empty. The delivery guarantee of this service is the order of the
+    /// steps here: write orders and events together, commit, publish, reply.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while self.collect(&mut batch).await {
+            let error = match timeout(BATCH_TIMEOUT, self.write(&batch)).await {
+                Ok(Ok(written)) => {
+                    self.publish(&written.events).await;
+                    reply_to_all(&mut batch, written.submissions);
+                    continue;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(elapsed) => elapsed.to_string(),
+            };
+            self.refuse_all(&mut batch, &error);
+        }
+    }
+
+    /// Fills the empty batch; false if there will be no further requests.
+    async fn collect(&mut self, batch: &mut Vec<PendingOrder>) -> bool {
+        if self.queue.0.recv_many(batch, MAX_BATCH).await == 0 {
+            return false;
+        }
+        let deadline = Instant::now() + LINGER;
+        while batch.len() > 1 && batch.len() < MAX_BATCH {
+            let more = self.queue.0.recv_many(batch, MAX_BATCH - batch.len());
+            match timeout_at(deadline, more).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        true
+    }
+
+    /// One transaction: all of the batch or nothing of it.
+    async fn write(&self, batch: &[PendingOrder]) -> Result<WrittenBatch, sqlx::Error> {
+        let timer = self.metrics.accept_seconds.start_timer();
+        let mut transaction = self.pool.begin().await?;
+        let use_keys = self.faults.keeps(Protection::IdempotencyKey);
+        let written = batch_write::write(&mut transaction, batch, use_keys).await?;
+        if matches!(self.publish_mode, PublishMode::Outbox(_)) {
+            kafka_runtime::outbox::insert(&mut transaction, &written.events).await?;
+        }
+        self.faults.pass(CrashPoint::AcceptBeforeCommit);
+        transaction.commit().await?;
+        self.faults.pass(CrashPoint::AcceptAfterCommit);
+        timer.observe_duration();
+        self.metrics.accept_batch.observe(batch.len() as f64);
+        Ok(written)
+    }
+
+    async fn publish(&self, events: &[Envelope]) {
+        match &self.publish_mode {
+            PublishMode::Outbox(relay) => {
+                self.outbox_capacity.add(events.len());
+                relay.wake();
+            }
+            PublishMode::AfterCommit(publisher) => {
+                if let Err(error) = publisher.publish(events).await {
+                    tracing::error!(%error, orders = events.len(), "the events of accepted orders are lost: the outbox is off");
+                }
+            }
+        }
+    }
+
+    fn refuse_all(&mut self, batch: &mut Vec<PendingOrder>, error: &str) {
+        while let Ok(pending) = self.queue.0.try_recv() {
+            batch.push(pending);
+        }
+        tracing::warn!(
+            error,
+            requests = batch.len(),
+            "orders could not be accepted"
+        );
+        for pending in batch.drain(..) {
+            let _ = pending.reply.send(Err(SubmitError::Unavailable));
+        }
+    }
+}
+
+fn reply_to_all(batch: &mut Vec<PendingOrder>, submissions: Vec<Submission>) {
+    for (pending, submission) in batch.drain(..).zip(submissions) {
+        // An error means that the client has gone away. Its order stays accepted.
+        let _ = pending.reply.send(Ok(submission));
+    }
+}
