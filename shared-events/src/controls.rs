@@ -1,8 +1,8 @@
 //! Settings of a consumer group that can be changed while its members run.
 //!
-//! The topic `sandbox.controls` holds one record for each service. Its key is the service's name, and
-//! its value is [`GroupControls`] as JSON. A record without a value (a tombstone) resets the group to
-//! its defaults.
+//! The topic `sandbox.controls` holds one record for each service. Its key is the service's name,
+//! and its value is [`GroupControls`] as JSON. A record without a value (a tombstone) resets the
+//! group to its defaults.
 //!
 //! The topic is compacted, so only the last record of a service counts: it replaces the record
 //! before it, and fields that are absent in it are not set.
@@ -22,8 +22,8 @@ pub const BATCH_MAX_MAX: u32 = 10_000;
 /// `batch_max` if it is not set.
 pub const BATCH_MAX_DEFAULT: u32 = 500;
 
-/// Settings for all members of a group: the value of a record in `sandbox.controls`. A field that is
-/// `None` is not set.
+/// Settings for all members of a group: the value of a record in `sandbox.controls`. A field that
+/// is `None` is not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupControls {
     /// Simulated work: how long a member waits before each handler call, milliseconds, 0 to 30 000.
@@ -73,7 +73,8 @@ impl GroupControls {
         Ok(())
     }
 
-    /// Decodes the value of a record. Unknown fields are ignored, since a newer release may have more.
+    /// Decodes the value of a record. Unknown fields are ignored, since a newer release may have
+    /// more.
     ///
     /// # Errors
     /// Members ignore an invalid record, and count it by the variant of the error.
@@ -101,8 +102,8 @@ impl GroupControls {
         *self == Self::default()
     }
 
-    /// Sets `batch_max` if `processing_time_ms` is set without it: to 1 for a positive time, so that
-    /// each message takes that time, and to the default for 0.
+    /// Sets `batch_max` if `processing_time_ms` is set without it: to 1 for a positive time, so
+    /// that each message takes that time, and to the default for 0.
     #[must_use]
     pub fn with_implied_batch_max(self) -> Self {
         let implied = self.processing_time_ms.map(|time| match time {
@@ -115,9 +116,9 @@ impl GroupControls {
         }
     }
 
-    /// These settings, overridden by the fields that `newer` sets. An old `paused: false` is dropped:
-    /// every record with it also resumes the members that stopped at the poison limit, and only
-    /// `newer` may ask for that.
+    /// These settings, overridden by the fields that `newer` sets. An old `paused: false` is
+    /// dropped: every record with it also resumes the members that stopped at the poison limit, and
+    /// only `newer` may ask for that.
     #[must_use]
     pub fn merged(self, newer: Self) -> Self {
         let newer = newer.with_implied_batch_max();

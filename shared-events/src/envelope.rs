@@ -1,8 +1,8 @@
 //! An event with its headers, and the conversion to and from a Kafka record.
 //!
 //! [`Envelope::decode`] separates three cases: an event, an event type that this release does not
-//! know (a newer service may publish it; the consumer skips and counts it), and [`Poison`]: a record
-//! that no retry can make valid (the consumer sends it to the dead-letter topic).
+//! know (a newer service may publish it; the consumer skips and counts it), and [`Poison`]: a
+//! record that no retry can make valid (the consumer sends it to the dead-letter topic).
 
 use std::fmt;
 
@@ -112,8 +112,8 @@ impl Envelope {
         Self { event, headers }
     }
 
-    /// The answer to another event, with its correlation id and its trace. The headers are a function
-    /// of the arguments, so a repeated answer has the same bytes.
+    /// The answer to another event, with its correlation id and its trace. The headers are a
+    /// function of the arguments, so a repeated answer has the same bytes.
     pub fn answer(cause: &EventHeaders, event: impl Into<Event>) -> Self {
         let event = event.into();
         let event_id: EventId = event.event_id();
@@ -126,8 +126,8 @@ impl Envelope {
         Self { event, headers }
     }
 
-    /// The key of the record: the order id as text. All events of an order in one topic are therefore
-    /// on one partition, in order.
+    /// The key of the record: the order id as text. All events of an order in one topic are
+    /// therefore on one partition, in order.
     pub fn key(&self) -> String {
         self.event.order_id().to_string()
     }
@@ -137,8 +137,8 @@ impl Envelope {
         self.headers.to_pairs(self.event.event_type().name())
     }
 
-    /// The value of the record: JSON. Serialising an event does not fail in practice, since each field
-    /// is text or a number.
+    /// The value of the record: JSON. Serialising an event does not fail in practice, since each
+    /// field is text or a number.
     pub fn value(&self) -> Result<Vec<u8>, serde_json::Error> {
         self.event.to_json()
     }
@@ -162,7 +162,7 @@ impl Envelope {
             return Err(Poison::new(PoisonClass::NotUtf8, error.to_string()));
         }
         let event = event_type
-            .from_json(value)
+            .parse_json(value)
             .map_err(|error| Poison::new(PoisonClass::BadValue, error.to_string()))?;
         if key != Some(event.order_id().to_string().as_bytes()) {
             let message = format!("the key is not the order id {}", event.order_id());

@@ -38,7 +38,9 @@ macro_rules! events {
         )*
 
         /// The type of an event, without its data.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         pub enum EventType {
             $(#[doc = concat!("[`", stringify!($name), "`]")] $name,)*
         }
@@ -61,7 +63,7 @@ macro_rules! events {
                 }
             }
 
-            pub(crate) fn from_json(self, json: &[u8]) -> Result<Event, serde_json::Error> {
+            pub(crate) fn parse_json(self, json: &[u8]) -> Result<Event, serde_json::Error> {
                 match self {
                     $(Self::$name => serde_json::from_slice(json).map(Event::$name),)*
                 }

@@ -42,7 +42,8 @@ pub mod dead_letter {
     pub const FAILED_AT: &str = "dlq-failed-at";
     /// How often the record was tried before it was sent to the dead-letter topic.
     pub const ATTEMPTS: &str = "dlq-attempts";
-    /// The bytes of key and value that were left out because they exceed the limit of a dead letter.
+    /// The bytes of key and value that were left out because they exceed the limit of a dead
+    /// letter.
     pub const LEFT_OUT_BYTES: &str = "dlq-left-out-bytes";
     /// On a replayed record: how often the record was replayed.
     pub const REPLAY_COUNT: &str = "dlq-replay-count";

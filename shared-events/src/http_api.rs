@@ -1,10 +1,10 @@
-//! The HTTP contract of order-service: what a client sends, and what it gets back.
+//! The HTTP API of order-service: the bodies and headers of its requests and responses.
 //!
-//! order-service writes these types and every client reads them: the load generator, the command, benchmarks and tests. So a
-//! field that is renamed here stops compiling on both sides.
+//! order-service and all its clients (the load generator, the command, benchmarks, tests) use these
+//! types. A client that does not follow a change of the API therefore does not compile.
 //!
-//! * `POST /orders` takes a [`NewOrder`] and answers 202 with an [`AcceptedOrder`].
-//! * `GET /orders/{id}` answers an [`OrderView`], `GET /orders` an [`OrderPage`].
+//! * `POST /orders` takes a [`NewOrder`] and responds 202 with an [`AcceptedOrder`].
+//! * `GET /orders/{id}` responds with an [`OrderView`], `GET /orders` with an [`OrderPage`].
 //! * Every error is a [`ProblemDocument`].
 
 use std::fmt;
@@ -18,13 +18,14 @@ use crate::{
     PaymentId, ProductId, Quantity,
 };
 
-/// Request header: with the same key the same request makes one order, however often it is sent. 1 to 128 visible ASCII.
+/// Request header: requests with the same key create one order. 1 to 128 visible ASCII characters.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Request and response header: the client's name for the request. 1 to 128 visible ASCII; order-service makes one if it is missing.
+/// Request and response header: the id that the client gives to the request. 1 to 128 visible ASCII
+/// characters. order-service creates an id if the header is missing.
 pub const CORRELATION_ID: &str = "x-correlation-id";
 
-/// Response header: `true` if this idempotency key was answered before.
+/// Response header: `true` if a request with this idempotency key was accepted before.
 pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
 
 /// The media type of a [`ProblemDocument`].
@@ -44,19 +45,19 @@ pub struct NewOrder {
     pub amount: Amount,
 }
 
-/// The answer to an accepted order. It is written to the database; its saga has just begun.
+/// The response to an accepted order. The order is in the database, and its saga has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AcceptedOrder {
     /// The new order, or the earlier one if the idempotency key was used before.
     pub order_id: OrderId,
-    /// The id that every event and log line of this saga carries.
+    /// The id in every event and every log line of the saga.
     pub correlation_id: CorrelationId,
     /// Always `PENDING`.
     pub status: OrderStatus,
 }
 
-/// The state of an order. It is a function of the order's facts, and order-service's domain holds that function.
+/// The status of an order: a function of its facts, defined in the domain of order-service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum OrderStatus {
@@ -74,14 +75,14 @@ pub enum OrderStatus {
     Failed,
 }
 
-/// One order with its facts. Only the id is always known: facts may overtake one another, so every other field is null until the
-/// first event that carries it.
+/// An order with its facts. Facts arrive in any order, so every field but the id is null until the
+/// first event that contains it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderView {
     /// The order.
     pub order_id: OrderId,
-    /// The state that the facts add up to.
+    /// The status that follows from the facts.
     pub status: OrderStatus,
     /// The customer.
     pub customer_id: Option<CustomerId>,
@@ -91,31 +92,31 @@ pub struct OrderView {
     pub quantity: Option<Quantity>,
     /// The price of the whole order.
     pub amount: Option<Amount>,
-    /// The client's name for the request.
+    /// The id that the client gave to the request.
     pub correlation_id: Option<CorrelationId>,
-    /// The payment, once the card was charged.
+    /// The payment, once the customer was charged.
     pub payment_id: Option<PaymentId>,
     /// The reason of a failed or cancelled order.
     pub failure_reason: Option<String>,
-    /// True if no saga can produce these facts together: some service has a fault.
+    /// Whether no saga can produce these facts together, which is a fault of a service.
     pub impossible: bool,
     /// The facts, in the order of the saga's steps.
     pub facts: Vec<Fact>,
-    /// The saga goes on with one of these events; null when the saga has ended.
+    /// The event types one of which continues the saga; null when the saga has ended.
     pub waiting_for: Option<Vec<EventType>>,
     /// The time of the latest fact; null when the saga has ended.
     pub waiting_since: Option<DateTime<Utc>>,
 }
 
-/// One thing that happened to an order.
+/// A fact of an order: the first arrival of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fact {
-    /// The event that reported it.
+    /// The type of the event.
     pub event: EventType,
-    /// The id of that event: the same for every repetition.
+    /// The id of the event.
     pub event_id: EventId,
-    /// The timestamp of the first record that reported it.
+    /// The timestamp of the first record with the event.
     pub at: DateTime<Utc>,
 }
 
@@ -131,7 +132,7 @@ pub struct OrderPage {
 /// An error of any service: a problem document (RFC 9457). Its `Display` is one line for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProblemDocument {
-    /// Always `about:blank`: the status code says it all.
+    /// Always `about:blank`: the problem has no other type than its status code.
     #[serde(rename = "type")]
     pub type_uri: String,
     /// The name of the status code.
@@ -148,7 +149,7 @@ pub struct ProblemDocument {
 /// One wrong field, header or parameter of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrongField {
-    /// Its name.
+    /// The name of the field, header or parameter.
     pub field: String,
     /// What is wrong, with the limit.
     pub detail: String,
@@ -166,7 +167,7 @@ impl From<OrderCreated> for NewOrder {
 }
 
 impl OrderStatus {
-    /// All six, the final ones last.
+    /// All statuses, the final ones last.
     pub const ALL: [Self; 6] = [
         Self::Pending,
         Self::Paid,
@@ -188,7 +189,7 @@ impl OrderStatus {
         }
     }
 
-    /// The events one of which must come next; empty for a final status.
+    /// The event types one of which must be next; empty for a final status.
     pub const fn next_events(self) -> &'static [EventType] {
         match self {
             Self::Pending => &[EventType::PaymentSucceeded, EventType::PaymentFailed],

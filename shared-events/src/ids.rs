@@ -43,8 +43,8 @@ macro_rules! uuid_id {
         impl FromStr for $name {
             type Err = OutOfBounds;
 
-            /// Accepts the canonical form only. Two spellings of one id would be two record keys, on two
-            /// partitions.
+            /// Accepts the canonical form only. Two spellings of one id would be two record keys,
+            /// on two partitions.
             fn from_str(text: &str) -> Result<Self, OutOfBounds> {
                 let uuid = Uuid::try_parse(text).map_err(|_| Self::LIMIT)?;
                 let canonical = uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text;
@@ -62,8 +62,8 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// An order. Also the key of each record about the order. New ids are UUIDv7 (RFC 9562), so they
-    /// sort by time.
+    /// An order. Also the key of each record about the order. New ids are UUIDv7 (RFC 9562), so
+    /// they sort by time.
     OrderId
 }
 uuid_id! {
@@ -143,8 +143,8 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // Through a Value: the error for a number then states the bounds, and is not the text of
-                // a parser.
+                // Through a Value: the error for a number then states the bounds, and is not the
+                // text of a parser.
                 match serde_json::Value::deserialize(deserializer)? {
                     serde_json::Value::String(text) => Self::new(text).map_err(de::Error::custom),
                     _ => Err(de::Error::custom(Self::LIMIT)),

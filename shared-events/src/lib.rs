@@ -1,4 +1,5 @@
-//! The contract between the services: events, topics, headers, ids and money.
+//! The contract between the services, and of order-service with its HTTP clients: events, topics,
+//! headers, ids and money.
 //!
 //! This crate has no I/O and no clock. It is random only where it makes new ids.
 //!
@@ -10,13 +11,14 @@
 //! 3. [`ids`]: order, event and payment ids. The last two are computed from the order id.
 //! 4. [`topics`]: the topics, consumer groups and services, as one table.
 //! 5. [`controls`]: the settings of a consumer group that can be changed while it runs.
-//! 6. [`trace`]: W3C trace context. [`amount`] and [`quantity`]: values with bounds.
+//! 6. [`http_api`]: the HTTP API of order-service.
+//! 7. [`trace`]: W3C trace context. [`amount`] and [`quantity`]: values with bounds.
 //!
 //! Topic, header and group names are string literals in this crate only.
 //!
-//! Each value type checks its bounds in its constructor, and the HTTP API, the event decoder and the
-//! command line use the same constructor. A value that was decoded therefore fits the databases,
-//! and no service checks it again.
+//! Each value type checks its bounds in its constructor, and the HTTP API, the event decoder and
+//! the command line use the same constructor. A value that was decoded therefore fits the
+//! databases, and no service checks it again.
 
 #![deny(missing_docs)]
 
@@ -25,6 +27,7 @@ pub mod controls;
 pub mod envelope;
 pub mod event;
 pub mod headers;
+pub mod http_api;
 pub mod ids;
 pub mod quantity;
 pub mod topics;

@@ -48,8 +48,8 @@ impl fmt::Display for Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Through the digits: the error for 1.5, "2" and 1e400 then states the bounds, and is not the
-        // text of a parser.
+        // Through the digits: the error for 1.5, "2" and 1e400 then states the bounds, and is not
+        // the text of a parser.
         let digits = Box::<RawValue>::deserialize(deserializer)?;
         let pieces = digits
             .get()

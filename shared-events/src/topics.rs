@@ -35,7 +35,8 @@ pub enum Topic {
 pub struct TopicSettings {
     /// The default number of partitions.
     pub partitions: i32,
-    /// Kafka's names and values, as `kafka-configs` shows them. Kafka applies sizes to each partition.
+    /// Kafka's names and values, as `kafka-configs` shows them. Kafka applies sizes to each
+    /// partition.
     pub config: &'static [(&'static str, &'static str)],
 }
 
@@ -61,9 +62,9 @@ const DEAD_LETTERS: TopicSettings = TopicSettings {
     ],
 };
 
-/// Compaction keeps the last record of each key for ever, so a member finds the settings whenever it
-/// starts. One partition keeps all records in one order. Segments are small and compacted soon, since
-/// a member reads the whole topic when it starts.
+/// Compaction keeps the last record of each key for ever, so a member finds the settings whenever
+/// it starts. One partition keeps all records in one order. Segments are small and compacted soon,
+/// since a member reads the whole topic when it starts.
 const CONTROLS: TopicSettings = TopicSettings {
     partitions: 1,
     config: &[

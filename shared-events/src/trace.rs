@@ -12,7 +12,8 @@ const SAMPLED: u8 = 1;
 
 /// A `traceparent` header of version 00: trace id, span id, flags.
 ///
-/// Outbox rows, record headers and dead letters carry it, so the whole saga of an order is one trace.
+/// Outbox rows, record headers and dead letters carry it, so the whole saga of an order is one
+/// trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceParent {
     trace_id: u128,
@@ -33,7 +34,8 @@ impl TraceParent {
     /// Not sampled.
     pub fn root(id: Uuid) -> Self {
         let id = id.as_u128();
-        // The lower half of a UUID contains the variant bits, so neither id is zero, which is forbidden.
+        // The lower half of a UUID contains the variant bits, so neither id is zero, which is
+        // forbidden.
         Self {
             trace_id: id,
             span_id: id as u64,

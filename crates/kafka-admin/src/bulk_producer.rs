@@ -1,13 +1,13 @@
 //! The producer of a load: many records into one topic, as fast as the broker acknowledges them.
 //!
 //! * **One [`DeliveryReport`] for each record**: its partition, or why it was not delivered.
-//!   [`BulkProducer::poll`] calls the callback on the caller's thread. A sender therefore polls between
-//!   records: the thread that allocated the memory of a record also frees it (measured: a third less
-//!   processor time than with a thread for delivery reports).
+//!   [`BulkProducer::poll`] calls the callback on the caller's thread. A sender therefore polls
+//!   between records: the thread that allocated the memory of a record also frees it (measured: a
+//!   third less processor time than with a thread for delivery reports).
 //! * **Bounded memory**: at most [`MAX_IN_FLIGHT`] records have no delivery report yet. Beyond that
 //!   [`BulkProducer::send`] returns [`QueueFull`].
-//! * **A client that has lost every broker is replaced**, see [`KnownBrokers`]. Its records in flight
-//!   fail.
+//! * **A client that has lost every broker is replaced**, see [`KnownBrokers`]. Its records in
+//!   flight fail.
 //! * **Retries neither duplicate nor reorder records** while `acks` is `all`: the producer is
 //!   idempotent. A record that is not delivered in 10 s fails.
 //!
@@ -32,8 +32,8 @@ use shared_events::Topic;
 use self::client_context::{BulkContext, Deliveries, bulk_config};
 use crate::ClusterError;
 
-/// Maximum number of records without a delivery report. With 1 KB each they take 20 MB. With 100 000
-/// the producer is slower, since the records exceed the processor's caches.
+/// Maximum number of records without a delivery report. With 1 KB each they take 20 MB. With
+/// 100 000 the producer is slower, since the records exceed the processor's caches.
 pub const MAX_IN_FLIGHT: u64 = 20_000;
 
 /// The delay between two polls. A wait inside librdkafka would spin for part of a millisecond.
@@ -202,9 +202,9 @@ impl BulkProducer {
         Ok(())
     }
 
-    /// Calls `on_delivery` with the delivery reports that are available, and handles the other events
-    /// of the client. Call it regularly, also while nothing is sent: otherwise a lost or returned
-    /// broker is not noticed. It does not wait, except to replace the client.
+    /// Calls `on_delivery` with the delivery reports that are available, and handles the other
+    /// events of the client. Call it regularly, also while nothing is sent: otherwise a lost or
+    /// returned broker is not noticed. It does not wait, except to replace the client.
     pub fn poll(&self) {
         loop {
             let before = self.reported();
@@ -248,8 +248,8 @@ impl BulkProducer {
         self.sent.load(SeqCst).saturating_sub(reported)
     }
 
-    /// Waits at most `within` for delivery reports, then purges the records without one, which fail.
-    /// Blocks.
+    /// Waits at most `within` for delivery reports, then purges the records without one, which
+    /// fail. Blocks.
     pub fn flush_or_purge(&self, within: Duration) {
         if !self.wait_until(within, || self.in_flight() == 0) {
             self.producer()
@@ -271,8 +271,8 @@ impl BulkProducer {
         match create(&self.config, BulkContext::new(&self.deliveries)) {
             Ok(new) => {
                 let old = std::mem::replace(&mut *producer, new);
-                // Outside the lock, so that other threads can send: dropping the old client fails its
-                // records in flight and calls `on_delivery` for each.
+                // Outside the lock, so that other threads can send: dropping the old client fails
+                // its records in flight and calls `on_delivery` for each.
                 drop(producer);
                 drop(old);
                 tracing::warn!("producer replaced: it had lost every broker");

@@ -126,8 +126,8 @@ pub(crate) fn transactional(
 }
 
 /// Reads the committed offsets of a group that commits in transactions. With `read_committed` the
-/// request waits until an open transaction of a predecessor has ended; without it the offsets of that
-/// transaction would be missed.
+/// request waits until an open transaction of a predecessor has ended; without it the offsets of
+/// that transaction would be missed.
 pub(crate) fn committed_position(
     settings: &KafkaSettings,
     group: &str,

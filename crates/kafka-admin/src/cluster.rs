@@ -63,8 +63,8 @@ impl Cluster {
         answer.map_err(|_| self.unreachable())
     }
 
-    /// The client that asks for the committed offsets of a group. It never subscribes, so it is not a
-    /// member.
+    /// The client that asks for the committed offsets of a group. It never subscribes, so it is not
+    /// a member.
     pub(crate) fn offset_client(&self, group: &str) -> Result<Arc<BaseConsumer>, ClusterError> {
         let mut clients = self
             .offset_clients

@@ -34,8 +34,8 @@ pub enum ReplayDecision {
     Replay {
         /// The topic that the record was consumed from, by its full name on the broker.
         topic: String,
-        /// The group that sent the dead letter, by its full name on the broker. No other group handles
-        /// the replayed record.
+        /// The group that sent the dead letter, by its full name on the broker. No other group
+        /// handles the replayed record.
         group: String,
         /// How often the record was replayed before.
         previous_replays: u32,
@@ -44,8 +44,8 @@ pub enum ReplayDecision {
     Refuse(String),
 }
 
-/// All dead letters of a topic, by partition and offset. Changes nothing, so it is also the dry run of
-/// a replay: a replay would process those that are not yet `processed`.
+/// All dead letters of a topic, by partition and offset. Changes nothing, so it is also the dry run
+/// of a replay: a replay would process those that are not yet `processed`.
 ///
 /// # Errors
 /// Also if the topic is not a dead-letter topic.
@@ -70,8 +70,8 @@ pub(crate) fn check_dead_letter_topic(topic: Topic) -> Result<(), ReplayError> {
     }
 }
 
-/// For each partition, the offset of the next dead letter to process. Partitions without a commit are
-/// left out.
+/// For each partition, the offset of the next dead letter to process. Partitions without a commit
+/// are left out.
 pub(crate) async fn replay_position(
     cluster: &Cluster,
     client: Arc<BaseConsumer>,

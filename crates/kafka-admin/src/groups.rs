@@ -12,7 +12,8 @@ use crate::cluster_error::ClusterError;
 
 impl Cluster {
     /// Deletes groups with their committed offsets. Groups that do not exist are ignored. A group
-    /// that still has members is retried: a member that was killed counts until its session expires.
+    /// that still has members is retried: a member that was killed counts until its session
+    /// expires.
     ///
     /// # Errors
     /// [`ClusterError::TimedOut`], if a group still has members after `within`.

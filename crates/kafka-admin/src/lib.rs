@@ -1,11 +1,12 @@
 //! Operations on a Kafka cluster, for tools: topics, records, groups, offsets, bulk load and the
 //! replay of dead letters.
 //!
-//! load-generator, lag-monitor and the command `sandbox` use this crate. The services of the shop use
-//! it in tests only.
+//! load-generator, lag-monitor and the command `sandbox` use this crate. The services of the shop
+//! use it in tests only.
 //!
-//! A [`Cluster`] joins no consumer group. A tool that joined one would take partitions away from the
-//! members that it observes. Lag and group membership are defined in the crate `cluster-reader`.
+//! A [`Cluster`] joins no consumer group. A tool that joined one would take partitions away from
+//! the members that it observes. Lag and group membership are defined in the crate
+//! `cluster-reader`.
 //!
 //! Read the files in this order:
 //!
@@ -16,13 +17,13 @@
 //! 3. [`offsets`]: end offsets and committed offsets. `groups.rs`: deletion of groups.
 //!    `group_controls.rs`: the record of a group in `sandbox.controls`.
 //! 4. [`publish`]: any record, valid or not. [`records`]: the records of a topic up to its end.
-//!    [`topic_tail`]: these, then new ones. [`tail_new`]: new ones only. [`read_benchmark`]: how fast
-//!    a topic can be read. `partitioner.rs`: the partition of a key.
+//!    [`topic_tail`]: these, then new ones. [`tail_new`]: new ones only. [`read_benchmark`]: how
+//!    fast a topic can be read. `partitioner.rs`: the partition of a key.
 //! 5. [`dead_letters`]: the records of a dead-letter topic. [`replay`]: publishes them again.
 //! 6. [`bulk_producer`]: the producer of a load.
 //!
-//! A tool depends on this crate and not on `kafka-runtime` too, so the parts of `kafka-runtime` that
-//! tools need are exported from here.
+//! A tool depends on this crate and not on `kafka-runtime` too, so the parts of `kafka-runtime`
+//! that tools need are exported from here.
 
 #![deny(missing_docs)]
 

@@ -1,9 +1,9 @@
 //! End offsets, committed offsets, and the difference of the two.
 //!
-//! These are offsets as the broker stores them: transaction markers and aborted records have offsets
-//! too. Lag counts readable records and is defined in the crate `cluster-reader`. Use these offsets
-//! where the committed position itself is the subject, or where a reading must be cheap: nothing is
-//! fetched from a log.
+//! These are offsets as the broker stores them: transaction markers and aborted records have
+//! offsets too. Lag counts readable records and is defined in the crate `cluster-reader`. Use these
+//! offsets where the committed position itself is the subject, or where a reading must be cheap:
+//! nothing is fetched from a log.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,8 +35,8 @@ pub struct UncommittedRange {
     pub topic: String,
     /// The partition number, from 0.
     pub partition: i32,
-    /// The committed offset; the low watermark if the group has committed none. Greater than `end` if
-    /// the topic was recreated.
+    /// The committed offset; the low watermark if the group has committed none. Greater than `end`
+    /// if the topic was recreated.
     pub start: i64,
     /// The high watermark: the offset of the next record.
     pub end: i64,

@@ -147,8 +147,8 @@ impl Cluster {
         Ok(records)
     }
 
-    /// The records of several topics up to their current ends, one topic after another. The records of
-    /// a topic are in the order of arrival.
+    /// The records of several topics up to their current ends, one topic after another. The records
+    /// of a topic are in the order of arrival.
     pub async fn read_all(
         &self,
         topics: &[String],

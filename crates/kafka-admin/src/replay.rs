@@ -1,18 +1,18 @@
-//! Replay of dead letters: each is published again to the topic that it came from, for the group that
-//! sent it.
+//! Replay of dead letters: each is published again to the topic that it came from, for the group
+//! that sent it.
 //!
-//! The promise: each dead letter is replayed once, however often a replay is started, interrupted, or
-//! started twice at the same time. It rests on two facts:
+//! The promise: each dead letter is replayed once, however often a replay is started, interrupted,
+//! or started twice at the same time. It rests on two facts:
 //!
 //! * The replayed records and the position after their dead letters are committed in *one* Kafka
 //!   transaction. An interrupted replay has therefore done all of a batch or nothing of it, and the
 //!   next replay begins after what was committed.
 //! * All replays of a dead-letter topic have the same transactional id. A second replay therefore
-//!   fences the first, which can then commit nothing. The second replay reads the position only after
-//!   that, so no other replay can move it any more.
+//!   fences the first, which can then commit nothing. The second replay reads the position only
+//!   after that, so no other replay can move it any more.
 //!
-//! A refused dead letter (replayed too often, or not a dead letter) is skipped and reported. It stays
-//! in the topic until its retention ends.
+//! A refused dead letter (replayed too often, or not a dead letter) is skipped and reported. It
+//! stays in the topic until its retention ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,8 +137,8 @@ impl Replay {
         .await
     }
 
-    /// librdkafka counts a message as in flight for a moment after its delivery, and a commit in that
-    /// moment would take 100 ms.
+    /// librdkafka counts a message as in flight for a moment after its delivery, and a commit in
+    /// that moment would take 100 ms.
     async fn wait_until_none_in_flight(&self) -> KafkaResult<()> {
         let deadline = Instant::now() + TIMEOUT;
         while self.producer.in_flight_count() > 0 {
@@ -150,9 +150,9 @@ impl Replay {
         Ok(())
     }
 
-    /// Aborts the transaction. If that fails, as it must after a fence, the broker aborts it after 5 s
-    /// or when the next replay begins. If the transaction was committed and only the answer was lost,
-    /// the next replay finds the committed position.
+    /// Aborts the transaction. If that fails, as it must after a fence, the broker aborts it after
+    /// 5 s or when the next replay begins. If the transaction was committed and only the answer was
+    /// lost, the next replay finds the committed position.
     async fn abort(&self) {
         let producer = self.producer.clone();
         if let Err(error) = blocking(move || producer.abort_transaction(TIMEOUT)).await {

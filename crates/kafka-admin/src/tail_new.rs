@@ -60,8 +60,8 @@ fn ends(consumer: &BaseConsumer, topic: &str, partitions: i32) -> KafkaResult<To
 }
 
 impl NewRecordTail {
-    /// Returns the next record, or `None` after `within`. Blocks, so call it on a thread of its own.
-    /// While no broker answers, it returns `None`.
+    /// Returns the next record, or `None` after `within`. Blocks, so call it on a thread of its
+    /// own. While no broker answers, it returns `None`.
     pub fn next(&self, within: Duration) -> Result<Option<NewRecord>, ClusterError> {
         match self.consumer.poll(within) {
             None => Ok(None),

@@ -63,16 +63,16 @@ impl TopicDescription {
 pub struct TopicSpec {
     /// The name on the broker.
     pub name: String,
-    /// The number of partitions. Default: that of `shared-events` for a topic of the shop, and 3 for
-    /// another.
+    /// The number of partitions. Default: that of `shared-events` for a topic of the shop, and 3
+    /// for another.
     pub partitions: Option<i32>,
     /// Settings by Kafka's names. A topic of the shop has those of `shared-events` besides.
     pub config: BTreeMap<String, String>,
 }
 
 impl Cluster {
-    /// The name on the broker of a topic that a person typed. The shop's topics may be typed without
-    /// the prefix of the stack; another name is returned unchanged.
+    /// The name on the broker of a topic that a person typed. The shop's topics may be typed
+    /// without the prefix of the stack; another name is returned unchanged.
     pub fn topic_name(&self, typed: &str) -> String {
         match typed.parse::<Topic>() {
             Ok(topic) => self.prefix().topic(topic),

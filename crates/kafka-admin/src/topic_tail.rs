@@ -102,12 +102,12 @@ impl TopicTail {
         self.from_beginning.get(&partition) == Some(&true)
     }
 
-    /// Returns the next record, or [`TailEvent::Idle`] after `within`. Blocks, so call it on a thread
-    /// of its own. While no broker answers, it returns [`TailEvent::Idle`].
+    /// Returns the next record, or [`TailEvent::Idle`] after `within`. Blocks, so call it on a
+    /// thread of its own. While no broker answers, it returns [`TailEvent::Idle`].
     ///
     /// # Errors
-    /// [`ClusterError::NotFound`], if the topic was deleted. [`ClusterError::TimedOut`], if no record
-    /// arrives for 10 s before [`TailEvent::End`].
+    /// [`ClusterError::NotFound`], if the topic was deleted. [`ClusterError::TimedOut`], if no
+    /// record arrives for 10 s before [`TailEvent::End`].
     pub fn next(&mut self, within: Duration) -> Result<TailEvent, ClusterError> {
         if self.unread.is_empty() && !self.end_reported {
             self.end_reported = true;

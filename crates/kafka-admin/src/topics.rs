@@ -55,8 +55,8 @@ impl Cluster {
     /// Creates the missing topics with the settings of `shared-events`. `partitions` overrides the
     /// number of partitions. Existing topics are not changed.
     ///
-    /// Returns the outcome of each topic, in the given order, once every partition of a created topic
-    /// has a leader.
+    /// Returns the outcome of each topic, in the given order, once every partition of a created
+    /// topic has a leader.
     pub async fn create_topics(
         &self,
         topics: &[Topic],
@@ -249,8 +249,8 @@ fn new_topic<'a>(topic: Topic, name: &'a str, partitions: Option<i32>) -> NewTop
 
 /// See [`Cluster::partitions`].
 fn partition_count(client: &BaseConsumer, topic: &str) -> KafkaResult<i32> {
-    // The metadata of all topics: after a request for one missing topic, librdkafka treats the topic
-    // as missing for a while.
+    // The metadata of all topics: after a request for one missing topic, librdkafka treats the
+    // topic as missing for a while.
     let metadata = client.fetch_metadata(None, TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let partitions = found.map_or(&[][..], |found| found.partitions());

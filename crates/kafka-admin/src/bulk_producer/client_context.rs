@@ -14,7 +14,8 @@ use rdkafka::statistics::Statistics;
 
 use super::{Acks, BulkSettings, Compression, DeliveryReport, MAX_IN_FLIGHT};
 
-/// What outlives a client that is replaced: the callback, the counter, and the health of the broker.
+/// What outlives a client that is replaced: the callback, the counter, and the health of the
+/// broker.
 pub(super) struct Deliveries {
     health: BrokerHealth,
     on_delivery: Box<dyn Fn(DeliveryReport<'_>) + Send + Sync>,

@@ -11,8 +11,9 @@ use test_stack::eventually;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The records of a topic once none of its transactions is open. The broker answers a commit before it
-/// has written the markers, and until then a `read_committed` reader sees no record of the transaction.
+/// The records of a topic once none of its transactions is open. The broker answers a commit before
+/// it has written the markers, and until then a `read_committed` reader sees no record of the
+/// transaction.
 pub async fn committed(cluster: &Cluster, topic: Topic) -> Vec<Record> {
     let name = cluster.prefix().topic(topic);
     let mut settings = ClientConfig::new();

@@ -29,7 +29,8 @@ async fn any_record_is_read_byte_by_byte_as_it_was_published() {
         key: None,
         ..record(Topic::Orders, 0, "", b"")
     };
-    // The broker's limit counts the batch around the record: 1 MiB less what the batch's own fields take.
+    // The broker's limit counts the batch around the record: 1 MiB less what the batch's own fields
+    // take.
     let large = record(Topic::Orders, 1, "large", &vec![b'x'; 1_048_576 - 80]);
     let sent = [odd, tombstone, large];
     let places = cluster.publish(&sent).await.unwrap();
