@@ -40,8 +40,9 @@ impl Backends {
     /// Starts both at the same time and waits until both answer.
     ///
     /// # Errors
-    /// When a port is taken (then nothing is started), or when one server cannot be started, ends, or
-    /// does not answer within [`START_LIMIT`]. The other server may then run: call [`Backends::stop`].
+    /// When a port is taken (then nothing is started), or when one server cannot be started, ends,
+    /// or does not answer within [`START_LIMIT`]. The other server may then run: call
+    /// [`Backends::stop`].
     pub async fn start(&self, processes: &Processes) -> Result<()> {
         // Otherwise the process that holds the port could answer in place of the new server.
         ports::require_free("Kafka", self.kafka.address, self.kafka.port, "KAFKA_PORT")?;

@@ -41,8 +41,8 @@ impl DatabaseServer {
         )
     }
 
-    /// Sends a startup message: the server answers with a request for a password (`R`), or with an error
-    /// (`E`) while it starts or stops. The session is not completed.
+    /// Sends a startup message: the server answers with a request for a password (`R`), or with an
+    /// error (`E`) while it starts or stops. The session is not completed.
     async fn accepts_sessions(self) -> std::io::Result<bool> {
         let names = format!("user\0{SUPERUSER}\0database\0postgres\0\0");
         let length = u32::try_from(names.len() + 8).unwrap_or(u32::MAX);
@@ -54,7 +54,8 @@ impl DatabaseServer {
         Ok(stream.read_u8().await? == b'R')
     }
 
-    /// Creates a role whose password is its name, and a database it owns. Existing ones stay unchanged.
+    /// Creates a role whose password is its name, and a database it owns. Existing ones stay
+    /// unchanged.
     ///
     /// # Errors
     /// When `psql` is missing or the server refuses.
@@ -84,7 +85,8 @@ impl DatabaseServer {
     /// Runs a script as the superuser with `psql` and returns its output: rows only, unaligned.
     ///
     /// # Errors
-    /// When `psql` is missing, the server cannot be reached, or a statement fails (the message is the server's).
+    /// When `psql` is missing, the server cannot be reached, or a statement fails (the message is
+    /// the server's).
     pub async fn sql(self, database: &str, script: &str) -> Result<String> {
         let program = resolve(Path::new("psql")).context("the PostgreSQL client is missing")?;
         let mut command = Command::new(program);

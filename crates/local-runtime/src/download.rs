@@ -10,8 +10,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 const POM: &str = include_str!("../pom.xml");
-/// Files that Maven downloads for this pom into an empty local repository. Measured; used only for a
-/// progress bar.
+/// Files that Maven downloads for this pom into an empty local repository. Measured; used only for
+/// a progress bar.
 const EXPECTED_FILES: u64 = 473;
 
 /// Where the jars and programs come from.
@@ -21,7 +21,8 @@ pub struct Sources {
     pub dist: PathBuf,
     /// An existing installation of Kafka (`KAFKA_HOME`): a folder that holds `libs/*.jar`.
     pub kafka_home: Option<PathBuf>,
-    /// An existing installation of PostgreSQL (`PG_BIN`): a folder that holds `initdb` and `postgres`.
+    /// An existing installation of PostgreSQL (`PG_BIN`): a folder that holds `initdb` and
+    /// `postgres`.
     pub pg_bin: Option<PathBuf>,
 }
 
@@ -102,12 +103,13 @@ impl Sources {
         missing
     }
 
-    /// Downloads Kafka's jars and PostgreSQL's archive with Maven if they are missing, then unpacks the
-    /// archive. A second caller waits for the first. An interrupted fetch is repeated by the next call.
+    /// Downloads Kafka's jars and PostgreSQL's archive with Maven if they are missing, then unpacks
+    /// the archive. A second caller waits for the first. An interrupted fetch is repeated by the
+    /// next call.
     ///
     /// # Errors
-    /// With `offline`, when something would have to be downloaded; the message names it. Else when Maven or
-    /// `tar` is not installed or fails; the message holds Maven's first error.
+    /// With `offline`, when something would have to be downloaded; the message names it. Else when
+    /// Maven or `tar` is not installed or fails; the message holds Maven's first error.
     pub async fn fetch(
         &self,
         offline: bool,
@@ -133,8 +135,8 @@ impl Sources {
         self.installed()
     }
 
-    /// Removes the programs that root had to unpack outside of `dist`. The archive stays, and [`Sources::fetch`]
-    /// unpacks it again.
+    /// Removes the programs that root had to unpack outside of `dist`. The archive stays, and
+    /// [`Sources::fetch`] unpacks it again.
     ///
     /// # Errors
     /// When a file cannot be removed.

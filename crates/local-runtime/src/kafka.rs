@@ -56,8 +56,8 @@ impl Kafka {
         self.client_address().to_string()
     }
 
-    /// Writes the configuration, and formats the data folder when it is new. Call it while the node is
-    /// stopped.
+    /// Writes the configuration, and formats the data folder when it is new. Call it while the node
+    /// is stopped.
     ///
     /// # Errors
     /// When a file cannot be written, or Java is missing or fails.
@@ -132,7 +132,8 @@ impl Kafka {
     /// Waits until the node answers a request.
     ///
     /// # Errors
-    /// When the node ended meanwhile, or did not answer within `within`; the message holds its last log line.
+    /// When the node ended meanwhile, or did not answer within `within`; the message holds its last
+    /// log line.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
         processes
             .until_ready(KAFKA, "Kafka", self.client_address(), within, || {

@@ -1,5 +1,5 @@
-//! The configuration of a single Kafka node. Local processes get it as a properties file, containers of
-//! tests as environment variables.
+//! The configuration of a single Kafka node. Local processes get it as a properties file,
+//! containers of tests as environment variables.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,7 +14,8 @@ pub const HEAP: [&str; 2] = ["-Xms256m", "-Xmx512m"];
 pub struct NodeConfig<'a> {
     /// The address and port of the listener for clients.
     pub listen: SocketAddr,
-    /// `host:port` that clients connect to. The node connects to it too, to write transaction markers.
+    /// `host:port` that clients connect to. The node connects to it too, to write transaction
+    /// markers.
     pub bootstrap: &'a str,
     /// The controller's port, on 127.0.0.1.
     pub controller: u16,
@@ -54,15 +55,16 @@ pub fn server_properties(config: NodeConfig<'_>) -> impl Iterator<Item = (&'stat
     own.into_iter().chain(common)
 }
 
-/// The part of the configuration that all nodes share. A single broker holds one replica of a partition,
-/// so a higher replication factor would never be reached.
+/// The part of the configuration that all nodes share. A single broker holds one replica of a
+/// partition, so a higher replication factor would never be reached.
 const COMMON: [(&str, &str); 14] = [
     ("offsets.topic.replication.factor", "1"),
     ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
     ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),
-    // 3 instead of 50: the first use of an internal topic waits until all its partitions are created.
+    // 3 instead of 50: the first use of an internal topic waits until all its partitions are
+    // created.
     ("offsets.topic.num.partitions", "3"),
     ("transaction.state.log.num.partitions", "3"),
     ("share.coordinator.state.topic.num.partitions", "3"),
@@ -72,8 +74,8 @@ const COMMON: [(&str, &str); 14] = [
     // The first member of a group gets its partitions without waiting for others.
     ("group.initial.rebalance.delay.ms", "0"),
     ("group.min.session.timeout.ms", "6000"),
-    // How soon the open transaction of a dead producer is aborted. Until then, read_committed consumers are
-    // blocked on its partitions.
+    // How soon the open transaction of a dead producer is aborted. Until then, read_committed
+    // consumers are blocked on its partitions.
     (
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         "1000",

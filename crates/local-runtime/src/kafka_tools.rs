@@ -14,7 +14,8 @@ enum Broker {
     None,
 }
 
-/// Name, main class (as the distribution's scripts start it), and how the tool gets the broker's address.
+/// Name, main class (as the distribution's scripts start it), and how the tool gets the broker's
+/// address.
 const TOOLS: [(&str, &str, Broker); 21] = [
     (
         "broker-api-versions",
@@ -124,8 +125,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     TOOLS.iter().map(|(name, _, _)| *name)
 }
 
-/// The command that runs a tool, for the caller to execute. `--bootstrap-server` is added when the tool takes
-/// one and the arguments name none. The name may be copied from documentation with `kafka-` and `.sh`.
+/// The command that runs a tool, for the caller to execute. `--bootstrap-server` is added when the
+/// tool takes one and the arguments name none. The name may be copied from documentation with
+/// `kafka-` and `.sh`.
 ///
 /// # Errors
 /// When there is no tool of that name; the message lists all names.

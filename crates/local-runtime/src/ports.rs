@@ -6,8 +6,8 @@ use procfs::process::{FDTarget, all_processes};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-/// Below the range of ephemeral ports: an outgoing connection could otherwise take a port between the moment
-/// it is found free and the moment a server listens on it.
+/// Below the range of ephemeral ports: an outgoing connection could otherwise take a port between
+/// the moment it is found free and the moment a server listens on it.
 const CANDIDATES: std::ops::Range<u16> = 20_000..32_000;
 
 /// The process that listens on a port.
@@ -31,7 +31,8 @@ pub fn is_free(address: IpAddr, port: u16) -> bool {
     TcpListener::bind(SocketAddr::new(address, port)).is_ok()
 }
 
-/// Checks that the port is free for the server `what`. `setting` is the variable that chooses another port.
+/// Checks that the port is free for the server `what`. `setting` is the variable that chooses
+/// another port.
 ///
 /// # Errors
 /// When it is taken; the message names the port, the process that holds it, and what to do.
@@ -46,8 +47,8 @@ pub fn require_free(what: &str, address: IpAddr, port: u16, setting: &str) -> Re
     bail!("port {port} for {what} is taken by {holder}: end it or choose another with {setting}")
 }
 
-/// Different ports that are free on 127.0.0.1 now. They are not reserved: use them at once, and retry with
-/// others when another process has taken one meanwhile.
+/// Different ports that are free on 127.0.0.1 now. They are not reserved: use them at once, and
+/// retry with others when another process has taken one meanwhile.
 ///
 /// # Errors
 /// When not enough are free.
@@ -68,8 +69,8 @@ pub fn free<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
-/// The process that listens on a TCP port of this machine. `None` when there is none, or when it is another
-/// user's process, whose files only root can read.
+/// The process that listens on a TCP port of this machine. `None` when there is none, or when it is
+/// another user's process, whose files only root can read.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
@@ -101,8 +102,8 @@ pub fn holder(port: u16) -> Result<Option<PortHolder>> {
     Ok(None)
 }
 
-/// The address that clients on this machine use for a server that listens on `address`. An unspecified
-/// address (0.0.0.0) means all interfaces, and clients cannot connect to it.
+/// The address that clients on this machine use for a server that listens on `address`. An
+/// unspecified address (0.0.0.0) means all interfaces, and clients cannot connect to it.
 pub(crate) fn connect_address(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,8 +1,9 @@
 //! One PostgreSQL server on its own data folder.
 //!
-//! PostgreSQL refuses to run as root, so a server started by root runs as `nobody`. When `nobody` cannot enter
-//! the state directory (for example below `/root`), the data goes to `/var/tmp/saga-sandbox-…`. The state
-//! directory lists that folder, and [`StateDir::remove_data`] removes it.
+//! PostgreSQL refuses to run as root, so a server started by root runs as `nobody`. When `nobody`
+//! cannot enter the state directory (for example below `/root`), the data goes to
+//! `/var/tmp/saga-sandbox-…`. The state directory lists that folder, and [`StateDir::remove_data`]
+//! removes it.
 
 use crate::database::{DatabaseServer, SUPERUSER};
 use crate::download::Installation;
@@ -70,7 +71,8 @@ impl Postgres {
         if let Some(user) = &user {
             user.own(&folder)?;
         }
-        // Created under another name and renamed, so that an interrupted initdb leaves no incomplete cluster.
+        // Created under another name and renamed, so that an interrupted initdb leaves no
+        // incomplete cluster.
         let fresh = folder.join("cluster.new");
         remove(&fresh)?;
         let password = folder.join("password");
@@ -154,8 +156,8 @@ impl Postgres {
     /// Waits until the server takes connections.
     ///
     /// # Errors
-    /// When the server ended meanwhile, or did not answer within `within`; the message holds its last log
-    /// line.
+    /// When the server ended meanwhile, or did not answer within `within`; the message holds its
+    /// last log line.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
         let server = self.server();
         processes

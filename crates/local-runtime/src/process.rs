@@ -1,8 +1,8 @@
 //! Starts programs so that a later command finds them again by their records.
 //!
-//! A program runs in a session of its own, under a small shell (`supervisor.sh`) that writes its exit code to a
-//! file. The program therefore outlives the command that started it, a terminal's Ctrl-C does not reach it, and
-//! `status` can show how it ended.
+//! A program runs in a session of its own, under a small shell (`supervisor.sh`) that writes its
+//! exit code to a file. The program therefore outlives the command that started it, a terminal's
+//! Ctrl-C does not reach it, and `status` can show how it ended.
 
 mod log_file;
 mod program;
@@ -38,8 +38,8 @@ pub enum ProcessState {
     Running,
     /// A signal stopped the process, as [`Processes::pause`] does.
     Paused,
-    /// The process ended with this exit code (128 + n for signal n, as in shells). `None` when its supervisor
-    /// was killed too.
+    /// The process ended with this exit code (128 + n for signal n, as in shells). `None` when its
+    /// supervisor was killed too.
     Ended(Option<i32>),
 }
 
@@ -47,7 +47,8 @@ pub enum ProcessState {
 #[derive(Debug)]
 pub struct Processes {
     state_dir: StateDir,
-    /// One pipe a program that must end with the caller: the supervisor kills the program when it closes.
+    /// One pipe a program that must end with the caller: the supervisor kills the program when it
+    /// closes.
     pipes: Option<Mutex<HashMap<String, OwnedFd>>>,
 }
 
@@ -61,8 +62,8 @@ impl Processes {
         }
     }
 
-    /// The processes of a temporary state directory. When this value is dropped, or the calling process ends
-    /// for any reason, every started program is killed and the directory is removed.
+    /// The processes of a temporary state directory. When this value is dropped, or the calling
+    /// process ends for any reason, every started program is killed and the directory is removed.
     #[must_use]
     pub fn kill_on_drop(state_dir: &StateDir) -> Self {
         Self {
@@ -77,11 +78,12 @@ impl Processes {
         &self.state_dir
     }
 
-    /// Starts a program. Returns as soon as the program has a process id, which may be before it is ready.
+    /// Starts a program. Returns as soon as the program has a process id, which may be before it is
+    /// ready.
     ///
     /// # Errors
-    /// When a program of that name already runs, when the executable is missing, or when the program ended at
-    /// once; the message then holds its last log line.
+    /// When a program of that name already runs, when the executable is missing, or when the
+    /// program ended at once; the message then holds its last log line.
     pub async fn start(&self, program: &Program) -> Result<ProcessRecord> {
         let name = &program.name;
         if name.is_empty()
@@ -189,7 +191,8 @@ impl Processes {
         Ok(command)
     }
 
-    /// The record of a process that runs or has ended; `None` when no program was started under that name.
+    /// The record of a process that runs or has ended; `None` when no program was started under
+    /// that name.
     ///
     /// # Errors
     /// When the record cannot be read.
@@ -248,7 +251,8 @@ impl Processes {
             .ok()
     }
 
-    /// Removes the record, exit code and count of starts of a process that has ended. The log stays.
+    /// Removes the record, exit code and count of starts of a process that has ended. The log
+    /// stays.
     ///
     /// # Errors
     /// When the process still runs, or a file cannot be removed.
@@ -262,8 +266,8 @@ impl Processes {
 }
 
 impl Drop for Processes {
-    /// The supervisors remove the state directory of a `kill_on_drop` value. When none is left, it is removed
-    /// here.
+    /// The supervisors remove the state directory of a `kill_on_drop` value. When none is left, it
+    /// is removed here.
     fn drop(&mut self) {
         if self.pipes.is_some()
             && !self

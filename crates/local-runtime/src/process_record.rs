@@ -18,7 +18,8 @@ pub struct ProcessRecord {
     pub supervisor: ProcessIdentity,
     /// The time of the start, in milliseconds since 1970.
     pub started_at_ms: u64,
-    /// The number of starts since [`Processes::forget`](crate::process::Processes::forget); at least 1.
+    /// The number of starts since [`Processes::forget`](crate::process::Processes::forget); at
+    /// least 1.
     pub starts: u32,
     /// The signal that asks the program to stop.
     pub stop_signal: StopSignal,
@@ -34,7 +35,8 @@ pub struct ProcessRecord {
 pub enum StopSignal {
     /// `SIGTERM`, for most programs.
     Terminate,
-    /// `SIGINT`: PostgreSQL's "fast" shutdown. On `SIGTERM` it would wait until all clients have disconnected.
+    /// `SIGINT`: PostgreSQL's "fast" shutdown. On `SIGTERM` it would wait until all clients have
+    /// disconnected.
     Interrupt,
 }
 
@@ -72,7 +74,8 @@ pub(crate) fn read(path: &Path) -> Result<Option<ProcessRecord>> {
         .map(Some)
 }
 
-/// Writes under another name and renames, so that a reader sees either the old record or the new one.
+/// Writes under another name and renames, so that a reader sees either the old record or the new
+/// one.
 pub(crate) fn write(path: &Path, record: &ProcessRecord) -> Result<()> {
     let text = serde_json::to_string_pretty(record).context("cannot write a process record")?;
     let fresh = path.with_extension("json.new");

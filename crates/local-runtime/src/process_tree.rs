@@ -1,9 +1,11 @@
-//! The identity of a process, its descendants, and signals that never reach another process with the same id.
+//! The identity of a process, its descendants, and signals that never reach another process with
+//! the same id.
 //!
-//! The kernel reuses the id of a process that has ended. A process is therefore identified by its id, its start
-//! time and the boot. A signal goes through a process file descriptor, which is opened first, then compared with
-//! the identity, then signalled. The signal reaches the process that the descriptor was opened for, even if that
-//! process has ended and its id was reused meanwhile.
+//! The kernel reuses the id of a process that has ended. A process is therefore identified by its
+//! id, its start time and the boot. A signal goes through a process file descriptor, which is
+//! opened first, then compared with the identity, then signalled. The signal reaches the process
+//! that the descriptor was opened for, even if that process has ended and its id was reused
+//! meanwhile.
 
 use anyhow::{Context, Result, bail};
 use procfs::process::{Process, Stat, all_processes};
@@ -70,7 +72,8 @@ impl ProcessIdentity {
         matches!(self.activity(), Ok(Some(_)))
     }
 
-    /// Sends a signal to exactly this process. `Ok(false)`: the process had ended, and no signal was sent.
+    /// Sends a signal to exactly this process. `Ok(false)`: the process had ended, and no signal
+    /// was sent.
     ///
     /// # Errors
     /// When the kernel refuses, for example because the process belongs to another user.
@@ -95,8 +98,8 @@ impl ProcessIdentity {
         }
     }
 
-    /// The memory and processor time of the process and all its descendants. Shared pages (PostgreSQL's
-    /// buffers) count once for each process. `None` when the process has ended.
+    /// The memory and processor time of the process and all its descendants. Shared pages
+    /// (PostgreSQL's buffers) count once for each process. `None` when the process has ended.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         if !self.is_alive() {
@@ -116,8 +119,8 @@ impl ProcessIdentity {
         Some(usage)
     }
 
-    /// All running or paused descendants, parents before children. They are found by parent ids, because
-    /// each PostgreSQL backend has a process group of its own.
+    /// All running or paused descendants, parents before children. They are found by parent ids,
+    /// because each PostgreSQL backend has a process group of its own.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
@@ -155,8 +158,8 @@ pub struct Usage {
     pub processor_ticks: u64,
 }
 
-/// Sends a signal to a process and all its descendants, the process first. Repeats until there is no new
-/// descendant, so that a process forked meanwhile gets the signal too.
+/// Sends a signal to a process and all its descendants, the process first. Repeats until there is
+/// no new descendant, so that a process forked meanwhile gets the signal too.
 ///
 /// # Errors
 /// When `/proc` cannot be read or the kernel refuses a signal.

@@ -23,7 +23,8 @@ const RETENTION: [&str; 2] = [
     "--storage.tsdb.retention.size=512MB",
 ];
 
-/// Three scrapes. With the default of 5 minutes, a value would still be shown long after its target has gone.
+/// Three scrapes. With the default of 5 minutes, a value would still be shown long after its target
+/// has gone.
 const LOOKBACK: &str = "--query.lookback-delta=15s";
 
 /// One server, not necessarily running.
@@ -55,8 +56,8 @@ impl Prometheus {
         resolve(Path::new(PROMETHEUS))
     }
 
-    /// Copies `local.yml` and `alerts.yml` from the folder `from` into the state directory. Call it while the
-    /// server is stopped.
+    /// Copies `local.yml` and `alerts.yml` from the folder `from` into the state directory. Call it
+    /// while the server is stopped.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -70,15 +71,15 @@ impl Prometheus {
         Ok(())
     }
 
-    /// Replaces the list of scrape targets, in the format of `file_sd_config`. A running server reads it
-    /// within seconds.
+    /// Replaces the list of scrape targets, in the format of `file_sd_config`. A running server
+    /// reads it within seconds.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn set_targets(&self, list: &str) -> Result<()> {
         let file = self.config()?.join("targets.json");
-        // Written under another name and renamed: an incomplete list would be an error, and Prometheus would keep
-        // the old one.
+        // Written under another name and renamed: an incomplete list would be an error, and
+        // Prometheus would keep the old one.
         let fresh = file.with_extension("json.new");
         fs::write(&fresh, list)
             .and_then(|()| fs::rename(&fresh, &file))
@@ -109,8 +110,8 @@ impl Prometheus {
     /// Waits until the server answers queries.
     ///
     /// # Errors
-    /// When the server ended meanwhile, or did not answer within `within`; the message holds its last log
-    /// line.
+    /// When the server ended meanwhile, or did not answer within `within`; the message holds its
+    /// last log line.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
         let address = self.client_address();
         processes

@@ -1,5 +1,5 @@
-//! PostgreSQL refuses to run as root. When the caller is root, PostgreSQL runs as `nobody`, and its files
-//! must lie in folders that `nobody` can enter.
+//! PostgreSQL refuses to run as root. When the caller is root, PostgreSQL runs as `nobody`, and its
+//! files must lie in folders that `nobody` can enter.
 
 use crate::state_dir::{create_folder, listed_folders};
 use anyhow::{Context, Result, bail};
@@ -66,9 +66,9 @@ impl UnprivilegedUser {
     }
 }
 
-/// `wanted`, when `user` can enter it (or there is no other user). Else a replacement under `/var/tmp`,
-/// named by a hash of `wanted` and listed in the file `list`, so that it can be removed later. Creates the
-/// folder.
+/// `wanted`, when `user` can enter it (or there is no other user). Else a replacement under
+/// `/var/tmp`, named by a hash of `wanted` and listed in the file `list`, so that it can be removed
+/// later. Creates the folder.
 pub(crate) fn enterable_folder(
     list: &Path,
     wanted: &Path,

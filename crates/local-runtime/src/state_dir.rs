@@ -51,7 +51,8 @@ impl StateDir {
         self.folder.join("logs")
     }
 
-    /// The folder of the process records: `<process>.json`, and `<process>.exit` with the exit code.
+    /// The folder of the process records: `<process>.json`, and `<process>.exit` with the exit
+    /// code.
     #[must_use]
     pub fn run(&self) -> PathBuf {
         self.folder.join("run")

@@ -175,7 +175,8 @@ async fn a_process_with_the_reused_id_of_a_program_is_never_signalled() {
     let id = i32::try_from(other.0.id()).unwrap();
     let real = ProcessIdentity::of(id).unwrap().unwrap();
 
-    // The record of a program that has ended. The other process has the same id, but another start time or boot.
+    // The record of a program that has ended. The other process has the same id, but another start
+    // time or boot.
     processes
         .start(&shell("gone", "exec sleep 600"))
         .await

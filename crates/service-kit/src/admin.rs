@@ -1,4 +1,4 @@
-//! What a service says about itself: `/health/live`, `/health/ready`, `/metrics`.
+//! The endpoints `/health/live`, `/health/ready` and `/metrics`.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -8,15 +8,15 @@ use prometheus::{Registry, TextEncoder};
 
 use crate::{Problem, Readiness};
 
-/// The routes. `/health/live` answers as long as the process can answer at all; `/health/ready` as [`Readiness`] says;
-/// `/metrics` in Prometheus's text format.
+/// `/health/live` always answers 200; `/health/ready` answers 200 or 503 with the components of
+/// [`Readiness`]; `/metrics` answers in Prometheus's text format.
 pub fn router(readiness: Readiness, registry: Registry) -> Router {
     Router::new()
         .route(
             "/health/live",
             get(async || r#"{"status":"alive"}"#.with_type("application/json")),
         )
-        .route("/health/ready", get(async move || readiness.answer()))
+        .route("/health/ready", get(async move || readiness.response()))
         .route("/metrics", get(async move || metrics(&registry)))
 }
 
@@ -24,7 +24,7 @@ fn metrics(registry: &Registry) -> Response {
     match TextEncoder::new().encode_to_string(&registry.gather()) {
         Ok(text) => text.with_type(prometheus::TEXT_FORMAT),
         Err(error) => {
-            tracing::error!(%error, "metrics could not be written");
+            tracing::error!(%error, "cannot encode the metrics");
             Problem::internal().into_response()
         }
     }

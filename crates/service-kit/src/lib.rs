@@ -1,29 +1,41 @@
-//! What any service of the shop needs, and nothing about Kafka.
+//! What every service of the shop needs that has nothing to do with Kafka.
 //!
-//! In the order in which a service meets it: [`settings`] (one typed struct, wrong ones end in one line), [`telemetry`],
-//! [`trace`], [`shutdown`], [`server`] (every bound on connections, headers, bodies and time), behind it [`guard`] (no web page may reach
-//! a service through a browser), [`parameters`] and [`body`] (queries and JSON read field by field), [`problem`] (what an error
-//! looks like to a client), [`requests`] (how long each took), [`readiness`] and [`admin`] (what a service says about itself); `SERVICE health` asks for it;
-//! [`instance`] (which number it has) and [`names`] (who is who in its network).
+//! In the order in which a service uses it:
+//! * [`settings`]: one typed struct; an invalid setting ends the process with one line;
+//! * [`telemetry`] (logs), [`trace`] (OpenTelemetry spans), [`shutdown`] (signals and exit codes);
+//! * [`server`]: HTTP with limits on connections, headers, bodies and time, and with
+//!   [`host_origin_check`] against requests of web pages;
+//! * [`query_params`] and [`json_fields`]: reading requests so that an answer names every wrong
+//!   field; [`BoundedInt`] for whole numbers; [`problem`]: error responses (RFC 9457);
+//! * [`request_metrics`]: the histogram of request times;
+//! * [`readiness`] and [`admin`]: the health endpoints and `/metrics`; the subcommand `health`
+//!   reads them;
+//! * [`instance`]: the instance number of a process; [`dns_lookup`]: the container network's DNS
+//!   server.
+
+#![deny(missing_docs)]
 
 pub mod admin;
-pub mod body;
-pub mod guard;
-mod health;
+mod bounded_int;
+pub mod dns_lookup;
+mod health_command;
+pub mod host_origin_check;
 pub mod instance;
+pub mod json_fields;
 mod limits;
-pub mod names;
-pub mod parameters;
 pub mod problem;
+pub mod query_params;
 pub mod readiness;
-pub mod requests;
+pub mod request_metrics;
 pub mod server;
 pub mod settings;
 pub mod shutdown;
+mod span_export;
 pub mod telemetry;
 pub mod trace;
 
+pub use bounded_int::BoundedInt;
 pub use problem::Problem;
 pub use readiness::{Component, Readiness};
-pub use requests::Requests;
+pub use request_metrics::RequestMetrics;
 pub use settings::{HttpSettings, LogFormat};

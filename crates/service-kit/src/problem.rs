@@ -1,4 +1,4 @@
-//! What an error looks like to a client: a problem document (RFC 9457).
+//! Error responses: problem documents (RFC 9457).
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use serde::Serialize;
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// An error as a client sees it: `type`, `title`, `status`, `detail`, and for wrong fields an `errors` list.
+/// An error response: `type`, `title`, `status`, `detail`, and for wrong fields an `errors` list.
 ///
-/// The type is always `about:blank`, which RFC 9457 gives the meaning "the status code says it all"; the title is the status
-/// code's own. A 5xx says what cannot be done now, never why: causes are for the log.
+/// The type is always `about:blank`, which in RFC 9457 means that the status code describes the
+/// problem. The title is the reason phrase of the status code. A 5xx never contains its cause,
+/// which belongs in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -23,17 +24,17 @@ pub struct Problem {
     retry_after: Option<Duration>,
 }
 
-/// What is wrong with one field, header or parameter.
+/// The error of one field, header or parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Its name.
+    /// The name of the field.
     pub field: String,
-    /// What is wrong, naming the limit.
+    /// The error, with the limit: "must be a whole number from 1 to 100".
     pub detail: String,
 }
 
 impl FieldError {
-    /// A wrong field.
+    /// The error `detail` of the field `field`.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             field: field.into(),
@@ -53,7 +54,7 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// A problem with this status.
+    /// A problem with this status and no list of fields.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
@@ -63,25 +64,25 @@ impl Problem {
         }
     }
 
-    /// 400: the request cannot be read at all.
+    /// 400: the request cannot be parsed.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404: there is nothing here.
+    /// 404: the resource does not exist.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 415: the body is of another type than the one wanted.
-    pub fn unsupported_media_type(wanted: &str) -> Self {
+    /// 415: the body must have the media type `expected`.
+    pub fn unsupported_media_type(expected: &str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("Content-Type must be {wanted}"),
+            format!("Content-Type must be {expected}"),
         )
     }
 
-    /// 422: the request can be read, but these fields are wrong: all of them, not just the first.
+    /// 422: the request can be parsed, but fields are wrong. `errors` holds all of them.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let fields: Vec<_> = errors
             .iter()
@@ -93,7 +94,7 @@ impl Problem {
         }
     }
 
-    /// 503 with `Retry-After`: it cannot be done now. `detail` must not contain the cause.
+    /// 503 with `Retry-After`: a later attempt can succeed. `detail` must not contain the cause.
     pub fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
         Self {
             retry_after: Some(retry_after),
@@ -101,15 +102,15 @@ impl Problem {
         }
     }
 
-    /// 500. The cause belongs in the log, where the caller wrote it.
+    /// 500. The caller has logged the cause.
     pub fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "something went wrong here; the service's log says what",
+            "internal error; the service's log has the cause",
         )
     }
 
-    /// The status code.
+    /// The HTTP status code.
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -124,7 +125,7 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             errors: &self.errors,
         };
-        // Text and numbers only, so this cannot fail; an empty body would still carry the status.
+        // A document of texts and numbers always serializes.
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (self.status, [(CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         if let Some(wait) = self.retry_after {
@@ -137,8 +138,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Lets a router answer unknown routes (404) and methods (405) with problem documents too.
-pub(crate) fn fallbacks(router: Router) -> Router {
+/// The router with problem documents for unknown routes (404) and methods (405).
+pub(crate) fn with_problem_fallbacks(router: Router) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -148,7 +149,7 @@ async fn not_found(uri: Uri) -> Problem {
     Problem::not_found(format!("no route {}", uri.path()))
 }
 
-/// axum adds `Allow`, the methods that would be.
+/// axum adds the header `Allow`.
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,

@@ -1,7 +1,7 @@
-//! What a service waits for, by name.
+//! The readiness of a service: one named component for each thing it depends on.
 //!
-//! Each part of a service that needs something from outside owns a [`Component`] and says how it is. `GET /health/ready` shows
-//! them all, so that "not ready" always comes with its reason.
+//! The part of a service that uses a database or a broker owns a [`Component`] and sets its state.
+//! `GET /health/ready` shows all components, so "not ready" always comes with its reason.
 
 use std::fmt;
 use std::mem::discriminant;
@@ -13,24 +13,25 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// How long the log has heard enough of one state.
-const SAY_AGAIN: Duration = Duration::from_secs(30);
+/// After the first reasons of a state, how often another reason is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Reasons for one state that are logged as they come. The first is often no more than "not yet", the second says why.
-const SAY_AT_ONCE: u32 = 2;
+/// How many reasons of one state are logged at once. The first is often only "not yet"; the second
+/// has the cause.
+const LOGGED_AT_ONCE: u32 = 2;
 
-/// Whether a service can do its work, and if not, why not. Clones share it.
+/// The readiness of one service. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     service: &'static str,
     components: Arc<Mutex<Vec<Entry>>>,
 }
 
-/// One thing a service needs. It is down until it says otherwise. Clones speak for the same one.
+/// The state of one thing a service depends on, initially down. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Component {
     name: &'static str,
-    place: usize,
+    index: usize,
     readiness: Readiness,
 }
 
@@ -38,8 +39,8 @@ pub struct Component {
 struct Entry {
     name: &'static str,
     state: State,
-    /// Reasons logged since the state became what it is, and when the last one was.
-    said: (u32, Option<Instant>),
+    /// How many reasons of the current state have been logged, and when the last one was.
+    logged: (u32, Option<Instant>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +66,7 @@ struct ComponentReport {
 }
 
 impl Readiness {
-    /// A service that needs nothing yet, and so is ready. Name what it needs before it listens.
+    /// A service without components, which is ready. Add all components before the service listens.
     pub fn new(service: &'static str) -> Self {
         Self {
             service,
@@ -73,17 +74,17 @@ impl Readiness {
         }
     }
 
-    /// Adds a thing that the service needs; down, with the reason `starting`, until it says otherwise.
+    /// Adds a component: down with the reason `starting`.
     pub fn component(&self, name: &'static str) -> Component {
         let mut components = self.entries();
         components.push(Entry {
             name,
             state: State::Down("starting".to_owned()),
-            said: (0, None),
+            logged: (0, None),
         });
         Component {
             name,
-            place: components.len() - 1,
+            index: components.len() - 1,
             readiness: self.clone(),
         }
     }
@@ -95,9 +96,9 @@ impl Readiness {
             .all(|entry| !matches!(entry.state, State::Down(_)))
     }
 
-    /// The answer to `GET /health/ready`: 200 with status `ready` or `degraded`, or 503 with status `not_ready`; in every case
-    /// with the components and their reasons.
-    pub(crate) fn answer(&self) -> Response {
+    /// The response to `GET /health/ready`: 200 with status `ready` or `degraded`, or 503 with
+    /// status `not_ready`. The body lists the components and their reasons.
+    pub(crate) fn response(&self) -> Response {
         let components: Vec<_> = self.entries().iter().map(ComponentReport::of).collect();
         let any = |status| {
             components
@@ -121,7 +122,7 @@ impl Readiness {
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        // Every change is one assignment, so what a panicking thread left behind is whole.
+        // Every change is one assignment, so the data is consistent even after a panic.
         self.components
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -131,8 +132,8 @@ impl Readiness {
 impl fmt::Display for Readiness {
     /// All components in one line: `database ready; consumer down (has not joined its group yet)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, entry) in self.entries().iter().enumerate() {
-            let separator = if place == 0 { "" } else { "; " };
+        for (index, entry) in self.entries().iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
             write!(f, "{separator}{} ", entry.name)?;
             match &entry.state {
                 State::Ready => write!(f, "ready")?,
@@ -145,57 +146,57 @@ impl fmt::Display for Readiness {
 }
 
 impl Component {
-    /// It works.
+    /// The component works.
     pub fn ready(&self) {
         self.set(State::Ready);
     }
 
-    /// It does not work, but the service does its work without it for now.
+    /// The component does not work, and the service works without it for now.
     pub fn degraded(&self, reason: impl Into<String>) {
         self.set(State::Degraded(reason.into()));
     }
 
-    /// It does not work, and without it the service cannot do its work.
+    /// The component does not work, and the service cannot work without it.
     pub fn down(&self, reason: impl Into<String>) {
         self.set(State::Down(reason.into()));
     }
 
-    /// Every change is logged, here. Another reason for the same state is, too, but the third and later ones only now and then: a
-    /// loop of attempts has a new reason for each, and fills no log with them.
+    /// Logs every change of the state. Another reason for the same state is logged at once only the
+    /// first times: a retry loop has a new reason for each attempt and would fill the log.
     fn set(&self, state: State) {
         let mut entries = self.readiness.entries();
-        let Some(entry) = entries.get_mut(self.place) else {
+        let Some(entry) = entries.get_mut(self.index) else {
             return;
         };
         if entry.state == state {
             return;
         }
-        if entry.is_news(&state) {
-            state.say(self.name);
+        if entry.must_log(&state) {
+            state.log(self.name);
         }
         entry.state = state;
     }
 }
 
 impl Entry {
-    /// Whether the next state is to be logged; counted as logged, if so.
-    fn is_news(&mut self, next: &State) -> bool {
-        let (said, last) = match discriminant(&self.state) == discriminant(next) {
-            true => self.said,
+    /// Whether the next state must be logged. Counts it as logged.
+    fn must_log(&mut self, next: &State) -> bool {
+        let (count, last) = match discriminant(&self.state) == discriminant(next) {
+            true => self.logged,
             false => (0, None),
         };
-        let lately = last.is_some_and(|last| last.elapsed() < SAY_AGAIN);
-        let news = said < SAY_AT_ONCE || !lately;
-        self.said = match news {
-            true => (said + 1, Some(Instant::now())),
-            false => (said, last),
+        let recent = last.is_some_and(|last| last.elapsed() < LOG_INTERVAL);
+        let must_log = count < LOGGED_AT_ONCE || !recent;
+        self.logged = match must_log {
+            true => (count + 1, Some(Instant::now())),
+            false => (count, last),
         };
-        news
+        must_log
     }
 }
 
 impl State {
-    fn say(&self, component: &'static str) {
+    fn log(&self, component: &'static str) {
         match self {
             Self::Ready => tracing::info!(component, "ready"),
             Self::Degraded(reason) => tracing::warn!(component, reason, "degraded"),
@@ -224,16 +225,16 @@ mod tests {
     use super::*;
 
     async fn shown(readiness: &Readiness) -> (u16, serde_json::Value) {
-        let answer = readiness.answer();
-        let code = answer.status().as_u16();
-        let body = axum::body::to_bytes(answer.into_body(), 4096)
+        let response = readiness.response();
+        let code = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 4096)
             .await
             .unwrap();
         (code, serde_json::from_slice(&body).unwrap())
     }
 
     #[tokio::test]
-    async fn a_service_is_not_ready_while_anything_it_needs_is_down_and_says_which() {
+    async fn a_service_is_not_ready_while_a_component_is_down() {
         let readiness = Readiness::new("example");
         let (database, kafka) = (
             readiness.component("database"),
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_degraded_service_is_ready_and_says_why_it_is_degraded() {
+    async fn a_degraded_service_is_ready_and_shows_the_reason() {
         let readiness = Readiness::new("example");
         readiness.component("database").ready();
         readiness.component("kafka").degraded("no broker answers");
@@ -270,22 +271,22 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reasons_of_a_state_are_logged_at_once_and_a_stream_of_them_is_not() {
+    fn only_the_first_reasons_of_a_state_are_logged_at_once() {
         let down = |reason: &str| State::Down(reason.to_owned());
         let mut entry = Entry {
             name: "kafka",
             state: down("starting"),
-            said: (0, None),
+            logged: (0, None),
         };
-        let mut told = |next: State| {
-            let news = entry.is_news(&next);
+        let mut logged = |next: State| {
+            let logged = entry.must_log(&next);
             entry.state = next;
-            news
+            logged
         };
-        assert!(told(down("not reached yet")));
-        assert!(told(down("connection refused, 1 ms")));
-        assert!(!told(down("connection refused, 2 ms")));
-        assert!(told(State::Ready));
-        assert!(told(down("connection lost")));
+        assert!(logged(down("not reached yet")));
+        assert!(logged(down("connection refused, 1 ms")));
+        assert!(!logged(down("connection refused, 2 ms")));
+        assert!(logged(State::Ready));
+        assert!(logged(down("connection lost")));
     }
 }

@@ -1,14 +1,16 @@
-//! Serving HTTP/1.1 with a bound on everything: connections, headers, bodies, time, and the wait at the end.
+//! HTTP/1.1 with limits on connections, headers, bodies and time, and on the wait at shutdown.
 //!
-//! `axum::serve` has neither a time-out for headers nor a bound on connections, so the connections are served by hyper here.
+//! `axum::serve` is not used: it has no time-out for headers and no limit on connections.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{BoxError, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -17,39 +19,45 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+use tower::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use tracing::Span;
 
-use crate::guard::guard;
-use crate::limits::{Limits, limit};
-use crate::problem::fallbacks;
-use crate::requests::{Requests, measure};
+use crate::Problem;
+use crate::host_origin_check::check_host_and_origin;
+use crate::limits::{Limits, limit_body};
+use crate::problem::with_problem_fallbacks;
+use crate::request_metrics::{RequestMetrics, UNMATCHED, measure};
 
-/// Most bytes hyper keeps per connection while it reads; headers beyond that are answered with 431.
+/// The read buffer of a connection. hyper answers 431 to larger headers.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// After an error of `accept` that is not the connection's own fault (out of file descriptors): how long to wait for better
-/// times instead of spinning.
+/// The pause after an error of `accept` that does not belong to one connection, such as a lack of
+/// file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a service cannot listen. The text names the port and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody else listens there.
+    /// Another process listens on the port.
     #[error("port {} is taken: another process listens on {address}; stop it, or set PORT to a free one", address.port())]
     Taken {
-        /// Where it should have listened.
+        /// The address and port of the attempt.
         address: SocketAddr,
     },
-    /// Anything else: a port below 1024 without the right to it, an address that is not this machine's.
+    /// Any other error: a port below 1024 without the right to it, or an address of another
+    /// machine.
     #[error("cannot listen on {address}; see BIND_ADDR and PORT")]
     Refused {
-        /// Where it should have listened.
+        /// The address and port of the attempt.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Listens on the address. Port 0 takes any free one; see `TcpListener::local_addr`.
+/// Listens on the address. Port 0 takes a free port; see `TcpListener::local_addr`.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address)
         .await
@@ -59,33 +67,32 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
         })
 }
 
-/// Serves the router until `shutdown`, then lets requests under way end for at most `drain`, and cuts off what is left.
+/// Serves the router until `shutdown`, then waits up to `drain` for open requests, and closes the
+/// remaining connections.
 ///
-/// Before the router sees a request it has passed the guard against web pages and the limits on body (16 KB, 10 s) and answer
-/// (20 s until it begins). Unknown routes and methods are answered with problem documents. Every request is counted in
-/// `requests`. A handler that streams must end its stream at `shutdown` by itself.
+/// Every request passes the check of `Host` and `Origin` and the limits on the body (16 KB, 10 s)
+/// and on the response (20 s until it begins). Every error is a problem document, also for unknown
+/// routes and methods. Every request is counted in `metrics` and logged at level `debug`. A
+/// streaming handler must end its stream at `shutdown`.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    requests: Requests,
+    metrics: RequestMetrics,
     shutdown: CancellationToken,
     drain: Duration,
 ) {
-    serve_within(Limits::SERVICE, listener, router, requests, shutdown, drain).await;
+    serve_with_limits(Limits::SERVICE, listener, router, metrics, shutdown, drain).await;
 }
 
-async fn serve_within(
+async fn serve_with_limits(
     limits: Limits,
     listener: TcpListener,
     router: Router,
-    requests: Requests,
+    metrics: RequestMetrics,
     shutdown: CancellationToken,
     drain: Duration,
 ) {
-    let router = fallbacks(router)
-        .layer(from_fn_with_state(limits, limit))
-        .layer(from_fn(guard))
-        .layer(from_fn_with_state(requests, measure));
+    let router = with_layers(limits, router, metrics);
     let free = Arc::new(Semaphore::new(limits.connections));
     let mut open = JoinSet::new();
     while let Some(stream) = shutdown.run_until_cancelled(accept(&listener)).await {
@@ -102,32 +109,62 @@ async fn serve_within(
         });
         while open.try_join_next().is_some() {}
     }
-    // Nobody should find an open door here any more.
+    // New connections are refused during the drain.
     drop(listener);
     let all_closed = async { while open.join_next().await.is_some() {} };
     if timeout(drain, all_closed).await.is_err() {
         tracing::warn!(
             connections = open.len(),
             drain.seconds = drain.as_secs_f64(),
-            "connections cut off: they did not end in time"
+            "closing connections that did not end within the drain"
         );
     }
+}
+
+/// The last layer is the first to see a request.
+fn with_layers(limits: Limits, router: Router, metrics: RequestMetrics) -> Router {
+    // tower-http's `TimeoutLayer` would answer without a problem document and `Retry-After`.
+    let response_timeout = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(async |_: BoxError| {
+            Problem::unavailable("the response took too long", Duration::from_secs(1))
+        }))
+        .layer(TimeoutLayer::new(limits.response_time));
+    // Failures are logged where they are handled, so only the response is an event here.
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(request_span)
+        .on_request(())
+        .on_failure(());
+    with_problem_fallbacks(router)
+        .layer(response_timeout)
+        .layer(from_fn_with_state(limits, limit_body))
+        .layer(from_fn(check_host_and_origin))
+        .layer(trace)
+        .layer(from_fn_with_state(metrics, measure))
+}
+
+fn request_span(request: &Request) -> Span {
+    let route = request.extensions().get::<MatchedPath>();
+    tracing::debug_span!(
+        "request",
+        http.request.method = %request.method(),
+        http.route = route.map_or(UNMATCHED, MatchedPath::as_str),
+    )
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if belongs_to_one_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "no connection can be taken");
+                tracing::error!(%error, "cannot accept connections");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn belongs_to_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
         error.kind(),
@@ -142,7 +179,7 @@ async fn serve_connection(
     shutdown: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps its delay");
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -158,8 +195,8 @@ async fn serve_connection(
         }
     };
     if let Err(error) = ended {
-        // A client that went away or was too slow: its affair.
-        tracing::debug!(%error, "a connection ended early");
+        // The client disconnected or was too slow.
+        tracing::debug!(%error, "connection ended early");
     }
 }
 

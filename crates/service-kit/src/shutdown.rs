@@ -1,17 +1,17 @@
-//! When to stop, and with which exit code.
+//! Stopping on a signal, and the exit code.
 
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{WrongSettings, usage_error};
+use crate::settings::{InvalidSettings, usage_error};
 
-/// What a shell reports for a process ended by SIGINT.
+/// The exit code of shells for a process ended by SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// A token that is cancelled by the first SIGTERM or SIGINT. A second one ends the process at once, for a person who will not
-/// wait for the drain. Must be called inside a tokio runtime.
+/// A token that the first SIGTERM or SIGINT cancels. The second signal ends the process at once,
+/// without the drain. Must be called inside a tokio runtime.
 pub fn on_signal() -> CancellationToken {
     let token = CancellationToken::new();
     let (terminate, interrupt) = (
@@ -21,19 +21,19 @@ pub fn on_signal() -> CancellationToken {
     if let (Some(terminate), Some(interrupt)) = (terminate, interrupt) {
         #[allow(
             clippy::disallowed_methods,
-            reason = "it waits for as long as the process lives, and has no result"
+            reason = "the task runs until the process ends, and has no result"
         )]
         tokio::spawn(wait(terminate, interrupt, token.clone()));
     }
     token
 }
 
-/// How a service ends: 0 after a drain; 2 with one line on stderr because of its settings; 1 with the error and all its causes
-/// in one line of the log.
-pub fn exit_code(ended: anyhow::Result<()>) -> ExitCode {
-    match ended {
+/// The exit code of a service: 0 after a drain; 2 after [`InvalidSettings`], with one line on
+/// stderr; 1 after any other error, with the error and its causes in one log line.
+pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<WrongSettings>() => usage_error(error),
+        Err(error) if error.is::<InvalidSettings>() => usage_error(error),
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -42,7 +42,7 @@ pub fn exit_code(ended: anyhow::Result<()>) -> ExitCode {
 }
 
 fn listen(kind: SignalKind) -> Option<Signal> {
-    signal(kind).inspect_err(|error| tracing::error!(%error, "no handler for a signal: it will end this process without a drain")).ok()
+    signal(kind).inspect_err(|error| tracing::error!(%error, "cannot handle a signal: it will end the process without a drain")).ok()
 }
 
 async fn wait(mut terminate: Signal, mut interrupt: Signal, token: CancellationToken) {
@@ -56,6 +56,6 @@ async fn wait(mut terminate: Signal, mut interrupt: Signal, token: CancellationT
     tracing::info!(signal, "stopping");
     token.cancel();
     let signal = either().await;
-    tracing::warn!(signal, "asked a second time: stopping at once");
+    tracing::warn!(signal, "second signal: stopping at once");
     std::process::exit(INTERRUPTED);
 }

@@ -1,8 +1,8 @@
-//! Logs: on stderr, each line beginning with the time (RFC 3339, UTC, microseconds), so that the lines of several services
-//! can be put in order by sorting.
+//! Logs on stderr. Each line starts with the time (RFC 3339, UTC, microseconds), so sorting merges
+//! the logs of several services.
 //!
-//! Levels: `error` a person must act; `warn` degraded; `info` lifecycle; a message or request that went well is `debug` and a
-//! counter.
+//! Levels: `error` a person must act; `warn` degraded; `info` lifecycle. A successful message or
+//! request is `debug` and a counter.
 
 use std::io::{IsTerminal, stderr};
 
@@ -12,8 +12,8 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::LogFormat;
 use crate::settings::usage_error;
 
-/// Starts logging for this process, once. `RUST_LOG` chooses levels (`info` unless said otherwise); a wrong one ends the
-/// process like any wrong setting.
+/// Starts logging for this process. Call it once. `RUST_LOG` sets the levels (default `info`); an
+/// invalid value ends the process like any invalid setting.
 pub fn init(service: &'static str, format: LogFormat) {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())

@@ -1,14 +1,18 @@
-//! Tracing: what one order went through, across services, outbox and topics.
+//! OpenTelemetry traces of orders, across services, outbox and topics.
 //!
-//! A span is recorded as a whole when it has ended, from what is known then: the place in the trace ([`TraceParent`], which travels
-//! in headers), the place of its parent, and two times. Nothing is carried along by threads or tasks, so a batch of records can have
-//! a span for each of them.
+//! A span is recorded as a whole after it has ended: its own span context and that of its parent
+//! ([`TraceParent`], which headers and outbox rows carry), the start and the end. No thread and no
+//! task holds a current span, so a batch of records can have one span a record.
 //!
-//! Off unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set. A trace is sampled at its beginning, and everybody after that does as its header
-//! says (`ParentBased` in OpenTelemetry's words). What cannot be exported is lost, counted and said in the log; no request and no
-//! record ever waits for it.
-
-mod export;
+//! Tracing is off unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The first span decides whether a
+//! trace is sampled, and all later spans follow its header (OpenTelemetry's `ParentBased` sampler).
+//! Spans that cannot be exported are dropped, counted and logged. No request and no record waits
+//! for the export.
+//!
+//! tracing-opentelemetry is not used: its span ids come from a generator that knows no event, while
+//! a republished event must carry the same id; it creates a span before the record's outcome is
+//! known, and one `tracing` span a record costs more than the one comparison a batch that tracing
+//! costs when it is off.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,20 +24,20 @@ use shared_events::TraceParent;
 
 pub use opentelemetry::trace::SpanKind;
 
-use crate::settings::WrongSettings;
-use export::Export;
+use crate::settings::InvalidSettings;
+use crate::span_export::Export;
 
-/// How long the last spans may take at the end of a process.
-const LAST: Duration = Duration::from_secs(2);
+/// How long the export of the last spans may take at shutdown.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
 
-/// Where traces go, and how many.
+/// The receiver and the sampling ratio of traces.
 #[derive(Debug, Clone, Args)]
 pub struct TraceSettings {
-    /// Export traces to this receiver (OTLP over HTTP, http://HOST:4318); off without it
+    /// Export traces to this receiver (OTLP over HTTP, http://HOST:4318); off if not set
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = receiver)]
     pub otel_exporter_otlp_endpoint: Option<String>,
 
-    /// Of the traces that begin here, which part is recorded: 0 to 1
+    /// The share of new traces that is sampled: 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = ratio)]
     pub otel_traces_sampler_arg: f64,
 }
@@ -54,94 +58,97 @@ fn ratio(text: &str) -> Result<f64, &'static str> {
         .ok_or("must be a number from 0 to 1")
 }
 
-/// Takes spans and exports them. Clones share one queue. The default is off: it takes nothing.
+/// Records spans and exports them. Clones share one queue. The default records nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Tracer(Option<Arc<Export>>);
 
 impl Tracer {
-    /// The tracer that the settings ask for. `service` and `instance` say who records. The receiver need not be there.
+    /// The tracer for these settings. `service` and `instance` become resource attributes. The
+    /// receiver may be unreachable.
     pub fn new(
         settings: &TraceSettings,
         service: &'static str,
         instance: u32,
-    ) -> Result<Self, WrongSettings> {
+    ) -> Result<Self, InvalidSettings> {
         let Some(endpoint) = &settings.otel_exporter_otlp_endpoint else {
             return Ok(Self::default());
         };
         let ratio = settings.otel_traces_sampler_arg;
         let export = Export::start(endpoint, ratio, service, instance)
-            .map_err(|error| WrongSettings(format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}")))?;
+            .map_err(|error| InvalidSettings(format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}")))?;
         tracing::info!(endpoint, ratio, "traces are exported");
         Ok(Self(Some(Arc::new(export))))
     }
 
-    /// Whether anything is recorded at all.
+    /// Whether tracing is on.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Whether a span at this place is recorded.
-    pub fn records(&self, place: TraceParent) -> bool {
-        self.is_on() && place.is_sampled()
+    /// Whether a span of this trace is recorded: tracing is on, and the trace is sampled.
+    pub fn is_recorded(&self, span: TraceParent) -> bool {
+        self.is_on() && span.is_sampled()
     }
 
-    /// The place of a request that comes from outside, given the client's own place: a span below it if the client's trace is recorded
-    /// here; else the client's place as it is; without one, the root of a new trace, which is sampled or not.
-    pub fn enter(&self, client: Option<TraceParent>) -> TraceParent {
+    /// The span of a client's request: a child of the client's span if its trace is recorded, else
+    /// the client's span unchanged. Without a client's span, the root of a new trace, sampled by
+    /// the ratio.
+    pub fn continue_trace(&self, client: Option<TraceParent>) -> TraceParent {
         match (client, &self.0) {
-            (Some(place), _) if self.records(place) => place.new_child(),
-            (Some(place), _) => place,
+            (Some(span), _) if self.is_recorded(span) => span.new_child(),
+            (Some(span), _) => span,
             (None, None) => TraceParent::random(),
-            (None, Some(export)) => TraceParent::random().with_sampled(export.samples()),
+            (None, Some(export)) => TraceParent::random().with_sampled(export.sample()),
         }
     }
 
     /// Records a span that ends now, if its trace is recorded.
-    pub fn end(&self, span: Span) {
+    pub fn record(&self, span: Span) {
         if let Some(export) = &self.0
-            && span.place.is_sampled()
+            && span.context.is_sampled()
         {
-            export.offer(span, SystemTime::now());
+            export.enqueue(span, SystemTime::now());
         }
     }
 
-    /// Exports what has not been yet, for at most two seconds.
+    /// Exports the spans left in the queue, for at most two seconds.
     pub async fn stop(self) {
         let Some(export) = self.0 else { return };
-        // It blocks, and the exporter's own client must not be ended on a worker of the runtime.
-        let stopped = tokio::task::spawn_blocking(move || export.stop(LAST));
+        // It blocks, and the exporter's blocking client must not be dropped on a worker of the
+        // runtime.
+        let stopped = tokio::task::spawn_blocking(move || export.stop(SHUTDOWN_TIME));
         if let Err(error) = stopped.await {
-            tracing::warn!(%error, "the last spans are lost");
+            tracing::warn!(%error, "the last spans are dropped");
         }
     }
 }
 
-/// Something that took its time, for [`Tracer::end`].
+/// An operation that has ended, for [`Tracer::record`].
 #[derive(Debug, Clone)]
 pub struct Span {
-    name: Cow<'static, str>,
-    kind: SpanKind,
-    place: TraceParent,
-    parent: Option<TraceParent>,
-    started: SystemTime,
-    attributes: Vec<KeyValue>,
-    links: Vec<TraceParent>,
-    error: Option<String>,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) kind: SpanKind,
+    pub(crate) context: TraceParent,
+    pub(crate) parent: Option<TraceParent>,
+    pub(crate) started: SystemTime,
+    pub(crate) attributes: Vec<KeyValue>,
+    pub(crate) links: Vec<TraceParent>,
+    pub(crate) error: Option<String>,
 }
 
 impl Span {
-    /// A span at this place that began then, without a parent yet. `name` has few values, as OpenTelemetry wants it: an operation and
-    /// what it is done to.
+    /// A span with this context and start, without a parent. `name` is an operation and its object,
+    /// with few different values.
     pub fn new(
         name: impl Into<Cow<'static, str>>,
         kind: SpanKind,
-        place: TraceParent,
+        context: TraceParent,
         started: SystemTime,
     ) -> Self {
         Self {
             name: name.into(),
             kind,
-            place,
+            context,
             parent: None,
             started,
             attributes: Vec::new(),
@@ -150,26 +157,26 @@ impl Span {
         }
     }
 
-    /// What it is a part of; nothing for the first span of a trace.
-    pub fn part_of(mut self, parent: impl Into<Option<TraceParent>>) -> Self {
+    /// Sets the parent; `None` for the root of a trace.
+    pub fn child_of(mut self, parent: impl Into<Option<TraceParent>>) -> Self {
         self.parent = parent.into();
         self
     }
 
-    /// Something about it, by a name of OpenTelemetry's semantic conventions where there is one.
+    /// Adds an attribute, named as in OpenTelemetry's semantic conventions.
     pub fn attribute(mut self, name: &'static str, value: impl Into<opentelemetry::Value>) -> Self {
         self.attributes.push(KeyValue::new(name, value));
         self
     }
 
-    /// Spans of other traces that it has to do with.
-    pub fn linked_to(mut self, places: impl IntoIterator<Item = TraceParent>) -> Self {
-        self.links.extend(places);
+    /// Adds links to spans of other traces.
+    pub fn with_links(mut self, spans: impl IntoIterator<Item = TraceParent>) -> Self {
+        self.links.extend(spans);
         self
     }
 
-    /// Why it failed, if it did.
-    pub fn failed(mut self, error: Option<String>) -> Self {
+    /// Sets the error of a failed operation; `None` for a successful one.
+    pub fn with_error(mut self, error: Option<String>) -> Self {
         self.error = error;
         self
     }
@@ -189,16 +196,16 @@ mod tests {
         Tracer::new(&settings, "test", 1).unwrap()
     }
 
-    fn place(flags: &str) -> TraceParent {
+    fn client_span(flags: &str) -> TraceParent {
         format!("{CLIENT}-{flags}").parse().unwrap()
     }
 
     #[test]
-    fn a_trace_that_begins_here_is_sampled_by_the_ratio() {
+    fn a_new_trace_is_sampled_by_the_ratio() {
         let sampled = |ratio| {
             let tracer = tracer(ratio);
             (0..4_000)
-                .filter(|_| tracer.enter(None).is_sampled())
+                .filter(|_| tracer.continue_trace(None).is_sampled())
                 .count()
         };
         assert_eq!((sampled(0.0), sampled(1.0)), (0, 4_000));
@@ -207,20 +214,32 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_trace_goes_on_as_the_client_says_and_unchanged_while_tracing_is_off() {
+    fn a_clients_trace_keeps_the_clients_sampling() {
         for ratio in [0.0, 1.0] {
-            let entered = tracer(ratio).enter(Some(place("01")));
-            assert!(entered.is_sampled() && entered != place("01"), "{entered}");
-            assert!(entered.to_string().starts_with(&CLIENT[..36]), "{entered}");
-            assert_eq!(tracer(ratio).enter(Some(place("00"))), place("00"));
+            let continued = tracer(ratio).continue_trace(Some(client_span("01")));
+            assert!(
+                continued.is_sampled() && continued != client_span("01"),
+                "{continued}"
+            );
+            assert!(
+                continued.to_string().starts_with(&CLIENT[..36]),
+                "{continued}"
+            );
+            assert_eq!(
+                tracer(ratio).continue_trace(Some(client_span("00"))),
+                client_span("00")
+            );
         }
         let off = Tracer::default();
-        assert_eq!(off.enter(Some(place("01"))), place("01"));
-        assert!(!off.enter(None).is_sampled());
+        assert_eq!(
+            off.continue_trace(Some(client_span("01"))),
+            client_span("01")
+        );
+        assert!(!off.continue_trace(None).is_sampled());
     }
 
     #[test]
-    fn a_receiver_is_an_http_address_and_a_ratio_a_part() {
+    fn receiver_and_ratio_are_validated() {
         for good in ["http://localhost:4318", "http://jaeger:4318/"] {
             assert_eq!(receiver(good).unwrap(), good.trim_end_matches('/'));
         }

@@ -6,16 +6,18 @@ use anyhow::{Result, bail};
 use local_runtime::database::DatabaseServer;
 use local_runtime::process::Processes;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
-/// How often a start is tried, each time on other ports: another test may take a port between the moment it is
-/// found free and the moment the server listens on it.
+/// How often a start is tried, each time on other ports: another test may take a port between the
+/// moment it is found free and the moment the server listens on it.
 const TRIES: usize = 3;
 
 /// The variable that chooses the backend.
 const MODE_VARIABLE: &str = "SANDBOX_TEST_STACK";
 
-/// How long a server may take to stop. Much longer than usual, because other tests run at the same time.
+/// How long a server may take to stop. Much longer than usual, because other tests run at the same
+/// time.
 pub(crate) const GRACE: Duration = Duration::from_secs(90);
 
 /// One of the two servers of a stack.
@@ -58,6 +60,10 @@ impl StackMode {
     }
 }
 
+/// A boxed future. An `async fn` is compiled in each crate that awaits it: every test program would compile all of testcontainers
+/// (measured: 30 s a program). A boxed future is compiled here, once.
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 #[derive(Debug)]
 pub(crate) enum Backend {
     Local(Local),
@@ -66,7 +72,11 @@ pub(crate) enum Backend {
 
 impl Backend {
     /// Starts a broker and a database server and waits until both answer.
-    pub(crate) async fn start() -> Result<Self> {
+    pub(crate) fn start() -> Boxed<'static, Result<Self>> {
+        Box::pin(Self::start_on_free_ports())
+    }
+
+    async fn start_on_free_ports() -> Result<Self> {
         let mode = StackMode::from_environment();
         let mut tries = 1;
         loop {
@@ -103,25 +113,25 @@ impl Backend {
     }
 
     /// Shuts down a running server.
-    pub(crate) async fn stop(&self, server: ServerKind) -> Result<()> {
+    pub(crate) fn stop(&self, server: ServerKind) -> Boxed<'_, Result<()>> {
         match self {
-            Self::Local(local) => local.stop(server).await,
-            Self::Docker(containers) => containers.stop(server).await,
+            Self::Local(local) => Box::pin(local.stop(server)),
+            Self::Docker(containers) => Box::pin(containers.stop(server)),
         }
     }
 
-    pub(crate) async fn kill(&self, server: ServerKind) -> Result<()> {
+    pub(crate) fn kill(&self, server: ServerKind) -> Boxed<'_, Result<()>> {
         match self {
-            Self::Local(local) => local.kill(server).await,
-            Self::Docker(containers) => containers.kill(server).await,
+            Self::Local(local) => Box::pin(local.kill(server)),
+            Self::Docker(containers) => Box::pin(containers.kill(server)),
         }
     }
 
     /// Starts a stopped or killed server and waits until it answers.
-    pub(crate) async fn restart(&self, server: ServerKind) -> Result<()> {
+    pub(crate) fn restart(&self, server: ServerKind) -> Boxed<'_, Result<()>> {
         match self {
-            Self::Local(local) => local.restart(server).await,
-            Self::Docker(containers) => containers.restart(server).await,
+            Self::Local(local) => Box::pin(local.restart(server)),
+            Self::Docker(containers) => Box::pin(containers.restart(server)),
         }
     }
 

@@ -14,7 +14,8 @@ static LABEL_VALUE: LazyLock<String> =
 /// Never dropped, so it closes when the process ends. The cleanup waits for that.
 static PIPE: OnceLock<ChildStdin> = OnceLock::new();
 
-/// The label's value for containers of this process. The first call starts the cleanup in the background.
+/// The label's value for containers of this process. The first call starts the cleanup in the
+/// background.
 pub(crate) fn label_value() -> Result<String> {
     static STARTING: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _lock = STARTING.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,8 +33,8 @@ pub(crate) struct Containers {
     kafka: SocketAddr,
     postgres: DatabaseServer,
     containers: BTreeMap<ServerKind, Container>,
-    /// Created when a test asks for it: its folder would be left behind when this process is killed before it
-    /// has started a program.
+    /// Created when a test asks for it: its folder would be left behind when this process is killed
+    /// before it has started a program.
     processes: OnceLock<Processes>,
 }
 
@@ -219,8 +219,8 @@ impl Containers {
 }
 
 impl Drop for Containers {
-    /// Waits until both containers are removed, because the next test needs their memory. A failed removal is
-    /// repeated by the cleanup.
+    /// Waits until both containers are removed, because the next test needs their memory. A failed
+    /// removal is repeated by the cleanup.
     fn drop(&mut self) {
         let containers = std::mem::take(&mut self.containers).into_values();
         let containers: Vec<_> = containers.filter_map(Arc::into_inner).collect();
@@ -234,8 +234,8 @@ impl Drop for Containers {
     }
 }
 
-/// The runtime of all connections to the engine. Each test has a runtime of its own, and a connection would end
-/// with the runtime that created it.
+/// The runtime of all connections to the engine. Each test has a runtime of its own, and a
+/// connection would end with the runtime that created it.
 fn engine() -> &'static Runtime {
     static ENGINE: LazyLock<Runtime> = LazyLock::new(|| {
         let mut runtime = Builder::new_multi_thread();

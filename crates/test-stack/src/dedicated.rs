@@ -4,14 +4,16 @@ use crate::backend::{Backend, ServerKind};
 use local_runtime::database::DatabaseServer;
 use local_runtime::process::Processes;
 
-/// A broker and a database server that no other test uses. They can be stopped, killed, paused and started
-/// again; topics and databases are kept. Dropping the value kills both and removes their data.
+/// A broker and a database server that no other test uses. They can be stopped, killed, paused and
+/// started again; topics and databases are kept. Dropping the value kills both and removes their
+/// data.
 #[derive(Debug)]
 pub struct DedicatedStack {
     backend: Backend,
 }
 
-/// Starts a broker and a database server for one test, on free ports. Takes about three seconds, in containers about eight.
+/// Starts a broker and a database server for one test, on free ports. Takes about three seconds, in
+/// containers about eight.
 ///
 /// # Panics
 /// When they do not start.
@@ -29,8 +31,8 @@ impl DedicatedStack {
         self.backend.kafka().to_string()
     }
 
-    /// Changes a file of the broker's data, which has one folder a partition. `file` is a path below the data
-    /// folder. Call it only while the broker is stopped.
+    /// Changes a file of the broker's data, which has one folder a partition. `file` is a path
+    /// below the data folder. Call it only while the broker is stopped.
     ///
     /// # Panics
     /// When the file cannot be read or written.

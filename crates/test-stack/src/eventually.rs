@@ -6,11 +6,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Calls `check` until it returns `Ok`, and returns that value. An `Err` says what was seen instead.
+/// Calls `check` until it returns `Ok`, and returns that value. An `Err` says what was seen
+/// instead.
 ///
 /// # Panics
-/// When `within` has passed, or one call takes that long. The message names `what` was expected and what was
-/// seen last.
+/// When `within` has passed, or one call takes that long. The message names `what` was expected and
+/// what was seen last.
 pub async fn eventually<T, S: Display>(
     within: Duration,
     what: &str,
@@ -19,7 +20,8 @@ pub async fn eventually<T, S: Display>(
     let deadline = Instant::now() + within;
     let mut seen = "nothing yet".to_owned();
     loop {
-        // A call that returns at once counts even after the deadline; a call that hangs ends with it.
+        // A call that returns at once counts even after the deadline; a call that hangs ends with
+        // it.
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout(left, check()).await {
             Ok(Ok(value)) => return value,

@@ -15,14 +15,15 @@ pub(crate) const KAFKA: [&str; 2] = ["apache/kafka", "4.3.1"];
 
 /// A volume of the image: it is kept when the broker is killed, and removed with the container.
 pub(crate) const KAFKA_DATA: &str = "/var/lib/kafka/data";
-/// The entry point writes the broker's configuration here. A tmpfs is empty at every start, so neither the
-/// image's own file nor the file of an earlier start is left. User 1000 runs the broker.
+/// The entry point writes the broker's configuration here. A tmpfs is empty at every start, so
+/// neither the image's own file nor the file of an earlier start is left. User 1000 runs the
+/// broker.
 const KAFKA_CONFIG: (&str, &str) = ("/opt/kafka/config", "uid=1000");
 /// Outside of the range of the ports for clients.
 const CONTROLLER_PORT: u16 = 9093;
 
-/// A broker for clients on this machine. It listens on the same port inside the container, because it is also
-/// a client of itself.
+/// A broker for clients on this machine. It listens on the same port inside the container, because
+/// it is also a client of itself.
 pub(crate) fn kafka(address: SocketAddr, label: &str) -> ContainerRequest<GenericImage> {
     let config = NodeConfig {
         listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()),
@@ -60,8 +61,9 @@ pub(crate) fn postgres(address: SocketAddr, label: &str) -> ContainerRequest<Gen
     published(request, address, 5432.tcp(), label, HashMap::new())
 }
 
-/// Publishes a fixed port, which stays the same over a restart. The port is bound to the address, because
-/// testcontainers would bind it on all interfaces. `tmpfs` maps folders to their mount options.
+/// Publishes a fixed port, which stays the same over a restart. The port is bound to the address,
+/// because testcontainers would bind it on all interfaces. `tmpfs` maps folders to their mount
+/// options.
 fn published(
     request: ContainerRequest<GenericImage>,
     address: SocketAddr,

@@ -1,22 +1,24 @@
 //! A real Kafka and a real PostgreSQL for tests.
 //!
-//! * [`shared`]: one broker and one database server for all tests of a process, or of the whole run when
-//!   `./sandbox test` started them. Each test uses topics with a prefix of its own and databases of its own,
-//!   so tests run at the same time.
-//! * [`dedicated`]: a broker and a database server for one test, which may stop, kill and pause them.
+//! * [`shared`]: one broker and one database server for all tests of a process, or of the whole run
+//!   when `./sandbox test` started them. Each test uses topics with a prefix of its own and
+//!   databases of its own, so tests run at the same time.
+//! * [`dedicated`]: a broker and a database server for one test, which may stop, kill and pause
+//!   them.
 //! * [`kafka_tool`]: Kafka's own command-line tools, to compare results with.
 //! * [`eventually`]: polls a condition until a deadline.
 //!
-//! `SANDBOX_TEST_STACK` chooses between `local` processes (the default) and containers of the `docker`
-//! engine on this machine. Tests run the same way on both.
+//! `SANDBOX_TEST_STACK` chooses between `local` processes (the default) and containers of the
+//! `docker` engine on this machine. Tests run the same way on both.
 //!
-//! Processes and containers end with the test process, also when it is killed, and leave no file, container
-//! or volume behind. Removing the containers takes a second or two. Each container has the label
-//! `saga-sandbox.test`. After a power failure this command removes those that are left:
+//! Processes and containers end with the test process, also when it is killed, and leave no file,
+//! container or volume behind. Removing the containers takes a second or two. Each container has
+//! the label `saga-sandbox.test`. After a power failure this command removes those that are left:
 //! `docker ps -aq --filter label=saga-sandbox.test | xargs -r docker rm -fv`.
 //!
 //! Every failure panics: a test without its broker has failed.
 
+#![deny(missing_docs)]
 #![allow(
     clippy::panic,
     clippy::expect_used,

@@ -118,7 +118,8 @@ pub(crate) fn sources() -> Sources {
     }
 }
 
-/// A state directory for one stack. It is not below the checkout, because PostgreSQL may run as another user.
+/// A state directory for one stack. It is not below the checkout, because PostgreSQL may run as
+/// another user.
 pub(crate) fn temporary_state_dir() -> Result<StateDir> {
     let folder = tempfile::Builder::new()
         .prefix("saga-sandbox-test-")

@@ -10,7 +10,8 @@ const KAFKA: &str = "SANDBOX_TEST_KAFKA";
 /// The variable with `host:port` of the database server of that run.
 const POSTGRES: &str = "SANDBOX_TEST_POSTGRES";
 
-/// A broker and a database server that other tests use at the same time. No test may stop or pause them.
+/// A broker and a database server that other tests use at the same time. No test may stop or pause
+/// them.
 #[derive(Debug)]
 pub struct Stack {
     bootstrap: String,
@@ -19,8 +20,8 @@ pub struct Stack {
     _started: Option<DedicatedStack>,
 }
 
-/// The stack that the environment names, as set by `./sandbox test`. Without it, a stack of this process,
-/// started by the first call.
+/// The stack that the environment names, as set by `./sandbox test`. Without it, a stack of this
+/// process, started by the first call.
 ///
 /// # Panics
 /// When the stack does not start, or when the environment names only one of the two servers.
@@ -72,9 +73,9 @@ impl Stack {
         self.server
     }
 
-    /// A prefix for topics, groups and transactional ids that no other test uses, in this run or an earlier
-    /// one: at most 64 letters, digits and `-`. It starts with the test's name, which makes the broker's log
-    /// readable.
+    /// A prefix for topics, groups and transactional ids that no other test uses, in this run or an
+    /// earlier one: at most 64 letters, digits and `-`. It starts with the test's name, which makes
+    /// the broker's log readable.
     #[must_use]
     pub fn unique_prefix(&self, test: &str) -> String {
         format!("{}-", unique(test, '-'))
@@ -98,7 +99,8 @@ pub(crate) async fn new_database(server: DatabaseServer, test: &str) -> String {
     server.url(&name, &name)
 }
 
-/// The test's name and a random number: at most 50 bytes in lower case, safe in URLs, SQL and topic names.
+/// The test's name and a random number: at most 50 bytes in lower case, safe in URLs, SQL and topic
+/// names.
 fn unique(test: &str, separator: char) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {

@@ -8,9 +8,8 @@ use local_runtime::kafka_tools;
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
-/// Runs one of Kafka's own tools against a broker and returns its output:
-/// `kafka_tool(address, "consumer-groups", &["--describe", "--all-groups"])`. Starting a JVM takes some
-/// seconds.
+/// Runs one of Kafka's own tools against a broker and returns its output: `kafka_tool(address,
+/// "consumer-groups", &["--describe", "--all-groups"])`. Starting a JVM takes some seconds.
 ///
 /// # Panics
 /// When there is no such tool, or the tool fails.

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// A program for [`Processes::start`](super::Processes::start).
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// The name in the state directory: letters, digits, `-`, `_` and `.`. The file names of record and log
-    /// contain it.
+    /// The name in the state directory: letters, digits, `-`, `_` and `.`. The file names of record
+    /// and log contain it.
     pub name: String,
     /// The executable: a path, or a name looked up in `PATH`.
     pub executable: PathBuf,
@@ -46,7 +46,8 @@ impl Program {
     }
 }
 
-/// The executable's path. A missing executable is an error here, before the supervisor writes it to a log.
+/// The executable's path. A missing executable is an error here, before the supervisor writes it to
+/// a log.
 pub(crate) fn resolve(executable: &Path) -> Result<PathBuf> {
     if executable.components().count() > 1 {
         if !executable.is_file() {

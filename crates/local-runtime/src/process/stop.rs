@@ -10,7 +10,8 @@ use std::time::Duration;
 /// How long a killed process tree may take to leave the process table.
 const REAP_TIME: Duration = Duration::from_secs(5);
 
-/// How long the supervisor may take to write the exit code. Milliseconds, except on an overloaded machine.
+/// How long the supervisor may take to write the exit code. Milliseconds, except on an overloaded
+/// machine.
 const SUPERVISOR_TIME: Duration = Duration::from_secs(30);
 
 /// The result of [`Processes::stop`].
@@ -25,11 +26,13 @@ pub enum StopOutcome {
 }
 
 impl Processes {
-    /// Sends the stop signal and waits up to `grace`, then kills the process with all its descendants. A paused
-    /// process is resumed, because it could not handle the signal. The record stays with the exit code.
+    /// Sends the stop signal and waits up to `grace`, then kills the process with all its
+    /// descendants. A paused process is resumed, because it could not handle the signal. The record
+    /// stays with the exit code.
     ///
     /// # Errors
-    /// When the record cannot be read, a signal is refused, or the process does not end after `SIGKILL`.
+    /// When the record cannot be read, a signal is refused, or the process does not end after
+    /// `SIGKILL`.
     pub async fn stop(&self, name: &str, grace: Duration) -> Result<StopOutcome> {
         let Some(record) = self
             .record(name)?

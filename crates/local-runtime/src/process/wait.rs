@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How often a condition is checked. Most conditions are cheap reads of `/proc` or of a loopback socket.
+/// How often a condition is checked. Most conditions are cheap reads of `/proc` or of a loopback
+/// socket.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// True as soon as `condition` is, false when `within` has passed without it.
@@ -27,7 +28,8 @@ impl Processes {
     /// Waits until `answers` returns true. `title` and `address` name the server in the error.
     ///
     /// # Errors
-    /// When the process ended meanwhile, or did not answer in time; the message holds its last log line.
+    /// When the process ended meanwhile, or did not answer in time; the message holds its last log
+    /// line.
     pub(crate) async fn until_ready(
         &self,
         process: &str,

@@ -1,4 +1,4 @@
-//! From a span to the receiver: a bounded queue, and a thread that empties it once a second.
+//! The export of spans: a bounded queue, and a thread that exports it once a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,45 +16,46 @@ use opentelemetry_sdk::trace::{
 use reqwest::blocking::Client;
 use shared_events::TraceParent;
 
-use super::Span;
+use crate::trace::Span;
 
-/// Most spans that wait to be exported, about 16 MB: a second of a service under full load of which everything is recorded.
+/// Most spans in the queue, about 16 MB: one second of a service under full load with all traces
+/// sampled.
 const QUEUE: usize = 16_384;
 
-/// Spans of one request.
-const PAGE: usize = 1_024;
+/// Most spans of one request.
+const REQUEST_SPANS: usize = 1_024;
 
-/// How soon a span is seen.
-const DELAY: Duration = Duration::from_secs(1);
+/// How often the queue is exported.
+const EXPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long one request may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const REQUEST_TIME: Duration = Duration::from_secs(2);
 
-/// The queue and the thread behind it.
+/// The queue and the thread that exports it.
 #[derive(Debug)]
-pub(super) struct Export {
+pub(crate) struct Export {
     processor: BatchSpanProcessor,
     scope: InstrumentationScope,
     ratio: f64,
-    fate: Arc<Fate>,
+    stats: Arc<ExportStats>,
 }
 
-/// What became of the spans.
 #[derive(Debug, Default)]
-struct Fate {
-    waiting: AtomicUsize,
-    lost: AtomicU64,
+struct ExportStats {
+    queued: AtomicUsize,
+    /// Since the last successful export.
+    dropped: AtomicU64,
 }
 
-/// Sends a page, and knows whether it arrived.
+/// The OTLP exporter, with a count of queued and dropped spans.
 #[derive(Debug)]
-struct Sender {
+struct CountingExporter {
     otlp: opentelemetry_otlp::SpanExporter,
-    fate: Arc<Fate>,
+    stats: Arc<ExportStats>,
 }
 
 impl Export {
-    pub(super) fn start(
+    pub(crate) fn start(
         endpoint: &str,
         ratio: f64,
         service: &'static str,
@@ -65,17 +66,17 @@ impl Export {
             .with_http_client(direct_client()?)
             .with_endpoint(format!("{endpoint}/v1/traces"))
             .build()?;
-        let fate = Arc::new(Fate::default());
-        let sender = Sender {
+        let stats = Arc::new(ExportStats::default());
+        let exporter = CountingExporter {
             otlp,
-            fate: Arc::clone(&fate),
+            stats: Arc::clone(&stats),
         };
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
-            .with_max_export_batch_size(PAGE)
-            .with_scheduled_delay(DELAY)
+            .with_max_export_batch_size(REQUEST_SPANS)
+            .with_scheduled_delay(EXPORT_INTERVAL)
             .build();
-        let mut processor = BatchSpanProcessor::new(sender, config);
+        let mut processor = BatchSpanProcessor::new(exporter, config);
         processor.set_resource(
             &Resource::builder_empty()
                 .with_service_name(service)
@@ -87,40 +88,40 @@ impl Export {
             processor,
             scope: InstrumentationScope::builder("saga-sandbox").build(),
             ratio,
-            fate,
+            stats,
         })
     }
 
-    /// Whether a trace that begins now is sampled.
-    pub(super) fn samples(&self) -> bool {
+    /// Whether a new trace is sampled.
+    pub(crate) fn sample(&self) -> bool {
         fastrand::f64() < self.ratio
     }
 
-    /// Queues a span that ended then; loses it if the queue is full.
-    pub(super) fn offer(&self, span: Span, ended: SystemTime) {
-        if self.fate.waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE {
-            self.fate.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.fate.lose(1, "too many spans wait");
+    /// Adds a span to the queue, or drops it if the queue is full.
+    pub(crate) fn enqueue(&self, span: Span, ended: SystemTime) {
+        if self.stats.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE {
+            self.stats.queued.fetch_sub(1, Ordering::Relaxed);
+            self.stats.dropped(1, "the queue is full");
             return;
         }
         self.processor.on_end(self.data(span, ended));
     }
 
-    pub(super) fn stop(&self, within: Duration) {
+    pub(crate) fn stop(&self, within: Duration) {
         if let Err(error) = self.processor.shutdown_with_timeout(within) {
-            tracing::warn!(%error, "the last spans may be lost");
+            tracing::warn!(%error, "the last spans may be dropped");
         }
     }
 
     fn data(&self, span: Span, ended: SystemTime) -> SpanData {
-        // All of them, beyond the 128 of OpenTelemetry's SDKs: a batch is bounded by itself.
+        // Without the SDK's limit of 128 links: the size of a batch is already limited.
         let mut links = SpanLinks::default();
-        let places = span.links.iter().copied();
-        links.links = places
-            .map(|place| Link::with_context(context(place)))
+        let linked = span.links.iter().copied();
+        links.links = linked
+            .map(|span| Link::with_context(span_context(span)))
             .collect();
         SpanData {
-            span_context: context(span.place),
+            span_context: span_context(span.context),
             parent_span_id: span
                 .parent
                 .map_or(SpanId::INVALID, |parent| SpanId::from(parent.span_id())),
@@ -139,52 +140,53 @@ impl Export {
     }
 }
 
-/// A client that asks the receiver itself, whatever proxy the environment names. Made on a thread of its own, since making a blocking
-/// one panics where async work is done.
+/// A client that ignores the environment's proxy settings. It is created on a thread of its own,
+/// because creating a blocking client panics inside an async runtime.
 fn direct_client() -> Result<Client, ExporterBuildError> {
-    let make = || Client::builder().no_proxy().timeout(TIMEOUT).build();
-    let made = std::thread::spawn(make).join();
-    let made = made.map_err(|_| "making an HTTP client panicked".to_owned());
-    made.and_then(|client| client.map_err(|error| error.to_string()))
+    let build = || Client::builder().no_proxy().timeout(REQUEST_TIME).build();
+    let built = std::thread::spawn(build).join();
+    let built = built.map_err(|_| "creating an HTTP client panicked".to_owned());
+    built
+        .and_then(|client| client.map_err(|error| error.to_string()))
         .map_err(ExporterBuildError::InternalFailure)
 }
 
-fn context(place: TraceParent) -> SpanContext {
+fn span_context(span: TraceParent) -> SpanContext {
     SpanContext::new(
-        TraceId::from(place.trace_id()),
-        SpanId::from(place.span_id()),
+        TraceId::from(span.trace_id()),
+        SpanId::from(span.span_id()),
         TraceFlags::SAMPLED,
         false,
         TraceState::NONE,
     )
 }
 
-impl Fate {
-    /// Says so once, and not again until spans arrive.
-    fn lose(&self, spans: usize, why: &str) {
-        if self.lost.fetch_add(spans as u64, Ordering::Relaxed) == 0 {
-            tracing::warn!(why, "spans are lost");
+impl ExportStats {
+    /// Logs the first dropped spans after a successful export.
+    fn dropped(&self, spans: usize, why: &str) {
+        if self.dropped.fetch_add(spans as u64, Ordering::Relaxed) == 0 {
+            tracing::warn!(why, "spans are dropped");
         }
     }
 
-    fn arrived(&self) {
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            tracing::info!(lost, "spans are exported again");
+    fn exported(&self) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::info!(dropped, "spans are exported again");
         }
     }
 }
 
-impl SpanExporter for Sender {
-    async fn export(&self, page: Vec<SpanData>) -> OTelSdkResult {
-        let spans = page.len();
-        let sent = self.otlp.export(page).await;
-        self.fate.waiting.fetch_sub(spans, Ordering::Relaxed);
-        match &sent {
-            Ok(()) => self.fate.arrived(),
-            Err(error) => self.fate.lose(spans, &error.to_string()),
+impl SpanExporter for CountingExporter {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let result = self.otlp.export(batch).await;
+        self.stats.queued.fetch_sub(spans, Ordering::Relaxed);
+        match &result {
+            Ok(()) => self.stats.exported(),
+            Err(error) => self.stats.dropped(spans, &error.to_string()),
         }
-        sent
+        result
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

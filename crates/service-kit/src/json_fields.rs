@@ -1,9 +1,12 @@
-//! JSON bodies, read field by field, so that an answer names *every* wrong field with its limit.
+//! JSON bodies, read field by field, so that an answer names every wrong field with its limit.
+//!
+//! `axum::Json` is not used: it stops at the first wrong field, also with `serde_path_to_error`,
+//! and it takes the last of repeated fields.
 //!
 //! ```
-//! # use service_kit::{Problem, body::Fields};
+//! # use service_kit::{Problem, json_fields::JsonFields};
 //! # fn read(body: &[u8]) -> Result<(u32, String), Problem> {
-//! let mut fields = Fields::read(body)?;
+//! let mut fields = JsonFields::read(body)?;
 //! let (count, name) = (fields.take("count"), fields.take("name"));
 //! fields.finish(count.zip(name))
 //! # }
@@ -28,33 +31,34 @@ use crate::problem::FieldError;
 
 const JSON: &str = "application/json";
 
-/// How JavaScript and Python write what is no number.
+/// Not JSON, but written by Python and other languages.
 const NOT_NUMBERS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
 
-/// Most wrong fields named in one answer: a small request must not have a large one.
-const MOST_ERRORS: usize = 20;
+/// Most errors in one answer. Otherwise a small request could cause a large answer.
+const MAX_ERRORS: usize = 20;
 
-/// The fields of a JSON object that nobody has taken yet, and what was wrong with those taken.
+/// The fields of a JSON object not taken yet, and the errors of those taken.
 ///
-/// As an extractor it answers 415 to another content type than `application/json` and 400 to what is not a JSON object.
+/// As an extractor it answers 415 to another content type than `application/json`, and 400 if the
+/// body is not a JSON object.
 #[derive(Debug, Default)]
-pub struct Fields {
-    given: BTreeMap<String, Box<RawValue>>,
+pub struct JsonFields {
+    rest: BTreeMap<String, Box<RawValue>>,
     errors: Vec<FieldError>,
 }
 
-impl Fields {
-    /// The fields of this JSON object; 400 if it is none. A field given twice is a wrong field: two readers of such a body may
-    /// not agree which of the two counts.
+impl JsonFields {
+    /// The fields of a JSON object; 400 if the text is not one. A repeated field is an error,
+    /// because two programs may read different values of it.
     pub fn read(json: &[u8]) -> Result<Self, Problem> {
         if json.is_empty() {
             return Err(empty());
         }
-        let read = serde_json::from_slice(json).or_else(|error| match quoted_not_numbers(json) {
+        let fields = serde_json::from_slice(json).or_else(|error| match quoted_not_numbers(json) {
             Some(json) => serde_json::from_slice(&json),
             None => Err(error),
         });
-        read.map_err(|error| {
+        fields.map_err(|error| {
             Problem::bad_request(match error.classify() {
                 Category::Data => "the body must be a JSON object".to_owned(),
                 Category::Syntax | Category::Eof | Category::Io => {
@@ -64,10 +68,10 @@ impl Fields {
         })
     }
 
-    /// Takes a field that must be there. `None` if it is missing or wrong, of which [`Fields::finish`] then tells. The type's
-    /// own error is the text: it should name the limit.
+    /// Takes a required field. `None` if it is missing or wrong; [`JsonFields::finish`] reports the
+    /// error with the text of the type's own error, which should name the limit.
     pub fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        let Some(value) = self.given.remove(name) else {
+        let Some(value) = self.rest.remove(name) else {
             self.errors.push(FieldError::new(name, "is missing"));
             return None;
         };
@@ -79,28 +83,29 @@ impl Fields {
             .ok()
     }
 
-    /// Takes a field that may be there. `None` if it is not, or if it is wrong, of which [`Fields::finish`] then tells.
+    /// Takes an optional field. `None` if it is missing or wrong; [`JsonFields::finish`] reports
+    /// the error.
     pub fn take_if_given<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        match self.given.contains_key(name) {
+        match self.rest.contains_key(name) {
             true => self.take(name),
             false => None,
         }
     }
 
-    /// What was made of the fields, if all of them were right and none is left over; else 422 with all that is wrong.
-    pub fn finish<T>(self, made: Option<T>) -> Result<T, Problem> {
-        let Self { given, mut errors } = self;
-        let unknown = given.into_keys();
+    /// The value read from the fields. 422 with all errors if a field was wrong or is left over.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Problem> {
+        let Self { rest, mut errors } = self;
+        let unknown = rest.into_keys();
         errors.extend(unknown.map(|name| FieldError::new(name, "is not a field of this request")));
-        errors.truncate(MOST_ERRORS);
-        match made {
-            Some(made) if errors.is_empty() => Ok(made),
+        errors.truncate(MAX_ERRORS);
+        match value {
+            Some(value) if errors.is_empty() => Ok(value),
             _ => Err(Problem::invalid(errors)),
         }
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Fields {
+impl<S: Send + Sync> FromRequest<S> for JsonFields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -109,7 +114,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             .await
             .map_err(|_| Problem::bad_request("the body cannot be read"))?;
         match (body.is_empty(), is_json) {
-            // Whoever sent no body sent no type of it either, and should hear about the body.
+            // A request without a body has no content type either; the missing body is the error.
             (true, _) => Err(empty()),
             (false, false) => Err(Problem::unsupported_media_type(JSON)),
             (false, true) => Self::read(&body),
@@ -117,7 +122,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields {
+impl<'de> Deserialize<'de> for JsonFields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(ObjectVisitor)
     }
@@ -126,20 +131,20 @@ impl<'de> Deserialize<'de> for Fields {
 struct ObjectVisitor;
 
 impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Fields;
+    type Value = JsonFields;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
-        let mut fields = Fields::default();
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<JsonFields, M::Error> {
+        let mut fields = JsonFields::default();
         while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-            match fields.given.entry(name) {
+            match fields.rest.entry(name) {
                 Entry::Vacant(field) => drop(field.insert(value)),
                 Entry::Occupied(field) => {
-                    let twice = FieldError::new(field.key().as_str(), "is given twice");
-                    fields.errors.push(twice);
+                    let repeated = FieldError::new(field.key().as_str(), "is given twice");
+                    fields.errors.push(repeated);
                 }
             }
         }
@@ -151,8 +156,8 @@ fn empty() -> Problem {
     Problem::bad_request("the body is empty; it must be a JSON object")
 }
 
-/// The body with each bare `NaN` and `Infinity` in quotes; `None` if it has none. Some languages write them although JSON does
-/// not know them. So quoted, the field is there, of a wrong type, and the answer can name it and its limit.
+/// The body with quotes around each `NaN` and `Infinity`; `None` if it has none. With quotes, the
+/// field is present with a wrong type, so the answer names the field and its limit.
 fn quoted_not_numbers(json: &[u8]) -> Option<Vec<u8>> {
     let mut quoted = Vec::with_capacity(json.len() + 2);
     let mut rest = json;
@@ -176,7 +181,7 @@ fn quoted_not_numbers(json: &[u8]) -> Option<Vec<u8>> {
     (quoted.len() > json.len()).then_some(quoted)
 }
 
-/// Parameters of the media type (`; charset=utf-8`) do not matter: JSON is UTF-8.
+/// Parameters of the media type (`; charset=utf-8`) are ignored: JSON is always UTF-8.
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers
         .get(CONTENT_TYPE)
@@ -185,7 +190,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(JSON))
 }
 
-/// serde_json's text without its "at line 1 column 7", which would count within the field and not within the body.
+/// serde_json's text without "at line 1 column 7": that position is relative to the field, not to
+/// the body.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
@@ -197,7 +203,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Result<(u32, String), Problem> {
-        let mut fields = Fields::read(body.as_bytes())?;
+        let mut fields = JsonFields::read(body.as_bytes())?;
         let (count, name) = (fields.take("count"), fields.take("name"));
         fields.finish(count.zip(name))
     }
@@ -222,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_object_cannot_be_read() {
+    fn a_body_other_than_a_json_object_is_a_bad_request() {
         for body in [
             "",
             "{",
@@ -237,15 +243,15 @@ mod tests {
             assert_eq!(problem.status(), 400, "{body}: {problem:?}");
         }
         assert_eq!(
-            Fields::read(b"{\"a\": \"\xff\"}").unwrap_err().status(),
+            JsonFields::read(b"{\"a\": \"\xff\"}").unwrap_err().status(),
             400
         );
     }
 
     #[test]
-    fn a_field_that_may_be_left_out_is_wrong_only_when_it_is_there() {
+    fn an_optional_field_is_checked_when_it_is_present() {
         let count = |body: &str| {
-            let mut fields = Fields::read(body.as_bytes())?;
+            let mut fields = JsonFields::read(body.as_bytes())?;
             let count: Option<u32> = fields.take_if_given("count");
             fields.finish(Some(count))
         };
@@ -257,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_given_twice_is_wrong() {
+    fn a_repeated_field_is_wrong() {
         let text = format!(
             "{:?}",
             read(r#"{"count": 1, "count": 1, "name": "a"}"#).unwrap_err()
@@ -266,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn not_a_number_is_a_wrong_field_and_not_a_wrong_body() {
+    fn nan_is_a_wrong_field_in_a_valid_body() {
         for value in ["NaN", "Infinity", "-Infinity", "1e400"] {
             let body = format!(r#"{{"name": "NaN \\\" NaN", "count": {value}}}"#);
             let problem = read(&body).unwrap_err();
@@ -283,13 +289,13 @@ mod tests {
             "{:?}",
             read(&format!("{{{}}}", many.join(","))).unwrap_err()
         );
-        assert_eq!(text.matches("FieldError").count(), MOST_ERRORS, "{text}");
+        assert_eq!(text.matches("FieldError").count(), MAX_ERRORS, "{text}");
     }
 
     proptest::proptest! {
         #[test]
-        fn no_body_panics(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64)) {
-            if let Ok(mut fields) = Fields::read(&body) {
+        fn arbitrary_bytes_never_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64)) {
+            if let Ok(mut fields) = JsonFields::read(&body) {
                 let _: Option<u32> = fields.take("count");
             }
         }

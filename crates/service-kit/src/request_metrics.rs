@@ -1,4 +1,4 @@
-//! How many requests there were, how they ended and how long they took: one histogram for every program that serves HTTP.
+//! The histogram of request times, the same for every program that serves HTTP.
 
 use std::time::Instant;
 
@@ -8,21 +8,22 @@ use axum::middleware::Next;
 use axum::response::Response;
 use prometheus::{Error, HistogramOpts, HistogramVec, Registry, exponential_buckets};
 
-/// The route of a request that none was found for: its path is the client's to choose, and no label.
-const UNMATCHED: &str = "unmatched";
+/// The label of a request without a route. The path is no label, because clients choose it freely.
+pub(crate) const UNMATCHED: &str = "unmatched";
 
-/// The requests of one program. Clones are the same ones.
+/// The histogram `http_request_seconds` of one program, by method, route and status. Clones share
+/// it.
 #[derive(Clone)]
-pub struct Requests {
+pub struct RequestMetrics {
     seconds: HistogramVec,
 }
 
-impl Requests {
-    /// Registers `http_request_seconds`. Fails if the registry has it already.
+impl RequestMetrics {
+    /// Registers `http_request_seconds`. Fails if the registry has a metric of that name.
     pub fn new(registry: &Registry) -> Result<Self, Error> {
         let opts = HistogramOpts::new(
             "http_request_seconds",
-            "From a request's headers until its answer began. One that a client gave up is not counted.",
+            "Time from a request's headers until its response began. Requests that the client aborted are not counted.",
         );
         // 0.5 ms to 4 s, doubling.
         let opts = opts.buckets(exponential_buckets(0.000_5, 2.0, 14)?);
@@ -32,25 +33,26 @@ impl Requests {
     }
 }
 
-/// The layer's work. It lies outside of every other, so that what those refuse is counted, too.
+/// A middleware. It is the outermost layer, so it also counts requests that another layer refuses.
 pub(crate) async fn measure(
-    State(requests): State<Requests>,
+    State(metrics): State<RequestMetrics>,
     route: Option<MatchedPath>,
     request: Request,
     next: Next,
 ) -> Response {
-    let begun = Instant::now();
+    let started = Instant::now();
     let method = label(request.method());
     let response = next.run(request).await;
     let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let status = response.status();
     let labels = [method, route, status.as_str()];
-    let seconds = requests.seconds.with_label_values(&labels);
-    seconds.observe(begun.elapsed().as_secs_f64());
+    let seconds = metrics.seconds.with_label_values(&labels);
+    seconds.observe(started.elapsed().as_secs_f64());
     response
 }
 
-/// The methods of RFC 9110 and RFC 5789 by name. Any other is one: a client may invent as many as it likes.
+/// The methods of RFC 9110 and RFC 5789 by name. All others share one label, because clients can
+/// invent any number of methods.
 fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,8 +1,10 @@
-//! Keeps web pages out. Services listen on loopback, and any page open in a browser on that machine can send requests there.
+//! Refuses requests of other web pages. Services listen on loopback, and any page open in a browser
+//! on the same machine can send requests there.
 //!
-//! * A browser says which page sends a request (`Origin`): a page of another origin is refused.
-//! * A page can also have its own name resolve to 127.0.0.1 ("DNS rebinding"), and then is of the same origin. So `Host` must
-//!   be `localhost`, the name of a service, or an IP literal: nobody can let those names point elsewhere.
+//! * The browser names the page's origin in `Origin`. Requests of another origin are refused.
+//! * A page can let its own name resolve to 127.0.0.1 (DNS rebinding) and then has the same origin.
+//!   `Host` must therefore be `localhost`, the name of a service, or an IP literal: an attacker
+//!   controls none of these names.
 
 use std::net::IpAddr;
 
@@ -15,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::Problem;
 
-/// Names that only the network of the services resolves, besides `localhost`.
+/// Names that only the services' own network resolves.
 const SERVICE_NAMES: [&str; 5] = [
     "order-service",
     "payment-service",
@@ -24,9 +26,8 @@ const SERVICE_NAMES: [&str; 5] = [
     "lag-monitor",
 ];
 
-/// The layer's work: passes the request on, or refuses it with 400 (no usable `Host`), 421 (a foreign `Host`) or 403 (a foreign
-/// `Origin`).
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
+/// A middleware: 400 without a valid `Host`, 421 for another `Host`, 403 for another `Origin`.
+pub(crate) async fn check_host_and_origin(request: Request, next: Next) -> Response {
     match check(&request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -40,7 +41,8 @@ fn check(request: &Request) -> Result<(), Problem> {
     }
     match host {
         Some(host) => check_host(host)?,
-        // Nobody reaches a service by rebinding without a browser, and browsers send Host. HTTP/1.0 did not know it.
+        // DNS rebinding needs a browser, and browsers always send Host. HTTP/1.0 does not require
+        // it.
         None if request.version() == Version::HTTP_10 => {}
         None => return Err(Problem::bad_request("the header Host is missing")),
     }
@@ -63,7 +65,7 @@ fn check(request: &Request) -> Result<(), Problem> {
 fn check_host(host: &str) -> Result<(), Problem> {
     let authority: Authority = host
         .parse()
-        .map_err(|_| Problem::bad_request("the header Host is no host name"))?;
+        .map_err(|_| Problem::bad_request("the header Host is not a host name"))?;
     let name = authority.host();
     let literal = name
         .strip_prefix('[')
@@ -80,7 +82,8 @@ fn check_host(host: &str) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
 }
 
-/// The header's value if it is there once; two of one name are two opinions.
+/// The header's value; `None` if it is missing. A repeated header is an error, because two programs
+/// may read different values of it.
 fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(name).iter();
     let (first, second) = (values.next(), values.next());
