@@ -34,7 +34,7 @@ other() {
     *_KAFKA_BOOTSTRAP_SERVERS) echo kafka:29092,kafka:29092 ;;
     *_BATCH_MAX) echo 50 ;;
     ORDER_CRASH_AT) echo relay-after-publish:1000000 ;;
-    PAYMENT_CRASH_AT | INVENTORY_CRASH_AT) echo batch-settled:1000000 ;;
+    PAYMENT_CRASH_AT | INVENTORY_CRASH_AT) echo batch-committed:1000000 ;;
     *_DELIVERY) echo at-least-once ;;
     *_DRAIN_TIMEOUT) echo 5s ;;
     *_LOG_FORMAT) echo json ;;

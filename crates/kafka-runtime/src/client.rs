@@ -1,40 +1,48 @@
-//! Every librdkafka setting that is not a default, with its reason. The only place where the shop's Kafka clients are made.
+//! Every librdkafka setting that is not a default, with its reason. All Kafka clients of the shop are created here.
+
+use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
-
 use rdkafka::producer::FutureProducer;
 use rdkafka::types::RDKafkaErrorCode;
 use shared_events::Service;
 use uuid::Uuid;
 
-pub use crate::connection::{Connection, Need};
-pub use crate::metrics::client::Counted;
+pub use crate::broker_health::{BrokerHealth, Criticality};
+pub use crate::metrics::client_metrics::ClientKind;
 use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};
 
-/// A transaction may stay open this long, milliseconds. Below the session time-out: a dead member's partitions stand still
-/// until its transaction is aborted too (measured: 11 s with 10 000, 5.2 s with this).
-pub(crate) const TRANSACTION_TIMEOUT_MS: u64 = 5_000;
+/// How long a transaction may stay open. Below the session time-out: a dead member's partitions are also blocked until its
+/// transaction is aborted (measured: 11 s with 10 s, 5.2 s with 5 s).
+pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Largest record a producer sends, bytes, unpacked: what the dead-letter topics take (2 MiB) less what a record set adds to it, so that
-/// only the producer refuses a letter, and at once. librdkafka's default (1 000 000) is below the broker's (1 048 588): a poison record
-/// near the limit would block its partition for ever.
+/// How often librdkafka makes its statistics. Broker health, `kafka_client_*` metrics and the replacement of broken clients
+/// depend on them.
+pub(crate) const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Largest record that a producer sends, uncompressed bytes: the limit of the dead-letter topics (2 MiB) less what a record set
+/// adds. So only the producer refuses a dead letter that is too large, and at once. librdkafka's default (1 000 000) is below
+/// the broker's (1 048 588): a poison record near the limit would block its partition for ever.
 const MESSAGE_MAX_BYTES: &str = "2000000";
+
+fn millis(time: Duration) -> String {
+    time.as_millis().to_string()
+}
 
 fn base(kafka: &KafkaSettings, client_id: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         .set("client.id", client_id)
-        // localhost resolves to ::1 first, where no broker of ours listens.
+        // localhost resolves to ::1 first, and our brokers listen on IPv4 only.
         .set("broker.address.family", "v4")
-        // A grown or late topic would go unnoticed for five minutes.
+        // With the default a new topic or partition would go unnoticed for five minutes.
         .set("topic.metadata.refresh.interval.ms", "5000")
-        // After an outage be back within a second, not within ten.
+        // With the default the client would reconnect up to ten seconds after an outage.
         .set("reconnect.backoff.max.ms", "1000")
-        // Whether a broker is reached, and the figures of `metrics::client`.
-        .set("statistics.interval.ms", "5000")
+        .set("statistics.interval.ms", millis(STATISTICS_INTERVAL))
         .set("allow.auto.create.topics", "false")
         .set("log.connection.close", "false");
     config.set_log_level(RDKafkaLogLevel::Warning);
@@ -51,13 +59,13 @@ pub(crate) fn consumer_config(
     let mut config = base(kafka, &client_id(service, kafka));
     config
         .set("group.id", kafka.name_prefix.group(service))
-        // Offsets are settled by us, with the effect, and never by a timer.
+        // The consumer loop commits offsets together with the outputs of a batch, never by a timer.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         .set("partition.assignment.strategy", "cooperative-sticky")
-        // The broker's minimum: how long a dead member's partitions stand still.
+        // The broker's minimum. A dead member's partitions are blocked for this long.
         .set("session.timeout.ms", "6000")
         // A cooperative rebalance takes two heartbeats (measured: 2.4 s, against 6.4 s with the default 3000).
         .set("heartbeat.interval.ms", "1000")
@@ -68,7 +76,7 @@ pub(crate) fn consumer_config(
         .set("queued.min.messages", "100000")
         // The default of 64 MB a partition could fill a small container.
         .set("queued.max.messages.kbytes", "16384")
-        // Without it a record damaged on disk is handed over as if it were whole.
+        // Otherwise a record that is damaged on disk is delivered as a valid one.
         .set("check.crcs", "true");
     if let (true, Some(slot)) = (consumer.static_membership, kafka.slot) {
         config.set(
@@ -82,11 +90,11 @@ pub(crate) fn consumer_config(
     config
 }
 
-/// The settings of a client that looks at a partition without being in a group.
+/// The settings of a client that reads a partition without joining a group.
 pub(crate) fn probe_config(kafka: &KafkaSettings) -> ClientConfig {
     let mut config = base(kafka, "probe");
     config
-        // librdkafka wants one even of a client that never joins or commits.
+        // librdkafka requires one, also of a client that never joins or commits.
         .set("group.id", format!("probe-{}", Uuid::new_v4()))
         .set("enable.auto.commit", "false")
         .set("isolation.level", "read_committed")
@@ -94,29 +102,29 @@ pub(crate) fn probe_config(kafka: &KafkaSettings) -> ClientConfig {
     config
 }
 
-/// The settings of a client that reads `sandbox.controls`: from its beginning, for itself alone.
+/// The settings of a client that reads all of `sandbox.controls` without joining a group.
 pub(crate) fn controls_config(service: Service, kafka: &KafkaSettings) -> ClientConfig {
     let mut config = base(kafka, &client_id(service, kafka));
     config
-        // As above: every member reads all of it.
         .set("group.id", format!("controls-{}", Uuid::new_v4()))
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
-        // How the reader knows that it has seen all there was.
+        // The end of the partition is how the reader knows that it has read everything.
         .set("enable.partition.eof", "true")
-        // It is asked for only when the broker knows it: when it is gone it is gone, not on its way (default: 30 s of hope).
+        // The reader asks for the topic only when the broker has it, so an unknown topic is deleted and not new (default: 30 s).
         .set("topic.metadata.propagation.max.ms", "1000")
         .set("check.crcs", "true");
     config
 }
 
-/// The settings of a producer whose records are retried without being doubled or reordered.
+/// The settings of an idempotent producer: librdkafka's retries neither duplicate nor reorder records. `linger_ms` is how
+/// long it waits to fill a batch.
 pub fn producer_config(kafka: &KafkaSettings, client_id: &str, linger_ms: u32) -> ClientConfig {
     let mut config = base(kafka, client_id);
     config
         .set("enable.idempotence", "true")
-        // So that Java's tools agree on the partition of a key.
+        // The partitioner of Java's clients, so that both choose the same partition for a key.
         .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")
         .set("linger.ms", linger_ms.to_string())
@@ -124,35 +132,38 @@ pub fn producer_config(kafka: &KafkaSettings, client_id: &str, linger_ms: u32) -
     config
 }
 
-/// A producer for what needs no transaction: the relay (`linger_ms` 1–5) and settling at least once (0).
+/// A producer without transactions: for the relay (`linger_ms` 1) and for `at-least-once` (0).
 pub(crate) fn idempotent_producer(
     kafka: &KafkaSettings,
     client_id: &str,
     linger_ms: u32,
-    connection: Connection,
-) -> KafkaResult<FutureProducer<Connection>> {
+    health: BrokerHealth,
+) -> KafkaResult<FutureProducer<BrokerHealth>> {
     let mut config = producer_config(kafka, client_id, linger_ms);
-    // Nothing is lost by giving up: the rows stay in the outbox, the records unsettled.
+    // Giving up loses nothing: the rows stay in the outbox, and the batch is retried.
     config.set("delivery.timeout.ms", "10000");
-    create(&config, connection)
+    create(&config, health)
 }
 
-/// A producer that tells a batch's events in one transaction with its offsets. `delivery.timeout.ms` is left to librdkafka,
-/// which caps it by the transaction's.
+/// A producer for a batch's outputs and offsets in one transaction. librdkafka limits `delivery.timeout.ms` to the time-out of
+/// the transaction.
 pub(crate) fn transactional_producer(
     kafka: &KafkaSettings,
     client_id: &str,
     transactional_id: &str,
-    connection: Connection,
-) -> KafkaResult<FutureProducer<Connection>> {
+    health: BrokerHealth,
+) -> KafkaResult<FutureProducer<BrokerHealth>> {
     let mut config = producer_config(kafka, client_id, 0);
     config
         .set("transactional.id", transactional_id)
-        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string());
-    create(&config, connection)
+        .set("transaction.timeout.ms", millis(TRANSACTION_TIMEOUT));
+    create(&config, health)
 }
 
-/// Makes a client.
+/// Creates a client with the settings of this module.
+///
+/// # Errors
+/// librdkafka refuses a setting.
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the place the rule points to"
@@ -164,7 +175,7 @@ pub fn create<T: FromClientConfigAndContext<C>, C: ClientContext>(
     config.create_with_context(context)
 }
 
-/// What the broker's log calls this process.
+/// The name of this process in the broker's log.
 pub(crate) fn client_id(service: Service, kafka: &KafkaSettings) -> String {
     match kafka.slot {
         Some(slot) => format!("{service}-{slot}"),
@@ -172,8 +183,8 @@ pub(crate) fn client_id(service: Service, kafka: &KafkaSettings) -> String {
     }
 }
 
-/// The id by which a transaction of a predecessor is found and ended: stable with `SLOT`, else one for this process. It is
-/// the same for every producer this process makes, so that a rebuilt one resolves what the last left open.
+/// The transactional id: stable with `SLOT`, else random for each process. A new producer with the same id aborts the open
+/// transaction of its predecessor, so all producers of a process use the same id.
 pub(crate) fn transactional_id(service: Service, kafka: &KafkaSettings) -> String {
     let instance = match kafka.slot {
         Some(slot) => slot.to_string(),
@@ -182,8 +193,8 @@ pub(crate) fn transactional_id(service: Service, kafka: &KafkaSettings) -> Strin
     kafka.name_prefix.name(&format!("{service}-{instance}"))
 }
 
-/// Whether the broker says that there is no such topic any more.
-pub fn has_gone(error: &KafkaError) -> bool {
+/// Whether the error means that the topic or the partition does not exist.
+pub fn is_unknown_topic(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(

@@ -1,13 +1,13 @@
-//! Where poison goes, and what a dead letter says about itself.
+//! The format of a dead letter, and of its replay.
 //!
-//! A dead letter is the record as it was (key, value and all its headers), plus text headers that say where it came from and
-//! why it was set aside. No name of such a header is spelled anywhere else.
+//! A dead letter is the poison record unchanged (key, value and all its headers), plus text headers that say where it came from
+//! and why it is poison.
 //!
-//! One exception: what unpacks to more bytes than a dead letter can hold (a client may pack megabytes into a small record set) is left
-//! out, and the letter says how many those were. The record itself stays where it was until its topic's retention takes it.
+//! One exception: key, value and headers of a record that is too large uncompressed are left out, and a header has their size.
+//! The record itself stays in its topic until retention deletes it.
 //!
-//! A replayed record carries two of them on its way back: how often it was replayed (so that a poison record cannot go round
-//! for ever), and for which group (so that the other groups of the topic, which took it the first time, pass it over).
+//! A replayed record carries two headers back to its topic: how often it was replayed, so that poison does not circulate for
+//! ever, and for which group, so that the other groups of the topic skip it.
 
 use std::fmt::Display;
 use std::str::{self, FromStr};
@@ -20,40 +20,40 @@ use shared_events::headers::dead_letter::{
     REPLAY_FOR,
 };
 
-/// How often one record may be replayed. Poison that is poison each time is not cured by a sixth try.
+/// How often one record may be replayed. A record that was poison five times stays poison.
 pub const MAX_REPLAYS: u32 = 5;
 
-/// Characters of an error message that a dead letter keeps. The record itself may be as large as its topic allows, so what is
-/// added to it has to stay small.
+/// Maximum length of the error message in a dead letter, characters. The record may be as large as its topic allows, so its
+/// dead letter can add only a little.
 pub const MAX_MESSAGE_CHARS: usize = 500;
 
 /// A header of a record: its name, and its value if it has one.
 pub type Header<'a> = (&'a str, Option<&'a [u8]>);
 
-/// Where a dead letter came from, and why it was set aside.
+/// Where a dead letter came from, and why it is poison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterHeaders {
-    /// The topic it was read from, under its full name on the broker.
+    /// The topic it was read from, by its full name on the broker.
     pub original_topic: String,
     /// The partition it was read from.
     pub original_partition: i32,
     /// Its offset there.
     pub original_offset: i64,
-    /// The record's own timestamp in milliseconds since 1970, or -1 as Kafka says "none".
+    /// The record's timestamp in milliseconds since 1970, or -1 if it has none.
     pub original_timestamp_ms: i64,
-    /// The group that could not take it, under its full name on the broker.
+    /// The group that could not process it, by its full name on the broker.
     pub consumer_group: String,
-    /// Which kind of poison.
+    /// The class of poison.
     pub error_class: PoisonClass,
-    /// What exactly, for a person. Only the first [`MAX_MESSAGE_CHARS`] characters are kept.
+    /// The error, for a person. Only the first [`MAX_MESSAGE_CHARS`] characters are kept.
     pub error_message: String,
-    /// When it was set aside, to the millisecond.
+    /// When it was sent to the dead-letter topic, to the millisecond.
     pub failed_at: DateTime<Utc>,
-    /// How often it was tried before.
+    /// How often it was tried.
     pub attempts: u32,
 }
 
-/// A header of a dead letter that is not there, or not what it should be.
+/// A header of a dead letter is missing or invalid. The message names the header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("header {name}: {reason}")]
 pub struct BadHeader {
@@ -62,8 +62,8 @@ pub struct BadHeader {
 }
 
 impl DeadLetterHeaders {
-    /// Names and values, to be added after the record's own headers, which stay as they are. Of two headers with one name the
-    /// last counts, so a record that came with such headers of its own cannot lie about where it was set aside.
+    /// Names and values, to be added after the record's own headers. Of two headers with the same name the last counts, so a
+    /// record cannot forge them with headers of its own.
     pub fn to_pairs(&self) -> [(&'static str, String); 9] {
         let message = self.error_message.chars().take(MAX_MESSAGE_CHARS).collect();
         let failed_at = self.failed_at.to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -80,8 +80,11 @@ impl DeadLetterHeaders {
         ]
     }
 
-    /// Reads them from the headers of a dead letter. Headers of other names are passed over; of two with one name the last
+    /// Reads them from the headers of a dead letter. Other headers are ignored. Of two headers with the same name the last
     /// counts, as in Kafka's `lastHeader`.
+    ///
+    /// # Errors
+    /// The first header that is missing or invalid.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = Header<'a>>) -> Result<Self, BadHeader> {
         let pairs: Vec<Header<'a>> = pairs.into_iter().collect();
         let class = text(&pairs, ERROR_CLASS)?;
@@ -100,22 +103,25 @@ impl DeadLetterHeaders {
     }
 }
 
-/// The header of a letter whose key, value and own headers were left out; key and value had so many bytes.
+/// The header of a dead letter without the record. `bytes` is the size of the record's key and value.
 pub fn left_out_pair(bytes: usize) -> (&'static str, String) {
     (LEFT_OUT_BYTES, bytes.to_string())
 }
 
-/// Whether key, value and own headers of the record were left out.
+/// Whether the dead letter lacks the record's key, value and headers.
 pub fn is_left_out<'a>(pairs: impl IntoIterator<Item = Header<'a>>) -> bool {
     pairs.into_iter().any(|(name, _)| name == LEFT_OUT_BYTES)
 }
 
-/// Whether a header is one that dead letters have and events have not.
+/// Whether a header belongs to the dead letter and not to the record.
 pub fn is_dead_letter_header(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// How often the record was replayed; 0 if never. A count that cannot be read is an error, and never a fresh start.
+/// How often the record was replayed. 0 if it has no such header.
+///
+/// # Errors
+/// The count is invalid. Such a record must not be replayed as if it were new.
 pub fn replay_count<'a>(pairs: impl IntoIterator<Item = Header<'a>>) -> Result<u32, BadHeader> {
     let pairs: Vec<Header<'a>> = pairs.into_iter().collect();
     if last(&pairs, REPLAY_COUNT).is_none() {
@@ -124,7 +130,7 @@ pub fn replay_count<'a>(pairs: impl IntoIterator<Item = Header<'a>>) -> Result<u
     parse(&pairs, REPLAY_COUNT)
 }
 
-/// The headers of a record's next replay, which is meant for one group, given how often it was replayed before.
+/// The headers of a record's next replay for this group, after `replayed_before` replays.
 pub fn replay_pairs(replayed_before: u32, group: &str) -> [(&'static str, String); 2] {
     let count = replayed_before.saturating_add(1);
     [
@@ -133,8 +139,8 @@ pub fn replay_pairs(replayed_before: u32, group: &str) -> [(&'static str, String
     ]
 }
 
-/// Whether a record was replayed for a group other than this one, which then skips and counts it: otherwise poison in a topic
-/// that two groups read would double with each replay.
+/// Whether a record was replayed for another group. This group then skips it: otherwise poison in a topic with two groups would
+/// double with each replay.
 pub fn is_for_another_group<'a>(pairs: impl IntoIterator<Item = Header<'a>>, group: &str) -> bool {
     let meant_for = pairs
         .into_iter()
@@ -182,7 +188,7 @@ mod tests {
     }
 
     prop_compose! {
-        fn any_letter()(
+        fn any_dead_letter()(
             original_topic in ".{0,40}",
             place in (any::<i32>(), any::<i64>(), any::<i64>()),
             consumer_group in ".{0,40}",
@@ -207,15 +213,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_dead_letter_says_survives_its_headers_but_for_the_tail_of_a_long_message(letter in any_letter()) {
-            let pairs = letter.to_pairs();
+        fn headers_survive_a_round_trip_except_a_long_message(dead_letter in any_dead_letter()) {
+            let pairs = dead_letter.to_pairs();
             let read = DeadLetterHeaders::from_pairs(as_headers(&pairs)).unwrap();
-            let message: String = letter.error_message.chars().take(500).collect();
-            prop_assert_eq!(read, DeadLetterHeaders { error_message: message, ..letter });
+            let message: String = dead_letter.error_message.chars().take(500).collect();
+            prop_assert_eq!(read, DeadLetterHeaders { error_message: message, ..dead_letter });
         }
 
         #[test]
-        fn headers_of_any_bytes_are_read_or_refused_but_never_a_panic(
+        fn headers_of_any_bytes_never_panic(
             headers in prop::collection::vec(
                 (
                     prop_oneof![prop::sample::select(vec![
@@ -241,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_group_a_record_was_replayed_for_takes_it() {
+    fn a_replayed_record_is_for_one_group() {
         let replayed = replay_pairs(0, "inventory-service-group");
         assert!(!is_for_another_group(
             as_headers(&replayed),
@@ -255,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_count_that_cannot_be_read_is_no_fresh_start() {
+    fn an_invalid_replay_count_is_an_error() {
         for value in [None, Some(&b"x"[..]), Some(&b"-1"[..]), Some(&[0xff][..])] {
             assert!(replay_count([(REPLAY_COUNT, value)]).is_err(), "{value:?}");
         }
@@ -263,20 +269,20 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_that_lacks_a_header_says_which() {
-        let letter = DeadLetterHeaders {
+    fn the_error_names_the_missing_header() {
+        let dead_letter = DeadLetterHeaders {
             original_topic: "payments".to_owned(),
             original_partition: 2,
             original_offset: 17,
             original_timestamp_ms: -1,
             consumer_group: "inventory-service-group".to_owned(),
             error_class: PoisonClass::DomainRule,
-            error_message: "prod_ignore cannot be taken".to_owned(),
+            error_message: "prod_ignore cannot be reserved".to_owned(),
             failed_at: Utc.timestamp_millis_opt(0).unwrap(),
             attempts: 1,
         };
-        for (missing, _) in letter.to_pairs() {
-            let pairs = letter.to_pairs();
+        for (missing, _) in dead_letter.to_pairs() {
+            let pairs = dead_letter.to_pairs();
             let rest = as_headers(&pairs)
                 .into_iter()
                 .filter(|(name, _)| *name != missing);

@@ -1,7 +1,7 @@
-//! Breaking things on purpose: a protection switched off, or the process killed at a point.
+//! Faults on purpose: a protection switched off, or the process killed at a crash point.
 //!
 //! They are the negative controls of every test and scenario that claims a guarantee: with the protection off and a crash at
-//! the point it guards, the same check must fail. Both are refused unless `SANDBOX_UNSAFE=1`, and said as an error at start.
+//! the point it guards, the same check must fail. Both are refused unless `SANDBOX_UNSAFE=1`, and logged as an error at start.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ macro_rules! named {
         }
 
         impl $enum {
-            /// All of them.
+            /// All variants, in the order of `docs/failure-modes.md`.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The name in settings and documents.
@@ -47,7 +47,7 @@ macro_rules! named {
 }
 
 named! {
-    /// What can be switched off by `PROTECTION_OFF`, to see what it was good for.
+    /// What `PROTECTION_OFF` can switch off.
     Protection, "must be outbox, single-relay, idempotency-key, idempotent-effect, offsets-in-transaction, drop-revoked, seek-back or poison-limit" {
         /// order-service sends an event after its commit instead of writing it into the outbox.
         Outbox = "outbox",
@@ -55,15 +55,15 @@ named! {
         SingleRelay = "single-relay",
         /// `Idempotency-Key` is ignored.
         IdempotencyKey = "idempotency-key",
-        /// inventory-service decides again, instead of looking up what it decided.
+        /// inventory-service decides again instead of looking up its earlier decision.
         IdempotentEffect = "idempotent-effect",
         /// Offsets are committed after the Kafka transaction instead of in it.
         OffsetsInTransaction = "offsets-in-transaction",
         /// Records of partitions that were revoked during `collect` stay in the batch.
         DropRevoked = "drop-revoked",
-        /// A batch that failed is not read again.
+        /// A failed batch is not read again.
         SeekBack = "seek-back",
-        /// A run of poison is set aside without end.
+        /// Poison records in a row go to the dead-letter topic without a limit.
         PoisonLimit = "poison-limit",
     }
 }
@@ -73,22 +73,22 @@ named! {
     CrashPoint, "must be one of the crash points of docs/failure-modes.md, optionally with :n for the n-th pass" {
         /// order-service has written the orders of a batch, but not committed them.
         AcceptBeforeCommit = "accept-before-commit",
-        /// order-service has committed the orders of a batch, but nobody was answered.
+        /// order-service has committed the orders of a batch, but answered no client.
         AcceptAfterCommit = "accept-after-commit",
         /// The relay has read rows of the outbox, but published none.
         RelayBeforePublish = "relay-before-publish",
         /// The relay has published rows of the outbox, but deleted none.
         RelayAfterPublish = "relay-after-publish",
-        /// A member has collected a batch, but had no effect.
+        /// A member has collected a batch, but not applied it.
         BatchCollected = "batch-collected",
-        /// The effect of a batch is done, but nothing is told.
+        /// A batch is written to the database, but none of its events is published.
         EffectCommitted = "effect-committed",
-        /// The events of a batch are acknowledged by the broker, but its offsets are nowhere.
+        /// The broker has acknowledged the events of a batch, but its offsets are neither sent nor committed.
         OutputsAcknowledged = "outputs-acknowledged",
         /// Events and offsets are in the Kafka transaction, but it is not committed.
         OffsetsAdded = "offsets-added",
-        /// The batch is settled, but the next one was not asked for.
-        BatchSettled = "batch-settled",
+        /// The batch is committed, but the next one is not collected.
+        BatchCommitted = "batch-committed",
     }
 }
 
@@ -117,7 +117,7 @@ impl FromStr for CrashAt {
     }
 }
 
-/// What is broken on purpose in this process. Nothing by default.
+/// The faults of this process. None by default. Clones count passes together.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     off: Option<Protection>,
@@ -125,7 +125,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// These faults, and no others.
+    /// At most one protection that is off, and at most one crash point.
     pub fn new(off: Option<Protection>, crash: Option<CrashAt>) -> Self {
         Self {
             off,
@@ -133,19 +133,20 @@ impl Faults {
         }
     }
 
-    /// Whether this protection works.
+    /// Whether this protection is on.
     pub fn keeps(&self, protection: Protection) -> bool {
         self.off != Some(protection)
     }
 
-    /// Passes a crash point: kills this process with SIGKILL if it is the one asked for, at the pass asked for. SIGKILL and not
-    /// an exit, since nothing may be flushed, rolled back or said goodbye to.
+    /// Passes a crash point. Kills this process if it is the configured point and pass.
+    ///
+    /// By SIGKILL and not by an exit: nothing may be flushed, rolled back or closed.
     pub fn pass(&self, point: CrashPoint) {
         let Some((at, passes)) = &self.crash else {
             return;
         };
         if at.point == point && passes.fetch_add(1, Ordering::Relaxed) + 1 == at.pass {
-            // A process may always signal itself; should it fail, the test that waits for the crash fails.
+            // A process may always signal itself. If it failed, the test that waits for the crash would fail.
             let _ = kill(Pid::this(), Signal::SIGKILL);
         }
     }

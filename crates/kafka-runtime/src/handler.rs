@@ -1,63 +1,68 @@
 //! The seam between a service and Kafka.
 //!
-//! A service says two things about its records, and nothing about offsets, transactions or retries:
+//! A service implements two functions. The consumer loop does the rest: offsets, transactions, retries, dead letters.
 //!
-//! * [`Handler::read`] is *pure*: what does this event mean to me, or why can it never mean anything? Only what is said here
-//!   (and what the database refuses for a single record) is poison.
-//! * [`Handler::apply`] has the effect: one call for a whole batch, in the order of the topic, and it returns the events to tell.
+//! * [`Handler::read`] is *pure*: it turns an event into work, or says why the event can never be processed. A record is poison
+//!   only by this answer, or when the database refuses a value of this one record.
+//! * [`Handler::apply`] does the work: one call for a whole batch, in the order of the partitions. It returns the events to
+//!   publish.
 //!
-//! The contract of `apply`: it may be called again with the same work, in part or as a whole, by this process or by another,
-//! at any time, also while a predecessor that lost its partitions is still running. It must have its effect once, and return
-//! the same events each time.
+//! The contract of `apply`: it may be called again with the same work, in part or as a whole, at any time, by this process or
+//! by another one, also while a member that has lost its partitions still runs. It must write its result once, and return the
+//! same events each time.
 
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use shared_events::{Envelope, Poison};
 
-/// What a service does with the records of its consumer group.
+/// What a service does with the records of its consumer group. See the module for the contract.
 pub trait Handler: Send + Sync + 'static {
-    /// One record's meaning to this service.
+    /// The work that one record asks for.
     type Work: Send + Sync;
 
-    /// What the event means here: `Some` work, `None` if it is not for us, or why it never can be. `at` is the record's
-    /// timestamp. Must be pure.
+    /// The work that the event asks for, or `None` if this service does not handle it. `at` is the record's timestamp. Must be
+    /// pure.
+    ///
+    /// # Errors
+    /// The event can never be processed: its record goes to the dead-letter topic.
     fn read(&self, event: Envelope, at: DateTime<Utc>) -> Result<Option<Self::Work>, Poison>;
 
-    /// Has the effect of the work, given in the order of the partitions, and returns the events that answer it, to be told in
-    /// this order. See the module for the contract.
+    /// Does the work, given in the order of the partitions, and returns the events to publish, in this order.
+    ///
+    /// # Errors
+    /// What must be done: see [`Failure`].
     fn apply(
         &self,
         work: &[&Self::Work],
     ) -> impl Future<Output = Result<Vec<Envelope>, Failure>> + Send;
 }
 
-/// What must be done about an effect that did not happen.
+/// What must be done about a batch that could not be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Everything but the next: an outage, a lost race, anything nobody thought of. Nothing is settled, and the batch comes
-    /// again for as long as it takes.
-    #[error("{operation} failed; the batch comes again")]
+    /// Retry the batch, for as long as it takes: an outage, a lost race, anything unforeseen. Nothing is committed.
+    #[error("{operation} failed, will retry")]
     Retryable {
-        /// What was tried.
+        /// Which operation failed, for the log.
         operation: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The database refused a *value* (SQLSTATE 22*, 23514). Some record of the batch is the cause: the loop splits the batch
-    /// until it knows which, and sets that one aside.
+    /// Find the record: the database refused a *value* (SQLSTATE 22*, 23514). The loop halves the batch until it knows which
+    /// record is the cause, and sends this record to the dead-letter topic.
     #[error("{operation}: a value of the batch was refused")]
     BadValue {
-        /// What was tried.
+        /// Which operation failed, for the log.
         operation: &'static str,
-        /// Why it was refused.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl Failure {
-    /// Sorts an error of PostgreSQL. Whatever is not plainly the fault of a value is retryable: a restart of the database shows
-    /// as 57P01, 57P03, 53300, 25P02 and more, and a table whose default was poison would set good orders aside.
+    /// Classifies an error of PostgreSQL. An error is retryable unless it is certainly the fault of a value: a restart of the
+    /// database has many codes (57P01, 57P03, 53300, 25P02 and more), and each must not turn valid records into poison.
     pub fn from_database(operation: &'static str, error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(|error| error.code());
         let bad_value = code.is_some_and(|code| code.starts_with("22") || code == "23514");

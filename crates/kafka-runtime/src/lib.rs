@@ -1,35 +1,43 @@
-//! The one Kafka runtime of the shop. Read in this order:
+//! What a service runs on: the consumer loop, the outbox relay, the client settings.
 //!
-//! 1. [`handler`]: what a service says about its records: the seam between the shop and Kafka;
-//! 2. [`member`]: one member of a consumer group: collect, process, settle, and the one failure path;
-//! 3. [`settle`]: what has to happen together at the end of a batch, in both delivery modes;
-//! 4. [`outbox`]: how an event gets from a PostgreSQL transaction into Kafka;
-//! 5. [`dead_letter`]: where poison goes, and how it comes back;
-//! 6. [`client`]: every librdkafka setting that is not a default, with its reason;
-//! 7. [`database`]: a service's PostgreSQL, with the bounds that the member loop needs;
-//! 8. [`controls`]: what a running member can be asked, alone or with its whole group;
-//! 9. [`bulk`]: many records as fast as they are acknowledged, for a load generator;
-//! 10. [`faults`]: how to switch a protection off, or kill the process at a point, to see what it was good for.
+//! Read the files in this order:
+//!
+//! 1. [`handler`]: what a service implements, the seam between the shop and Kafka.
+//! 2. `member/consumer_loop.rs`: `ConsumerLoop::run_once` is the delivery guarantee, from top to bottom. Beside it: `collect`,
+//!    `classify`, `poison_policy`, `batch_outcome` (what follows a batch), `pause_state`, `simulated_work`, `batch_telemetry`.
+//! 3. `batch_committer`: what is committed together at the end of a batch, in both delivery modes.
+//! 4. [`librdkafka`]: the workarounds for librdkafka, behind one consumer type.
+//! 5. [`outbox`]: how an event gets from a PostgreSQL transaction into Kafka.
+//! 6. [`dead_letter`]: the format of a dead letter and of its replay.
+//! 7. [`client`]: every librdkafka setting that is not a default, with its reason. `broker_health`: whether a broker is reached.
+//! 8. [`member`]: one member of a consumer group, from its start to its end.
+//! 9. [`database`]: a service's PostgreSQL, with the time-outs that the consumer loop needs.
+//! 10. [`controls`]: the settings of a running member that can be changed, alone or with its whole group.
+//! 11. [`faults`]: crash points, and protections that can be switched off to show what they protect from.
 
+#![deny(missing_docs)]
+
+mod batch_committer;
+mod broker_health;
 pub mod client;
-mod connection;
 pub mod controls;
 pub mod database;
 pub mod dead_letter;
 pub mod faults;
 pub mod handler;
+pub mod librdkafka;
 pub mod member;
 mod metrics;
 pub mod outbox;
-mod send;
+mod produce;
 pub mod settings;
-mod settle;
-pub mod stray;
+mod topic_partitions;
 
-pub use client::Need;
+pub use client::Criticality;
 pub use controls::Controls;
 pub use faults::{CrashPoint, Faults, Protection};
 pub use handler::{Failure, Handler};
+pub use librdkafka::KnownBrokers;
 pub use member::{Clock, Member, MemberError, MemberSettings, StartError};
 pub use outbox::{Publisher, Relay, RelaySettings, Waker};
 pub use settings::{

@@ -1,8 +1,10 @@
-//! What a member counts. Labels are closed sets: never an id, an offset or a message.
+//! The metrics of a member. Labels are closed sets: never an id, an offset or a message.
 
-pub(crate) mod client;
-mod figures;
-pub(crate) mod pool;
+pub(crate) mod client_metrics;
+pub(crate) mod labels;
+pub(crate) mod pool_metrics;
+mod topic_metrics;
+mod window_quantiles;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,47 +15,17 @@ use prometheus::{
 };
 use shared_events::{PoisonClass, Topic};
 
-use crate::member::assignment::{Partition, TopicNames};
-use crate::member::verdict::Skipped;
-use figures::{OfTopic, Rate, of_topics};
-
-/// Why a batch came again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FailedIn {
-    /// The effect failed.
-    Effect,
-    /// Settling failed.
-    Settle,
-    /// The group moved on meanwhile.
-    Group,
-}
-
-/// Why a record of `sandbox.controls` was ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ignored {
-    UnknownKey,
-    NotAnObject,
-    OutOfBounds,
-    NamesNothing,
-}
-
-/// The counter of one reason.
-pub(crate) fn ignored(counters: &IntCounterVec, why: Ignored) -> IntCounter {
-    counters.with_label_values(&[match why {
-        Ignored::UnknownKey => "unknown_key",
-        Ignored::NotAnObject => "not_an_object",
-        Ignored::OutOfBounds => "out_of_bounds",
-        Ignored::NamesNothing => "names_nothing",
-    }])
-}
+use crate::topic_partitions::{Partition, TopicNames};
+use labels::{FailedStage, IgnoreReason, SkipReason};
+use topic_metrics::{MessageRate, TopicMetrics, topic_metrics};
 
 /// The metrics of one member.
 pub(crate) struct MemberMetrics {
     consumed: IntCounterVec,
     consumer_id: String,
     by_partition: BTreeMap<Partition, IntCounter>,
-    by_topic: BTreeMap<Topic, OfTopic>,
-    rate: Rate,
+    by_topic: BTreeMap<Topic, TopicMetrics>,
+    rate: MessageRate,
     pub(crate) rebalances: IntCounter,
     pub(crate) ignored_controls: IntCounterVec,
     pub(crate) running: IntGauge,
@@ -67,7 +39,7 @@ pub(crate) struct MemberMetrics {
 }
 
 impl MemberMetrics {
-    /// Registers them; every counter with a closed label set begins at 0, so that its first rise is a rise.
+    /// Registers the metrics. A counter with a closed label set begins at 0, so that `increase` sees its first event.
     pub(crate) fn new(
         registry: &Registry,
         consumer_id: &str,
@@ -78,25 +50,32 @@ impl MemberMetrics {
         };
         let consumed = counter(
             "kafka_messages_consumed_total",
-            "Records of settled batches.",
+            "Records of committed batches.",
             &["topic", "consumer_id", "partition"],
         )?;
         let skipped = counter(
             "kafka_records_skipped_total",
-            "Sound records passed over.",
+            "Valid records that were skipped.",
             &["reason"],
         )?;
-        let dead_letters = counter("dead_letters_total", "Records set aside.", &["class"])?;
+        let dead_letters = counter(
+            "dead_letters_total",
+            "Records sent to the dead-letter topic.",
+            &["class"],
+        )?;
         let failed = counter(
             "consumer_batches_failed_total",
-            "Batches that came again.",
+            "Batches that failed and are retried.",
             &["stage"],
         )?;
-        // 0.5 ms to 4 s, doubling.
+        // 0.5 ms to 4 s.
         let buckets = exponential_buckets(0.000_5, 2.0, 14)?;
         let seconds = HistogramVec::new(
-            HistogramOpts::new("consumer_batch_seconds", "Time a batch spent in a stage.")
-                .buckets(buckets),
+            HistogramOpts::new(
+                "consumer_batch_seconds",
+                "Time a batch spent in a stage: apply or commit.",
+            )
+            .buckets(buckets),
             &["stage"],
         )?;
         let records = HistogramOpts::new("consumer_batch_records", "Records of a batch.");
@@ -106,15 +85,15 @@ impl MemberMetrics {
             |name: &str, help: &str| Opts::new(name, help).const_label("consumer_id", consumer_id);
         let paused = IntGauge::with_opts(of_member(
             "kafka_consumer_paused",
-            "1 while the member takes no records on purpose.",
+            "1 while the member is paused.",
         ))?;
         let running = IntGauge::with_opts(of_member(
             "kafka_consumer_running",
-            "1 while the member's loop runs.",
+            "1 while the consumer loop runs.",
         ))?;
         let rate = Gauge::with_opts(of_member(
             "kafka_consumer_messages_per_second",
-            "Records of settled batches, over the last seconds.",
+            "Records of committed batches per second, over at least 5 s.",
         ))?;
         let rebalances = IntCounter::with_opts(of_member(
             "kafka_consumer_rebalances_total",
@@ -122,12 +101,12 @@ impl MemberMetrics {
         ))?;
         let ignored_controls = counter(
             "kafka_controls_ignored_total",
-            "Records of sandbox.controls that are rubbish.",
+            "Invalid records of sandbox.controls.",
             &["reason"],
         )?;
         let assigned = IntGauge::new(
             "kafka_consumer_assigned_partitions",
-            "Partitions that are this member's, of all its topics.",
+            "Partitions assigned to this member, of all its topics.",
         )?;
         for vector in [
             &consumed,
@@ -149,8 +128,8 @@ impl MemberMetrics {
             consumed,
             consumer_id: consumer_id.to_owned(),
             by_partition: BTreeMap::new(),
-            by_topic: of_topics(registry, consumer_id, topics)?,
-            rate: Rate::new(rate),
+            by_topic: topic_metrics(registry, consumer_id, topics)?,
+            rate: MessageRate::new(rate),
             rebalances,
             ignored_controls,
             running,
@@ -167,30 +146,21 @@ impl MemberMetrics {
     }
 
     fn begin_at_zero(&self) {
-        for reason in [
-            Skipped::NotOurs,
-            Skipped::UnknownType,
-            Skipped::ReplayedForAnother,
-        ] {
+        for reason in SkipReason::ALL {
             self.skipped(reason, 0);
         }
         for class in PoisonClass::ALL {
             self.dead_letters.with_label_values(&[class.name()]);
         }
-        for stage in [FailedIn::Effect, FailedIn::Settle, FailedIn::Group] {
+        for stage in FailedStage::ALL {
             self.failed.with_label_values(&[stage.label()]);
         }
-        for why in [
-            Ignored::UnknownKey,
-            Ignored::NotAnObject,
-            Ignored::OutOfBounds,
-            Ignored::NamesNothing,
-        ] {
-            ignored(&self.ignored_controls, why);
+        for reason in IgnoreReason::ALL {
+            self.ignored_controls.with_label_values(&[reason.label()]);
         }
     }
 
-    /// Records of a partition that were settled.
+    /// So many records of a partition are committed.
     pub(crate) fn consumed(&mut self, names: &TopicNames, partition: Partition, records: u64) {
         let Self {
             consumed,
@@ -208,68 +178,53 @@ impl MemberMetrics {
         counter.inc_by(records);
     }
 
-    pub(crate) fn skipped(&self, reason: Skipped, records: u64) {
-        let label = match reason {
-            Skipped::NotOurs => "not_ours",
-            Skipped::UnknownType => "unknown_type",
-            Skipped::ReplayedForAnother => "replayed_for_another",
-        };
-        self.skipped.with_label_values(&[label]).inc_by(records);
+    pub(crate) fn skipped(&self, reason: SkipReason, records: u64) {
+        let counter = self.skipped.with_label_values(&[reason.label()]);
+        counter.inc_by(records);
     }
 
     pub(crate) fn dead_letter(&self, class: PoisonClass) {
         self.dead_letters.with_label_values(&[class.name()]).inc();
     }
 
-    pub(crate) fn failed(&self, stage: FailedIn) {
+    pub(crate) fn failed(&self, stage: FailedStage) {
         self.failed.with_label_values(&[stage.label()]).inc();
     }
 
-    /// A batch that failed, or a record set aside, of this topic.
+    /// A failed batch or a dead letter of this topic.
     pub(crate) fn error(&self, topic: Topic) {
         if let Some(metrics) = self.by_topic.get(&topic) {
             metrics.errors.inc();
         }
     }
 
-    /// A turn of the loop: the rate may be due.
+    /// Updates the message rate when its interval is over. Called once per run of the loop.
     pub(crate) fn tick(&mut self) {
         self.rate.tick();
     }
 
-    /// How many records of each partition a batch had, how long its effect and its settling took, and how long all of it, with
-    /// what work was simulated. Each record counts with its share of that.
-    pub(crate) fn settled(
-        &mut self,
-        records: &BTreeMap<Partition, u64>,
-        effect: Duration,
-        settle: Duration,
-        took: Duration,
-    ) {
+    /// A committed batch with so many records of each partition. Each record is observed with its share of `total`.
+    pub(crate) fn committed(&mut self, records: &BTreeMap<Partition, u64>, times: &BatchTimes) {
         let all: u64 = records.values().sum();
         self.batch_records.observe(all as f64);
         self.rate.records += all;
-        let share = took.as_secs_f64() / all.max(1) as f64;
+        let share = times.total.as_secs_f64() / all.max(1) as f64;
         for (partition, records) in records {
             if let Some(metrics) = self.by_topic.get(&partition.topic) {
                 (0..*records).for_each(|_| metrics.seconds.observe(share));
             }
         }
-        self.seconds
-            .with_label_values(&["effect"])
-            .observe(effect.as_secs_f64());
-        self.seconds
-            .with_label_values(&["settle"])
-            .observe(settle.as_secs_f64());
+        for (stage, time) in [("apply", times.apply), ("commit", times.commit)] {
+            let histogram = self.seconds.with_label_values(&[stage]);
+            histogram.observe(time.as_secs_f64());
+        }
     }
 }
 
-impl FailedIn {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Effect => "effect",
-            Self::Settle => "settle",
-            Self::Group => "group_moved",
-        }
-    }
+/// How long a batch took.
+pub(crate) struct BatchTimes {
+    pub(crate) apply: Duration,
+    pub(crate) commit: Duration,
+    /// From its collection to its commit, with simulated work.
+    pub(crate) total: Duration,
 }

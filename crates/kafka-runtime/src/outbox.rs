@@ -1,39 +1,46 @@
-//! How an event gets from a PostgreSQL transaction into Kafka: the transactional outbox.
+//! The transactional outbox: how an event gets from a PostgreSQL transaction into Kafka.
 //!
-//! Writing the database and then sending loses the event when the process dies in between; sending first tells of what may
-//! never be written. So the event is written into the table `outbox` in the same transaction as the order it tells of
-//! ([`insert`]), and the [`Relay`] publishes it afterwards, as often as it takes.
+//! Writing the database first and producing then loses the event if the process dies in between. Producing first publishes an
+//! event of something that may never be written. So the event is written into the table `outbox` in the same transaction as the
+//! order ([`insert`]), and the [`Relay`] publishes it afterwards, with as many retries as it needs.
 //!
-//! * **One relay per database at a time**: the one holding an advisory lock, on a connection of its own. The lock lives as long
-//!   as its session, and the session ends after 5 s without a statement, so a frozen relay loses the lock to another instance.
-//! * **Published, acknowledged, deleted**, in this order, by exactly the ids that were acknowledged: a row with a lower id may
-//!   be committed later, so a range could delete what was never published.
-//! * **What may happen twice**: a relay that is killed, frozen or given up on between publishing and deleting leaves rows that
-//!   are published again, by its successor, and then possibly behind the events of younger orders. That is harmless *because
-//!   each order has exactly one event here*, and consumers know a repetition by its key.
+//! * **One relay per database at a time**: the one that holds an advisory lock, on a connection of its own. The lock ends with
+//!   the session, and PostgreSQL ends the session after 5 s without a statement. So a frozen relay loses the lock to another
+//!   instance.
+//! * **Published, acknowledged, deleted**, in this order, by exactly the ids that were acknowledged. A row with a lower id may be
+//!   committed later, so deleting a range could delete a row that was never published.
+//! * **What may happen twice**: a relay that is killed, frozen or abandoned between publishing and deleting leaves rows that its
+//!   successor publishes again, possibly after the events of younger orders. This is harmless *because each order has exactly
+//!   one event here*, and consumers recognise a repetition by its key.
 //!
-//! The service's migration makes the table:
+//! The service's migration creates the table:
 //! `outbox (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic TEXT, key TEXT, headers JSONB, value BYTEA, created_at TIMESTAMPTZ)`.
 
 mod relay;
+mod relay_session;
 
 use std::collections::BTreeMap;
 
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
+use rdkafka::producer::FutureProducer;
 use service_kit::readiness::Readiness;
-use shared_events::{Envelope, EventHeaders, NamePrefix, Service, Topic, TraceParent};
+use shared_events::{Envelope, NamePrefix, Service};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::client::{self, Connection, Need};
-use crate::send::{delivered, send, send_event};
+use crate::client::{self, BrokerHealth, Criticality};
+use crate::produce::{acknowledged, produce_event};
 use crate::settings::KafkaSettings;
 
 pub use relay::{Relay, RelaySettings, Waker};
 
-/// Writes events into the outbox, in the transaction of the connection given. They are told if and only if it commits.
+/// How long an outbox producer waits to fill a batch, milliseconds. It packs the rows of one page into few requests.
+const LINGER_MS: u32 = 1;
+
+/// Writes events into the outbox, in the transaction of the given connection. They are published if and only if it commits.
+///
+/// # Errors
+/// The insert failed. The transaction is then aborted.
 pub async fn insert(connection: &mut PgConnection, events: &[Envelope]) -> Result<(), sqlx::Error> {
     let topics: Vec<&str> = events
         .iter()
@@ -62,83 +69,42 @@ pub async fn insert(connection: &mut PgConnection, events: &[Envelope]) -> Resul
     Ok(())
 }
 
-/// A row of the outbox.
-#[derive(Debug, sqlx::FromRow)]
-struct Row {
-    id: i64,
-    topic: String,
-    key: String,
-    headers: Json<BTreeMap<String, String>>,
-    value: Vec<u8>,
-}
-
-impl Row {
-    /// Where in a trace the order's request was.
-    fn place(&self) -> Option<TraceParent> {
-        let headers = self.headers.iter();
-        EventHeaders::traceparent(headers.map(|(name, value)| (&**name, Some(value.as_bytes()))))
-    }
-
-    fn send(
-        &self,
-        producer: &FutureProducer<Connection>,
-        prefix: &NamePrefix,
-    ) -> Result<DeliveryFuture, KafkaError> {
-        let headers = self
-            .headers
-            .iter()
-            .fold(OwnedHeaders::new(), |headers, (key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: Some(value),
-                })
-            });
-        // Rows hold the names of our own topics; any other is published under the name it has, and fails there with its reason.
-        let topic = self
-            .topic
-            .parse::<Topic>()
-            .map_or_else(|_| prefix.name(&self.topic), |topic| prefix.topic(topic));
-        send(
-            producer,
-            FutureRecord::to(&topic)
-                .key(&self.key)
-                .payload(&self.value)
-                .headers(headers),
-        )
-    }
-}
-
-/// Tells events without an outbox. What `PROTECTION_OFF=outbox` does instead: between the commit and this call, a crash loses
-/// the events for ever.
+/// Publishes events without an outbox, for `PROTECTION_OFF=outbox`. A crash between the commit and this call loses the events
+/// for ever.
 pub struct Publisher {
-    producer: FutureProducer<Connection>,
+    producer: FutureProducer<BrokerHealth>,
     prefix: NamePrefix,
 }
 
 impl Publisher {
-    /// A producer of its own.
+    /// Creates a producer of its own.
+    ///
+    /// # Errors
+    /// librdkafka refuses a setting.
     pub fn new(
         service: Service,
         kafka: &KafkaSettings,
         readiness: &Readiness,
     ) -> Result<Self, KafkaError> {
-        let connection = Connection::new(readiness.component("publisher"), Need::Optional);
-        let producer =
-            client::idempotent_producer(kafka, &client::client_id(service, kafka), 1, connection)?;
+        let health = BrokerHealth::new(readiness.component("publisher"), Criticality::Optional);
+        let client_id = client::client_id(service, kafka);
         Ok(Self {
-            producer,
+            producer: client::idempotent_producer(kafka, &client_id, LINGER_MS, health)?,
             prefix: kafka.name_prefix.clone(),
         })
     }
 
     /// Publishes events, and returns when the broker has acknowledged each.
+    ///
+    /// # Errors
+    /// The first failure. Other events may be published all the same.
     pub async fn publish(&self, events: &[Envelope]) -> Result<(), KafkaError> {
         let mut deliveries = Vec::with_capacity(events.len());
         for event in events {
-            deliveries.push(send_event(&self.producer, &self.prefix, event)?);
+            deliveries.push(produce_event(&self.producer, &self.prefix, event)?);
         }
         for delivery in deliveries {
-            delivered(delivery).await?;
+            acknowledged(delivery).await?;
         }
         Ok(())
     }

@@ -1,37 +1,37 @@
-//! The settings that every Kafka service has. Their doc comments are the `--help`.
+//! The settings of every Kafka service. Their doc comments are the `--help`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use service_kit::settings::span;
+use service_kit::settings::duration_between;
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 use shared_events::{GroupControls, NamePrefix, OutOfBounds};
 
 use crate::faults::{CrashAt, Faults, Protection};
 
-/// How a batch is settled.
+/// How a batch is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum DeliveryMode {
-    /// Events and offsets in one Kafka transaction: each consumed record is answered once to `read_committed` readers.
+    /// Events and offsets in one Kafka transaction: `read_committed` readers see the events of each record once
     ExactlyOnce,
-    /// Events first, offsets after: events may be told again after a crash; effects still happen once.
+    /// Events first, offsets after: events may be published again after a crash; database writes still happen once
     AtLeastOnce,
 }
 
-/// What a member does with a record that can never be taken.
+/// What a member does with a poison record, which can never be processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum PoisonPolicy {
-    /// Sets it aside in the dead-letter topic, together with its offset, and goes on.
+    /// Sends it to the dead-letter topic, commits its offset with it, and goes on
     DeadLetter,
-    /// Waits before it: its partition stands still until somebody acts. A lesson, not a recommendation.
+    /// Blocks its partition at the offset of the record until a person acts. For the lesson; not for production
     Block,
 }
 
-/// Which broker, and what the names on it begin with.
+/// Which broker, and the prefix of all names on it.
 #[derive(Debug, Clone, Args)]
 pub struct KafkaSettings {
-    /// Addresses of brokers to ask first, as host:port with commas between
+    /// Bootstrap addresses of brokers: host:port, separated by commas
     #[arg(
         long,
         env = "KAFKA_BOOTSTRAP_SERVERS",
@@ -39,7 +39,7 @@ pub struct KafkaSettings {
     )]
     pub bootstrap_servers: String,
 
-    /// What stands before the names of topics, groups and transactional ids, so that a second stack can share a broker
+    /// Prefix of the names of topics, groups and transactional ids, so that a second stack can share a broker
     #[arg(long, env = "NAME_PREFIX", default_value = "")]
     pub name_prefix: NamePrefix,
 
@@ -52,11 +52,11 @@ pub struct KafkaSettings {
 /// How a member of a consumer group behaves.
 #[derive(Debug, Clone, Args)]
 pub struct ConsumerSettings {
-    /// How a batch is settled
+    /// How a batch is committed
     #[arg(long, env = "DELIVERY", value_enum, default_value = "exactly-once")]
     pub delivery: DeliveryMode,
 
-    /// Most records taken in one batch; 1 is "each message" [default: 500, or 1 with a positive PROCESSING_TIME_MS]
+    /// Largest number of records in a batch; 1 means one by one [default: 500, or 1 with a positive PROCESSING_TIME_MS]
     #[arg(long, env = "BATCH_MAX", value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_MAX_MAX)))]
     pub batch_max: Option<u32>,
 
@@ -64,25 +64,25 @@ pub struct ConsumerSettings {
     #[arg(long, env = "PROCESSING_TIME_MS", value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub processing_time_ms: Option<u32>,
 
-    /// What to do with a record that can never be taken
+    /// What to do with a poison record, which can never be processed
     #[arg(long, env = "POISON_POLICY", value_enum, default_value = "dead-letter")]
     pub poison_policy: PoisonPolicy,
 
-    /// Poison records in a row after which the member stops and waits for `POST /resume`
+    /// Poison records in a row after which the member halts until `POST /resume`
     #[arg(long, env = "POISON_LIMIT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub poison_limit: u32,
 
-    /// Makes SLOT the group.instance.id too: a restarted member is back without a rebalance of the others. Needs SLOT
+    /// Uses SLOT for the group.instance.id too: a restarted member comes back without a rebalance. Needs SLOT
     #[arg(long, env = "STATIC_MEMBERSHIP", default_value_t = false, action = clap::ArgAction::Set)]
     pub static_membership: bool,
 
-    /// How long the last batch may take after SIGTERM, before it is given up
-    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = span(0, 600))]
+    /// How long the last batch may take after SIGTERM before it is abandoned
+    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = duration_between(0, 600))]
     pub drain_timeout: Duration,
 }
 
 impl ConsumerSettings {
-    /// What of it can be changed while the member runs.
+    /// The settings that can be changed while the member runs.
     pub(crate) fn controls(&self) -> GroupControls {
         GroupControls {
             processing_time_ms: self.processing_time_ms,
@@ -92,14 +92,14 @@ impl ConsumerSettings {
     }
 }
 
-/// What is broken on purpose. All of it is refused unless `SANDBOX_UNSAFE=1`.
+/// Faults on purpose. They are refused unless `SANDBOX_UNSAFE=1`.
 #[derive(Debug, Clone, Args)]
 pub struct FaultSettings {
     /// Allows PROTECTION_OFF and CRASH_AT
     #[arg(long, env = "SANDBOX_UNSAFE", default_value = "0", value_parser = ["0", "1"])]
     pub sandbox_unsafe: String,
 
-    /// Switches one protection off, to see what it was good for
+    /// Switches one protection off, to show what it protects from
     #[arg(long, env = "PROTECTION_OFF")]
     pub protection_off: Option<Protection>,
 
@@ -109,7 +109,10 @@ pub struct FaultSettings {
 }
 
 impl FaultSettings {
-    /// The faults asked for, each said as an error in the log; or why they are refused.
+    /// The faults that are set. Each is logged as an error.
+    ///
+    /// # Errors
+    /// A fault is set without `SANDBOX_UNSAFE=1`.
     pub fn faults(&self) -> Result<Faults, OutOfBounds> {
         if self.protection_off.is_none() && self.crash_at.is_none() {
             return Ok(Faults::default());
@@ -120,17 +123,17 @@ impl FaultSettings {
             ));
         }
         if let Some(protection) = self.protection_off {
-            tracing::error!(%protection, "a protection is off, on purpose: this process will break its guarantees");
+            tracing::error!(%protection, "a protection is off on purpose: this process breaks its guarantees");
         }
         if let Some(crash) = &self.crash_at {
-            tracing::error!(?crash, "this process will kill itself, on purpose");
+            tracing::error!(?crash, "this process will kill itself on purpose");
         }
         Ok(Faults::new(self.protection_off, self.crash_at))
     }
 }
 
 /// The librdkafka consumer settings that `KAFKA_CONSUMER_<NAME>` may change: those of the lessons on fetching and on
-/// membership. The others hold the guarantees up.
+/// membership. The guarantees depend on the others.
 pub const TUNABLE: [&str; 9] = [
     "fetch.max.bytes",
     "fetch.message.max.bytes",
@@ -145,14 +148,16 @@ pub const TUNABLE: [&str; 9] = [
 
 const TUNING_PREFIX: &str = "KAFKA_CONSUMER_";
 
-/// Consumer settings changed by the environment: librdkafka's name and the value. librdkafka itself checks the values.
+/// Consumer settings that the environment changes: librdkafka's name and the value. librdkafka checks the values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConsumerTuning(BTreeMap<&'static str, String>);
 
 impl ConsumerTuning {
-    /// Those among the given variables whose name begins with `KAFKA_CONSUMER_`; the rest of the name is librdkafka's, in
-    /// capitals and with `_` for `.`. A name that is not on the list is an error that names the list; an empty variable counts
-    /// as not set.
+    /// Takes the variables whose name begins with `KAFKA_CONSUMER_`. The rest of the name is librdkafka's, in capitals and with
+    /// `_` for `.`. An empty variable counts as not set.
+    ///
+    /// # Errors
+    /// A name that is not in [`TUNABLE`]. The error lists the names of [`TUNABLE`].
     pub fn from_variables(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, String> {
@@ -176,7 +181,7 @@ impl ConsumerTuning {
         Ok(Self(changed))
     }
 
-    /// Name and value of each.
+    /// librdkafka's name and the value of each setting.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use kafka_admin::member_controls::asked_for;
+use kafka_admin::member_controls::parse_group_controls;
 use kafka_admin::{Cluster, ClusterError};
 use serde::Serialize;
 use service_kit::Problem;
@@ -58,7 +58,7 @@ pub(super) async fn set(
     ServicePath(service): ServicePath,
     fields: JsonFields,
 ) -> Result<Json<ControlsAnswer>, Problem> {
-    let controls = asked_for(fields)?.with_implied_batch_max();
+    let controls = parse_group_controls(fields)?.with_implied_batch_max();
     if controls.is_empty() {
         let detail = "is missing, and so are batch_max and paused: at least one must be given";
         return Err(Problem::invalid(vec![FieldError::new(

@@ -8,7 +8,7 @@ use kafka_admin::Cluster;
 use kafka_admin::publish::RawRecord;
 use kafka_runtime::{
     Clock, ConsumerSettings, ConsumerTuning, Failure, Faults, Handler, KafkaSettings, Member,
-    MemberSettings, Need,
+    MemberSettings, Criticality,
 };
 use lag_monitor::{App, Settings};
 use prometheus::Registry;
@@ -133,10 +133,10 @@ impl TestMonitor {
             consumer,
             tuning: ConsumerTuning::default(),
             faults: Faults::default(),
-            need: Need::Required,
+            criticality: Criticality::Required,
             clock: Clock::default(),
             tracer: Tracer::default(),
-            commit_limit: Duration::from_secs(75),
+            commit_limit: MemberSettings::COMMIT_LIMIT,
         };
         Member::start(settings, 1, Idle, &Readiness::new("test"), &Registry::new()).unwrap()
     }

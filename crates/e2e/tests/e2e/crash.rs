@@ -146,9 +146,9 @@ async fn crash_at_offsets_added() {
 }
 
 #[tokio::test]
-async fn crash_at_batch_settled() {
-    let shop = opened("batch_settled").await;
-    crash(&shop, CrashPoint::BatchSettled, &ONE_EACH).await;
+async fn crash_at_batch_committed() {
+    let shop = opened("batch_committed").await;
+    crash(&shop, CrashPoint::BatchCommitted, &ONE_EACH).await;
     shop.is_sound(&told_again()).await;
 }
 

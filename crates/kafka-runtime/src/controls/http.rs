@@ -1,4 +1,4 @@
-//! The controls over HTTP: of this one instance.
+//! The HTTP interface of the controls, for this instance only.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,30 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use service_kit::Problem;
-use service_kit::body::Fields;
+use service_kit::json_fields::JsonFields;
 use service_kit::problem::FieldError;
+use service_kit::{BoundedInt, Problem};
 use shared_events::GroupControls;
+use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 
-use super::whole::{BatchMax, ProcessingTime};
-use super::{Applied, Controls, Health, InForce};
+use super::{AppliedConfig, Controls, EffectiveConfig, Health};
 
-/// What `POST /slow` means, milliseconds, unless told.
+type ProcessingTime = BoundedInt<0, { PROCESSING_TIME_MS_MAX as u64 }>;
+type BatchMax = BoundedInt<1, { BATCH_MAX_MAX as u64 }>;
+
+/// Simulated work of `POST /slow` without `time_ms`, milliseconds.
 const SLOW_MS: u32 = 2_000;
 
-/// What `POST /fast` means, milliseconds, unless told.
+/// Simulated work of `POST /fast` without `time_ms`, milliseconds.
 const FAST_MS: u32 = 50;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Most wrong parameters named in one answer.
-const MOST_ERRORS: usize = 20;
+/// Unknown parameters named in one response at most.
+const MAX_ERRORS: usize = 20;
 
-/// `GET /health`, `GET /stats`, `GET` and `POST /config`, `POST /pause`, `/resume`, `/slow` and `/fast`. What is asked here is
-/// asked of this instance, until its group is asked for the same.
+/// `GET /health`, `GET /stats`, `GET` and `POST /config`, `POST /pause`, `/resume`, `/slow` and `/fast`. A setting made
+/// here is for this instance, until a later record of `sandbox.controls` sets the same field.
 pub fn router(controls: Controls) -> Router {
     Router::new()
         .route("/health", get(health))
@@ -44,7 +47,7 @@ pub fn router(controls: Controls) -> Router {
 }
 
 #[derive(Serialize)]
-struct HealthAnswer {
+struct HealthResponse {
     status: Health,
     service: &'static str,
     instance_id: String,
@@ -52,61 +55,61 @@ struct HealthAnswer {
     paused: bool,
 }
 
-async fn health(State(controls): State<Controls>) -> (StatusCode, Json<HealthAnswer>) {
-    let standing = controls.state().standing.clone();
-    let code = match standing.health {
+async fn health(State(controls): State<Controls>) -> (StatusCode, Json<HealthResponse>) {
+    let member = controls.state().status.clone();
+    let code = match member.health {
         Health::Healthy | Health::Degraded => StatusCode::OK,
         Health::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let answer = HealthAnswer {
-        status: standing.health,
+    let response = HealthResponse {
+        status: member.health,
         service: controls.identity.service.name(),
         instance_id: controls.identity.instance_id.clone(),
-        consuming: standing.running && !standing.paused && !standing.assigned.is_empty(),
-        paused: standing.paused,
+        consuming: member.running && !member.paused && !member.assigned.is_empty(),
+        paused: member.paused,
     };
-    (code, Json(answer))
+    (code, Json(response))
 }
 
-/// What a member does: the answer to `GET /stats`.
+/// The response to `GET /stats`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// The number of its instance.
+    /// The number of the instance.
     pub instance_id: String,
-    /// Its consumer group, by its name on the broker.
+    /// The full name of the consumer group.
     pub group_id: String,
-    /// The first of its topics, by its name on the broker.
+    /// The full name of the first consumed topic.
     pub topic: String,
-    /// The simulated work that it is told, milliseconds a handler call.
+    /// The effective simulated work, milliseconds per handler call.
     pub processing_time_ms: u32,
-    /// Whether its loop runs.
+    /// Whether the consumer loop runs.
     pub running: bool,
-    /// Whether it takes no records, on purpose.
+    /// Whether the member takes no records.
     pub paused: bool,
-    /// Records of the batches it has settled since it was started.
+    /// Records of committed batches since the start.
     pub messages_processed: u64,
-    /// When it settled the last of them.
+    /// When the last batch was committed.
     pub last_message_time: Option<DateTime<Utc>>,
-    /// Its partitions of the first topic.
+    /// The assigned partitions of the first topic.
     pub assigned_partitions: Vec<i32>,
-    /// Its partitions of every topic.
+    /// The assigned partitions of every topic, by its full name.
     pub assignment: BTreeMap<String, Vec<i32>>,
-    /// What its last batch was taken with, if it has taken one.
-    pub applied: Option<Applied>,
+    /// The configuration of the last batch. `None` before the first one.
+    pub applied: Option<AppliedConfig>,
 }
 
 async fn stats(State(controls): State<Controls>) -> Json<Stats> {
     let identity = &controls.identity;
     let topic = identity.topics.names().first().copied().unwrap_or_default();
     let state = controls.state();
-    let assignment = controls.assignment(&state.standing.assigned);
+    let assignment = controls.assignment(&state.status.assigned);
     Json(Stats {
         instance_id: identity.instance_id.clone(),
         group_id: identity.group_id.clone(),
         topic: topic.to_owned(),
-        processing_time_ms: state.layers.in_force().processing_time_ms,
-        running: state.standing.running,
-        paused: state.standing.paused,
+        processing_time_ms: state.layers.effective().processing_time_ms,
+        running: state.status.running,
+        paused: state.status.paused,
         messages_processed: state.processed,
         last_message_time: state.last_message,
         assigned_partitions: assignment.get(topic).cloned().unwrap_or_default(),
@@ -115,82 +118,85 @@ async fn stats(State(controls): State<Controls>) -> Json<Stats> {
     })
 }
 
-async fn config(State(controls): State<Controls>) -> Json<InForce> {
-    Json(controls.in_force())
+async fn config(State(controls): State<Controls>) -> Json<EffectiveConfig> {
+    Json(controls.effective())
 }
 
 async fn configure(
     State(controls): State<Controls>,
-    fields: Fields,
-) -> Result<Json<InForce>, Problem> {
-    Ok(Json(controls.ask(asked_for(fields)?)))
+    fields: JsonFields,
+) -> Result<Json<EffectiveConfig>, Problem> {
+    Ok(Json(controls.update(parse_group_controls(fields)?)))
 }
 
-/// What a JSON body asks for. Whatever is wrong with it is answered with the field and its bounds.
-pub fn asked_for(mut fields: Fields) -> Result<GroupControls, Problem> {
+/// Parses the JSON body of `POST /config`. Fields that are absent are `None`.
+///
+/// # Errors
+/// 422 with each wrong field and its bounds.
+pub fn parse_group_controls(mut fields: JsonFields) -> Result<GroupControls, Problem> {
     let time: Option<ProcessingTime> = fields.take_if_given("processing_time_ms");
     let batch: Option<BatchMax> = fields.take_if_given("batch_max");
-    let wanted = GroupControls {
-        processing_time_ms: time.map(|time| time.0),
-        batch_max: batch.map(|most| most.0),
+    let settings = GroupControls {
+        processing_time_ms: time.map(BoundedInt::get_u32),
+        batch_max: batch.map(BoundedInt::get_u32),
         paused: fields.take_if_given("paused"),
     };
-    fields.finish(Some(wanted))
+    fields.finish(Some(settings))
 }
 
-/// The answer to a wish.
+/// The response to `POST /pause` and `POST /resume`.
 #[derive(Serialize)]
-struct Answer {
+struct PauseResponse {
     status: &'static str,
     instance_id: String,
 }
 
-async fn pause(State(controls): State<Controls>) -> Json<Answer> {
+async fn pause(State(controls): State<Controls>) -> Json<PauseResponse> {
     controls.pause();
-    Json(Answer {
+    Json(PauseResponse {
         status: "paused",
         instance_id: controls.identity.instance_id.clone(),
     })
 }
 
-async fn resume(State(controls): State<Controls>) -> Json<Answer> {
+async fn resume(State(controls): State<Controls>) -> Json<PauseResponse> {
     controls.resume();
-    Json(Answer {
+    Json(PauseResponse {
         status: "running",
         instance_id: controls.identity.instance_id.clone(),
     })
 }
 
 #[derive(Serialize)]
-struct Pace {
+struct WorkResponse {
     processing_time_ms: u32,
     batch_max: u32,
 }
 
-async fn slow(State(controls): State<Controls>, TimeMs(time): TimeMs) -> Json<Pace> {
-    work(&controls, time.unwrap_or(SLOW_MS))
+async fn slow(State(controls): State<Controls>, TimeMs(time): TimeMs) -> Json<WorkResponse> {
+    set_work(&controls, time.unwrap_or(SLOW_MS))
 }
 
-async fn fast(State(controls): State<Controls>, TimeMs(time): TimeMs) -> Json<Pace> {
-    work(&controls, time.unwrap_or(FAST_MS))
+async fn fast(State(controls): State<Controls>, TimeMs(time): TimeMs) -> Json<WorkResponse> {
+    set_work(&controls, time.unwrap_or(FAST_MS))
 }
 
-fn work(controls: &Controls, time_ms: u32) -> Json<Pace> {
-    let InForce {
+fn set_work(controls: &Controls, time_ms: u32) -> Json<WorkResponse> {
+    let EffectiveConfig {
         processing_time_ms,
         batch_max,
         ..
-    } = controls.ask(GroupControls {
+    } = controls.update(GroupControls {
         processing_time_ms: Some(time_ms),
         ..GroupControls::default()
     });
-    Json(Pace {
+    Json(WorkResponse {
         processing_time_ms,
         batch_max,
     })
 }
 
-/// `time_ms`, from the query or from a form: `curl -d time_ms=50` sends the latter.
+/// `time_ms`, from the query or from a form. `curl -d time_ms=50` sends a form.
 struct TimeMs(Option<u32>);
 
 impl<S: Send + Sync> FromRequest<S> for TimeMs {
@@ -229,7 +235,7 @@ fn pairs(uri: &Uri) -> Option<Vec<(String, String)>> {
     Query::try_from_uri(uri).ok().map(|Query(pairs)| pairs)
 }
 
-/// A form is written as a query is.
+/// A form has the syntax of a query.
 fn form(body: &[u8]) -> Option<Vec<(String, String)>> {
     let uri = [b"/?", body].concat();
     pairs(&Uri::try_from(uri).ok()?)
@@ -238,7 +244,7 @@ fn form(body: &[u8]) -> Option<Vec<(String, String)>> {
 fn time_ms(given: Vec<(String, String)>) -> Result<Option<u32>, Problem> {
     let (times, others): (Vec<_>, Vec<_>) =
         given.into_iter().partition(|(name, _)| name == "time_ms");
-    let unknown = others.into_iter().take(MOST_ERRORS);
+    let unknown = others.into_iter().take(MAX_ERRORS);
     let mut errors: Vec<FieldError> = unknown
         .map(|(name, _)| FieldError::new(name, "is not a parameter of this request"))
         .collect();
@@ -248,7 +254,7 @@ fn time_ms(given: Vec<(String, String)>) -> Result<Option<u32>, Problem> {
     let mut time = None;
     for (_, value) in times.into_iter().take(1) {
         match value.parse::<ProcessingTime>() {
-            Ok(within) => time = Some(within.0),
+            Ok(valid) => time = Some(valid.get_u32()),
             Err(limit) => errors.push(FieldError::new("time_ms", limit)),
         }
     }
@@ -262,15 +268,15 @@ fn time_ms(given: Vec<(String, String)>) -> Result<Option<u32>, Problem> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Result<Option<u32>, u16> {
+    fn parse(text: &str) -> Result<Option<u32>, u16> {
         time_ms(form(text.as_bytes()).unwrap()).map_err(|problem| problem.status().as_u16())
     }
 
     #[test]
-    fn a_time_is_given_once_and_within_its_bounds() {
-        assert_eq!(of(""), Ok(None));
-        assert_eq!(of("time_ms=0"), Ok(Some(0)));
-        assert_eq!(of("time_ms=30000"), Ok(Some(30_000)));
+    fn a_time_is_given_once_and_within_bounds() {
+        assert_eq!(parse(""), Ok(None));
+        assert_eq!(parse("time_ms=0"), Ok(Some(0)));
+        assert_eq!(parse("time_ms=30000"), Ok(Some(30_000)));
         for wrong in [
             "time_ms=30001",
             "time_ms=-1",
@@ -280,7 +286,7 @@ mod tests {
             "time=1",
             "time_ms=1&colour=2",
         ] {
-            assert_eq!(of(wrong), Err(422), "{wrong}");
+            assert_eq!(parse(wrong), Err(422), "{wrong}");
         }
         assert!(form(b"\xff\x00").is_none());
     }

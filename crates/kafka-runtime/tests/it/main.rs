@@ -1,4 +1,4 @@
-//! The runtime on a real broker and a real database. One program, since each would compile the whole of it anew.
+//! The runtime on a real broker and a real database. One test program, since each one links the whole runtime.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,12 +7,15 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
-mod answers;
+mod client_metrics;
+mod control_topic;
 mod controls;
+mod delivery;
 mod failure_modes;
+mod foreign_records;
+mod harness;
 mod poison;
+mod poison_policy;
 mod rebalance;
 mod relay;
-mod remains;
-mod rig;
-mod statistics;
+mod test_service;

@@ -1,4 +1,4 @@
-//! What a member promises while its group changes.
+//! The promise of a member while its group rebalances.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use kafka_runtime::{ConsumerTuning, MemberSettings};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use shared_events::{Envelope, Event, InventoryReserved, Topic};
-use test_stack::{eventually, dedicated};
+use test_stack::{dedicated, eventually};
 use tokio::task::JoinSet;
 
-use crate::rig::{DEADLINE, Rig, Watched, orders, start};
+use crate::harness::{DEADLINE, Harness, start};
+use crate::test_service::{TestService, orders};
 
 const PARTITIONS: i32 = 6;
 const ORDERS: usize = 3_000;
 
-/// Publishes in record sets of a few records: a consumer that fetches little at a time then polls without a pause for as long
-/// as it is slow.
+/// Publishes record sets of a few records. A slow consumer that fetches little at a time then never finds its queue empty.
 #[allow(
     clippy::disallowed_methods,
     reason = "the service's producers make large record sets"
 )]
-async fn publish_in_small_sets(rig: &Rig, orders: &[Envelope]) {
+async fn publish_in_small_sets(harness: &Harness, orders: &[Envelope]) {
     let producer: FutureProducer = ClientConfig::new()
-        .set("bootstrap.servers", &rig.kafka.bootstrap_servers)
+        .set("bootstrap.servers", &harness.kafka.bootstrap_servers)
         .set("enable.idempotence", "true")
         .set("batch.num.messages", "5")
         .set("linger.ms", "0")
         .create()
         .unwrap();
-    let topic = rig.kafka.name_prefix.topic(Topic::Orders);
+    let topic = harness.kafka.name_prefix.topic(Topic::Orders);
     let mut sent = Vec::new();
     for order in orders {
         let mut headers = rdkafka::message::OwnedHeaders::new();
@@ -58,14 +58,14 @@ async fn publish_in_small_sets(rig: &Rig, orders: &[Envelope]) {
     }
 }
 
-/// Settings that make a collect last long, so that the group changes in the middle of it.
-fn slow_and_small(rig: &Rig) -> MemberSettings {
+/// Settings that make a collect last long, so that the group rebalances during it.
+fn slow_and_small(harness: &Harness) -> MemberSettings {
     let tuning = [
         ("KAFKA_CONSUMER_QUEUED_MIN_MESSAGES", "50"),
         ("KAFKA_CONSUMER_MAX_PARTITION_FETCH_BYTES", "300"),
     ];
     let tuning = tuning.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let mut settings = rig.settings();
+    let mut settings = harness.settings();
     settings.consumer.batch_max = Some(10_000);
     MemberSettings {
         tuning: ConsumerTuning::from_variables(tuning).unwrap(),
@@ -73,49 +73,48 @@ fn slow_and_small(rig: &Rig) -> MemberSettings {
     }
 }
 
-/// What went wrong while a second member joined in the middle of a collect.
+/// What went wrong when a second member joined during a collect.
 #[derive(Debug, Default)]
 struct Damage {
-    told_twice: usize,
-    never_told: usize,
-    went_back: usize,
+    answered_twice: usize,
+    never_answered: usize,
+    offsets_went_back: usize,
 }
 
 async fn scale_up_during_collect(test: &str) -> Damage {
-    let rig = Arc::new(Rig::new(test, PARTITIONS).await);
+    let harness = Arc::new(Harness::new(test, PARTITIONS).await);
     let orders = orders(ORDERS);
-    publish_in_small_sets(&rig, &orders).await;
+    publish_in_small_sets(&harness, &orders).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut watch = JoinSet::new();
-    watch.spawn(watch_commits(Arc::clone(&rig), Arc::clone(&stop)));
+    watch.spawn(watch_commits(Arc::clone(&harness), Arc::clone(&stop)));
 
-    // Reading all takes one member some seconds, in collects that hardly end: there the second one joins.
-    let service = Watched::default();
+    // Reading everything takes one member some seconds, in long collects. The second member joins during one.
+    let service = TestService::default();
     service.read_pause_us.store(2_000, Ordering::Relaxed);
-    let settings = slow_and_small(&rig);
+    let settings = slow_and_small(&harness);
     let first = start(settings.clone(), service.clone());
     has_read_something(&service).await;
     let second = start(settings, service.clone());
-    both_own_partitions(&rig).await;
+    both_own_partitions(&harness).await;
     service.read_pause_us.store(0, Ordering::Relaxed);
-    rig.all_committed().await;
+    harness.all_committed().await;
     first.stop().await;
     second.stop().await;
 
     stop.store(true, Ordering::Relaxed);
-    let answers = rig.answers().await;
+    let answers = harness.answers().await;
     Damage {
-        told_twice: answers.values().filter(|times| **times > 1).count(),
-        never_told: orders.len() - answers.len(),
-        went_back: watch.join_next().await.unwrap().unwrap(),
+        answered_twice: answers.values().filter(|times| **times > 1).count(),
+        never_answered: orders.len() - answers.len(),
+        offsets_went_back: watch.join_next().await.unwrap().unwrap(),
     }
 }
 
-/// Waits until the group has given partitions to its second member: two rebalances, since the first one only takes them from
-/// the other.
-async fn both_own_partitions(rig: &Rig) {
+/// Waits until both members own partitions: two rebalances, since the first one only revokes partitions.
+async fn both_own_partitions(harness: &Harness) {
     eventually(DEADLINE, "both members own partitions", async || {
-        let group = rig.group().await?;
+        let group = harness.group().await?;
         let owning = group
             .members
             .iter()
@@ -131,9 +130,9 @@ async fn both_own_partitions(rig: &Rig) {
 }
 
 /// Waits until the group's one member owns all four partitions that payment-service reads here.
-async fn owns_all(rig: &Rig) {
+async fn owns_all(harness: &Harness) {
     eventually(DEADLINE, "the first member owns all again", async || {
-        let group = rig.group().await?;
+        let group = harness.group().await?;
         match group.members.as_slice() {
             [one] if one.assignment.len() == 4 => Ok(()),
             _ => Err(format!("{group:?}")),
@@ -142,7 +141,7 @@ async fn owns_all(rig: &Rig) {
     .await;
 }
 
-async fn has_read_something(service: &Watched) {
+async fn has_read_something(service: &TestService) {
     eventually(
         DEADLINE,
         "a member has read something",
@@ -154,93 +153,97 @@ async fn has_read_something(service: &Watched) {
     .await;
 }
 
-/// How often a committed offset was lower than it had been.
-async fn watch_commits(rig: Arc<Rig>, stop: Arc<AtomicBool>) -> usize {
+/// How often a committed offset was lower than before.
+async fn watch_commits(harness: Arc<Harness>, stop: Arc<AtomicBool>) -> usize {
     let mut highest: BTreeMap<(String, i32), i64> = BTreeMap::new();
-    let mut went_back = 0;
+    let mut offsets_went_back = 0;
     while !stop.load(Ordering::Relaxed) {
-        // What cannot be asked now is asked again.
-        let Ok(offsets) = rig.committed_offsets().await else {
+        // A failed request is repeated.
+        let Ok(offsets) = harness.committed_offsets().await else {
             continue;
         };
         for (partition, committed) in offsets {
             let seen = highest.entry(partition).or_insert(committed);
-            went_back += usize::from(committed < *seen);
+            offsets_went_back += usize::from(committed < *seen);
             *seen = committed.max(*seen);
         }
     }
     assert!(!highest.is_empty(), "no commit was seen");
-    went_back
+    offsets_went_back
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_that_joins_during_a_collect_costs_no_answer_and_doubles_none() {
+async fn a_member_that_joins_during_a_collect_loses_and_doubles_nothing() {
     let damage = scale_up_during_collect("scale").await;
     assert_eq!(
-        (damage.told_twice, damage.never_told, damage.went_back),
+        (
+            damage.answered_twice,
+            damage.never_answered,
+            damage.offsets_went_back
+        ),
         (0, 0, 0),
         "{damage:?}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_come_and_go_while_orders_flow_and_each_order_is_answered_once() {
-    let rig = Rig::new("come_and_go", 3).await;
-    let service = Watched::default();
+async fn each_order_is_answered_once_while_members_come_and_go() {
+    let harness = Harness::new("come_and_go", 3).await;
+    let service = TestService::default();
     service.read_pause_us.store(100, Ordering::Relaxed);
-    let mut members = vec![start(rig.settings(), service.clone())];
+    let mut members = vec![start(harness.settings(), service.clone())];
     let mut published = 0;
-    for turn in 0..6 {
-        rig.publish_orders(&orders(2_000)).await;
+    for round in 0..6 {
+        harness.publish_orders(&orders(2_000)).await;
         published += 2_000;
-        if turn % 3 < 2 {
-            members.push(start(rig.settings(), service.clone()));
+        if round % 3 < 2 {
+            members.push(start(harness.settings(), service.clone()));
             members.last().unwrap().ready().await;
         } else {
             members.remove(0).stop().await;
         }
     }
-    rig.all_committed().await;
+    harness.all_committed().await;
     for member in members {
         member.stop().await;
     }
-    let answers = rig.answers().await;
+    let answers = harness.answers().await;
     assert_eq!(
         (answers.len(), answers.values().max()),
         (published, Some(&1))
     );
-    assert!(rig.uncommitted().await.is_empty());
+    assert!(harness.uncommitted().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partitions_that_left_and_came_back_during_a_pause_are_read_after_it() {
-    let rig = Rig::new("pause_scale", 3).await;
-    let first = start(rig.settings(), Watched::default());
+async fn partitions_reassigned_during_a_pause_are_read_after_it() {
+    let harness = Harness::new("pause_scale", 3).await;
+    let first = start(harness.settings(), TestService::default());
     first.ready().await;
     first.controls.pause();
-    first.says("paused").await;
-    let second = start(rig.settings(), Watched::default());
-    both_own_partitions(&rig).await;
-    // Resumed while some are away: those come back as they left, paused.
+    first.reports("paused").await;
+    let second = start(harness.settings(), TestService::default());
+    both_own_partitions(&harness).await;
+    // Resumed while some partitions are revoked. librdkafka returns those as they were revoked: paused.
     first.controls.resume();
     first.ready().await;
-    first.says("consumer ready").await;
+    first.reports("consumer ready").await;
     second.stop().await;
-    owns_all(&rig).await;
-    rig.publish_orders(&orders(300)).await;
-    rig.all_committed().await;
+    owns_all(&harness).await;
+    harness.publish_orders(&orders(300)).await;
+    harness.all_committed().await;
     first.stop().await;
-    let answers = rig.answers().await;
+    let answers = harness.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (300, Some(&1)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_more_than_there_are_partitions_is_idle_and_ready() {
-    let rig = Rig::new("idle", 1).await;
-    let settings = rig.settings();
+async fn a_member_without_partitions_is_idle_and_ready() {
+    let harness = Harness::new("idle", 1).await;
+    let settings = harness.settings();
     // payment-service reads two topics of one partition each, so three members are one too many.
     let members: Vec<_> = (0..3)
-        .map(|_| start(settings.clone(), Watched::default()))
+        .map(|_| start(settings.clone(), TestService::default()))
         .collect();
     for member in &members {
         member.ready().await;
@@ -250,7 +253,7 @@ async fn a_member_more_than_there_are_partitions_is_idle_and_ready() {
     }
 }
 
-/// Something this service passes over, so that its batch is nothing but a commit.
+/// An event that the service skips, so that its batch is only a commit of offsets.
 fn reserved(order: &Envelope) -> Envelope {
     let Event::OrderCreated(created) = &order.event else {
         panic!("an order");
@@ -265,40 +268,40 @@ fn reserved(order: &Envelope) -> Envelope {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_whose_commit_is_not_answered_is_replaced_and_the_member_goes_on() {
-    let own = dedicated().await;
-    let rig = Rig::on(&own.bootstrap(), "", 1).await;
-    let service = Watched::default();
+async fn a_consumer_with_an_unanswered_commit_is_replaced() {
+    let stack = dedicated().await;
+    let harness = Harness::on(&stack.bootstrap(), "", 1).await;
+    let service = TestService::default();
     service.read_waits.store(true, Ordering::Relaxed);
     let settings = MemberSettings {
         commit_limit: Duration::from_secs(3),
-        ..rig.settings()
+        ..harness.settings()
     };
     let member = start(settings, service.clone());
     member.ready().await;
-    rig.publish_orders(&[reserved(&orders(1)[0])]).await;
+    harness.publish_orders(&[reserved(&orders(1)[0])]).await;
     // The broker freezes between a record and its commit.
     eventually(DEADLINE, "the record is being read", async || {
         let read = member.service.read.load(Ordering::Relaxed);
         if read > 0 { Ok(()) } else { Err(read) }
     })
     .await;
-    own.pause_kafka();
+    stack.pause_kafka();
     service.read_waits.store(false, Ordering::Relaxed);
-    eventually(DEADLINE, "the commit is given up", async || {
+    eventually(DEADLINE, "the commit limit is reached", async || {
         let text = prometheus::TextEncoder::new()
             .encode_to_string(&member.registry.gather())
             .unwrap();
-        match text.contains(r#"consumer_batches_failed_total{stage="settle"} 1"#) {
+        match text.contains(r#"consumer_batches_failed_total{stage="commit"} 1"#) {
             true => Ok(()),
             false => Err(text),
         }
     })
     .await;
-    own.resume_kafka();
-    rig.publish_orders(&orders(20)).await;
-    rig.all_committed().await;
+    stack.resume_kafka();
+    harness.publish_orders(&orders(20)).await;
+    harness.all_committed().await;
     member.stop().await;
-    let answers = rig.answers().await;
+    let answers = harness.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (20, Some(&1)));
 }

@@ -1,4 +1,4 @@
-//! What the outbox promises: every committed row is published, whoever else writes and whatever dies.
+//! The promise of the outbox: every committed row is published, whatever else writes and whatever dies.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,17 @@ use service_kit::trace::Tracer;
 use shared_events::{OrderId, Service, Topic};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
-use test_stack::{eventually, dedicated, shared};
+use test_stack::{dedicated, eventually, shared};
 
-use crate::rig::{DEADLINE, Rig, orders};
+use crate::harness::{DEADLINE, Harness};
+use crate::test_service::orders;
 
 const TABLE: &str = "CREATE TABLE outbox (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic TEXT NOT NULL,
     key TEXT NOT NULL, headers JSONB NOT NULL, value BYTEA NOT NULL, created_at TIMESTAMPTZ NOT NULL DEFAULT now())";
 
 struct Outbox {
     options: PgConnectOptions,
-    rig: Rig,
+    harness: Harness,
 }
 
 struct RunningRelay {
@@ -30,13 +31,13 @@ struct RunningRelay {
 
 impl Outbox {
     async fn new(test: &str) -> Self {
-        let rig = Rig::new(test, 3).await;
-        Self::at(&shared().await.database(test).await, rig).await
+        let harness = Harness::new(test, 3).await;
+        Self::at(&shared().await.database(test).await, harness).await
     }
 
-    async fn at(url: &str, rig: Rig) -> Self {
+    async fn at(url: &str, harness: Harness) -> Self {
         let options: PgConnectOptions = url.parse().unwrap();
-        let outbox = Self { options, rig };
+        let outbox = Self { options, harness };
         sqlx::query(TABLE)
             .execute(&mut outbox.connect().await)
             .await
@@ -50,7 +51,7 @@ impl Outbox {
 
     fn relay(&self, faults: Faults) -> RunningRelay {
         let (registry, readiness) = (Registry::new(), Readiness::new("test"));
-        let kafka: KafkaSettings = self.rig.kafka.clone();
+        let kafka: KafkaSettings = self.harness.kafka.clone();
         let settings = RelaySettings {
             service: Service::Order,
             database: self.options.clone(),
@@ -90,15 +91,15 @@ impl Outbox {
         .await;
     }
 
-    async fn told(&self) -> BTreeMap<OrderId, usize> {
-        let mut told = BTreeMap::new();
-        for record in self.rig.records(Topic::Orders).await {
+    async fn published(&self) -> BTreeMap<OrderId, usize> {
+        let mut published = BTreeMap::new();
+        for record in self.harness.records(Topic::Orders).await {
             let shared_events::Decoded::Event(event) = record.decode().unwrap() else {
                 continue;
             };
-            *told.entry(event.event.order_id()).or_insert(0) += 1;
+            *published.entry(event.event.order_id()).or_insert(0) += 1;
         }
-        told
+        published
     }
 }
 
@@ -122,19 +123,22 @@ async fn every_row_is_published_once_with_its_key_and_headers() {
     relay.relay.waker().wake();
     outbox.drained().await;
     relay.relay.stop().await;
-    let told = outbox.told().await;
-    assert_eq!((told.len(), told.values().max()), (2_500, Some(&1)));
-    let records = outbox.rig.records(Topic::Orders).await;
+    let published = outbox.published().await;
+    assert_eq!(
+        (published.len(), published.values().max()),
+        (2_500, Some(&1))
+    );
+    let records = outbox.harness.records(Topic::Orders).await;
     for record in records {
-        let shared_events::Decoded::Event(told) = record.decode().unwrap() else {
+        let shared_events::Decoded::Event(event) = record.decode().unwrap() else {
             panic!("{record:?}")
         };
-        assert!(events.contains(&told));
+        assert!(events.contains(&event));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_commits_behind_a_younger_one_is_not_lost() {
+async fn a_row_that_commits_after_a_younger_one_is_published() {
     let outbox = Outbox::new("relay_slow_commit").await;
     let relay = outbox.relay(Faults::default());
     let mut slow = outbox.connect().await;
@@ -144,7 +148,7 @@ async fn a_row_that_commits_behind_a_younger_one_is_not_lost() {
     eventually(
         DEADLINE,
         "the younger rows are published",
-        async || match outbox.told().await.len() {
+        async || match outbox.published().await.len() {
             3 => Ok(()),
             other => Err(format!("{other} published")),
         },
@@ -155,7 +159,7 @@ async fn a_row_that_commits_behind_a_younger_one_is_not_lost() {
     eventually(
         DEADLINE,
         "the older rows are published",
-        async || match outbox.told().await.len() {
+        async || match outbox.published().await.len() {
             6 => Ok(()),
             other => Err(format!("{other} published")),
         },
@@ -163,7 +167,7 @@ async fn a_row_that_commits_behind_a_younger_one_is_not_lost() {
     .await;
     outbox.drained().await;
     relay.relay.stop().await;
-    assert_eq!(outbox.told().await.values().max(), Some(&1));
+    assert_eq!(outbox.published().await.values().max(), Some(&1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,14 +196,17 @@ async fn of_two_relays_one_leads_and_the_other_takes_over() {
     outbox.drained().await;
     assert!(follower.leads());
     follower.relay.stop().await;
-    let told = outbox.told().await;
-    assert_eq!((told.len(), told.values().max()), (1_000, Some(&1)));
+    let published = outbox.published().await;
+    assert_eq!(
+        (published.len(), published.values().max()),
+        (1_000, Some(&1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_single_relay_two_instances_tell_the_same_rows() {
+async fn without_the_lock_two_relays_publish_the_same_rows() {
     let outbox = Outbox::new("relay_no_lock").await;
-    // The rows are there before the relays are, so both read them at once; each round is another chance to meet.
+    // Both relays find the rows at their start and read them at once. Each round is another chance.
     for _ in 0..20 {
         outbox.write(1_000).await;
         let relays =
@@ -208,23 +215,23 @@ async fn without_the_single_relay_two_instances_tell_the_same_rows() {
         for relay in relays {
             relay.relay.stop().await;
         }
-        if outbox.told().await.values().any(|times| *times > 1) {
+        if outbox.published().await.values().any(|times| *times > 1) {
             return;
         }
     }
-    panic!("20 rounds without a row told twice");
+    panic!("20 rounds without a row published twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_broker_or_database_only_delays_the_rows() {
-    let own = dedicated().await;
-    let rig = Rig::on(&own.bootstrap(), "", 3).await;
-    let outbox = Outbox::at(&own.database("relay_outage").await, rig).await;
+    let stack = dedicated().await;
+    let harness = Harness::on(&stack.bootstrap(), "", 3).await;
+    let outbox = Outbox::at(&stack.database("relay_outage").await, harness).await;
     let relay = outbox.relay(Faults::default());
     outbox.write(10).await;
     outbox.drained().await;
 
-    own.kill_kafka().await;
+    stack.kill_kafka().await;
     outbox.write(10).await;
     eventually(DEADLINE, "readiness names the broker", async || {
         let report = relay.readiness.to_string();
@@ -237,54 +244,54 @@ async fn an_outage_of_broker_or_database_only_delays_the_rows() {
     .await;
     assert!(
         relay.readiness.is_ready(),
-        "orders can be taken without a broker"
+        "orders are accepted without a broker"
     );
-    own.start_kafka().await;
+    stack.start_kafka().await;
     outbox.drained().await;
 
-    own.kill_postgres().await;
-    own.start_postgres().await;
+    stack.kill_postgres().await;
+    stack.start_postgres().await;
     outbox.write(10).await;
     outbox.drained().await;
     relay.relay.stop().await;
-    assert_eq!(outbox.told().await.len(), 30);
+    assert_eq!(outbox.published().await.len(), 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_waits_for_the_broker_keeps_its_session_and_tells_its_rows_once() {
-    let own = dedicated().await;
-    let rig = Rig::on(&own.bootstrap(), "", 3).await;
-    let outbox = Outbox::at(&own.database("relay_waits").await, rig).await;
+async fn a_relay_that_waits_for_the_broker_keeps_its_lock() {
+    let stack = dedicated().await;
+    let harness = Harness::on(&stack.bootstrap(), "", 3).await;
+    let outbox = Outbox::at(&stack.database("relay_waits").await, harness).await;
     let relay = outbox.relay(Faults::default());
     outbox.write(10).await;
     outbox.drained().await;
-    own.pause_kafka();
+    stack.pause_kafka();
     outbox.write(10).await;
     let mut admin = outbox.connect().await;
-    let mut written = None;
-    // PostgreSQL ends the session of a relay that says nothing for 5 s; one that was made anew is younger.
-    let heard = "SELECT extract(epoch FROM state_change - backend_start)::float8 FROM pg_locks JOIN pg_stat_activity USING (pid)
+    let mut first = None;
+    // PostgreSQL ends a session after 5 s without a statement, and a new session would be younger.
+    let last_statement = "SELECT extract(epoch FROM state_change - backend_start)::float8 FROM pg_locks JOIN pg_stat_activity USING (pid)
                  WHERE locktype = 'advisory' AND granted AND datname = current_database()";
     eventually(
         DEADLINE,
-        "the leader's session is heard of after 5.5 s",
+        "the leader's session has a statement after 5.5 s",
         async || {
-            let age: Option<f64> = sqlx::query_scalar(heard)
+            let age: Option<f64> = sqlx::query_scalar(last_statement)
                 .fetch_optional(&mut admin)
                 .await
                 .unwrap();
             let age = age.ok_or("there is no leader")?;
-            let first = *written.get_or_insert(age);
-            match age - first > 5.5 {
+            let start = *first.get_or_insert(age);
+            match age - start > 5.5 {
                 true => Ok(()),
                 false => Err("not yet"),
             }
         },
     )
     .await;
-    own.resume_kafka();
+    stack.resume_kafka();
     outbox.drained().await;
     relay.relay.stop().await;
-    let told = outbox.told().await;
-    assert_eq!((told.len(), told.values().max()), (20, Some(&1)));
+    let published = outbox.published().await;
+    assert_eq!((published.len(), published.values().max()), (20, Some(&1)));
 }

@@ -1,0 +1,202 @@
+//! The settings of a running member that can be changed, and the status that it reports.
+//!
+//! Read in this order: `config_layers` (which source sets what, and which configuration is effective), `control_topic_reader`
+//! (the settings of the whole group, from the topic `sandbox.controls`), `http` (the settings and the status of this member). The
+//! consumer loop reads the effective configuration between batches, never inside one.
+
+mod config_layers;
+pub(crate) mod control_topic_reader;
+mod http;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use shared_events::{GroupControls, Service};
+
+use crate::topic_partitions::{Partition, TopicNames};
+use config_layers::ConfigLayers;
+
+pub use config_layers::{EffectiveConfig, Source, Sources};
+pub use http::{Stats, parse_group_controls, router};
+
+/// The controls of one member: its desired state, which the consumer loop reads between batches, and its status. Clones belong
+/// to the same member.
+#[derive(Debug, Clone)]
+pub struct Controls {
+    identity: Arc<Identity>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct Identity {
+    service: Service,
+    instance_id: String,
+    group_id: String,
+    topics: TopicNames,
+}
+
+#[derive(Debug)]
+struct State {
+    layers: ConfigLayers,
+    /// The group's record of `sandbox.controls` has been read, or there is none.
+    is_group_loaded: bool,
+    /// Resumes so far, of the member and of its group.
+    resumes: u64,
+    status: MemberStatus,
+    processed: u64,
+    last_message: Option<DateTime<Utc>>,
+    applied: Option<AppliedConfig>,
+}
+
+/// The status of a member, set by its loop between batches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemberStatus {
+    pub(crate) running: bool,
+    pub(crate) health: Health,
+    /// It takes no records: paused, halted, or waiting for its group's settings.
+    pub(crate) paused: bool,
+    pub(crate) assigned: BTreeSet<Partition>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Health {
+    Healthy,
+    Degraded,
+    #[default]
+    Unhealthy,
+}
+
+/// The configuration with which the last batch was collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedConfig {
+    /// Simulated work, milliseconds per handler call: 0 to 30 000.
+    pub processing_time_ms: u32,
+    /// Maximum number of records in a batch: 1 to 10 000.
+    pub batch_max: u32,
+}
+
+impl Controls {
+    /// The controls of a member that starts with the settings of `environment`.
+    pub(crate) fn new(
+        service: Service,
+        instance_id: &str,
+        group_id: String,
+        topics: TopicNames,
+        environment: GroupControls,
+    ) -> Self {
+        Self {
+            identity: Arc::new(Identity {
+                service,
+                instance_id: instance_id.to_owned(),
+                group_id,
+                topics,
+            }),
+            state: Arc::new(Mutex::new(State {
+                layers: ConfigLayers::new(environment),
+                is_group_loaded: false,
+                resumes: 0,
+                status: MemberStatus::default(),
+                processed: 0,
+                last_message: None,
+                applied: None,
+            })),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pauses this member. It stays in its group, since it goes on polling.
+    pub fn pause(&self) {
+        self.update(GroupControls {
+            paused: Some(true),
+            ..GroupControls::default()
+        });
+    }
+
+    /// Resumes this member, also after the poison limit: the count of poison records restarts at 0.
+    pub fn resume(&self) {
+        self.update(GroupControls {
+            paused: Some(false),
+            ..GroupControls::default()
+        });
+    }
+
+    /// Sets these fields for this member. Fields that are `None` keep their value. Returns the effective configuration.
+    ///
+    /// The caller checks the bounds: see [`GroupControls::validate`].
+    pub fn update(&self, settings: GroupControls) -> EffectiveConfig {
+        let mut state = self.state();
+        state.resumes += u64::from(settings.paused == Some(false));
+        state.layers.set_instance(settings);
+        state.layers.effective()
+    }
+
+    /// The effective configuration, with the source of each setting.
+    pub fn effective(&self) -> EffectiveConfig {
+        self.state().layers.effective()
+    }
+
+    /// The group's record as it was when the reader started. `None` if there is none.
+    pub(crate) fn group_loaded(&self, group: Option<GroupControls>) {
+        let mut state = self.state();
+        state.layers.load_group(group);
+        state.is_group_loaded = true;
+    }
+
+    /// The group's record has changed. A resume of the group also resumes the members that have halted.
+    pub(crate) fn group_changed(&self, group: Option<GroupControls>) {
+        let mut state = self.state();
+        let resumes = group.as_ref().is_some_and(|set| set.paused == Some(false));
+        state.resumes += u64::from(resumes);
+        state.layers.set_group(group);
+    }
+
+    /// Whether the group's settings are known. Before, the member takes no records: they apply to its first record already.
+    pub(crate) fn is_group_loaded(&self) -> bool {
+        self.state().is_group_loaded
+    }
+
+    /// Resumes so far. The loop compares the number with the one it has handled.
+    pub(crate) fn resumes(&self) -> u64 {
+        self.state().resumes
+    }
+
+    pub(crate) fn set_status(&self, status: MemberStatus) {
+        self.state().status = status;
+    }
+
+    /// A batch was collected with this configuration.
+    pub(crate) fn set_applied(&self, config: &EffectiveConfig) {
+        self.state().applied = Some(AppliedConfig {
+            processing_time_ms: config.processing_time_ms,
+            batch_max: config.batch_max,
+        });
+    }
+
+    /// A batch of so many records was committed.
+    pub(crate) fn count_processed(&self, records: u64) {
+        let mut state = self.state();
+        state.processed += records;
+        state.last_message = Some(Utc::now());
+    }
+
+    /// The assigned partitions of each topic, by its name on the broker.
+    fn assignment(&self, assigned: &BTreeSet<Partition>) -> BTreeMap<String, Vec<i32>> {
+        let names = self.identity.topics.names().into_iter();
+        let mut assignment: BTreeMap<String, Vec<i32>> =
+            names.map(|name| (name.to_owned(), Vec::new())).collect();
+        for partition in assigned {
+            let name = self.identity.topics.name(partition.topic);
+            assignment
+                .entry(name.to_owned())
+                .or_default()
+                .push(partition.number);
+        }
+        assignment
+    }
+}

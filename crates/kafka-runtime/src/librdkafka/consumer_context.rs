@@ -1,0 +1,143 @@
+//! What the callbacks of a member's consumer report: its assignment, its brokers, its fetching.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus::IntCounter;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
+
+use super::fetch_watch::FetchWatch;
+use super::known_brokers::KnownBrokers;
+use crate::broker_health::BrokerHealth;
+use crate::topic_partitions::{Partition, TopicNames};
+
+#[derive(Debug, Default)]
+struct State {
+    assigned: BTreeSet<Partition>,
+    revoked: BTreeSet<Partition>,
+    fetch_watch: FetchWatch,
+}
+
+/// The context of a member's consumer. librdkafka runs its callbacks inside `poll`, on the member's own thread.
+#[derive(Clone)]
+pub(crate) struct MemberContext {
+    names: TopicNames,
+    health: BrokerHealth,
+    rebalances: IntCounter,
+    brokers: KnownBrokers,
+    state: Arc<Mutex<State>>,
+}
+
+impl MemberContext {
+    pub(super) fn new(names: TopicNames, health: BrokerHealth, rebalances: IntCounter) -> Self {
+        Self {
+            names,
+            health,
+            rebalances,
+            brokers: KnownBrokers::default(),
+            state: Arc::default(),
+        }
+    }
+
+    /// The context of another client of the same member, with nothing assigned yet.
+    pub(super) fn for_new_client(&self) -> Self {
+        Self {
+            brokers: KnownBrokers::default(),
+            state: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn names(&self) -> &TopicNames {
+        &self.names
+    }
+
+    /// A broker answered.
+    pub(crate) fn reached(&self) {
+        self.health.reached();
+    }
+
+    pub(super) fn has_lost_brokers(&self) -> bool {
+        self.brokers.are_lost()
+    }
+
+    pub(super) fn fetches_all(&self) -> bool {
+        self.state().fetch_watch.fetches_all()
+    }
+
+    pub(super) fn has_silent_partition(&self) -> bool {
+        self.state().fetch_watch.has_silent_partition()
+    }
+
+    pub(crate) fn assigned(&self) -> BTreeSet<Partition> {
+        self.state().assigned.clone()
+    }
+
+    /// The partitions that were revoked since the last call, also those that were assigned again meanwhile.
+    pub(crate) fn take_revoked(&self) -> BTreeSet<Partition> {
+        std::mem::take(&mut self.state().revoked)
+    }
+
+    /// How many assignments the group has given this member. With more than 0 and nothing assigned the member is idle: there
+    /// are more members than partitions.
+    pub(super) fn rebalances(&self) -> u64 {
+        self.rebalances.get()
+    }
+}
+
+impl ClientContext for MemberContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.health.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.health.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.brokers.update(&statistics);
+        let mut state = self.state();
+        let State {
+            assigned,
+            fetch_watch,
+            ..
+        } = &mut *state;
+        let assigned = assigned.iter();
+        let assigned =
+            assigned.map(|partition| (self.names.name(partition.topic), partition.number));
+        fetch_watch.update(&statistics, assigned);
+        drop(state);
+        self.health.stats(statistics);
+    }
+}
+
+impl ConsumerContext for MemberContext {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let mut state = self.state();
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let partitions = self.names.partitions(list);
+                tracing::info!(?partitions, "partitions assigned");
+                state.assigned.extend(partitions);
+                self.rebalances.inc();
+            }
+            Rebalance::Revoke(list) => {
+                let partitions = self.names.partitions(list);
+                tracing::info!(?partitions, "partitions revoked");
+                state
+                    .assigned
+                    .retain(|assigned| !partitions.contains(assigned));
+                state.revoked.extend(partitions);
+            }
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
+        }
+    }
+}

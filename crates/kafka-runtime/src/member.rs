@@ -1,0 +1,276 @@
+//! One member of a consumer group, on a thread of its own: collect, apply, commit, again.
+//!
+//! Parallelism comes from more members and from batches, not from tasks per record. So the order of a partition is kept
+//! without any further work, and everything between two polls is one function: `ConsumerLoop::run_once`.
+
+mod batch_outcome;
+mod batch_telemetry;
+mod classify;
+mod collect;
+mod consumer_loop;
+mod pause_state;
+mod poison_policy;
+mod simulated_work;
+
+use std::pin::pin;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use prometheus::Registry;
+use rdkafka::error::KafkaError;
+use service_kit::readiness::Readiness;
+use service_kit::settings::InvalidSettings;
+use service_kit::trace::Tracer;
+use shared_events::Service;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{self, BrokerHealth, ClientKind, Criticality};
+use crate::controls::Controls;
+use crate::controls::control_topic_reader::ControlTopicReader;
+use crate::faults::Faults;
+use crate::handler::Handler;
+use crate::librdkafka::{self, ResilientConsumer};
+use crate::member::consumer_loop::ConsumerLoop;
+use crate::metrics::MemberMetrics;
+use crate::settings::{ConsumerSettings, ConsumerTuning, FaultSettings, KafkaSettings};
+use crate::topic_partitions::TopicNames;
+
+pub use crate::librdkafka::ConsumerFatal;
+pub use crate::member::simulated_work::Clock;
+
+/// What a member is started with.
+#[derive(Debug, Clone)]
+pub struct MemberSettings {
+    /// The service. Its group, topics and dead-letter topic follow from it.
+    pub service: Service,
+    /// The broker.
+    pub kafka: KafkaSettings,
+    /// Batches, delivery, poison.
+    pub consumer: ConsumerSettings,
+    /// librdkafka settings that the environment changes.
+    pub tuning: ConsumerTuning,
+    /// Faults on purpose.
+    pub faults: Faults,
+    /// What the service is worth without Kafka.
+    pub criticality: Criticality,
+    /// How simulated work waits.
+    pub clock: Clock,
+    /// The recorder of spans.
+    pub tracer: Tracer,
+    /// How long a commit may go unanswered before the consumer is replaced. [`MemberSettings::COMMIT_LIMIT`] outside tests.
+    pub commit_limit: Duration,
+}
+
+impl MemberSettings {
+    /// The default of `commit_limit`: 75 s, longer than any of librdkafka's own time-outs.
+    pub const COMMIT_LIMIT: Duration = librdkafka::COMMIT_LIMIT;
+
+    /// The settings of a service's member, with those of the environment (`KAFKA_CONSUMER_*`).
+    ///
+    /// # Errors
+    /// A rule between the settings is broken, or a variable of the environment is unknown.
+    pub fn new(
+        service: Service,
+        criticality: Criticality,
+        kafka: KafkaSettings,
+        consumer: ConsumerSettings,
+        faults: &FaultSettings,
+    ) -> Result<Self, InvalidSettings> {
+        if consumer.static_membership && kafka.slot.is_none() {
+            let message = "STATIC_MEMBERSHIP needs SLOT: the group.instance.id is made of it";
+            return Err(InvalidSettings(message.to_owned()));
+        }
+        // A variable that is not Unicode is none of ours.
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Ok(Self {
+            service,
+            kafka,
+            consumer,
+            tuning: ConsumerTuning::from_variables(variables).map_err(InvalidSettings)?,
+            faults: faults
+                .faults()
+                .map_err(|error| InvalidSettings(error.to_string()))?,
+            criticality,
+            clock: Clock::default(),
+            tracer: Tracer::default(),
+            commit_limit: Self::COMMIT_LIMIT,
+        })
+    }
+}
+
+/// Why a member could not be started. Retrying does not help.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// librdkafka refuses a setting.
+    #[error("librdkafka refuses a setting")]
+    Client(#[from] KafkaError),
+    /// A metric is registered twice.
+    #[error("the metrics of the consumer could not be registered")]
+    Metrics(#[from] prometheus::Error),
+    /// The system refuses a thread.
+    #[error("the consumer's thread could not be started")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a member ended by itself. The process should end with it.
+#[derive(Debug, thiserror::Error)]
+pub enum MemberError {
+    /// The client reports a fatal error. For example another process joined with the same `group.instance.id`.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerFatal),
+    /// Another process uses this `SLOT`.
+    #[error("another process runs with the same SLOT: each keeps fencing the other")]
+    SlotTaken,
+    /// The thread panicked. It is a bug of this crate, since the panics of handlers are caught.
+    #[error("the consumer's thread panicked")]
+    Panicked,
+}
+
+/// A running member of a consumer group.
+pub struct Member {
+    controls: Controls,
+    stop: CancellationToken,
+    ended: oneshot::Receiver<()>,
+    thread: JoinHandle<Result<(), MemberError>>,
+}
+
+impl Member {
+    /// Starts a member. `instance` is its number in metrics and HTTP responses.
+    ///
+    /// The member joins its group as soon as the broker is up, in whatever order processes start. It takes its first record
+    /// when it has read its group's settings from `sandbox.controls`. Must be called inside a Tokio runtime, which then runs
+    /// [`Handler::apply`].
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start<H: Handler>(
+        settings: MemberSettings,
+        instance: u32,
+        handler: H,
+        readiness: &Readiness,
+        registry: &Registry,
+    ) -> Result<Self, StartError> {
+        let instance_id = instance.to_string();
+        let names = topic_names(&settings);
+        let controls = Controls::new(
+            settings.service,
+            &instance_id,
+            settings.kafka.name_prefix.group(settings.service),
+            names.clone(),
+            settings.consumer.controls(),
+        );
+        let metrics = MemberMetrics::new(registry, &instance_id, &names)?;
+        let health = BrokerHealth::new(readiness.component("kafka"), settings.criticality);
+        let consumer = ResilientConsumer::subscribe(
+            client::consumer_config(
+                settings.service,
+                &settings.kafka,
+                &settings.consumer,
+                &settings.tuning,
+            ),
+            names,
+            health
+                .clone()
+                .with_metrics(registry, ClientKind::Consumer)?,
+            metrics.rebalances.clone(),
+            settings.commit_limit,
+        )?;
+        let health = health.with_metrics(registry, ClientKind::Producer)?;
+        let stop = CancellationToken::new();
+        let reader = ControlTopicReader::new(
+            settings.service,
+            &settings.kafka,
+            controls.clone(),
+            metrics.ignored_controls.clone(),
+            stop.clone(),
+        )?;
+        let (has_ended, ended) = oneshot::channel();
+        let component = readiness.component("consumer");
+        let member = ConsumerLoop::new(
+            settings,
+            handler,
+            consumer,
+            health,
+            controls.clone(),
+            stop.clone(),
+            metrics,
+            component,
+        );
+        // The reader ends with the member, and its end needs no wait.
+        std::thread::Builder::new()
+            .name("controls".to_owned())
+            .spawn(move || reader.run())?;
+        let thread = std::thread::Builder::new()
+            .name("member".to_owned())
+            .spawn(move || {
+                let result = member.run();
+                // It fails if the member was dropped, which is allowed.
+                let _ = has_ended.send(());
+                result
+            })?;
+        Ok(Self {
+            controls,
+            stop,
+            ended,
+            thread,
+        })
+    }
+
+    /// The controls of this member.
+    pub fn controls(&self) -> Controls {
+        self.controls.clone()
+    }
+
+    /// Runs until `shutdown`, then commits the current batch and leaves the group. After `drain` the batch is abandoned, and
+    /// redelivered to the member that gets its partitions. A member that ends by itself cancels `shutdown`, so that the service
+    /// ends with it.
+    ///
+    /// # Errors
+    /// See [`MemberError`].
+    pub async fn run(
+        self,
+        shutdown: CancellationToken,
+        drain: Duration,
+    ) -> Result<(), MemberError> {
+        let stop = self.stopper();
+        let mut ended = pin!(self.ended());
+        let result = tokio::select! {
+            result = &mut ended => result,
+            () = shutdown.cancelled() => {
+                stop();
+                timeout(drain, ended).await.unwrap_or_else(|_| {
+                    tracing::warn!(drain.seconds = drain.as_secs_f64(), "drain timed out, the last batch will be redelivered");
+                    Ok(())
+                })
+            }
+        };
+        shutdown.cancel();
+        result
+    }
+
+    /// A function that makes the member commit its batch, leave its group and end.
+    pub fn stopper(&self) -> impl Fn() + Send + Sync + use<> {
+        let stop = self.stop.clone();
+        move || stop.cancel()
+    }
+
+    /// Waits until the member has ended: after its stopper was called, or by itself.
+    ///
+    /// # Errors
+    /// See [`MemberError`].
+    pub async fn ended(self) -> Result<(), MemberError> {
+        // It fails if the thread panicked, and `join` reports the panic.
+        let _ = self.ended.await;
+        self.thread.join().unwrap_or(Err(MemberError::Panicked))
+    }
+}
+
+fn topic_names(settings: &MemberSettings) -> TopicNames {
+    let prefix = &settings.kafka.name_prefix;
+    let topics = settings.service.consumes().iter();
+    TopicNames::new(topics.map(|topic| (*topic, prefix.topic(*topic))))
+}

@@ -1,0 +1,211 @@
+//! Collecting a batch, and what a batch holds.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
+use shared_events::Poison;
+
+use crate::batch_committer::DeadLetter;
+use crate::dead_letter::DeadLetterHeaders;
+use crate::faults::{Faults, Protection};
+use crate::librdkafka::undecodable::is_undecodable;
+use crate::librdkafka::{Client, ConsumerFatal, positions};
+use crate::member::classify::Classification;
+use crate::member::poison_policy::{BatchCut, RecordKind, RecordRef};
+use crate::metrics::labels::SkipReason;
+use crate::topic_partitions::{Offsets, Partition};
+
+/// How long an empty poll waits. It is also how late a pause or a stop may be noticed.
+const IDLE_POLL: Duration = Duration::from_millis(100);
+
+/// Largest size of a batch without its last record, bytes of keys and values. 500 records of 1 MiB would exceed the memory of
+/// the container.
+const MAX_BYTES: usize = 16 << 20;
+
+/// A polled record with its classification.
+pub(crate) struct Collected<'c, W> {
+    pub(crate) partition: Partition,
+    pub(crate) message: BorrowedMessage<'c>,
+    pub(crate) classification: Classification<W>,
+}
+
+/// The records of a batch, in the order in which they were polled: within a partition that is the order of offsets.
+pub(crate) struct Batch<'c, W> {
+    pub(crate) records: Vec<Collected<'c, W>>,
+    /// The next offset of each partition after the batch.
+    ends: Offsets,
+    /// The client has skipped a record set behind the batch, because it cannot decode it.
+    pub(crate) undecodable: bool,
+}
+
+/// Collects at most `most` records that are already fetched, and classifies each. Waits only for the first one, never to fill
+/// the batch.
+///
+/// Rebalance callbacks run inside these polls. A poll that ran one returns `None`, which ends the batch. Then the records of
+/// revoked partitions are dropped, also of a partition that was assigned again. The broker fences a commit by member and
+/// generation, not by partition: committing these records would publish their events twice, and would move the committed
+/// offset *back* under the new owner.
+pub(crate) fn collect<'c, W>(
+    client: &'c Client,
+    most: usize,
+    faults: &Faults,
+    classify: impl Fn(&BorrowedMessage<'c>) -> Classification<W>,
+) -> Result<Batch<'c, W>, ConsumerFatal> {
+    let context = client.context();
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    let mut undecodable = false;
+    let mut wait = IDLE_POLL;
+    while records.len() < most && bytes < MAX_BYTES {
+        match client.poll(wait) {
+            None => break,
+            Some(Ok(message)) => {
+                if let Some(topic) = context.names().topic(message.topic()) {
+                    let number = message.partition();
+                    bytes += message.key_len() + message.payload_len();
+                    let classification = classify(&message);
+                    records.push(Collected {
+                        partition: Partition { topic, number },
+                        message,
+                        classification,
+                    });
+                }
+            }
+            Some(Err(error)) if is_fatal(client, &error) => return Err(ConsumerFatal(error)),
+            Some(Err(error)) if is_undecodable(&error) => {
+                undecodable = true;
+                break;
+            }
+            // librdkafka recovers from other errors, and reports lost connections to readiness through its context.
+            Some(Err(error)) => tracing::debug!(%error, "poll failed"),
+        }
+        wait = Duration::ZERO;
+    }
+    if !records.is_empty() {
+        context.reached();
+    }
+    let revoked = context.take_revoked();
+    if faults.keeps(Protection::DropRevoked) {
+        records.retain(|record: &Collected<'_, W>| !revoked.contains(&record.partition));
+    }
+    let ends = ends(client, &records);
+    Ok(Batch {
+        records,
+        ends,
+        undecodable,
+    })
+}
+
+/// The next offset of each partition of the batch: the consumer's position. The position is past the control records that
+/// `poll` has skipped, so Kafka's tools show lag 0. With the last offset + 1 they would show lag 1 after every transaction.
+fn ends<W>(client: &Client, records: &[Collected<'_, W>]) -> Offsets {
+    let mut ends = Offsets::new();
+    for record in records {
+        ends.insert(record.partition, record.offset() + 1);
+    }
+    for (partition, position) in positions(client) {
+        if let Some(end) = ends.get_mut(&partition) {
+            *end = position.max(*end);
+        }
+    }
+    ends
+}
+
+fn is_fatal(client: &Client, error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+        || client.client().fatal_error().is_some()
+}
+
+impl<W> Batch<'_, W> {
+    /// The first offset of each partition of the batch: where to seek back to when the batch fails.
+    pub(crate) fn starts(&self) -> Offsets {
+        let mut starts = Offsets::new();
+        for record in &self.records {
+            starts.entry(record.partition).or_insert(record.offset());
+        }
+        starts
+    }
+
+    /// Drops the records that the cut leaves out. Returns the offset to commit of each partition of which a record is kept.
+    pub(crate) fn cut(&mut self, cut: &BatchCut) -> Offsets {
+        let starts = self.starts();
+        let mut offsets = self.ends.clone();
+        offsets.extend(&cut.left_out);
+        offsets
+            .retain(|partition, offset| starts.get(partition).is_some_and(|start| start < offset));
+        self.records
+            .retain(|record| cut.keeps(&record.record_ref()));
+        offsets
+    }
+
+    /// The poison records of the batch, as dead letters of this consumer group.
+    pub(crate) fn dead_letters(&self, group: &str) -> Vec<DeadLetter<'_>> {
+        self.records
+            .iter()
+            .filter_map(|record| record.dead_letter(group))
+            .collect()
+    }
+}
+
+impl<W> Collected<'_, W> {
+    pub(crate) fn offset(&self) -> i64 {
+        self.message.offset()
+    }
+
+    pub(crate) fn record_ref(&self) -> RecordRef {
+        let kind = match self.classification {
+            Classification::Work(_)
+            | Classification::Skipped(SkipReason::NotOurs | SkipReason::ReplayedForAnother) => {
+                RecordKind::Valid
+            }
+            Classification::Skipped(SkipReason::UnknownType) => RecordKind::UnknownType,
+            Classification::Poison(_) => RecordKind::Poison,
+        };
+        RecordRef {
+            partition: self.partition,
+            offset: self.offset(),
+            kind,
+        }
+    }
+
+    pub(crate) fn work(&self) -> Option<&W> {
+        match &self.classification {
+            Classification::Work(work) => Some(work),
+            Classification::Skipped(_) | Classification::Poison(_) => None,
+        }
+    }
+
+    pub(crate) fn poison(&self) -> Option<&Poison> {
+        match &self.classification {
+            Classification::Poison(poison) => Some(poison),
+            Classification::Work(_) | Classification::Skipped(_) => None,
+        }
+    }
+
+    fn dead_letter(&self, group: &str) -> Option<DeadLetter<'_>> {
+        let poison = self.poison()?;
+        let message = &self.message;
+        let why = DeadLetterHeaders {
+            original_topic: message.topic().to_owned(),
+            original_partition: message.partition(),
+            original_offset: message.offset(),
+            original_timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            consumer_group: group.to_owned(),
+            error_class: poison.class,
+            error_message: poison.message.clone(),
+            failed_at: Utc::now(),
+            attempts: 1,
+        };
+        // Copied without decoding: a header name that is not UTF-8 may be the reason.
+        let headers = message.headers();
+        Some(DeadLetter {
+            key: message.key(),
+            value: message.payload(),
+            headers: headers.map_or_else(OwnedHeaders::new, |headers| headers.detach()),
+            why,
+        })
+    }
+}

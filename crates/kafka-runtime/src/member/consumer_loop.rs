@@ -1,0 +1,310 @@
+//! The consumer loop: the delivery guarantee of a member, in [`ConsumerLoop::run_once`].
+//!
+//! There is **one failure path** for everything that is not poison: nothing is committed, each partition of the batch is
+//! sought back to the batch's first offset, a short wait, the next run. So the member stays in its group for as long as an
+//! outage lasts. A consumer that only logs a failure and goes on skips the batch for ever.
+
+use std::collections::BTreeSet;
+
+use service_kit::readiness::Component;
+use shared_events::{Envelope, Topic};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch_committer::{BatchCommitter, BatchOutput};
+use crate::broker_health::BrokerHealth;
+use crate::controls::{Controls, MemberStatus};
+use crate::faults::{CrashPoint, Protection};
+use crate::handler::{Failure, Handler};
+use crate::librdkafka::{ClientState, CommitError, ResilientConsumer};
+use crate::member::batch_outcome::{BatchError, ErrorChain};
+use crate::member::batch_telemetry::BatchTelemetry;
+use crate::member::classify::{Classification, apply_isolating_poison, classify};
+use crate::member::collect::{Batch, Collected, collect};
+use crate::member::pause_state::Halt;
+use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
+use crate::member::{MemberError, MemberSettings};
+use crate::metrics::MemberMetrics;
+use crate::metrics::labels::FailedStage;
+use crate::topic_partitions::Offsets;
+
+/// A member between two batches.
+pub(crate) struct ConsumerLoop<H> {
+    pub(super) settings: MemberSettings,
+    pub(super) handler: H,
+    pub(super) group: String,
+    pub(super) consumer: ResilientConsumer,
+    pub(super) health: BrokerHealth,
+    pub(super) committer: BatchCommitter,
+    pub(super) controls: Controls,
+    pub(super) stop: CancellationToken,
+    pub(super) runtime: Handle,
+    pub(super) metrics: MemberMetrics,
+    pub(super) component: Component,
+    /// Why the member takes no records until it is resumed.
+    pub(super) halted: Option<Halt>,
+    /// How many resumes the loop has handled.
+    pub(super) resumes: u64,
+    /// Poison records in a row at the end of what is committed.
+    pub(super) poison_run: u32,
+    /// Failures in a row.
+    pub(super) failures: usize,
+    /// The poison record before which each partition is blocked (`POISON_POLICY=block`).
+    pub(super) blocked: Offsets,
+    /// The client has skipped a record set that it cannot decode.
+    pub(super) undecodable: bool,
+}
+
+impl<H: Handler> ConsumerLoop<H> {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "called once, by Member::start, with what a service provides"
+    )]
+    pub(crate) fn new(
+        settings: MemberSettings,
+        handler: H,
+        consumer: ResilientConsumer,
+        health: BrokerHealth,
+        controls: Controls,
+        stop: CancellationToken,
+        metrics: MemberMetrics,
+        component: Component,
+    ) -> Self {
+        let runtime = Handle::current();
+        let committer = BatchCommitter::new(
+            settings.service,
+            settings.kafka.clone(),
+            settings.consumer.delivery,
+            settings.faults.clone(),
+            health.clone(),
+            runtime.clone(),
+        );
+        Self {
+            group: settings.kafka.name_prefix.group(settings.service),
+            committer,
+            settings,
+            handler,
+            consumer,
+            health,
+            controls,
+            stop,
+            runtime,
+            metrics,
+            component,
+            halted: None,
+            resumes: 0,
+            poison_run: 0,
+            failures: 0,
+            blocked: Offsets::new(),
+            undecodable: false,
+        }
+    }
+
+    /// Runs until it is asked to stop, then leaves the group.
+    pub(crate) fn run(mut self) -> Result<(), MemberError> {
+        self.metrics.running.set(1);
+        let result = self.run_until_stopped();
+        if result.is_ok() {
+            self.consumer.leave_group();
+        }
+        self.metrics.running.set(0);
+        self.controls.set_status(MemberStatus::default());
+        // The reader of the control topic ends with the member.
+        self.stop.cancel();
+        result
+    }
+
+    fn run_until_stopped(&mut self) -> Result<(), MemberError> {
+        while !self.stop.is_cancelled() {
+            let state = self.consumer.replace_if_broken()?;
+            self.count_failure_if(state);
+            let paused = self.apply_pause_state();
+            self.report_status(paused);
+            self.metrics.tick();
+            self.run_once()?;
+            self.halt_if_undecodable()?;
+        }
+        Ok(())
+    }
+
+    /// The delivery guarantee, from top to bottom: each record is applied once, and with `exactly-once` its events are published
+    /// once.
+    ///
+    /// The comments say what happens when the process dies at that line. *Redelivered* means: after the session time-out
+    /// another member, or this one after its restart, gets the partitions and reads them from the committed offsets.
+    fn run_once(&mut self) -> Result<(), MemberError> {
+        // One batch has one configuration, so it is read here and nowhere else.
+        let config = self.controls.effective();
+        // The records borrow from this client, also after `self.consumer` has replaced it.
+        let client = self.consumer.client();
+
+        // 1. Collect a batch and classify each record: work, skipped or poison.
+        let most = config.batch_max as usize;
+        let mut batch = collect(&client, most, &self.settings.faults, |message| {
+            classify(&self.handler, &self.group, message)
+        })?;
+        self.on_collected(&batch);
+        if batch.records.is_empty() {
+            return self.on_idle();
+        }
+        // Dies here: nothing has happened. The batch is redelivered.
+        self.settings.faults.pass(CrashPoint::BatchCollected);
+        self.controls.set_applied(&config);
+        let mut telemetry = BatchTelemetry::start(&self.settings, &self.group, &batch);
+        if !self.simulate_work(&batch, config.processing_time_ms) {
+            return Ok(()); // Asked to stop: as if the process had died above.
+        }
+        let starts = batch.starts();
+
+        // 2. Apply the batch: one call of the handler, which writes to its database in one transaction.
+        telemetry.apply_started();
+        let (cut, events) = match self.apply_batch(&mut batch) {
+            Ok(applied) => applied,
+            Err(failure) => return self.retry_batch(&starts, failure.into(), telemetry),
+        };
+        // Dies here: the database has the batch, Kafka has nothing. The batch is redelivered and applied again; an idempotent
+        // handler writes nothing new and returns the same events.
+        self.settings.faults.pass(CrashPoint::EffectCommitted);
+        telemetry.apply_ended();
+
+        // 3. Produce events and dead letters, and commit the offsets with them.
+        let offsets = batch.cut(&cut);
+        let dead_letters = batch.dead_letters(&self.group);
+        let output = BatchOutput {
+            events: &events,
+            dead_letters: &dead_letters,
+            offsets: self.consumer.names().offset_list(&offsets),
+        };
+        // Dies in this call, with `exactly-once`: the broker commits the whole transaction or aborts it. Aborted, its output is
+        // invisible and the batch is redelivered. With `at-least-once`: the output may be published and the offsets not. The
+        // batch is redelivered, and its output is published again.
+        if let Err(error) = self.committer.commit(&self.consumer, &output) {
+            return self.retry_batch(&starts, error.into(), telemetry);
+        }
+        // Dies here: everything is committed. The next member begins after the batch.
+        self.settings.faults.pass(CrashPoint::BatchCommitted);
+        telemetry.committed(&batch, &events);
+        self.on_committed(&starts, &batch, &cut, offsets, telemetry)
+    }
+
+    /// Applies what the poison policy keeps of the batch, and marks records as poison that only the handler's write shows.
+    ///
+    /// Each newly found poison record may change what is kept, so the batch is then cut and applied again. The contract of
+    /// [`Handler::apply`] allows that at any time.
+    fn apply_batch(
+        &self,
+        batch: &mut Batch<'_, H::Work>,
+    ) -> Result<(BatchCut, Vec<Envelope>), Failure> {
+        loop {
+            let cut = self.cut(&batch.records);
+            let kept = batch.records.iter().enumerate();
+            let kept = kept.filter(|(_, record)| cut.keeps(&record.record_ref()));
+            let (indices, works): (Vec<usize>, Vec<&H::Work>) = kept
+                .filter_map(|(index, record)| Some((index, record.work()?)))
+                .unzip();
+            let applying = apply_isolating_poison(&self.handler, &works);
+            let applied = self.runtime.block_on(applying)?;
+            if applied.poison.is_empty() {
+                return Ok((cut, applied.events));
+            }
+            if self.stop.is_cancelled() {
+                // A drain time-out shuts the runtime down, and the panics that follow are not the record's fault.
+                return Err(Failure::Retryable {
+                    operation: "applying a batch",
+                    source: "the member is stopping".into(),
+                });
+            }
+            for (place, poison) in applied.poison {
+                let record = indices
+                    .get(place)
+                    .and_then(|index| batch.records.get_mut(*index));
+                if let Some(record) = record {
+                    record.classification = Classification::Poison(poison);
+                }
+            }
+        }
+    }
+
+    /// What the poison policy keeps of these records.
+    pub(super) fn cut(&self, records: &[Collected<'_, H::Work>]) -> BatchCut {
+        let refs: Vec<RecordRef> = records.iter().map(Collected::record_ref).collect();
+        let consumer = &self.settings.consumer;
+        let limit = match self.settings.faults.keeps(Protection::PoisonLimit) {
+            true => consumer.poison_limit,
+            false => u32::MAX,
+        };
+        cut_batch(&refs, consumer.poison_policy, self.poison_run, limit)
+    }
+
+    /// The one failure path: nothing is committed, and the batch is read again.
+    fn retry_batch(
+        &mut self,
+        starts: &Offsets,
+        error: BatchError,
+        telemetry: BatchTelemetry,
+    ) -> Result<(), MemberError> {
+        telemetry.failed(&error);
+        let stage = match &error {
+            BatchError::Commit(CommitError::SlotTaken) => return Err(MemberError::SlotTaken),
+            BatchError::Commit(CommitError::OutcomeUnknown(_)) => {
+                // A new consumer begins at the committed offsets. The broker does not answer them before the transaction has
+                // ended, so the batch is neither published twice nor skipped.
+                self.metrics.failed(FailedStage::Commit);
+                tracing::warn!(cause = %ErrorChain(&error), "outcome of the commit unknown");
+                let state = self.consumer.replace("a commit is not answered")?;
+                self.count_failure_if(state);
+                return Ok(());
+            }
+            BatchError::Commit(CommitError::Rebalanced(_)) => FailedStage::Rebalance,
+            BatchError::Commit(CommitError::Retryable(_)) => FailedStage::Commit,
+            BatchError::Apply(_) => FailedStage::Apply,
+        };
+        self.metrics.failed(stage);
+        if self.settings.faults.keeps(Protection::SeekBack) {
+            self.seek(starts)?;
+        }
+        if stage == FailedStage::Rebalance {
+            // It happens whenever members come and go, so there is no reason to wait.
+            tracing::info!(cause = %ErrorChain(&error), "group rebalanced, batch will be retried");
+            return Ok(());
+        }
+        let topics: BTreeSet<Topic> = starts.keys().map(|partition| partition.topic).collect();
+        topics
+            .into_iter()
+            .for_each(|topic| self.metrics.error(topic));
+        tracing::warn!(cause = %ErrorChain(&error), "batch failed, will retry");
+        self.back_off(self.failures);
+        self.failures += 1;
+        Ok(())
+    }
+
+    fn on_collected(&mut self, batch: &Batch<'_, H::Work>) {
+        self.undecodable = batch.undecodable;
+        let assigned = self.consumer.assigned();
+        self.metrics.assigned.set(assigned.len() as i64);
+        self.blocked
+            .retain(|partition, _| assigned.contains(partition));
+    }
+
+    /// Without records: creates the producer in advance, and commits a position that is ahead of the committed offset.
+    fn on_idle(&mut self) -> Result<(), MemberError> {
+        // A partition that failed here belongs to another member now, if nothing is assigned.
+        if self.consumer.assigned().is_empty() || self.committer.prepare().is_ok() {
+            self.failures = 0;
+        }
+        let state = self.consumer.commit_idle_position()?;
+        self.count_failure_if(state);
+        Ok(())
+    }
+
+    pub(super) fn seek(&mut self, offsets: &Offsets) -> Result<(), MemberError> {
+        let state = self.consumer.seek(offsets)?;
+        self.count_failure_if(state);
+        Ok(())
+    }
+
+    /// A replaced client counts as a failure until the next batch is committed.
+    fn count_failure_if(&mut self, state: ClientState) {
+        self.failures += usize::from(state == ClientState::Replaced);
+    }
+}

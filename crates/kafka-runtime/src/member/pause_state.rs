@@ -1,0 +1,168 @@
+//! Why a member takes no records: paused, halted or in trouble. And how its status is reported.
+//!
+//! A halted member stays up and in its group. It does not exit: a restart policy would restart it, and the topic would drain
+//! into the dead-letter topic after all.
+
+use std::fmt;
+
+use crate::client::Criticality;
+use crate::controls::{Health, MemberStatus};
+use crate::handler::Handler;
+use crate::librdkafka::positions;
+use crate::librdkafka::undecodable::find_undecodable;
+use crate::member::MemberError;
+use crate::member::consumer_loop::ConsumerLoop;
+use crate::topic_partitions::Partition;
+
+/// A record's place on the broker, as logs and readiness name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordPlace {
+    topic: String,
+    partition: i32,
+    offset: i64,
+}
+
+/// Why a member takes no records until it is resumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// So many poison records in a row. The place is that of the last dead letter.
+    PoisonLimit(u32, RecordPlace),
+    /// The client cannot decode the record set at this place. `None` if the place could not be found.
+    Undecodable(Option<RecordPlace>),
+}
+
+/// Why a member that is not paused takes no records, or fails.
+enum Trouble {
+    Halted(String),
+    /// It goes on by itself.
+    Degraded(String),
+}
+
+impl fmt::Display for RecordPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            topic,
+            partition,
+            offset,
+        } = self;
+        write!(f, "{topic}/{partition} offset {offset}")
+    }
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAMAGED: &str =
+            "is damaged or compressed by an unknown codec; POST /resume tries again";
+        match self {
+            Self::PoisonLimit(limit, last) => write!(
+                f,
+                "poison_limit: {limit} poison records in a row, the last at {last}; POST /resume goes on"
+            ),
+            Self::Undecodable(Some(place)) => {
+                write!(f, "undecodable: the record set at {place} {DAMAGED}")
+            }
+            Self::Undecodable(None) => write!(f, "undecodable: a record set {DAMAGED}"),
+        }
+    }
+}
+
+impl<H: Handler> ConsumerLoop<H> {
+    /// Pauses or resumes the partitions as configured, and ends a halt after a resume. Returns whether the member is paused.
+    pub(super) fn apply_pause_state(&mut self) -> bool {
+        let resumes = self.controls.resumes();
+        if resumes != self.resumes {
+            self.resumes = resumes;
+            self.halted = None;
+            self.poison_run = 0;
+        }
+        let configured = self.controls.effective().paused || !self.controls.is_group_loaded();
+        let pause = self.halted.is_some() || configured;
+        self.metrics.paused.set(i64::from(pause));
+        self.consumer.set_paused(pause);
+        pause
+    }
+
+    /// Reports the member's status to readiness and to its HTTP interface.
+    pub(super) fn report_status(&self, paused: bool) {
+        let criticality = self.settings.criticality;
+        let health = match (self.trouble(), criticality) {
+            (Some(Trouble::Halted(reason)), _)
+            | (Some(Trouble::Degraded(reason)), Criticality::Required) => {
+                self.component.down(reason);
+                Health::Unhealthy
+            }
+            (Some(Trouble::Degraded(reason)), Criticality::Optional) => {
+                self.component.degraded(reason);
+                Health::Degraded
+            }
+            (None, _) if self.controls.effective().paused => {
+                self.component.degraded("paused");
+                Health::Degraded
+            }
+            (None, _) => {
+                self.component.ready();
+                Health::Healthy
+            }
+        };
+        self.controls.set_status(MemberStatus {
+            running: true,
+            health,
+            paused,
+            assigned: self.consumer.assigned(),
+        });
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        let degraded = |reason: &str| Some(Trouble::Degraded(reason.to_owned()));
+        match &self.halted {
+            Some(halt) => Some(Trouble::Halted(halt.to_string())),
+            None if !self.consumer.has_joined() => degraded("has not joined its group yet"),
+            None if !self.controls.is_group_loaded() => {
+                degraded("has not read its group's settings from sandbox.controls yet")
+            }
+            None if self.consumer.has_silent_partition() => degraded(
+                "the broker does not answer the committed offset of a partition: see docs/failure-modes.md",
+            ),
+            None if self.failures > 0 => degraded("batch failed, will retry"),
+            None => self.blocked.first_key_value().map(|(partition, offset)| {
+                let place = self.place(*partition, *offset);
+                Trouble::Degraded(blocked_reason(&place))
+            }),
+        }
+    }
+
+    pub(super) fn halt(&mut self, halt: Halt) {
+        tracing::error!(%halt, "consumer halted until POST /resume");
+        self.halted = Some(halt);
+    }
+
+    pub(super) fn halt_if_undecodable(&mut self) -> Result<(), MemberError> {
+        if !self.undecodable || self.stop.is_cancelled() {
+            return Ok(());
+        }
+        // The client has skipped the record set, so the member seeks back before it halts.
+        let positions = positions(&self.consumer.client());
+        let found = find_undecodable(&self.settings.kafka, self.consumer.names(), &positions);
+        self.seek(&positions)?;
+        let place = found.map(|(partition, offset)| self.place(partition, offset));
+        self.halt(Halt::Undecodable(place));
+        Ok(())
+    }
+
+    pub(super) fn place(&self, partition: Partition, offset: i64) -> RecordPlace {
+        RecordPlace {
+            topic: self.consumer.names().name(partition.topic).to_owned(),
+            partition: partition.number,
+            offset,
+        }
+    }
+}
+
+fn blocked_reason(place: &RecordPlace) -> String {
+    let RecordPlace {
+        topic,
+        partition,
+        offset,
+    } = place;
+    format!("partition {topic}/{partition} blocked at offset {offset} by POISON_POLICY=block")
+}
