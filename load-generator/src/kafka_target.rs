@@ -143,7 +143,7 @@ impl KafkaTarget {
 
     /// Waits for all delivery reports, at most for `timeout`. A record without one by then has failed. Blocks.
     pub fn finish(&self, timeout: Duration) {
-        self.producer.finish(timeout);
+        self.producer.flush_or_purge(timeout);
     }
 }
 
@@ -207,7 +207,7 @@ impl KafkaLoad<'_> {
             if stop.is_set() {
                 return false;
             }
-            producer.poll_until(Instant::now() + STOP_CHECK_INTERVAL, || producer.has_room());
+            producer.poll_until(Instant::now() + STOP_CHECK_INTERVAL, || producer.has_capacity());
         }
         self.sent += 1;
         true

@@ -95,7 +95,7 @@ async fn to_kafka(
 async fn connect(settings: &LoadSettings) -> Result<(KafkaTarget, u32)> {
     let address = &settings.kafka.bootstrap_servers;
     let cluster = Cluster::new(&settings.kafka)?;
-    cluster.answers(BROKER_TIMEOUT).await?;
+    cluster.ping(BROKER_TIMEOUT).await?;
     let topic = settings.kafka.name_prefix.topic(Topic::Orders);
     let partitions = u32::try_from(cluster.partitions(&topic).await?).unwrap_or_default();
     if partitions == 0 {
