@@ -39,8 +39,9 @@ pub struct App {
 }
 
 impl App {
-    /// Checks the settings, binds the port, and starts the member. Neither broker nor database need be up: the member joins its
-    /// group when the broker is, and a batch is retried until the tables exist.
+    /// Checks the settings, binds the port, and starts the member. Neither broker nor database need
+    /// be up: the member joins its group when the broker is, and a batch is retried until the
+    /// tables exist.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
@@ -81,7 +82,8 @@ impl App {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown`, then drains. Fails if the migrations cannot be applied or the member cannot continue.
+    /// Serves until `shutdown`, then drains. Fails if the migrations cannot be applied or the
+    /// member cannot continue.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (tables, member, ()) = tokio::join!(
             self.database

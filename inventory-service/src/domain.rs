@@ -10,7 +10,8 @@ use shared_events::{
     PaymentSucceeded, ProductId, Quantity,
 };
 
-/// The pieces of a product in stock, from 0 to 1 000 000 000: half of what PostgreSQL's `INTEGER` holds.
+/// The pieces of a product in stock, from 0 to 1 000 000 000: half of what PostgreSQL's `INTEGER`
+/// holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct StockLevel(u32);
@@ -35,7 +36,8 @@ impl StockLevel {
 
 impl<'de> Deserialize<'de> for StockLevel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Parsed from the JSON text, so that the error for 1.5, "2" and 1e400 is the limit and not serde's text.
+        // Parsed from the JSON text, so that the error for 1.5, "2" and 1e400 is the limit and not
+        // serde's text.
         let digits = Box::<RawValue>::deserialize(deserializer)?;
         let pieces = digits.get().parse();
         pieces
@@ -68,8 +70,8 @@ impl Outcome {
     }
 }
 
-/// The final decision about an order. It holds every field of its event, so that the event can be made again from the decision
-/// alone.
+/// The final decision about an order. It holds every field of its event, so that the event can be
+/// made again from the decision alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub order_id: OrderId,
@@ -130,7 +132,8 @@ impl Ledger {
         }
     }
 
-    /// The decision about a paid order: the earlier one if there is one, else a new one that takes the stock.
+    /// The decision about a paid order: the earlier one if there is one, else a new one that takes
+    /// the stock.
     pub fn decide(&mut self, paid: &PaymentSucceeded, now: DateTime<Utc>) -> Decision {
         if let Some(earlier) = self.decided.get(&paid.order_id) {
             return earlier.clone();

@@ -21,8 +21,8 @@ pub struct PaidOrder {
 }
 
 impl InventoryHandler {
-    /// An order for `poison_product` is poison: the one rule that fails on purpose, so that there is a dead letter to inspect,
-    /// repair and replay.
+    /// An order for `poison_product` is poison: the one rule that fails on purpose, so that there
+    /// is a dead letter to inspect, repair and replay.
     pub fn new(store: Store, poison_product: Option<ProductId>) -> Self {
         Self {
             store,
@@ -51,7 +51,8 @@ impl Handler for InventoryHandler {
         Ok(Some(PaidOrder { payment, headers }))
     }
 
-    /// Every record gets a response, a repeated one too. Only the stock must be taken once, and [`Store::decide`] guarantees that.
+    /// Every record gets a response, a repeated one too. Only the stock must be taken once, and
+    /// [`Store::decide`] guarantees that.
     async fn apply(&self, work: &[&PaidOrder]) -> Result<Vec<Envelope>, Failure> {
         let payments: Vec<_> = work.iter().map(|order| &order.payment).collect();
         let decisions = self.store.decide(&payments).await?;

@@ -1,4 +1,5 @@
-//! The HTTP API: reading and setting the stock. It is for people and tools; no service calls another over HTTP.
+//! The HTTP API: reading and setting the stock. It is for people and tools; no service calls
+//! another over HTTP.
 
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ const PAGE: u32 = 100;
 /// `Retry-After` of a 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// `GET /products`, `GET /products/{id}`, and `PUT /products/{id}` with `{"quantity": n}`, which sets the stock of a product or
-/// creates the product.
+/// `GET /products`, `GET /products/{id}`, and `PUT /products/{id}` with `{"quantity": n}`, which
+/// sets the stock of a product or creates the product.
 pub fn router(pool: PgPool) -> Router {
     Router::new()
         .route("/products", get(list))
@@ -110,7 +111,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathProductId {
     }
 }
 
-/// Logs a database error, and answers 503 without its cause. The database is down, or a batch holds the product's lock too long.
+/// Logs a database error, and answers 503 without its cause. The database is down, or a batch holds
+/// the product's lock too long.
 fn unavailable(error: sqlx::Error) -> Problem {
     tracing::warn!(
         error = &error as &dyn std::error::Error,

@@ -1,7 +1,8 @@
 //! inventory-service: reserves stock for paid orders.
 //!
-//! Read in this order: [`domain`] (the rule), [`handler`] (what a record does), [`store`] (how an order takes stock once),
-//! [`products`] and [`http`] (reading and setting the stock), [`app`] (the wiring).
+//! Read in this order: [`domain`] (the rule), [`handler`] (what a record does), [`store`] (how an
+//! order takes stock once), [`products`] and [`http`] (reading and setting the stock), [`app`] (the
+//! wiring).
 
 pub mod app;
 pub mod domain;

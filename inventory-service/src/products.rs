@@ -49,8 +49,8 @@ pub async fn find(pool: &PgPool, product: &ProductId) -> Result<Option<Product>,
         .await
 }
 
-/// Sets a stock level, and creates the product if it is unknown. If a batch holds the product's lock, this waits for it: what that
-/// batch takes is taken from the old level.
+/// Sets a stock level, and creates the product if it is unknown. If a batch holds the product's
+/// lock, this waits for it: what that batch takes is taken from the old level.
 pub async fn set_stock(
     pool: &PgPool,
     product: &ProductId,

@@ -1,20 +1,24 @@
 //! Deciding about orders in PostgreSQL, so that each order takes stock once.
 //!
-//! A batch may be processed again at any time: after a crash, after an outage, or by another instance while this one still works
-//! on it. [`Store::decide`] therefore does four things in one transaction, and their order is the guarantee:
+//! A batch may be processed again at any time: after a crash, after an outage, or by another
+//! instance while this one still works on it. [`Store::decide`] therefore does four things in one
+//! transaction, and their order is the guarantee:
 //!
-//! 1. **Lock** the stock rows of the batch, in the order of the products. From here on no other instance decides about these
-//!    products. The order is the same everywhere, so two instances cannot deadlock.
-//! 2. **Look up** the earlier decisions, in a statement of its own. Under `READ COMMITTED` a statement sees what was committed when
-//!    it began, so this one sees the decisions of the instance that held the lock before. A look-up in the locking statement
-//!    would not.
+//! 1. **Lock** the stock rows of the batch, in the order of the products. From here on no other
+//!    instance decides about these products. The order is the same everywhere, so two instances
+//!    cannot deadlock.
+//! 2. **Look up** the earlier decisions, in a statement of its own. Under `READ COMMITTED` a
+//!    statement sees what was committed when it began, so this one sees the decisions of the
+//!    instance that held the lock before. A look-up in the locking statement would not.
 //! 3. **Decide** about the other orders, in Kafka's order ([`Ledger`]).
-//! 4. **Write** decisions and stock with a plain insert and update. An unknown product has no row to lock, so two instances can
-//!    decide about it at once. Then the second insert violates the primary key, the transaction rolls back, the batch is retried,
-//!    and finds the decision. `ON CONFLICT DO NOTHING` would hide the conflict and take stock twice.
+//! 4. **Write** decisions and stock with a plain insert and update. An unknown product has no row
+//!    to lock, so two instances can decide about it at once. Then the second insert violates the
+//!    primary key, the transaction rolls back, the batch is retried, and finds the decision. `ON
+//!    CONFLICT DO NOTHING` would hide the conflict and take stock twice.
 //!
-//! The published event is always that of the stored decision. So after a crash between commit and publishing, the batch is
-//! redelivered, every decision is found, and the same events are published.
+//! The published event is always that of the stored decision. So after a crash between commit and
+//! publishing, the batch is redelivered, every decision is found, and the same events are
+//! published.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -32,8 +36,8 @@ use uuid::Uuid;
 use crate::domain::{Decision, Ledger, Outcome};
 use crate::metrics::Metrics;
 
-/// How long the transaction of one batch may take. PostgreSQL's own time-outs do not count while its processes are frozen, and a
-/// member that does not poll for 60 s is removed from its group.
+/// How long the transaction of one batch may take. PostgreSQL's own time-outs do not count while
+/// its processes are frozen, and a member that does not poll for 60 s is removed from its group.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 
 const OPERATION: &str = "reserving stock";
@@ -56,8 +60,8 @@ impl Store {
         }
     }
 
-    /// Returns one decision for each payment, in the order given. Each order is decided once; the module's documentation says how.
-    /// Takes at most 15 s.
+    /// Returns one decision for each payment, in the order given. Each order is decided once; the
+    /// module's documentation says how. Takes at most 15 s.
     pub async fn decide(&self, payments: &[&PaymentSucceeded]) -> Result<Vec<Decision>, Failure> {
         let timer = self.metrics.batch_seconds.start_timer();
         let (decisions, ledger) = match timeout(BATCH_TIMEOUT, self.transaction(payments)).await {
@@ -86,7 +90,8 @@ impl Store {
             delete_decisions(&mut transaction, payments).await?
         };
         let mut ledger = Ledger::new(stock, earlier);
-        // PostgreSQL keeps microseconds: with nanoseconds the first event would differ from its repetition.
+        // PostgreSQL keeps microseconds: with nanoseconds the first event would differ from its
+        // repetition.
         let now = Utc::now().trunc_subsecs(6);
         let decisions = payments
             .iter()
@@ -138,7 +143,8 @@ async fn earlier_decisions(
         .await
 }
 
-/// Runs instead of [`earlier_decisions`] while [`Protection::IdempotentEffect`] is off: every order is decided again.
+/// Runs instead of [`earlier_decisions`] while [`Protection::IdempotentEffect`] is off: every order
+/// is decided again.
 async fn delete_decisions(
     connection: &mut PgConnection,
     payments: &[&PaymentSucceeded],

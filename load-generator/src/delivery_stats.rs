@@ -57,7 +57,8 @@ impl Default for DeliveryStats {
 }
 
 impl DeliveryStats {
-    /// Counts an order that was acknowledged `at` this moment, `latency` after it was due, by this partition if it is known.
+    /// Counts an order that was acknowledged `at` this moment, `latency` after it was due, by this
+    /// partition if it is known.
     pub fn add_acknowledged(&self, at: Instant, latency: Duration, partition: Option<i32>) {
         let mut counts = self.lock();
         counts.acknowledged += 1;
@@ -99,7 +100,8 @@ impl DeliveryStats {
     }
 
     fn lock(&self) -> MutexGuard<'_, DeliveryCounts> {
-        // Only plain numbers are changed, so a thread that panicked has left at most one order uncounted.
+        // Only plain numbers are changed, so a thread that panicked has left at most one order
+        // uncounted.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

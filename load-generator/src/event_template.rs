@@ -1,8 +1,10 @@
-//! Encoding the event of an order cheaply: what is the same in every order of a load is encoded once.
+//! Encoding the event of an order cheaply: what is the same in every order of a load is encoded
+//! once.
 //!
-//! [`Envelope`] needs about twenty allocations for an event, which at hundreds of thousands a second is most of the work. Here
-//! [`Envelope`] encodes one sample, and the sample is cut into a template around its ids. Every event is the template with its own
-//! ids, written into buffers that are reused. A test compares the bytes with those of [`Envelope`].
+//! [`Envelope`] needs about twenty allocations for an event, which at hundreds of thousands a
+//! second is most of the work. Here [`Envelope`] encodes one sample, and the sample is cut into a
+//! template around its ids. Every event is the template with its own ids, written into buffers that
+//! are reused. A test compares the bytes with those of [`Envelope`].
 //!
 //! [`Envelope`]: shared_events::Envelope
 

@@ -16,7 +16,8 @@ use crate::kafka_target::{MAX_DELAY, StopSignal};
 use crate::load_plan::{LoadPlan, SendWhen};
 use crate::order_generator::OrderGenerator;
 
-/// Most requests in flight: fewer than order-service has connections, and than its batches have requests (500).
+/// Most requests in flight: fewer than order-service has connections, and than its batches have
+/// requests (500).
 const CONNECTIONS: u32 = 256;
 
 /// How long a response may take; order-service's own limit is 20 s.
@@ -58,8 +59,8 @@ impl HttpTarget {
         })
     }
 
-    /// Sends the orders of a plan and waits for their responses. Sends no further order after it is stopped or, except for an open
-    /// loop, after an order has failed. Returns how many were sent.
+    /// Sends the orders of a plan and waits for their responses. Sends no further order after it is
+    /// stopped or, except for an open loop, after an order has failed. Returns how many were sent.
     pub async fn run(
         &self,
         plan: &LoadPlan,
@@ -91,8 +92,8 @@ impl HttpTarget {
         sent
     }
 
-    /// Sends one order. The idempotency key is the generated order id, which order-service does not use, so every order has a key of
-    /// its own.
+    /// Sends one order. The idempotency key is the generated order id, which order-service does not
+    /// use, so every order has a key of its own.
     fn request(
         &self,
         orders: &mut OrderGenerator,

@@ -1,8 +1,9 @@
-//! Orders straight into Kafka, as fast as the broker acknowledges them. They are events of orders that no order-service has
-//! accepted.
+//! Orders straight into Kafka, as fast as the broker acknowledges them. They are events of orders
+//! that no order-service has accepted.
 //!
-//! [`KafkaTarget`] is the one producer of a process, [`KafkaLoad`] one load on it. Several loads may run at a time: the tag of a
-//! record holds the number of its load and the time at which the record was due.
+//! [`KafkaTarget`] is the one producer of a process, [`KafkaLoad`] one load on it. Several loads
+//! may run at a time: the tag of a record holds the number of its load and the time at which the
+//! record was due.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,7 +22,8 @@ use crate::event_template::{EncodedEvent, EventGenerator, TemplateError};
 use crate::load_plan::{LoadPlan, SendWhen};
 use crate::metrics::Metrics;
 
-/// The lower bits of a tag: microseconds from the start of the target until the record was due. Enough for nine years.
+/// The lower bits of a tag: microseconds from the start of the target until the record was due.
+/// Enough for nine years.
 const TIME_BITS: u32 = 48;
 
 /// How many loads can have different numbers at a time.
@@ -121,12 +123,14 @@ impl KafkaTarget {
         self.producer.topic()
     }
 
-    /// Waits until the producer can send its first record without delay; false after `timeout`. Blocks.
+    /// Waits until the producer can send its first record without delay; false after `timeout`.
+    /// Blocks.
     pub fn wait_until_ready(&self, timeout: Duration) -> bool {
         self.producer.wait_until_ready(timeout)
     }
 
-    /// Waits until `moment` and handles delivery reports meanwhile; false if it was stopped before. Blocks.
+    /// Waits until `moment` and handles delivery reports meanwhile; false if it was stopped before.
+    /// Blocks.
     pub fn wait_until(&self, moment: Instant, stop: &StopSignal) -> bool {
         loop {
             let left = moment.saturating_duration_since(Instant::now());
@@ -141,15 +145,16 @@ impl KafkaTarget {
         }
     }
 
-    /// Waits for all delivery reports, at most for `timeout`. A record without one by then has failed. Blocks.
+    /// Waits for all delivery reports, at most for `timeout`. A record without one by then has
+    /// failed. Blocks.
     pub fn finish(&self, timeout: Duration) {
         self.producer.flush_or_purge(timeout);
     }
 }
 
 impl KafkaLoad<'_> {
-    /// Sends the orders of a plan. Returns when the last one is sent, when it is stopped, or, except for an open loop, when an order
-    /// has failed. Returns how many were sent. Blocks.
+    /// Sends the orders of a plan. Returns when the last one is sent, when it is stopped, or,
+    /// except for an open loop, when an order has failed. Returns how many were sent. Blocks.
     pub fn run(
         &mut self,
         plan: &LoadPlan,
@@ -213,7 +218,8 @@ impl KafkaLoad<'_> {
         true
     }
 
-    /// Waits until every sent order is acknowledged or has failed; false if it was stopped before. Blocks.
+    /// Waits until every sent order is acknowledged or has failed; false if it was stopped before.
+    /// Blocks.
     pub fn wait_for_deliveries(&self, stop: &StopSignal) -> bool {
         let all_completed = || self.stats.completed() >= self.sent;
         while !all_completed() {
@@ -239,8 +245,8 @@ impl LoadRegistry {
         stats.get(&number).cloned()
     }
 
-    /// Returns a number that no running load has. Numbers are reused as late as possible, because a delivery report may come after
-    /// its load has ended.
+    /// Returns a number that no running load has. Numbers are reused as late as possible, because a
+    /// delivery report may come after its load has ended.
     fn insert(&self, stats: &Arc<DeliveryStats>) -> usize {
         let mut all = self.stats.write().unwrap_or_else(PoisonError::into_inner);
         loop {

@@ -1,4 +1,5 @@
-//! Which partition an order goes to. The key of every record is the order's id, so choosing ids makes a partition hot.
+//! Which partition an order goes to. The key of every record is the order's id, so choosing ids
+//! makes a partition hot.
 
 use clap::ValueEnum;
 use kafka_admin::partition_of;
@@ -10,7 +11,8 @@ use rand_distr::{Distribution, Zipf};
 pub enum KeyDistribution {
     /// Random: about the same number on each partition.
     Uniform,
-    /// Zipf's law: half as many on partition 1 as on partition 0, a third on partition 2, and so on.
+    /// Zipf's law: half as many on partition 1 as on partition 0, a third on partition 2, and so
+    /// on.
     Zipfian,
     /// All on partition 0.
     Single,

@@ -14,7 +14,8 @@ pub enum LoadPlan {
     Burst { count: u64, pause: Duration },
     /// Each batch is sent when the batch before it is acknowledged.
     Batches { size: u64, batches: u64 },
-    /// An open loop: each order is sent at its scheduled time, whether earlier orders are acknowledged or not. Customers behave so.
+    /// An open loop: each order is sent at its scheduled time, whether earlier orders are
+    /// acknowledged or not. Customers behave so.
     Open(RateSchedule),
 }
 
@@ -116,8 +117,8 @@ impl RateSchedule {
         self.0.iter().map(RateStage::count).sum()
     }
 
-    /// When order `n` is due, counted from the start of the load. Sleeping for one interval after each order would instead add up
-    /// the delays of all sleeps.
+    /// When order `n` is due, counted from the start of the load. Sleeping for one interval after
+    /// each order would instead add up the delays of all sleeps.
     fn due(&self, n: u64) -> Duration {
         let (mut left, mut started) = (n, Duration::ZERO);
         for stage in &self.0 {

@@ -55,7 +55,8 @@ pub struct LoadInfo {
 }
 
 impl LoadSummary {
-    /// The summary of a load that has ended. `sent` orders were sent; those without an acknowledgement have failed.
+    /// The summary of a load that has ended. `sent` orders were sent; those without an
+    /// acknowledgement have failed.
     pub fn new(info: LoadInfo, sent: u64, counts: DeliveryCounts, interrupted: bool) -> Self {
         let time = counts.last.map(|last| last - info.started);
         let seconds = time.unwrap_or_default().as_secs_f64();
@@ -80,7 +81,8 @@ impl LoadSummary {
         }
     }
 
-    /// 0 if all orders are acknowledged; else 130 (the shell's code for SIGINT) if the load was interrupted, and 1 if not.
+    /// 0 if all orders are acknowledged; else 130 (the shell's code for SIGINT) if the load was
+    /// interrupted, and 1 if not.
     pub fn exit_code(&self) -> u8 {
         match (self.acknowledged == self.planned, self.interrupted) {
             (true, _) => 0,

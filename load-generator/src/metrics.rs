@@ -65,7 +65,8 @@ impl Metrics {
         })
     }
 
-    /// Counts a record. `latency` is the time from when the record was due until its delivery report.
+    /// Counts a record. `latency` is the time from when the record was due until its delivery
+    /// report.
     pub fn count(&self, acknowledged: bool, latency: Duration) {
         if acknowledged {
             self.produced.inc();

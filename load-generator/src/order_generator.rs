@@ -1,6 +1,7 @@
-//! The orders of a load. The same seed makes the same orders, byte for byte, apart from timestamps. Two parts of an order's id
-//! follow the clock as well: the first 48 bits, which are a timestamp (UUIDv7, RFC 9562), and, where an order must go to a certain
-//! partition, the last bits, which are chosen so that the hash of the whole id leads there.
+//! The orders of a load. The same seed makes the same orders, byte for byte, apart from timestamps.
+//! Two parts of an order's id follow the clock as well: the first 48 bits, which are a timestamp
+//! (UUIDv7, RFC 9562), and, where an order must go to a certain partition, the last bits, which are
+//! chosen so that the hash of the whole id leads there.
 
 use std::sync::Arc;
 
@@ -42,7 +43,8 @@ pub struct OrderGenerator {
 }
 
 impl OrderGenerator {
-    /// The sequence of this seed. The names of the generated customers are within bounds, so it does not fail.
+    /// The sequence of this seed. The names of the generated customers are within bounds, so it
+    /// does not fail.
     pub fn new(
         seed: u64,
         partitions: PartitionChooser,
@@ -75,7 +77,8 @@ impl OrderGenerator {
 
     /// The id and the customer of the next order, made at this time.
     pub fn next_id_and_customer(&mut self, at: DateTime<Utc>) -> (OrderId, &CustomerId) {
-        // Every order draws the same count of random numbers, so a timestamp does not change the orders after it.
+        // Every order draws the same count of random numbers, so a timestamp does not change the
+        // orders after it.
         let [first, second, customer] = std::array::from_fn(|_| self.random.next_u64());
         let partition = self.partitions.next(&mut self.random);
         let tail = (u128::from(first) << 64) | u128::from(second);
@@ -125,8 +128,9 @@ impl OrderGenerator {
     }
 }
 
-/// The event of an order that no order-service has accepted. The saga starts with it all the same: order-service inserts a row for
-/// the first fact of an unknown order. The order's id is also the correlation id and the trace id.
+/// The event of an order that no order-service has accepted. The saga starts with it all the same:
+/// order-service inserts a row for the first fact of an unknown order. The order's id is also the
+/// correlation id and the trace id.
 pub fn created_event(order: OrderCreated) -> Envelope {
     let id = order.order_id;
     let correlation =

@@ -24,14 +24,16 @@ use crate::settings::{LoadSettings, Via};
 /// How long the broker may take to answer before a load starts.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the last delivery reports may take: a little longer than the 10 s after which a record has failed.
+/// How long the last delivery reports may take: a little longer than the 10 s after which a record
+/// has failed.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The same after Ctrl-C, when a person waits for the end.
 const DELIVERY_TIMEOUT_INTERRUPTED: Duration = Duration::from_secs(3);
 
-/// Runs a load, prints its summary, and returns the exit code of the process. An interrupted load still waits for its delivery
-/// reports and prints its summary. An error means that nothing was sent.
+/// Runs a load, prints its summary, and returns the exit code of the process. An interrupted load
+/// still waits for its delivery reports and prints its summary. An error means that nothing was
+/// sent.
 pub async fn run_load(
     plan: LoadPlan,
     settings: LoadSettings,
@@ -90,8 +92,8 @@ async fn to_kafka(
     ))
 }
 
-/// A producer that is ready to send, and the number of partitions of its topic. Fails with one line if the broker does not answer
-/// or the topic does not exist.
+/// A producer that is ready to send, and the number of partitions of its topic. Fails with one line
+/// if the broker does not answer or the topic does not exist.
 async fn connect(settings: &LoadSettings) -> Result<(KafkaTarget, u32)> {
     let address = &settings.kafka.bootstrap_servers;
     let cluster = Cluster::new(&settings.kafka)?;

@@ -38,8 +38,8 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the port and makes the producer. The broker need not be up: without it the service is not ready, and answers requests
-    /// for orders with 503.
+    /// Binds the port and makes the producer. The broker need not be up: without it the service is
+    /// not ready, and answers requests for orders with 503.
     pub async fn build(settings: ServeSettings) -> anyhow::Result<Self> {
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;

@@ -17,10 +17,12 @@ use crate::order_generator::OrderSpec;
 /// The verb that runs the service.
 pub const SERVE: &str = "serve";
 
-/// Most orders of a burst, or of all batches: the topic `orders` keeps 3 GiB, which is about 5 million events of 500 bytes.
+/// Most orders of a burst, or of all batches: the topic `orders` keeps 3 GiB, which is about 5
+/// million events of 500 bytes.
 pub const MAX_ORDERS: u64 = 5_000_000;
 
-/// Sends orders at a given rate, to Kafka or over HTTP, and measures how long they take to be acknowledged
+/// Sends orders at a given rate, to Kafka or over HTTP, and measures how long they take to be
+/// acknowledged
 #[derive(Debug, Parser)]
 #[command(
     name = "load-generator",
@@ -56,7 +58,8 @@ pub enum Verb {
         #[command(flatten)]
         load: LoadSettings,
     },
-    /// Orders at a fixed rate: a late acknowledgement delays no order, and its latency counts from when the order was due
+    /// Orders at a fixed rate: a late acknowledgement delays no order, and its latency counts from
+    /// when the order was due
     #[command(
         after_help = "Example:  load-generator continuous --events-per-second 2000 --duration 30s"
     )]
@@ -73,7 +76,8 @@ pub enum Verb {
     /// Orders at a rate that changes over time
     #[command(after_help = "Example:  load-generator profile burst --duration 2m")]
     Profile {
-        /// steady: one rate. burst: a third of the time at the rate, a sixth at ten times the rate, half at the rate
+        /// steady: one rate. burst: a third of the time at the rate, a sixth at ten times the rate,
+        /// half at the rate
         #[arg(value_enum)]
         profile: Profile,
         /// Orders a second, except during the burst
@@ -126,8 +130,8 @@ pub struct LoadSettings {
     #[arg(long, default_value = "10.00")]
     pub amount: Amount,
 
-    /// The same seed makes the same orders, except for timestamps and, with --keys single or zipfian, the ends of their ids
-    /// [default: a random one]
+    /// The same seed makes the same orders, except for timestamps and, with --keys single or
+    /// zipfian, the ends of their ids [default: a random one]
     #[arg(long)]
     pub seed: Option<u64>,
 
@@ -256,7 +260,8 @@ impl Verb {
 }
 
 impl LoadSettings {
-    /// Refuses Kafka's settings for a load over HTTP, where they would have no meaning: order-service makes the ids and the batches.
+    /// Refuses Kafka's settings for a load over HTTP, where they would have no meaning:
+    /// order-service makes the ids and the batches.
     fn validate(&self) -> Result<(), InvalidSettings> {
         let kafka_only = [
             ("--keys", self.keys.is_some()),

@@ -31,8 +31,8 @@ use crate::outbox_capacity::OutboxCapacity;
 /// The migrations, compiled into the binary.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Database connections that write: one for the order writer, one for the member. They are a pool of their own, so that many
-/// readers cannot keep orders from being accepted.
+/// Database connections that write: one for the order writer, one for the member. They are a pool
+/// of their own, so that many readers cannot keep orders from being accepted.
 pub const WRITERS: u32 = 2;
 
 /// Database connections that read, for the API and for counting.
@@ -56,8 +56,9 @@ pub struct App {
 }
 
 impl App {
-    /// Checks the settings, binds the port, and starts the member and the relay. Neither broker nor database need be up: requests
-    /// are answered with 503 until the tables exist, and events wait in the outbox until the broker is reachable.
+    /// Checks the settings, binds the port, and starts the member and the relay. Neither broker nor
+    /// database need be up: requests are answered with 503 until the tables exist, and events wait
+    /// in the outbox until the broker is reachable.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
@@ -137,7 +138,8 @@ impl App {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown`, then drains. Fails if the migrations cannot be applied or the member cannot continue.
+    /// Serves until `shutdown`, then drains. Fails if the migrations cannot be applied or the
+    /// member cannot continue.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self {
             listener,
@@ -157,7 +159,8 @@ impl App {
         let (tables, member, ..) = tokio::join!(
             database.watch(&MIGRATIONS, tables, shutdown.clone()),
             member.run(shutdown.clone(), drain),
-            // The writer ends when the router, which holds the intake, is dropped at the end of serve().
+            // The writer ends when the router, which holds the intake, is dropped at the end of
+            // serve().
             writer.run(),
             server::serve(listener, router, requests, shutdown.clone(), drain),
             shutdown.run_until_cancelled(outbox_counter.run()),

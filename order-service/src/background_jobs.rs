@@ -20,11 +20,12 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 /// Most keys deleted by one statement, to keep each statement short.
 const PURGE_ROWS: u64 = 10_000;
 
-/// Counting the orders reads the whole table. So it happens only for a scrape, at most once a second, and the pause after a count is
-/// this many times its duration.
+/// Counting the orders reads the whole table. So it happens only for a scrape, at most once a
+/// second, and the pause after a count is this many times its duration.
 const ORDERS_PAUSE_FACTOR: u32 = 20;
 
-/// How long a count may take. A frozen database never answers, and Prometheus waits 4 s for a scrape.
+/// How long a count may take. A frozen database never answers, and Prometheus waits 4 s for a
+/// scrape.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(3);
 
 async fn with_timeout<T>(count: impl Future<Output = Result<T, sqlx::Error>>) -> anyhow::Result<T> {
@@ -34,15 +35,16 @@ async fn with_timeout<T>(count: impl Future<Output = Result<T, sqlx::Error>>) ->
 /// Counts the rows of the outbox, for the metrics and for [`OutboxCapacity`].
 pub struct OutboxCounter {
     pub pool: PgPool,
-    /// The count stops at this number of rows: beyond `OUTBOX_LIMIT` the exact number does not matter.
+    /// The count stops at this number of rows: beyond `OUTBOX_LIMIT` the exact number does not
+    /// matter.
     pub limit: u32,
     pub capacity: Arc<OutboxCapacity>,
     pub metrics: Metrics,
 }
 
 impl OutboxCounter {
-    /// Counts every second until dropped. While the database is down, the capacity stays as last counted and the metrics are
-    /// absent.
+    /// Counts every second until dropped. While the database is down, the capacity stays as last
+    /// counted and the metrics are absent.
     pub async fn run(self) {
         let mut ticks = interval(OUTBOX_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,7 +123,8 @@ impl OrderCounts {
         }
     }
 
-    /// Updates the gauges unless they are recent enough. While the database is down, the gauges are absent.
+    /// Updates the gauges unless they are recent enough. While the database is down, the gauges are
+    /// absent.
     pub async fn refresh(&self) {
         // Concurrent scrapes wait here for the one count.
         let mut not_before = self.not_before.lock().await;
@@ -140,7 +143,8 @@ impl OrderCounts {
         *not_before = Some(Instant::now() + pause.max(Duration::from_secs(1)));
     }
 
-    /// Groups by facts and not by status: there are at most 64 groups, and [`Facts`](crate::domain::Facts) alone decides what they mean.
+    /// Groups by facts and not by status: there are at most 64 groups, and
+    /// [`Facts`](crate::domain::Facts) alone decides what they mean.
     async fn count(&self) -> Result<CountedOrders, sqlx::Error> {
         let groups = sqlx::query(
             "SELECT min(created_at) AS created_at, min(paid_at) AS paid_at, min(payment_failed_at) AS payment_failed_at,

@@ -1,9 +1,10 @@
 //! What an order is: a set of facts, and a status that is a function of the set. Pure.
 //!
-//! The events of an order arrive on three topics. They overtake one another, they arrive twice, and the first to arrive need
-//! not be `OrderCreated`. A state machine would have to reject or reorder them. A set has no order and holds nothing twice:
-//! facts are only ever added, and the status is computed from all of them. So the final status does not depend on when, or how
-//! often, an event arrives.
+//! The events of an order arrive on three topics. They overtake one another, they arrive twice, and
+//! the first to arrive need not be `OrderCreated`. A state machine would have to reject or reorder
+//! them. A set has no order and holds nothing twice: facts are only ever added, and the status is
+//! computed from all of them. So the final status does not depend on when, or how often, an event
+//! arrives.
 //!
 //! [`Facts::status`] is the specification of the saga.
 
@@ -37,8 +38,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The status of an order with these facts. The column `orders.status` computes the same in SQL; a test compares the two on
-    /// every set of facts.
+    /// The status of an order with these facts. The column `orders.status` computes the same in
+    /// SQL; a test compares the two on every set of facts.
     pub fn status(&self) -> OrderStatus {
         let Self {
             created: _,

@@ -1,4 +1,5 @@
-//! What order-service does with a record: it adds the fact to the order. It publishes nothing in return.
+//! What order-service does with a record: it adds the fact to the order. It publishes nothing in
+//! return.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use crate::domain::Order;
 use crate::metrics::Metrics;
 use crate::store;
 
-/// How long the write of one batch may take. PostgreSQL's own time-outs do not count while its processes are frozen, and a member
-/// that does not poll for 60 s is removed from its group.
+/// How long the write of one batch may take. PostgreSQL's own time-outs do not count while its
+/// processes are frozen, and a member that does not poll for 60 s is removed from its group.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 
 const OPERATION: &str = "adding facts to orders";
@@ -35,13 +36,15 @@ impl OrderHandler {
 impl Handler for OrderHandler {
     type Work = Order;
 
-    /// Every event of the saga is a fact, and no fact is poison: whatever another service reports has happened.
+    /// Every event of the saga is a fact, and no fact is poison: whatever another service reports
+    /// has happened.
     fn read(&self, event: Envelope, at: DateTime<Utc>) -> Result<Option<Order>, Poison> {
         Ok(Some(Order::from_event(event, at)))
     }
 
-    /// One statement for the batch, with one row for each order, because one statement cannot update a row twice. A repeated
-    /// fact changes nothing, so a retried batch changes nothing either.
+    /// One statement for the batch, with one row for each order, because one statement cannot
+    /// update a row twice. A repeated fact changes nothing, so a retried batch changes nothing
+    /// either.
     async fn apply(&self, work: &[&Order]) -> Result<Vec<Envelope>, Failure> {
         let orders = merge_by_order(work);
         let upsert = store::upsert_returning_completed(&self.pool, &orders);

@@ -8,8 +8,8 @@ use shared_events::http_api::OrderStatus;
 
 use crate::domain::SagaOutcome;
 
-/// Clones share the metrics. A gauge that is counted in the database is absent while it cannot be counted: an old value would be
-/// taken for a current one.
+/// Clones share the metrics. A gauge that is counted in the database is absent while it cannot be
+/// counted: an old value would be taken for a current one.
 #[derive(Clone)]
 pub struct Metrics {
     requests: IntCounterVec,
@@ -173,7 +173,8 @@ impl Metrics {
         );
     }
 
-    /// Rows of the outbox and the age of the oldest row in seconds; `None` if they could not be counted.
+    /// Rows of the outbox and the age of the oldest row in seconds; `None` if they could not be
+    /// counted.
     pub(crate) fn set_outbox(&self, counted: Option<(i64, i64)>) {
         set_or_remove(&self.outbox_rows, counted.map(|(rows, _)| rows));
         set_or_remove(&self.outbox_age, counted.map(|(_, age)| age));

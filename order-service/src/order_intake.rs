@@ -1,12 +1,14 @@
 //! How an order is accepted: committed together with its event, then answered.
 //!
-//! One transaction per order would wait for the disk each time and end at about a thousand orders a second. So requests queue,
-//! and one task, the [`OrderWriter`], writes all that are queued in one transaction: idempotency keys, orders and outbox rows,
-//! all or none. Each request is answered *after* the commit.
+//! One transaction per order would wait for the disk each time and end at about a thousand orders a
+//! second. So requests queue, and one task, the [`OrderWriter`], writes all that are queued in one
+//! transaction: idempotency keys, orders and outbox rows, all or none. Each request is answered
+//! *after* the commit.
 //!
-//! Everything is bounded. A request is refused at once if the queue (`HTTP_QUEUE`) or the outbox (`OUTBOX_LIMIT`, which grows
-//! while Kafka is down) is full. If a transaction fails, the requests in it *and all requests in the queue* are refused: while
-//! the database is down every transaction takes seconds to fail, and no request should wait for several of them.
+//! Everything is bounded. A request is refused at once if the queue (`HTTP_QUEUE`) or the outbox
+//! (`OUTBOX_LIMIT`, which grows while Kafka is down) is full. If a transaction fails, the requests
+//! in it *and all requests in the queue* are refused: while the database is down every transaction
+//! takes seconds to fail, and no request should wait for several of them.
 
 mod batch_write;
 mod order_writer;
@@ -34,8 +36,9 @@ pub enum Submission {
     KeyReused,
 }
 
-/// Why a request was refused. Nothing of it is written. The one exception is `Unavailable` after a connection that was lost
-/// during the commit: then all of it may be written, and an idempotency key lets the client send it again safely.
+/// Why a request was refused. Nothing of it is written. The one exception is `Unavailable` after a
+/// connection that was lost during the commit: then all of it may be written, and an idempotency
+/// key lets the client send it again safely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubmitError {
     QueueFull,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// The outbox's limit, checked without a query for each request. One instance knows the rows of the last count and the rows it
-/// added since. So the limit can be exceeded by the requests already in the queue and by the rows that other instances add
-/// between two counts. Rows that are added during a count may count twice until the next one.
+/// The outbox's limit, checked without a query for each request. One instance knows the rows of the
+/// last count and the rows it added since. So the limit can be exceeded by the requests already in
+/// the queue and by the rows that other instances add between two counts. Rows that are added
+/// during a count may count twice until the next one.
 #[derive(Debug)]
 pub struct OutboxCapacity {
     limit: i64,
@@ -25,7 +26,8 @@ impl OutboxCapacity {
         })
     }
 
-    /// Rows this instance has ever added. Read it *before* counting the rows of the table, and pass it to [`Self::set_counted`].
+    /// Rows this instance has ever added. Read it *before* counting the rows of the table, and pass
+    /// it to [`Self::set_counted`].
     pub fn added(&self) -> i64 {
         self.added.load(Ordering::Relaxed)
     }

@@ -17,8 +17,8 @@ const TRACEPARENT: &str = "traceparent";
 /// The namespace of [`fingerprint`]: a random constant.
 const FINGERPRINT_NAMESPACE: Uuid = Uuid::from_u128(0x0f09_9d8c_6d1b_4f0e_9f7e_5b1f_3a52_77c1);
 
-/// Reads the body. A wrong one is answered with 422 and every wrong field: serde's own `Deserialize` of [`NewOrder`] would stop at
-/// the first.
+/// Reads the body. A wrong one is answered with 422 and every wrong field: serde's own
+/// `Deserialize` of [`NewOrder`] would stop at the first.
 pub fn read_order(mut fields: JsonFields) -> Result<NewOrder, Problem> {
     let customer_id = fields.take("customerId");
     let product_id = fields.take("productId");
@@ -34,7 +34,8 @@ pub fn read_order(mut fields: JsonFields) -> Result<NewOrder, Problem> {
     })
 }
 
-/// The same for equal orders, however they were written (`1.5`, `1.50`). It is stored with the idempotency key.
+/// The same for equal orders, however they were written (`1.5`, `1.50`). It is stored with the
+/// idempotency key.
 pub fn fingerprint(order: &NewOrder) -> Uuid {
     let NewOrder {
         customer_id,
@@ -79,8 +80,8 @@ pub struct RequestHeaders {
 }
 
 impl RequestHeaders {
-    /// Reads the headers. Wrong ones are answered with 422 and every wrong header. A wrong `traceparent` is ignored, as W3C Trace
-    /// Context requires: proxies write it, not the client.
+    /// Reads the headers. Wrong ones are answered with 422 and every wrong header. A wrong
+    /// `traceparent` is ignored, as W3C Trace Context requires: proxies write it, not the client.
     pub fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut errors = Vec::new();
         let idempotency_key = read_header(headers, IDEMPOTENCY_KEY, &mut errors);
@@ -108,8 +109,8 @@ fn read_header<T: FromStr<Err: fmt::Display>>(
         errors.push(FieldError::new(name, "must be given once"));
         return None;
     }
-    // Text that is not visible ASCII is invalid for each of the three types. Parsing the empty text instead makes the type
-    // report its limit.
+    // Text that is not visible ASCII is invalid for each of the three types. Parsing the empty text
+    // instead makes the type report its limit.
     let parsed = first.to_str().unwrap_or_default().parse();
     parsed
         .map_err(|limit: T::Err| errors.push(FieldError::new(name, limit.to_string())))

@@ -28,7 +28,8 @@ pub struct Settings {
     )]
     pub database_url: PgConnectOptions,
 
-    /// Most accepted orders that wait to be published; more are refused with 503 until Kafka is back
+    /// Most accepted orders that wait to be published; more are refused with 503 until Kafka is
+    /// back
     #[arg(long, env = "OUTBOX_LIMIT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub outbox_limit: u32,
 
@@ -58,8 +59,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Checks the rules between the settings and returns the settings of the member. Kafka is optional: without it orders are
-    /// accepted all the same, so the service is ready.
+    /// Checks the rules between the settings and returns the settings of the member. Kafka is
+    /// optional: without it orders are accepted all the same, so the service is ready.
     pub fn validate(&self) -> Result<MemberSettings, InvalidSettings> {
         MemberSettings::new(
             Service::Order,

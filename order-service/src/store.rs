@@ -1,7 +1,7 @@
 //! The orders in PostgreSQL.
 //!
-//! One statement writes orders, for HTTP requests and for Kafka records: the upsert. It adds facts and never removes one. So it
-//! may run twice, in any order, and from several instances at once.
+//! One statement writes orders, for HTTP requests and for Kafka records: the upsert. It adds facts
+//! and never removes one. So it may run twice, in any order, and from several instances at once.
 
 use shared_events::http_api::OrderStatus;
 use shared_events::{Amount, CorrelationId, CustomerId, OrderId, PaymentId, ProductId, Quantity};
@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use crate::domain::{Facts, Order, SagaOutcome};
 
-/// The `WHERE` of the update makes a repetition free: without a new fact no new version of the row is written.
+/// The `WHERE` of the update makes a repetition free: without a new fact no new version of the row
+/// is written.
 macro_rules! upsert {
     () => {
         "
@@ -44,8 +45,9 @@ WHERE (excluded.created_at IS NOT NULL AND orders.created_at IS NULL)
     };
 }
 
-/// Returns the written rows whose saga has ended: first the facts after the write, then those before it. The join reads the facts
-/// before, because a statement sees the table as it was when the statement began.
+/// Returns the written rows whose saga has ended: first the facts after the write, then those
+/// before it. The join reads the facts before, because a statement sees the table as it was when
+/// the statement began.
 const UPSERT_RETURNING_COMPLETED: &str = concat!(
     "WITH written AS (",
     upsert!(),
@@ -58,15 +60,17 @@ WHERE written.created_at IS NOT NULL
   AND COALESCE(written.refunded_at, written.payment_failed_at, written.reserved_at) IS NOT NULL"
 );
 
-/// Adds facts to orders, and inserts the orders that are new. `orders` must hold each order once and be sorted by id: two instances
-/// that write the same orders then lock them in the same order and cannot deadlock.
+/// Adds facts to orders, and inserts the orders that are new. `orders` must hold each order once
+/// and be sorted by id: two instances that write the same orders then lock them in the same order
+/// and cannot deadlock.
 pub async fn upsert(executor: impl PgExecutor<'_>, orders: &[Order]) -> Result<(), sqlx::Error> {
     upsert_query(upsert!(), orders).execute(executor).await?;
     Ok(())
 }
 
-/// As [`upsert`], and returns the sagas that these facts have completed. A repeated fact completes none, so each saga is returned
-/// once. The exception: two instances that write different facts of one order at the same moment may both return it.
+/// As [`upsert`], and returns the sagas that these facts have completed. A repeated fact completes
+/// none, so each saga is returned once. The exception: two instances that write different facts of
+/// one order at the same moment may both return it.
 pub async fn upsert_returning_completed(
     executor: impl PgExecutor<'_>,
     orders: &[Order],

@@ -27,7 +27,8 @@ pub struct App {
 }
 
 impl App {
-    /// Checks the settings, binds the port, and starts the member. The broker need not be up: the member joins its group when it is.
+    /// Checks the settings, binds the port, and starts the member. The broker need not be up: the
+    /// member joins its group when it is.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);

@@ -1,7 +1,8 @@
 //! The rules of payment: which event follows from which.
 //!
-//! Everything in an event of this service comes from the event it responds to, including its time. So a repeated event gets the
-//! same response, byte for byte, from any instance. That is why this service needs no database.
+//! Everything in an event of this service comes from the event it responds to, including its time.
+//! So a repeated event gets the same response, byte for byte, from any instance. That is why this
+//! service needs no database.
 
 use rust_decimal::Decimal;
 use shared_events::{
@@ -46,7 +47,8 @@ fn charge(order: OrderCreated) -> Event {
     })
 }
 
-/// The compensation of [`charge`]. The event carries payment and amount, so this service need not have stored them.
+/// The compensation of [`charge`]. The event carries payment and amount, so this service need not
+/// have stored them.
 fn refund(shortage: InventoryOutOfStock) -> Event {
     Event::PaymentRefunded(PaymentRefunded {
         order_id: shortage.order_id,

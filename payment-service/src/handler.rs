@@ -7,7 +7,8 @@ use shared_events::{Envelope, Poison};
 use crate::domain;
 use crate::metrics::Metrics;
 
-/// Responds to `OrderCreated` with `PaymentSucceeded` or `PaymentFailed`, and to `InventoryOutOfStock` with `PaymentRefunded`.
+/// Responds to `OrderCreated` with `PaymentSucceeded` or `PaymentFailed`, and to
+/// `InventoryOutOfStock` with `PaymentRefunded`.
 pub struct PaymentHandler {
     metrics: Metrics,
 }

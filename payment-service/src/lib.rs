@@ -1,8 +1,8 @@
 //! payment-service: charges each order or declines it, and refunds orders that are out of stock.
 //!
-//! The simplest service of the shop: each response is a function of the event it responds to, so there is no database, and a
-//! repeated response does no harm. Read in this order: [`domain`] (the rules), [`handler`] (what a record does), [`app`] (the
-//! wiring).
+//! The simplest service of the shop: each response is a function of the event it responds to, so
+//! there is no database, and a repeated response does no harm. Read in this order: [`domain`] (the
+//! rules), [`handler`] (what a record does), [`app`] (the wiring).
 
 pub mod app;
 pub mod domain;

@@ -82,7 +82,8 @@ fn an_out_of_stock_event_has_what_the_refund_needs() {
     assert_eq!(decision.into_event(), expected.into());
 }
 
-/// The rule in its simplest form: a shelf is a list of pieces, and a notebook lists the outcome of each order.
+/// The rule in its simplest form: a shelf is a list of pieces, and a notebook lists the outcome of
+/// each order.
 fn simple_model(
     levels: &[(&str, u32)],
     payments: &[PaymentSucceeded],

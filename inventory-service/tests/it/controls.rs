@@ -201,7 +201,8 @@ async fn health_and_stats_show_what_the_member_does() {
     });
     assert_eq!(at_first, expected);
 
-    // Set for the group, not for the instance. A tool creates the controls topic after the service has started.
+    // Set for the group, not for the instance. A tool creates the controls topic after the service
+    // has started.
     let cluster = Cluster::new(&settings.kafka).unwrap();
     cluster
         .create_topics(&[Topic::Controls], None)

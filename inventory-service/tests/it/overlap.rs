@@ -1,4 +1,5 @@
-//! Two instances with the same orders: one that lost its partitions while it works, and the one that got them.
+//! Two instances with the same orders: one that lost its partitions while it works, and the one
+//! that got them.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,8 @@ pub async fn wait_until_a_lock_is_waited_for(pool: &PgPool) {
     eventually(PATIENCE, "the second instance waits for a lock", waiting).await;
 }
 
-/// Decides, and retries after a lock time-out, which a slow test can cause. Any other failure fails the test.
+/// Decides, and retries after a lock time-out, which a slow test can cause. Any other failure fails
+/// the test.
 async fn decide_after_waiting(instance: &Stock, batch: &[PaymentSucceeded]) -> Vec<Decision> {
     loop {
         match instance.decide(batch).await {
@@ -80,7 +82,8 @@ async fn an_instance_that_waited_for_the_lock_finds_the_decision() {
 async fn the_second_decision_about_an_unknown_product_is_rolled_back() {
     let second = stock("too_late").await;
     let first = instance(&second.url, None);
-    // An unknown product has no row to lock, so both instances look the order up before one of them writes the decision.
+    // An unknown product has no row to lock, so both instances look the order up before one of them
+    // writes the decision.
     let (unknown, known) = (paid("prod_x", 1), paid("prod_123", 4));
 
     let mut session = PgConnection::connect(&second.url).await.unwrap();
@@ -153,7 +156,8 @@ async fn a_frozen_instance_with_locks_does_not_block_the_other() {
 
     let started = Instant::now();
     let batch = [paid("prod_123", 2)];
-    // The first attempt ends by lock_timeout, so the member polls in between. Then PostgreSQL ends the frozen session.
+    // The first attempt ends by lock_timeout, so the member polls in between. Then PostgreSQL ends
+    // the frozen session.
     let first_try = second.decide(&batch).await.unwrap_err();
     assert!(
         matches!(first_try, Failure::Retryable { .. }),

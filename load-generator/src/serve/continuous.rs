@@ -1,5 +1,5 @@
-//! The configuration of the auto producer, which makes batches of orders continuously, and the permit that keeps it apart from a
-//! requested load.
+//! The configuration of the auto producer, which makes batches of orders continuously, and the
+//! permit that keeps it apart from a requested load.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,8 +10,9 @@ use super::load_controller::LoadRefused;
 use crate::metrics::Metrics;
 use crate::settings::ServeSettings;
 
-/// The configuration, which the loop of the auto producer reads before every batch, and whether a requested load runs. One lock
-/// protects both: otherwise a load and the auto producer could each see the other stopped, and both start.
+/// The configuration, which the loop of the auto producer reads before every batch, and whether a
+/// requested load runs. One lock protects both: otherwise a load and the auto producer could each
+/// see the other stopped, and both start.
 #[derive(Debug)]
 pub(super) struct AutoProducer {
     state: Mutex<State>,
@@ -72,8 +73,8 @@ impl AutoProducer {
         self.lock().config
     }
 
-    /// Changes the configuration and returns the new one and the old one. Refused, without any change, if the auto producer would
-    /// run beside a requested load.
+    /// Changes the configuration and returns the new one and the old one. Refused, without any
+    /// change, if the auto producer would run beside a requested load.
     pub(super) fn update(
         &self,
         change: impl FnOnce(&mut AutoConfig),
@@ -103,7 +104,8 @@ impl AutoProducer {
         Ok(LoadPermit(Arc::clone(self)))
     }
 
-    /// The batch after the one that was due at `last`, at the current rate; `None` while the auto producer is stopped.
+    /// The batch after the one that was due at `last`, at the current rate; `None` while the auto
+    /// producer is stopped.
     pub(super) fn next_batch(&self, last: Option<Instant>) -> Option<Batch> {
         let config = self.config();
         let interval = Duration::from_millis(config.rate_ms.into());

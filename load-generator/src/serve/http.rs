@@ -148,7 +148,8 @@ async fn run_load(controller: Arc<LoadController>, plan: LoadPlan) -> Result<Loa
     result.await
 }
 
-/// Runs work that blocks. Its token is cancelled when the client has disconnected, because axum then drops this future.
+/// Runs work that blocks. Its token is cancelled when the client has disconnected, because axum
+/// then drops this future.
 async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
     work: impl FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {

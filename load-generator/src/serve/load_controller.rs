@@ -17,14 +17,15 @@ use crate::key_distribution::{KeyDistribution, PartitionChooser};
 use crate::load_plan::LoadPlan;
 use crate::order_generator::{OrderGenerator, OrderSpec, created_event};
 
-/// How long a requested load may send. A record fails after 10 s more, and both together are below the 20 s within which the
-/// service must answer. So the client always gets the result of its load.
+/// How long a requested load may send. A record fails after 10 s more, and both together are below
+/// the 20 s within which the service must answer. So the client always gets the result of its load.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// From the start of a load until its response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(18);
 
-/// How far the auto producer may be behind its rate. The orders of a longer outage are not made up for.
+/// How far the auto producer may be behind its rate. The orders of a longer outage are not made up
+/// for.
 const MAX_BEHIND: Duration = Duration::from_secs(10);
 
 /// How long the auto producer may take to notice a changed configuration.
@@ -160,7 +161,8 @@ impl LoadController {
         Ok((delivered && !stats.has_failed()).then_some(order))
     }
 
-    /// Sends batches at the configured rate while the auto producer is on, until `shutdown`. Blocks.
+    /// Sends batches at the configured rate while the auto producer is on, until `shutdown`.
+    /// Blocks.
     pub(super) fn run_auto_producer(
         &self,
         shutdown: &CancellationToken,
@@ -183,7 +185,8 @@ impl LoadController {
                     self.target.wait_until(batch.due, &stop);
                     last = Some(send_batch(&mut load, &mut events, batch, &stop)?);
                 }
-                // Polls the producer also while there is nothing to send: only polling notices a lost broker.
+                // Polls the producer also while there is nothing to send: only polling notices a
+                // lost broker.
                 None => drop(self.target.wait_until(next_check, &stop)),
             }
         }

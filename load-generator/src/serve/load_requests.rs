@@ -19,7 +19,8 @@ use crate::settings::{BATCH_SIZE, RATE_MS};
 /// Most orders of `POST /produce/batch`.
 const MAX_BATCH: u64 = 10_000;
 
-/// Most orders of `POST /burst`: what a slow machine sends before the response is due. `load-generator burst` can send more.
+/// Most orders of `POST /burst`: what a slow machine sends before the response is due.
+/// `load-generator burst` can send more.
 const MAX_BURST: u64 = 100_000;
 
 /// The longest single pause of a burst, milliseconds.
@@ -54,7 +55,8 @@ struct JsonBool(bool);
 
 impl BurstRequest {
     fn read(mut fields: JsonFields) -> Result<Self, Problem> {
-        // The last quarter is for sending the orders, and for pauses that take longer than requested.
+        // The last quarter is for sending the orders, and for pauses that take longer than
+        // requested.
         const MAX_PAUSES_MS: u64 = SEND_TIMEOUT.as_millis() as u64 * 3 / 4;
         let count = fields.take_if_given("count");
         let delay = fields.take_if_given("delay_ms");

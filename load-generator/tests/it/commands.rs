@@ -124,7 +124,8 @@ async fn an_interrupted_load_reports_what_was_acknowledged() {
     let [acknowledged, failed, not_sent] =
         ["acknowledged", "failed", "not_sent"].map(|name| summary[name].as_u64().unwrap());
     assert_eq!(acknowledged + failed + not_sent, 500 * 3600, "{summary}");
-    // An order without a delivery report within 3 s counts as failed, and may be in the topic all the same.
+    // An order without a delivery report within 3 s counts as failed, and may be in the topic all
+    // the same.
     let in_topic = broker.orders().await.len() as u64;
     let waited = interrupted_at.elapsed() >= Duration::from_secs(3);
     assert!(acknowledged > 0 && (failed == 0 || waited), "{summary}");

@@ -32,7 +32,8 @@ async fn a_load_without_its_target_is_one_line_and_exit_code_1() {
 async fn a_load_ends_when_the_broker_does_not_acknowledge() {
     let stack = dedicated().await;
     let broker = Broker::on(&stack.bootstrap(), "", 3).await;
-    // Batches of one order, each acknowledged before the next, so the load is still running when the broker is killed.
+    // Batches of one order, each acknowledged before the next, so the load is still running when
+    // the broker is killed.
     let child = start(broker.command(&["batch", "--batch-size=1", "--batches=1000000", "--json"]));
     eventually(PATIENCE, "orders come", async || {
         match broker.records().await.len() {

@@ -86,7 +86,8 @@ async fn every_order_is_one_request_with_its_own_key() {
     }
     let received = received.0.lock().unwrap();
     assert_eq!(received.len() as u64, expected);
-    // Loads with the same seed have different keys as well, or order-service would repeat its earlier answers.
+    // Loads with the same seed have different keys as well, or order-service would repeat its
+    // earlier answers.
     let keys: BTreeSet<_> = received.iter().map(|(key, _)| key).collect();
     assert_eq!(keys.len(), received.len());
     for (_, body) in received.iter() {

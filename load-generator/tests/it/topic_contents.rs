@@ -191,7 +191,8 @@ async fn orders_without_acknowledgement_arrive_all_the_same() {
     let packed = ["--compression=none", "--batch-bytes=100"];
     let summary = broker.load(&[&few[..], &packed].concat()).await;
     assert_eq!(summary["acknowledged"], json!(7), "{summary}");
-    // With acks=0 an order counts as acknowledged when it is sent, so the broker may receive it after the program has ended.
+    // With acks=0 an order counts as acknowledged when it is sent, so the broker may receive it
+    // after the program has ended.
     eventually(PATIENCE, "the orders arrived", async || {
         match broker.orders().await.len() {
             7 => Ok(()),

@@ -7,7 +7,8 @@ use shared_events::{
 
 use super::Facts;
 
-/// All that is known of one order. Only the id is always known: each event brings a part of the rest.
+/// All that is known of one order. Only the id is always known: each event brings a part of the
+/// rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     pub order_id: OrderId,

@@ -6,8 +6,8 @@ use shared_events::http_api::OrderStatus;
 
 use super::Facts;
 
-/// The events of every complete saga. The known facts of an order are always a subset of one of these sets, in any order,
-/// because events overtake one another.
+/// The events of every complete saga. The known facts of an order are always a subset of one of
+/// these sets, in any order, because events overtake one another.
 pub(super) const VALID_EVENT_SETS: [&[EventType]; 3] = {
     use EventType::{
         InventoryOutOfStock, InventoryReserved, OrderCreated, PaymentFailed, PaymentRefunded,
@@ -30,20 +30,22 @@ pub(super) const VALID_EVENT_SETS: [&[EventType]; 3] = {
 pub struct SagaOutcome {
     /// `Confirmed`, `Cancelled` or `Failed`.
     pub status: OrderStatus,
-    /// From `OrderCreated` to the fact that ended the saga. The two times come from two services' clocks, so it may be negative.
+    /// From `OrderCreated` to the fact that ended the saga. The two times come from two services'
+    /// clocks, so it may be negative.
     pub duration: TimeDelta,
 }
 
 impl Facts {
-    /// Whether no saga can produce these facts together, such as reserved *and* out of stock. Then some service has a fault,
-    /// which a metric counts; the status is still [`Facts::status`].
+    /// Whether no saga can produce these facts together, such as reserved *and* out of stock. Then
+    /// some service has a fault, which a metric counts; the status is still [`Facts::status`].
     pub fn is_impossible(&self) -> bool {
         let is_subset =
             |events: &[EventType]| self.iter().all(|(event, _)| events.contains(&event));
         !VALID_EVENT_SETS.into_iter().any(is_subset)
     }
 
-    /// How the saga ended; `None` while it runs, and while `OrderCreated` is missing, since its time starts the duration.
+    /// How the saga ended; `None` while it runs, and while `OrderCreated` is missing, since its
+    /// time starts the duration.
     pub fn outcome(&self) -> Option<SagaOutcome> {
         let status = self.status();
         let end = match status {
@@ -56,8 +58,9 @@ impl Facts {
         Some(SagaOutcome { status, duration })
     }
 
-    /// The outcome, if these facts have one only because of `added`. `before` are the facts that were known before `added` was
-    /// merged. Of all updates of an order exactly one completes its saga, so counting this counts each saga once.
+    /// The outcome, if these facts have one only because of `added`. `before` are the facts that
+    /// were known before `added` was merged. Of all updates of an order exactly one completes its
+    /// saga, so counting this counts each saga once.
     pub fn completed_by(&self, added: &Self, before: &Self) -> Option<SagaOutcome> {
         let mut without_added = Self::default();
         for (event, at) in self.iter() {

@@ -87,7 +87,8 @@ async fn submit(state: &ApiState, order: NewOrder, headers: RequestHeaders) -> R
     response
 }
 
-/// The request's span with its response. A repeated request has a trace of its own; the order's saga stays in the first one.
+/// The request's span with its response. A repeated request has a trace of its own; the order's
+/// saga stays in the first one.
 fn with_result(span: Span, result: &Result<Submission, SubmitError>) -> Span {
     let span = span
         .attribute("http.request.method", "POST")

@@ -15,7 +15,8 @@ const DEFAULT_LIMIT: u32 = 50;
 /// The largest `limit`.
 const MAX_LIMIT: u64 = 200;
 
-/// Orders, the newest first. Parameters: `status`, `customerId`, `limit`, and `after` (the `next` of the page before).
+/// Orders, the newest first. Parameters: `status`, `customerId`, `limit`, and `after` (the `next`
+/// of the page before).
 pub(super) async fn list(
     State(state): State<ApiState>,
     mut parameters: QueryParams,

@@ -21,7 +21,8 @@ use super::{ApiState, PathOrderId, RETRY_AFTER, StreamPermits, not_found, unavai
 use crate::domain::Order;
 use crate::store;
 
-/// How often the order is read. Another instance may write its facts, so there is no local signal to wait for.
+/// How often the order is read. Another instance may write its facts, so there is no local signal
+/// to wait for.
 const POLL: Duration = Duration::from_millis(200);
 
 /// How long a stream lasts without the parameter `timeout_s`.
@@ -30,7 +31,8 @@ const DEFAULT_SECONDS: u32 = 60;
 /// The largest `timeout_s`.
 const MAX_SECONDS: u64 = 300;
 
-/// One event for each fact, known ones first, until the saga ends. A stream that reaches its timeout ends with an event `timeout`.
+/// One event for each fact, known ones first, until the saga ends. A stream that reaches its
+/// timeout ends with an event `timeout`.
 pub(super) async fn watch_order(
     State(state): State<ApiState>,
     PathOrderId(id): PathOrderId,
@@ -106,7 +108,8 @@ impl OrderWatch {
         None
     }
 
-    /// Reads the order after a pause. An error is no reason to end: the database may be back before the deadline.
+    /// Reads the order after a pause. An error is no reason to end: the database may be back before
+    /// the deadline.
     async fn poll(&self) -> Option<Order> {
         sleep(POLL).await;
         let found = store::find(&self.pool, self.id).await;

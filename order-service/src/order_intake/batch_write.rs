@@ -1,11 +1,14 @@
 //! The statements of one transaction of the [`OrderWriter`](super::OrderWriter).
 //!
-//! Their order guarantees that an idempotency key makes one order, even if the same request arrives at several instances at once:
+//! Their order guarantees that an idempotency key makes one order, even if the same request arrives
+//! at several instances at once:
 //!
-//! 1. **Claim** the keys with an insert, sorted by key, so that two instances cannot wait for each other. The second claimant of
-//!    a key waits until the first has committed, and then inserts nothing.
-//! 2. **Read** the owners of all keys in a statement of its own. Under `READ COMMITTED` a statement sees what was committed when
-//!    it began, so this one sees the owner that the claim has waited for. A read in the claiming statement would not.
+//! 1. **Claim** the keys with an insert, sorted by key, so that two instances cannot wait for each
+//!    other. The second claimant of a key waits until the first has committed, and then inserts
+//!    nothing.
+//! 2. **Read** the owners of all keys in a statement of its own. Under `READ COMMITTED` a statement
+//!    sees what was committed when it began, so this one sees the owner that the claim has waited
+//!    for. A read in the claiming statement would not.
 //! 3. **Write** the orders whose request owns its key or has none.
 
 use std::collections::HashMap;
@@ -37,7 +40,8 @@ struct KeyOwner {
     correlation_id: String,
 }
 
-/// Writes keys and orders. Without `use_keys` (the fault that turns [`Protection::IdempotencyKey`] off) every key is ignored.
+/// Writes keys and orders. Without `use_keys` (the fault that turns [`Protection::IdempotencyKey`]
+/// off) every key is ignored.
 ///
 /// [`Protection::IdempotencyKey`]: kafka_runtime::faults::Protection::IdempotencyKey
 pub(super) async fn write(
@@ -128,8 +132,8 @@ async fn owners(
 }
 
 impl PendingOrder {
-    /// The result of a request whose key has this owner. A key without an owner was purged between claim and read: the batch
-    /// fails, and the client may send the request again.
+    /// The result of a request whose key has this owner. A key without an owner was purged between
+    /// claim and read: the batch fails, and the client may send the request again.
     fn submission(&self, owner: Option<&KeyOwner>) -> Result<Submission, sqlx::Error> {
         let owner = owner.ok_or(sqlx::Error::RowNotFound)?;
         if owner.order_id == self.order_id.as_uuid() {

@@ -18,18 +18,21 @@ use crate::outbox_capacity::OutboxCapacity;
 /// Most requests of one transaction. Larger batches are not faster.
 const MAX_BATCH: usize = 500;
 
-/// How long a batch of two or more waits for further requests. A single request does not wait: without concurrent requests
-/// there is nothing to wait for.
+/// How long a batch of two or more waits for further requests. A single request does not wait:
+/// without concurrent requests there is nothing to wait for.
 const LINGER: Duration = Duration::from_millis(2);
 
-/// How long one transaction may take. PostgreSQL's own time-outs do not count while its processes are frozen.
+/// How long one transaction may take. PostgreSQL's own time-outs do not count while its processes
+/// are frozen.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the events of accepted orders reach Kafka.
 pub enum PublishMode {
-    /// The writer inserts them into the outbox, in the transaction of their orders, and wakes the relay.
+    /// The writer inserts them into the outbox, in the transaction of their orders, and wakes the
+    /// relay.
     Outbox(Waker),
-    /// The writer sends them after the commit and loses them on failure. This is what [`Protection::Outbox`] protects from.
+    /// The writer sends them after the commit and loses them on failure. This is what
+    /// [`Protection::Outbox`] protects from.
     AfterCommit(Publisher),
 }
 
@@ -44,8 +47,9 @@ pub struct OrderWriter {
 }
 
 impl OrderWriter {
-    /// Runs until every intake is dropped and the queue is empty. The delivery guarantee of this service is the order of the
-    /// steps here: write orders and events together, commit, publish, reply.
+    /// Runs until every intake is dropped and the queue is empty. The delivery guarantee of this
+    /// service is the order of the steps here: write orders and events together, commit, publish,
+    /// reply.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while self.collect(&mut batch).await {

@@ -25,7 +25,8 @@ async fn more_requests_than_the_queue_holds_are_refused_at_once() {
             if waiting > 0 { Ok(()) } else { Err("no lock is waited for") }
         })
         .await;
-        // Two fit. The others are answered while the table is still locked, or this loop would never end.
+        // Two fit. The others are answered while the table is still locked, or this loop would
+        // never end.
         let mut requests: Vec<_> = (0..6)
             .map(|_| Box::pin(answer(shop.order(order().to_string()))))
             .collect();

@@ -151,7 +151,8 @@ async fn records_that_are_published_twice_change_nothing() {
         })
         .await;
     };
-    // The last fact alone makes an order CONFIRMED, so its status does not show that all three were read.
+    // The last fact alone makes an order CONFIRMED, so its status does not show that all three were
+    // read.
     consumed(3.0).await;
     shop.order_with_status(&id.to_string(), "CONFIRMED").await;
     let version = "SELECT sum(xmin::text::bigint)::bigint FROM orders";

@@ -145,8 +145,9 @@ impl Instance {
         .await
     }
 
-    /// The value of a metric; `name` includes the labels, as in the text format. A gauge that is counted in the database is absent
-    /// after a count that took too long, so this waits for the next count.
+    /// The value of a metric; `name` includes the labels, as in the text format. A gauge that is
+    /// counted in the database is absent after a count that took too long, so this waits for the
+    /// next count.
     pub async fn metric(&self, name: &str) -> f64 {
         eventually(DEADLINE, &format!("{name} is in /metrics"), async || {
             let text = self.open("/metrics").await.text().await.unwrap();

@@ -53,7 +53,8 @@ impl Topics {
             .await
     }
 
-    /// Waits for the records. A topic that was just created has no leader yet, which is an error to wait out.
+    /// Waits for the records. A topic that was just created has no leader yet, which is an error to
+    /// wait out.
     pub async fn wait_for_records(&self, topic: Topic, wanted: usize) -> Vec<Record> {
         eventually(
             DEADLINE,
