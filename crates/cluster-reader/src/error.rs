@@ -1,80 +1,80 @@
-//! Why a poll has no result.
+//! Why a poll failed.
 
 use std::io;
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 
-/// A poll is complete or one of these; nothing is ever left out. Each names the call and the broker.
+/// Why a poll failed. A poll is complete or an error, so no group or partition is ever left out.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Nobody listens there, or the name is not known.
+    /// No broker listens at the address, or its name cannot be resolved.
     #[error("no Kafka broker answers at {broker}")]
     Unreachable {
         /// `host:port`.
         broker: String,
-        /// Why.
+        /// The error of the connection attempt.
         source: io::Error,
     },
-    /// No answer in time.
+    /// The broker did not answer in time.
     #[error("{call}: no answer from {broker} within {} ms", within.as_millis())]
     TimedOut {
-        /// Which call.
+        /// The name of the Kafka request.
         call: &'static str,
         /// `host:port`.
         broker: String,
-        /// How long was waited.
+        /// The time limit.
         within: Duration,
     },
-    /// The connection ended before the answer.
+    /// The connection closed before the answer was complete.
     #[error("{call}: the connection to {broker} broke")]
     Disconnected {
-        /// Which call.
+        /// The name of the Kafka request.
         call: &'static str,
         /// `host:port`.
         broker: String,
-        /// How.
+        /// The error of the connection.
         source: io::Error,
     },
-    /// The answer is not one that this crate can read.
+    /// The answer cannot be decoded, or the broker does not support the request.
     #[error("{call}: {broker} does not answer as a Kafka broker would: {what}")]
     Protocol {
-        /// Which call.
+        /// The name of the Kafka request.
         call: &'static str,
         /// `host:port`.
         broker: String,
-        /// What is wrong.
+        /// What is wrong with the answer.
         what: String,
     },
-    /// The broker cannot tell of some part now: it has just started, a leader moved, a topic was deleted meanwhile. Asked again
-    /// it will.
-    #[error("{call}: {broker} cannot tell of {what} now: {why}")]
+    /// The broker cannot answer for some part at the moment: it has just started, a leader moved,
+    /// or a topic was deleted meanwhile. A later poll can succeed.
+    #[error("{call}: {broker} cannot answer for {what} at the moment: {why}")]
     Incomplete {
-        /// Which call.
+        /// The name of the Kafka request.
         call: &'static str,
         /// `host:port`.
         broker: String,
         /// The group or partition.
         what: String,
-        /// The broker's reason.
+        /// The broker's error code, by name.
         why: String,
     },
-    /// The broker may not or will not tell.
-    #[error("{call}: {broker} refuses to tell of {what}: {why}")]
+    /// The broker refuses the request: it is not authorized, or not supported.
+    #[error("{call}: {broker} refuses to answer for {what}: {why}")]
     Refused {
-        /// Which call.
+        /// The name of the Kafka request.
         call: &'static str,
         /// `host:port`.
         broker: String,
         /// The group or partition.
         what: String,
-        /// The broker's reason.
+        /// The broker's error code, by name.
         why: String,
     },
 }
 
 impl ReadError {
-    /// One of six words, for the label of a metric.
+    /// The kind of error, one of [`ReadError::KINDS`]. Used as the label of a metric.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
@@ -86,7 +86,7 @@ impl ReadError {
         }
     }
 
-    /// Every word that [`ReadError::kind`] can say.
+    /// All values of [`ReadError::kind`].
     pub const KINDS: [&'static str; 6] = [
         "unreachable",
         "timeout",
@@ -97,24 +97,24 @@ impl ReadError {
     ];
 }
 
-/// A call to a broker, for what goes wrong with it.
+/// A request to a broker, as errors name it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    /// The name of the call.
-    pub call: &'static str,
+pub(crate) struct Call<'a> {
+    /// The name of the Kafka request.
+    pub name: &'static str,
     /// `host:port`.
     pub broker: &'a str,
 }
 
-impl Asked<'_> {
-    /// Nothing, if the broker's error code says that all is well; an error about `what` otherwise.
-    pub fn fine(self, code: i16, what: impl FnOnce() -> String) -> Result<(), ReadError> {
+impl Call<'_> {
+    /// Turns the error code of an answer about `what` into an error, unless it is 0.
+    pub fn check(self, code: i16, what: impl FnOnce() -> String) -> Result<(), ReadError> {
         if code == 0 {
             return Ok(());
         }
         let known = ResponseError::try_from_code(code);
         let why = known.map_or_else(|| format!("error {code}"), |known| format!("{known:?}"));
-        let Self { call, broker } = self;
+        let Self { name: call, broker } = self;
         let (broker, what) = (broker.to_owned(), what());
         use ResponseError as Code;
         Err(match known {
@@ -138,20 +138,20 @@ impl Asked<'_> {
         })
     }
 
-    /// The poll cannot be complete now.
+    /// The answer lacks a part that was asked for.
     pub fn incomplete(self, what: String, why: &str) -> ReadError {
         ReadError::Incomplete {
-            call: self.call,
+            call: self.name,
             broker: self.broker.to_owned(),
             what,
             why: why.to_owned(),
         }
     }
 
-    /// The answer cannot be read.
+    /// The answer cannot be decoded.
     pub fn unreadable(self, what: impl std::fmt::Display) -> ReadError {
         ReadError::Protocol {
-            call: self.call,
+            call: self.name,
             broker: self.broker.to_owned(),
             what: what.to_string(),
         }

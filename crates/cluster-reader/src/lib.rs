@@ -1,30 +1,33 @@
-//! Reads groups, offsets and lag of a Kafka cluster by its own protocol.
+//! Reads consumer groups, offsets and lag of a Kafka cluster over Kafka's own protocol, and
+//! assesses the health of each group.
 //!
-//! Read in this order: [`snapshot`] is what one poll found, [`reader`] is a poll, step by step, and [`error`] why there may be
-//! none; [`judge`] says what several of them mean. Below the poll, `connection` and `brokers` ask; `groups` (with
-//! `coordinator`), `offsets` and `unread` are the steps; `assignment`, `batches`, `records` and `unpacked` read the bytes that any
-//! client may have written; `rows` puts together what was found.
+//! The workspace has one definition of lag and one parser of group membership. Both are here:
+//!
+//! * [`Lag`], in `lag.rs`: what counts as lag, what does not, and when lag is undefined.
+//! * `protocol/member_assignment.rs` and `reader/group_coordinator.rs`: the members of a group and
+//!   the partitions assigned to them.
+//!
+//! Read the files in this order:
+//!
+//! 1. `lag.rs` and `snapshot.rs`: what one poll returns. `totals.rs`: sums over a group.
+//! 2. `reader.rs`: one poll, step by step. `reader/` has a file for each step. `error.rs`: why a
+//!    poll fails.
+//! 3. `protocol/`: connections to brokers, and parsers of bytes that any client may have written.
+//! 4. `group_health.rs` and `group_health/`: what several snapshots say about a group. Pure
+//!    functions: no clock and no I/O.
 
-mod assignment;
-mod batches;
-mod brokers;
-mod connection;
-mod coordinator;
-pub mod error;
-mod groups;
-mod input;
-pub mod judge;
-mod offsets;
-pub mod reader;
-mod records;
-mod rows;
-pub mod snapshot;
-mod sums;
-mod unpacked;
-mod unread;
+#![deny(missing_docs)]
+
+mod error;
+pub mod group_health;
+mod lag;
+mod protocol;
+mod reader;
+mod snapshot;
+mod totals;
 
 pub use error::ReadError;
-pub use reader::{ClusterReader, ReaderSettings};
-pub use snapshot::{
-    Ends, Group, GroupMember, Lag, NoLag, Owner, PartitionLag, Protocol, Snapshot, TopicPartition,
-};
+pub use lag::{Lag, LagUndefined, LogOffsets};
+pub use protocol::brokers::ReaderSettings;
+pub use reader::ClusterReader;
+pub use snapshot::{Group, GroupMember, Owner, PartitionLag, Protocol, Snapshot, TopicPartition};

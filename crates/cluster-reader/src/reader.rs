@@ -1,90 +1,90 @@
-//! One poll: the calls, in their order.
+//! One poll of a cluster: the requests, in their order.
+
+mod assemble;
+mod fetch_records;
+mod group_coordinator;
+mod group_list;
+mod log_offsets;
+mod log_scan;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use chrono::Utc;
 
-use crate::brokers::{Brokers, Topics, partition};
-use crate::coordinator::Found;
 use crate::error::ReadError;
-use crate::groups::Groups;
-use crate::offsets;
-use crate::rows;
-use crate::snapshot::{Ends, Snapshot, TopicPartition};
-use crate::unread::Unread;
+use crate::lag::LogOffsets;
+use crate::protocol::brokers::{Brokers, ReaderSettings, Topics, partition};
+use crate::snapshot::{Snapshot, TopicPartition};
+use group_coordinator::DescribedGroup;
+use group_list::Groups;
+use log_scan::LogScanner;
 
-/// Whom to ask, and how.
-#[derive(Debug, Clone)]
-pub struct ReaderSettings {
-    /// `host:port`, several with commas between. One that answers is enough to find the others.
-    pub bootstrap_servers: String,
-    /// What the brokers' logs call this program.
-    pub client_id: String,
-    /// How long one call may take, and connecting as well. A poll makes about eight calls a broker.
-    pub timeout: Duration,
-}
-
-/// Reads a cluster again and again. Joins no group and changes nothing.
+/// Polls a cluster. It joins no group and changes nothing on the cluster.
 #[derive(Debug)]
 pub struct ClusterReader {
     brokers: Brokers,
     groups: Groups,
-    unread: Unread,
-    /// What groups have committed for and no topic had, in the last poll.
+    scanner: LogScanner,
+    /// Partitions with a committed offset that did not exist at the last poll.
     missing: BTreeSet<TopicPartition>,
 }
 
 impl ClusterReader {
-    /// Connects when first asked.
+    /// The first poll connects.
     pub fn new(settings: ReaderSettings) -> Self {
         Self {
             brokers: Brokers::new(settings),
             groups: Groups::default(),
-            unread: Unread::default(),
+            scanner: LogScanner::default(),
             missing: BTreeSet::new(),
         }
     }
 
-    /// Asks for this group by name in every poll, also while the broker does not list it: so a group is missing in a snapshot only
-    /// if the broker says that there is none of that name. Groups that were seen once are remembered anyway.
+    /// Asks for this group by name in every poll, even while no broker lists it. The group is then
+    /// missing from a snapshot only if the broker answers that it does not exist. Groups that a
+    /// poll has found are asked for by name anyway.
     pub fn remember(&mut self, group: &str) {
         self.groups.remember(group);
     }
 
-    /// Reads everything. Committed offsets come before the ends of partitions, and of these the high watermark last: so
-    /// `committed <= high` unless the topic was made anew. What groups have committed for and no topic has is looked for once more
-    /// when it is missed for the first time: so it is told as deleted only if it is not there after the offsets were read.
+    /// Reads every group and every topic.
+    ///
+    /// Committed offsets are read first and the high watermarks last, so `committed <=
+    /// high_watermark` unless the topic was recreated. A partition that has a committed offset and
+    /// is missing for the first time is looked up again after the offsets were read: otherwise a
+    /// topic that was created during the poll would count as deleted.
     ///
     /// # Errors
-    /// When anything could not be read. The connection on which it happened is gone; the next poll makes a new one.
+    /// When any part could not be read. The connection that failed is closed, and the next poll
+    /// opens a new one.
     pub async fn poll(&mut self) -> Result<Snapshot, ReadError> {
         let mut topics = self.brokers.topics().await?;
         let groups = self.groups.read(&mut self.brokers, &topics).await?;
-        let mut missing = rows::missing(&topics, &groups);
+        let mut missing = assemble::missing(&topics, &groups);
         if !missing.is_subset(&self.missing) {
-            // It may have been made since the topics were read.
             topics = self.brokers.topics().await?;
-            missing = rows::missing(&topics, &groups);
+            missing = assemble::missing(&topics, &groups);
         }
         self.missing = missing;
         let wanted = wanted(&topics, &groups);
-        let ends = offsets::ends(&mut self.brokers, &topics, wanted).await?;
-        let stretches = rows::stretches(&groups, &ends);
-        let unread = &mut self.unread;
-        unread.read(&mut self.brokers, &topics, &stretches).await?;
+        let logs = log_offsets::read(&mut self.brokers, &topics, wanted).await?;
+        let unread = assemble::unread_ranges(&groups, &logs);
+        let scanner = &mut self.scanner;
+        scanner.scan(&mut self.brokers, &topics, &unread).await?;
         let groups = groups.into_iter();
-        let groups = groups.map(|(name, group)| (name, rows::group(group, &ends, &self.unread)));
+        let groups =
+            groups.map(|(name, group)| (name, assemble::group(group, &logs, &self.scanner)));
         Ok(Snapshot {
             taken_at: Utc::now(),
             groups: groups.collect(),
-            topics: by_topic(&topics, ends),
+            topics: by_topic(&topics, logs),
         })
     }
 }
 
-/// Every partition of every topic that is not Kafka's own, and of those whatever a group reads.
-fn wanted(topics: &Topics, groups: &BTreeMap<String, Found>) -> BTreeSet<TopicPartition> {
+/// All partitions of topics that are not internal to Kafka, and the partitions of internal topics
+/// that a group reads.
+fn wanted(topics: &Topics, groups: &BTreeMap<String, DescribedGroup>) -> BTreeSet<TopicPartition> {
     let mut wanted = BTreeSet::new();
     for (name, topic) in topics.iter().filter(|(_, topic)| !topic.is_internal) {
         wanted.extend(topic.partitions.iter().map(|one| TopicPartition {
@@ -92,25 +92,25 @@ fn wanted(topics: &Topics, groups: &BTreeMap<String, Found>) -> BTreeSet<TopicPa
             partition: one.partition_index,
         }));
     }
-    let read = groups.values().flat_map(rows::partitions);
+    let read = groups.values().flat_map(assemble::partitions);
     wanted.extend(read.filter(|at| partition(topics, at).is_some()).cloned());
     wanted
 }
 
-/// A topic without partitions is a topic, too.
+/// Topics without partitions are included.
 fn by_topic(
     topics: &Topics,
-    ends: BTreeMap<TopicPartition, Ends>,
-) -> BTreeMap<String, BTreeMap<i32, Ends>> {
-    let mut by_topic = BTreeMap::<String, BTreeMap<i32, Ends>>::new();
+    logs: BTreeMap<TopicPartition, LogOffsets>,
+) -> BTreeMap<String, BTreeMap<i32, LogOffsets>> {
+    let mut by_topic = BTreeMap::<String, BTreeMap<i32, LogOffsets>>::new();
     for (name, _) in topics.iter().filter(|(_, topic)| !topic.is_internal) {
         by_topic.entry(name.clone()).or_default();
     }
-    for (at, ends) in ends {
+    for (at, log) in logs {
         by_topic
             .entry(at.topic)
             .or_default()
-            .insert(at.partition, ends);
+            .insert(at.partition, log);
     }
     by_topic
 }

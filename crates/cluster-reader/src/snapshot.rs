@@ -1,22 +1,23 @@
-//! What one poll found: every group, every topic, and how far each group is behind. The one meaning of lag.
-//!
-//! Lag is what a `read_committed` consumer would still get. What Kafka's own tool calls LAG holds more; for each partition
-//! `tool's LAG = readable + control_records + aborted_records + beyond_stable + lost`.
+//! What one poll returns: every consumer group, every topic, and the lag of each group.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-/// The cluster at one moment. Either all of it was read, or there is no snapshot.
+use crate::lag::{Lag, LagUndefined, LogOffsets};
+
+/// The cluster at one moment. A snapshot is complete: a poll that cannot read everything is an
+/// error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     /// When the poll ended, by the clock of this machine.
     pub taken_at: DateTime<Utc>,
     /// Every consumer group, by name.
     pub groups: BTreeMap<String, Group>,
-    /// The ends of each partition of every topic, by topic and number.
-    pub topics: BTreeMap<String, BTreeMap<i32, Ends>>,
+    /// The log offsets of every partition, by topic and partition number. A topic without
+    /// partitions has an empty map.
+    pub topics: BTreeMap<String, BTreeMap<i32, LogOffsets>>,
 }
 
 /// A partition of a topic.
@@ -24,118 +25,117 @@ pub struct Snapshot {
 pub struct TopicPartition {
     /// The topic's name on the broker.
     pub topic: String,
-    /// Its number, from 0.
+    /// The partition number, from 0.
     pub partition: i32,
 }
 
-/// Where a partition begins and ends; `low <= stable <= high` in a log that only grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ends {
-    /// Offset of the oldest record that is still there (`log_start_offset`).
-    pub low: i64,
-    /// Where a `read_committed` consumer must stop: the first offset of the oldest open transaction (last stable offset).
-    pub stable: i64,
-    /// The offset that the next record will get (high watermark).
-    pub high: i64,
-}
-
-/// Which protocol a group rebalances by.
+/// The rebalance protocol of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// The members assign (JoinGroup, SyncGroup).
+    /// A member assigns the partitions (JoinGroup, SyncGroup).
     Classic,
-    /// The broker assigns (KIP-848).
+    /// The broker assigns the partitions (KIP-848).
     Consumer,
 }
 
 /// A consumer group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// Kafka's word: `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`, `Dead`.
+    /// Kafka's name of the state: `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`,
+    /// `Assigning`, `Reconciling` or `Dead`.
     pub state: String,
-    /// How it rebalances.
+    /// The rebalance protocol.
     pub protocol: Protocol,
-    /// Its members, in the order in which the broker lists them.
+    /// The members, in the order in which the broker lists them.
     pub members: Vec<GroupMember>,
-    /// Every partition it has committed for or is assigned.
+    /// Every partition that the group has committed an offset for or that a member is assigned.
     pub partitions: BTreeMap<TopicPartition, PartitionLag>,
 }
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupMember {
-    /// Who it is.
+    /// The member's ids and host.
     pub owner: Owner,
-    /// `group.instance.id`, if it is static.
+    /// `group.instance.id`, if the member is static.
     pub instance_id: Option<String>,
-    /// The partitions it was assigned, in order.
-    pub owns: Vec<TopicPartition>,
+    /// The partitions assigned to the member, in order. Partitions that do not exist are left out.
+    pub assignment: Vec<TopicPartition>,
 }
 
-/// Who owns a partition.
+/// The member that a partition is assigned to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    /// The coordinator's name for the member. Never a label: it is new with each start.
+    /// The coordinator's id of the member. It changes at each start of the member, so it is no
+    /// label for a metric.
     pub member_id: String,
-    /// What the member calls itself (`client.id`).
+    /// `client.id` of the member.
     pub client_id: String,
-    /// Where it is, as the broker sees it.
+    /// The member's host, as the broker sees it.
     pub host: String,
 }
 
 /// A group on one partition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartitionLag {
-    /// The offset of the record that the group reads next, if it ever committed one.
+    /// The committed offset: that of the record which the group reads next. `None` if the group
+    /// has committed none.
     pub committed: Option<i64>,
-    /// The partition's ends; `None` if there is no such partition any more.
-    pub ends: Option<Ends>,
-    /// The member it is assigned to.
+    /// The log offsets; `None` if the partition does not exist any more.
+    pub log_offsets: Option<LogOffsets>,
+    /// The member that the partition is assigned to.
     pub owner: Option<Owner>,
-    /// How far behind, or why that cannot be said.
-    pub lag: Result<Lag, NoLag>,
+    /// The lag, or why it is undefined.
+    pub lag: Result<Lag, LagUndefined>,
 }
 
-/// What lies between a committed offset and the end, records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lag {
-    /// What a `read_committed` consumer would still get.
-    pub readable: i64,
-    /// The walk over the unread records did not reach the stable offset: `control_records` and `aborted_records` may be more,
-    /// and `readable` less by as many.
-    pub at_least: bool,
-    /// Commit and abort markers among the unread records. No consumer is ever given one.
-    pub control_records: i64,
-    /// Records of aborted transactions.
-    pub aborted_records: i64,
-    /// Offsets from the stable offset to the end: an open transaction, and what came after it began.
-    pub beyond_stable: i64,
-    /// Records deleted before they were read.
-    pub lost: i64,
-    /// The timestamp of the oldest readable record, if there is one.
-    pub oldest_unread: Option<DateTime<Utc>>,
+impl Snapshot {
+    /// A group with a row for each partition of these topics. Partitions that the group has neither
+    /// committed for nor is assigned are added with an undefined lag: while a group rebalances no
+    /// partition is assigned, and a partition without a commit would be missing.
+    ///
+    /// A group that is not in the snapshot is returned in state `Dead`, without members.
+    pub fn group_on_topics(&self, group: &str, topics: &[String]) -> Group {
+        let found = self.groups.get(group).cloned();
+        let mut group = found.unwrap_or_else(|| Group {
+            state: "Dead".to_owned(),
+            protocol: Protocol::Classic,
+            members: Vec::new(),
+            partitions: BTreeMap::new(),
+        });
+        for topic in topics {
+            for (partition, log) in self.topics.get(topic).into_iter().flatten() {
+                let at = TopicPartition {
+                    topic: topic.clone(),
+                    partition: *partition,
+                };
+                let row = || PartitionLag::without_commit(*log);
+                group.partitions.entry(at).or_insert_with(row);
+            }
+        }
+        group
+    }
 }
 
-/// Why a partition has no lag to speak of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoLag {
-    /// The group has committed nothing, and the partition never held a readable record.
-    NoRecordYet,
-    /// The group has committed nothing, though there are records.
-    NothingCommitted,
-    /// The group has committed an offset beyond the end: the topic was made anew.
-    CommittedBeyondEnd,
-    /// There is no such partition any more: the topic was deleted.
-    TopicDeleted,
+impl PartitionLag {
+    /// A partition that the group has not committed for. Its records were not scanned.
+    fn without_commit(log: LogOffsets) -> Self {
+        let is_empty = log.log_start == log.last_stable;
+        Self {
+            committed: None,
+            log_offsets: Some(log),
+            owner: None,
+            lag: Err(if is_empty {
+                LagUndefined::NoRecordYet
+            } else {
+                LagUndefined::NothingCommitted
+            }),
+        }
+    }
 }
 
-impl fmt::Display for NoLag {
+impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoRecordYet => "no record yet",
-            Self::NothingCommitted => "nothing committed",
-            Self::CommittedBeyondEnd => "committed beyond the end",
-            Self::TopicDeleted => "topic deleted",
-        })
+        write!(f, "{}[{}]", self.topic, self.partition)
     }
 }

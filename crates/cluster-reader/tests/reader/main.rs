@@ -1,15 +1,15 @@
-//! A poll of a real broker tells what is there, or that it cannot.
+//! Polls of a real broker: complete and correct, or an error.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "helper functions of tests fail by panicking, and other people's clients are played by plain ones"
+    reason = "helper functions of tests fail by panicking, and plain clients stand for those of other programs"
 )]
 
-mod faults;
+mod broker_faults;
 mod groups;
-mod rig;
-mod tool;
-mod unread;
+mod kafka_tool;
+mod log_scan;
+mod test_cluster;

@@ -1,0 +1,158 @@
+//! A group, or its part on one topic, with its history. The rules read it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::history::{GroupHistory, History};
+use super::partition_history::PartitionHistory;
+use super::rates::{self, Rates};
+use super::topic_inflow::TopicInflow;
+use super::{STALLED_AFTER, Thresholds};
+use crate::{Group, Lag, LagUndefined, PartitionLag, TopicPartition};
+
+/// A group, or its part on one topic.
+pub(super) struct GroupView<'a> {
+    pub(super) group: &'a Group,
+    pub(super) thresholds: Thresholds,
+    /// The time of the last reading.
+    pub(super) now: DateTime<Utc>,
+    /// The times of all readings that are kept, the last one included.
+    pub(super) readings: &'a [DateTime<Utc>],
+    /// Readable records, summed over the partitions where the lag is known.
+    pub(super) total: Option<i64>,
+    pub(super) rates: Option<Rates>,
+    window_start: Option<DateTime<Utc>>,
+    topic: Option<&'a str>,
+    group_history: Option<&'a GroupHistory>,
+    history: &'a History,
+}
+
+/// The group on one partition.
+#[derive(Clone, Copy)]
+pub(super) struct PartitionView<'a> {
+    pub(super) at: &'a TopicPartition,
+    pub(super) row: &'a PartitionLag,
+    pub(super) history: Option<&'a PartitionHistory>,
+}
+
+impl<'a> GroupView<'a> {
+    pub(super) fn new(
+        history: &'a History,
+        group: &str,
+        topic: Option<&'a str>,
+        thresholds: Thresholds,
+    ) -> Option<Self> {
+        let snapshot = history.latest()?;
+        let mut view = Self {
+            group: snapshot.groups.get(group)?,
+            thresholds,
+            now: snapshot.taken_at,
+            readings: history.readings(),
+            total: None,
+            rates: None,
+            window_start: rates::window_start(history),
+            topic,
+            group_history: history.group(group),
+            history,
+        };
+        if topic.is_some() && view.partitions().next().is_none() {
+            return None;
+        }
+        let known = view.partitions().filter_map(|one| one.readable());
+        view.total = known.reduce(i64::saturating_add);
+        view.rates = rates::sum(view.partitions().filter_map(|one| one.rates(&view)));
+        Some(view)
+    }
+
+    /// The partitions that are assessed.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = PartitionView<'a>> {
+        let topic = self.topic;
+        self.all_partitions()
+            .filter(move |one| topic.is_none_or(|topic| one.at.topic == topic))
+    }
+
+    /// All partitions of the group. The progress of a member on other topics shows whether it had
+    /// time for this one.
+    pub(super) fn all_partitions(&self) -> impl Iterator<Item = PartitionView<'a>> {
+        let histories = self.group_history;
+        let rows = self.group.partitions.iter();
+        rows.map(move |(at, row)| PartitionView {
+            at,
+            row,
+            history: histories.and_then(|histories| histories.get(at)),
+        })
+    }
+
+    /// [`STALLED_AFTER`] before the last reading.
+    pub(super) fn stall_cutoff(&self) -> DateTime<Utc> {
+        self.now - TimeDelta::from_std(STALLED_AFTER).unwrap_or(TimeDelta::MAX)
+    }
+
+    pub(super) fn inflow(&self, topic: &str) -> Option<&'a TopicInflow> {
+        self.history.inflow(topic)
+    }
+
+    /// Readable records at an earlier time, summed over the partitions whose lag is known now.
+    pub(super) fn total_at(&self, then: DateTime<Utc>) -> i64 {
+        let known = self.partitions().filter(|one| one.lag().is_some());
+        let readable = known.filter_map(|one| Some(one.history?.sample_at(then)?.readable));
+        readable.fold(0, i64::saturating_add)
+    }
+}
+
+impl<'a> PartitionView<'a> {
+    pub(super) fn lag(&self) -> Option<&'a Lag> {
+        self.row.lag.as_ref().ok()
+    }
+
+    /// Readable records; `None` if the lag is unknown.
+    pub(super) fn readable(&self) -> Option<i64> {
+        match self.row.lag {
+            Ok(lag) => Some(lag.readable),
+            Err(LagUndefined::NoRecordYet) => Some(0),
+            Err(
+                LagUndefined::NothingCommitted
+                | LagUndefined::CommittedBeyondEnd
+                | LagUndefined::TopicDeleted,
+            ) => None,
+        }
+    }
+
+    pub(super) fn is_unknown(&self) -> bool {
+        self.readable().is_none()
+    }
+
+    /// Readable records. Without a committed offset: those written since the partition has an
+    /// owner.
+    pub(super) fn waiting(&self) -> i64 {
+        let last = self.history.and_then(|history| history.samples().last());
+        let since = last.map_or(0, |last| last.readable);
+        self.readable().unwrap_or(since)
+    }
+
+    /// The offset that the group reads next. Without a committed offset: the start of the log.
+    pub(super) fn position(&self) -> Option<i64> {
+        let start = self.row.log_offsets.map(|log| log.log_start);
+        self.row.committed.or(start)
+    }
+
+    /// Since when records wait while the committed offset does not move, if that is at least
+    /// [`STALLED_AFTER`] ago.
+    pub(super) fn blocked_since(&self, view: &GroupView<'_>) -> Option<DateTime<Utc>> {
+        if !matches!(self.row.lag, Ok(_) | Err(LagUndefined::NothingCommitted)) {
+            return None;
+        }
+        let since = self.history?.blocked_since()?;
+        (since <= view.stall_cutoff()).then_some(since)
+    }
+
+    pub(super) fn rates(&self, view: &GroupView<'_>) -> Option<Rates> {
+        self.lag()?;
+        rates::since(self.history?, view.window_start?, view.now)
+    }
+
+    pub(super) fn has_same_owner(&self, other: &PartitionView<'_>) -> bool {
+        let id = |row: &'a PartitionLag| row.owner.as_ref().map(|owner| &owner.member_id);
+        let others = other.row.owner.as_ref().map(|owner| &owner.member_id);
+        id(self.row).is_some() && id(self.row) == others
+    }
+}

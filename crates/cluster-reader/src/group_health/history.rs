@@ -1,0 +1,108 @@
+//! What is kept of the snapshots: the last one complete, and for each group and partition a few
+//! numbers of those before.
+//!
+//! 50 groups on 500 partitions that all move take about 2 MB. A partition on which nothing happens
+//! takes two samples, however long nothing happens.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::downsample::downsample;
+use super::partition_history::PartitionHistory;
+use super::topic_inflow::TopicInflow;
+use crate::{Group, Snapshot, TopicPartition};
+
+/// The most partitions of groups that have a history. Further ones have no rates, and are assessed
+/// by the last snapshot alone.
+const MOST_PARTITIONS: usize = 20_000;
+
+/// The snapshots of a cluster from a while ago until now.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    latest: Option<Snapshot>,
+    readings: Vec<DateTime<Utc>>,
+    groups: BTreeMap<String, GroupHistory>,
+    topics: BTreeMap<String, TopicInflow>,
+}
+
+/// The history of each partition of a group.
+pub(super) type GroupHistory = BTreeMap<TopicPartition, PartitionHistory>;
+
+impl History {
+    /// Adds a snapshot. If it is not later than the last one, the clock was set back, and the
+    /// history restarts.
+    pub fn add(&mut self, snapshot: Snapshot) {
+        let now = snapshot.taken_at;
+        let last = self.latest.as_ref();
+        if last.is_some_and(|last| now <= last.taken_at) {
+            self.readings.clear();
+            self.groups.clear();
+            self.topics.clear();
+        }
+        self.readings.push(now);
+        downsample(&mut self.readings, now, |at| *at);
+        self.add_topics(&snapshot);
+        self.add_groups(&snapshot);
+        self.latest = Some(snapshot);
+    }
+
+    fn add_topics(&mut self, snapshot: &Snapshot) {
+        let now = snapshot.taken_at;
+        self.topics
+            .retain(|name, _| snapshot.topics.contains_key(name));
+        for (name, partitions) in snapshot.topics.iter().take(MOST_PARTITIONS) {
+            match self.topics.get_mut(name) {
+                Some(inflow) => inflow.add(now, partitions),
+                None => {
+                    let inflow = TopicInflow::new(now, partitions);
+                    self.topics.insert(name.clone(), inflow);
+                }
+            }
+        }
+    }
+
+    fn add_groups(&mut self, snapshot: &Snapshot) {
+        self.groups
+            .retain(|name, _| snapshot.groups.contains_key(name));
+        let tracked = self.groups.values().map(GroupHistory::len);
+        let mut room = MOST_PARTITIONS.saturating_sub(tracked.sum());
+        for (name, group) in &snapshot.groups {
+            let history = self.groups.entry(name.clone()).or_default();
+            add_group(history, group, snapshot.taken_at, &mut room);
+        }
+    }
+
+    /// The last snapshot.
+    pub fn latest(&self) -> Option<&Snapshot> {
+        self.latest.as_ref()
+    }
+
+    /// The times of the readings that are kept, in order.
+    pub(super) fn readings(&self) -> &[DateTime<Utc>] {
+        &self.readings
+    }
+
+    pub(super) fn group(&self, group: &str) -> Option<&GroupHistory> {
+        self.groups.get(group)
+    }
+
+    pub(super) fn inflow(&self, topic: &str) -> Option<&TopicInflow> {
+        self.topics.get(topic)
+    }
+}
+
+/// `room` is the number of partitions that may still get a history.
+fn add_group(history: &mut GroupHistory, group: &Group, now: DateTime<Utc>, room: &mut usize) {
+    history.retain(|partition, _| group.partitions.contains_key(partition));
+    for (partition, row) in &group.partitions {
+        if let Some(known) = history.get_mut(partition) {
+            known.add(now, row);
+        } else if *room > 0 {
+            *room -= 1;
+            let mut new = PartitionHistory::default();
+            new.add(now, row);
+            history.insert(partition.clone(), new);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The rules, one function each.
+
+mod backlog;
+mod offsets;
+pub(super) mod stalled;
+
+use chrono::TimeDelta;
+
+use super::group_view::{GroupView, PartitionView};
+use super::{Finding, Rule, Status};
+use stalled::GroupProgress;
+
+/// The most findings of one rule. Further partitions have the same problem.
+const MOST_OF_A_KIND: usize = 10;
+
+/// The findings of all rules that apply; never empty.
+pub(super) fn findings(view: &GroupView<'_>, progress: &GroupProgress<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    findings.extend(no_members(view));
+    findings.extend(progress.findings());
+    findings.extend(offsets::findings(view));
+    findings.extend(backlog::findings(view));
+    findings.extend(more_consumers_than_partitions(view));
+    findings.extend(not_known(view));
+    if findings.is_empty() {
+        findings.push(keeps_up(view));
+    }
+    findings
+}
+
+fn no_members(view: &GroupView<'_>) -> Option<Finding> {
+    let waiting = view.total.filter(|total| *total > 0)?;
+    let state = &view.group.state;
+    let evidence = || format!("{waiting} records wait and the group has no member (state {state})");
+    let is_empty = view.group.members.is_empty();
+    is_empty.then(|| of_group(Status::Critical, Rule::NoMembers, evidence()))
+}
+
+/// Applies in the state `Stable` only: during a rebalance a member may briefly own no partition.
+fn more_consumers_than_partitions(view: &GroupView<'_>) -> Option<Finding> {
+    let members = &view.group.members;
+    let owned: usize = members.iter().map(|member| member.assignment.len()).sum();
+    let idle = members.iter().filter(|member| member.assignment.is_empty());
+    let idle = idle.count();
+    let is_excess = view.group.state == "Stable" && idle > 0 && owned > 0 && members.len() > owned;
+    is_excess.then(|| {
+        let evidence = format!(
+            "{} members share {owned} partitions: {idle} of them own none and are idle",
+            members.len()
+        );
+        of_group(Status::Warning, Rule::MoreConsumersThanPartitions, evidence)
+    })
+}
+
+fn not_known(view: &GroupView<'_>) -> Option<Finding> {
+    let finding = |evidence: String| of_group(Status::Unknown, Rule::NotKnown, evidence);
+    let mut unknown = view.partitions().filter(PartitionView::is_unknown);
+    if let Some(first) = unknown.next() {
+        let reason = first.row.lag.err();
+        let reason = reason.map_or_else(String::new, |one| one.to_string());
+        let more = match unknown.count() {
+            0 => String::new(),
+            more => format!(", and {more} more partitions"),
+        };
+        return Some(finding(format!("{}: {reason}{more}", first.at)));
+    }
+    let is_empty = view.partitions().next().is_none();
+    is_empty
+        .then(|| finding("the group has no committed offset and no assigned partition".to_owned()))
+}
+
+fn keeps_up(view: &GroupView<'_>) -> Finding {
+    let lags = view.partitions().filter_map(|one| one.lag());
+    let oldest = lags.filter_map(|lag| lag.oldest_unread).min();
+    let evidence = match (view.total.unwrap_or(0), oldest) {
+        (0, _) if view.group.members.is_empty() => "caught up; the group has no member".to_owned(),
+        (0, _) => "caught up".to_owned(),
+        (total, Some(oldest)) if oldest <= view.now => {
+            let age = (view.now - oldest).as_seconds_f64();
+            format!("{total} records wait, the oldest for {age:.1} s")
+        }
+        (total, _) => format!("{total} records wait"),
+    };
+    of_group(Status::Ok, Rule::KeepsUp, evidence)
+}
+
+/// A finding about the group, without a partition.
+fn of_group(status: Status, rule: Rule, evidence: String) -> Finding {
+    Finding {
+        status,
+        rule,
+        partition: None,
+        offset: None,
+        evidence,
+    }
+}
+
+fn of_partition(
+    partition: &PartitionView<'_>,
+    status: Status,
+    rule: Rule,
+    evidence: String,
+) -> Finding {
+    Finding {
+        status,
+        rule,
+        partition: Some(partition.at.clone()),
+        offset: partition.position(),
+        evidence,
+    }
+}
+
+/// A cause is critical if the lag that it has led to is.
+fn status_by_lag(view: &GroupView<'_>) -> Status {
+    let critical = view.thresholds.critical();
+    if view.total.is_some_and(|total| total >= critical) {
+        Status::Critical
+    } else {
+        Status::Warning
+    }
+}
+
+fn duration(time: TimeDelta) -> String {
+    match time.num_seconds() {
+        seconds @ ..=119 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
+}

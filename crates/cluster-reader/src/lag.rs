@@ -1,0 +1,193 @@
+//! The definition of lag.
+//!
+//! The lag of a group on a partition is the number of records that a `read_committed` consumer of
+//! the group would still receive: [`Lag::readable`].
+//!
+//! These offsets lie between the committed offset and the high watermark and do not count as lag:
+//!
+//! * commit and abort markers of transactions ([`Lag::control_records`]),
+//! * records of aborted transactions ([`Lag::aborted_records`]),
+//! * offsets from the last stable offset on, because a transaction is open
+//!   ([`Lag::beyond_last_stable`]),
+//! * records that were deleted before the group read them ([`Lag::lost`]).
+//!
+//! `kafka-consumer-groups.sh` counts all of them, so for each partition its LAG is
+//! `readable + control_records + aborted_records + beyond_last_stable + lost`.
+//!
+//! Bounds: markers and aborted records are found by a scan of the unread records. The scan reads a
+//! limited number of bytes at each poll. Until it reaches the last stable offset,
+//! [`Lag::is_upper_bound`] is set: `readable` may still include markers and aborted records.
+//! Offsets that compaction removed count as readable, because no header says that they are gone.
+//!
+//! Lag is undefined, with a reason ([`LagUndefined`]), where no committed offset can be compared
+//! with the log.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+/// The offsets that bound a partition's log: `log_start <= last_stable <= high_watermark`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// Offset of the oldest record that was not deleted.
+    pub log_start: i64,
+    /// The first offset of the oldest open transaction, or the high watermark if none is open.
+    /// A `read_committed` consumer reads up to this offset, exclusive.
+    pub last_stable: i64,
+    /// The offset that the next record will get.
+    pub high_watermark: i64,
+}
+
+/// The lag of a group on one partition, in records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// Records that a `read_committed` consumer would still receive.
+    pub readable: i64,
+    /// The scan of the unread records has not reached the last stable offset yet. `readable` is an
+    /// upper bound, and `control_records` and `aborted_records` are lower bounds.
+    pub is_upper_bound: bool,
+    /// Commit and abort markers among the unread records.
+    pub control_records: i64,
+    /// Records of aborted transactions among the unread records.
+    pub aborted_records: i64,
+    /// Offsets from the last stable offset to the high watermark: records of open transactions,
+    /// and all records written after the first of those.
+    pub beyond_last_stable: i64,
+    /// Records that were deleted before the group read them.
+    pub lost: i64,
+    /// The timestamp of the oldest readable record. `None` if there is none, or if its timestamp
+    /// cannot be read.
+    pub oldest_unread: Option<DateTime<Utc>>,
+}
+
+/// Why the lag of a group on a partition is undefined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LagUndefined {
+    /// The group has committed no offset, and the partition has no readable record.
+    NoRecordYet,
+    /// The group has committed no offset, and the partition has records.
+    NothingCommitted,
+    /// The committed offset is beyond the high watermark: the topic was recreated.
+    CommittedBeyondEnd,
+    /// The group has committed an offset for a partition that does not exist any more.
+    TopicDeleted,
+}
+
+impl fmt::Display for LagUndefined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRecordYet => "no record yet",
+            Self::NothingCommitted => "nothing committed",
+            Self::CommittedBeyondEnd => "committed beyond the end",
+            Self::TopicDeleted => "topic deleted",
+        })
+    }
+}
+
+/// What a scan of the unread records has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnreadScan {
+    pub control_records: i64,
+    pub aborted_records: i64,
+    /// Whether the scan has reached the last stable offset.
+    pub is_complete: bool,
+    pub oldest_readable: Option<DateTime<Utc>>,
+}
+
+/// The first offset that the group has not read and that was not deleted. A group without a
+/// committed offset begins at the start of the log.
+pub(crate) fn first_unread(committed: Option<i64>, log: LogOffsets) -> i64 {
+    committed.map_or(log.log_start, |committed| committed.max(log.log_start))
+}
+
+/// Computes the lag. `log` is `None` if the partition does not exist. `scan` covers the offsets
+/// from [`first_unread`] to the last stable offset, and is `None` if there are none.
+///
+/// The five parts always sum up to `high_watermark - committed`.
+pub(crate) fn lag(
+    committed: Option<i64>,
+    log: Option<LogOffsets>,
+    scan: Option<UnreadScan>,
+) -> Result<Lag, LagUndefined> {
+    let log = log.ok_or(LagUndefined::TopicDeleted)?;
+    if committed.is_some_and(|committed| committed > log.high_watermark) {
+        return Err(LagUndefined::CommittedBeyondEnd);
+    }
+    let start = first_unread(committed, log);
+    let scan = scan.filter(|_| start < log.last_stable);
+    let is_complete = scan.is_none_or(|scan| scan.is_complete);
+    let control_records = scan.map_or(0, |scan| scan.control_records);
+    let aborted_records = scan.map_or(0, |scan| scan.aborted_records);
+    let readable = (log.last_stable - start).max(0) - control_records - aborted_records;
+    let Some(committed) = committed else {
+        return Err(if readable == 0 && is_complete {
+            LagUndefined::NoRecordYet
+        } else {
+            LagUndefined::NothingCommitted
+        });
+    };
+    Ok(Lag {
+        readable,
+        is_upper_bound: !is_complete,
+        control_records,
+        aborted_records,
+        beyond_last_stable: log.high_watermark - log.last_stable.max(start),
+        lost: start - committed,
+        oldest_unread: scan
+            .filter(|_| readable > 0)
+            .and_then(|scan| scan.oldest_readable),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lag_is_undefined_without_a_topic_or_with_a_commit_beyond_the_end() {
+        let log = LogOffsets {
+            log_start: 2,
+            last_stable: 5,
+            high_watermark: 5,
+        };
+        let lag = |committed, log| lag(committed, log, None);
+        assert_eq!(lag(Some(3), None), Err(LagUndefined::TopicDeleted));
+        assert_eq!(
+            lag(Some(6), Some(log)),
+            Err(LagUndefined::CommittedBeyondEnd)
+        );
+        assert_eq!(lag(None, Some(log)), Err(LagUndefined::NothingCommitted));
+        let empty = LogOffsets {
+            log_start: 5,
+            ..log
+        };
+        assert_eq!(lag(None, Some(empty)), Err(LagUndefined::NoRecordYet));
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_always_sum_up_to_the_lag_of_kafkas_own_tool(
+            committed in 0i64..100, start in 0i64..100, stable in 0i64..100, high in 0i64..100,
+        ) {
+            let mut all = [start, stable, high];
+            all.sort_unstable();
+            let [log_start, last_stable, high_watermark] = all;
+            let log = LogOffsets { log_start, last_stable, high_watermark };
+            let lag = lag(Some(committed), Some(log), None);
+            prop_assert_eq!(lag.is_err(), committed > high_watermark);
+            if let Ok(lag) = lag {
+                let parts = [
+                    lag.readable,
+                    lag.control_records,
+                    lag.aborted_records,
+                    lag.beyond_last_stable,
+                    lag.lost,
+                ];
+                prop_assert!(parts.iter().all(|part| *part >= 0), "{:?}", lag);
+                prop_assert_eq!(parts.iter().sum::<i64>(), high_watermark - committed);
+            }
+        }
+    }
+}

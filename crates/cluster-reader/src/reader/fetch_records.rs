@@ -1,0 +1,102 @@
+//! The Fetch request for unread records, and its response.
+
+use std::collections::BTreeSet;
+
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use kafka_protocol::messages::fetch_response::{FetchResponse, PartitionData};
+use kafka_protocol::protocol::StrBytes;
+
+use super::log_scan::OffsetRange;
+use crate::error::ReadError;
+use crate::protocol::brokers::{BrokerId, Brokers, Topics};
+use crate::snapshot::TopicPartition;
+
+/// The most bytes that a broker sends for a partition, unless its first batch is larger. With 4 KiB
+/// twice as many requests were needed (measured).
+pub(super) const PARTITION_BYTES: i32 = 64 << 10;
+/// The most bytes in a response, unless its first batch is larger.
+const RESPONSE_BYTES: i32 = 1 << 20;
+/// The most partitions in a request.
+const PARTITIONS: usize = 200;
+
+/// Selects the ranges of the next request; returns them and the rest. A request may name a
+/// partition once, and two groups may be at different offsets of the same partition.
+pub(super) fn select(ranges: Vec<OffsetRange>) -> (Vec<OffsetRange>, Vec<OffsetRange>) {
+    let mut named = BTreeSet::new();
+    ranges
+        .into_iter()
+        .partition(|range| named.len() < PARTITIONS && named.insert(range.partition.clone()))
+}
+
+/// Asks for each range from the offset that the scan has reached. `read_committed`, so that the
+/// response names the aborted transactions.
+pub(super) fn request<'a>(
+    topics: &Topics,
+    positions: impl Iterator<Item = (&'a OffsetRange, i64)>,
+) -> FetchRequest {
+    let wanted = positions.map(|(range, offset)| {
+        let partition = FetchPartition::default()
+            .with_partition(range.partition.partition)
+            .with_current_leader_epoch(-1)
+            .with_fetch_offset(offset)
+            .with_partition_max_bytes(PARTITION_BYTES);
+        let name = &range.partition.topic;
+        let mut topic = FetchTopic::default()
+            .with_topic(TopicName(StrBytes::from_string(name.clone())))
+            .with_partitions(vec![partition]);
+        if let Some(known) = topics.get(name) {
+            topic.topic_id = known.topic_id;
+        }
+        topic
+    });
+    FetchRequest::default()
+        .with_replica_id((-1).into())
+        .with_max_wait_ms(0)
+        .with_min_bytes(0)
+        .with_max_bytes(RESPONSE_BYTES)
+        .with_isolation_level(1)
+        .with_session_id(0)
+        .with_session_epoch(-1)
+        .with_topics(wanted.collect())
+}
+
+/// The partitions of a response; an error if the broker reports one for any of them.
+pub(super) fn partitions<'a>(
+    brokers: &Brokers,
+    leader: BrokerId,
+    topics: &Topics,
+    response: &'a FetchResponse,
+) -> Result<Vec<(TopicPartition, &'a PartitionData)>, ReadError> {
+    let call = brokers.call::<FetchRequest>(leader);
+    call.check(response.error_code, || "its records".to_owned())?;
+    let mut partitions = Vec::new();
+    for topic in &response.responses {
+        // From version 13 on a response has topic ids instead of names.
+        let known = topics.iter().find(|(name, known)| {
+            topic.topic.0.as_str() == name.as_str()
+                || (!topic.topic_id.is_nil() && topic.topic_id == known.topic_id)
+        });
+        for data in &topic.partitions {
+            let at = TopicPartition {
+                topic: known.map_or_else(String::new, |(name, _)| name.clone()),
+                partition: data.partition_index,
+            };
+            call.check(data.error_code, || at.to_string())?;
+            partitions.push((at, data));
+        }
+    }
+    Ok(partitions)
+}
+
+/// The error for a response that contains no record of any range that was asked for.
+pub(super) fn no_progress(
+    brokers: &Brokers,
+    leader: BrokerId,
+    ranges: &[OffsetRange],
+) -> ReadError {
+    let first = ranges.first();
+    let what = first.map_or_else(String::new, |range| range.partition.to_string());
+    let call = brokers.call::<FetchRequest>(leader);
+    call.incomplete(what, "it sends none of the records there are")
+}
