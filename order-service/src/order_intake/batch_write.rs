@@ -49,18 +49,10 @@ pub(super) async fn write(
     batch: &[PendingOrder],
     use_keys: bool,
 ) -> Result<WrittenBatch, sqlx::Error> {
-    let mut with_key: Vec<_> = batch
-        .iter()
-        .filter_map(|pending| Some((pending.key.as_ref()?, pending)))
-        .collect();
-    with_key.retain(|_| use_keys);
-    // The sort is stable: of two requests with one key the earlier one claims it.
-    with_key.sort_by_key(|(key, _)| *key);
-    let owners = if with_key.is_empty() {
-        HashMap::new()
+    let owners = if use_keys {
+        claim_keys(connection, batch).await?
     } else {
-        claim(connection, &with_key).await?;
-        owners(connection, &with_key).await?
+        HashMap::new()
     };
     let submissions: Vec<_> = batch
         .iter()
@@ -89,7 +81,25 @@ pub(super) async fn write(
     })
 }
 
-async fn claim(
+/// Claims the keys of the batch, and returns the owner of each key.
+async fn claim_keys(
+    connection: &mut PgConnection,
+    batch: &[PendingOrder],
+) -> Result<HashMap<String, KeyOwner>, sqlx::Error> {
+    let mut with_key: Vec<_> = batch
+        .iter()
+        .filter_map(|pending| Some((pending.key.as_ref()?, pending)))
+        .collect();
+    if with_key.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // The sort is stable: of two requests with one key the earlier one claims it.
+    with_key.sort_by_key(|(key, _)| *key);
+    insert_keys(connection, &with_key).await?;
+    read_owners(connection, &with_key).await
+}
+
+async fn insert_keys(
     connection: &mut PgConnection,
     with_key: &[(&IdempotencyKey, &PendingOrder)],
 ) -> Result<(), sqlx::Error> {
@@ -114,7 +124,7 @@ async fn claim(
     Ok(())
 }
 
-async fn owners(
+async fn read_owners(
     connection: &mut PgConnection,
     with_key: &[(&IdempotencyKey, &PendingOrder)],
 ) -> Result<HashMap<String, KeyOwner>, sqlx::Error> {
