@@ -12,15 +12,12 @@ use uuid::Uuid;
 
 pub use crate::broker_health::{BrokerHealth, Criticality};
 pub use crate::metrics::client_metrics::ClientKind;
+use crate::metrics::client_metrics::STATISTICS_INTERVAL;
 use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};
 
 /// How long a transaction may stay open. Below the session time-out: a dead member's partitions are also blocked until its
 /// transaction is aborted (measured: 11 s with 10 s, 5.2 s with 5 s).
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often librdkafka makes its statistics. Broker health, `kafka_client_*` metrics and the replacement of broken clients
-/// depend on them.
-pub(crate) const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Largest record that a producer sends, uncompressed bytes: the limit of the dead-letter topics (2 MiB) less what a record set
 /// adds. So only the producer refuses a dead letter that is too large, and at once. librdkafka's default (1 000 000) is below

@@ -178,7 +178,7 @@ impl Controls {
         });
     }
 
-    /// A batch of so many records was committed.
+    /// A batch with this number of records was committed.
     pub(crate) fn count_processed(&self, records: u64) {
         let mut state = self.state();
         state.processed += records;

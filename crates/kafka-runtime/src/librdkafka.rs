@@ -1,4 +1,4 @@
-//! The workarounds for librdkafka (2.12.1), in one place. [`ResilientConsumer`] hides them from the consumer loop.
+//! The workarounds for librdkafka (2.12.1), in one place. `ResilientConsumer` hides them from the consumer loop.
 //!
 //! * **Issue 5301, lost brokers.** librdkafka forgets its brokers when a metadata answer names none, and then never asks
 //!   again. A single broker gives such an answer while it starts. [`KnownBrokers`] finds such a client by its statistics,
@@ -15,7 +15,7 @@
 //! * **Undecodable record sets.** librdkafka skips a damaged record set, and rdkafka does not say where it was.
 //!   `undecodable` finds it.
 //! * **Paused partitions.** librdkafka does not pause a partition that is assigned later, and one that was paused when it was
-//!   revoked comes back paused. [`ResilientConsumer::set_paused`] covers both.
+//!   revoked comes back paused. `ResilientConsumer::set_paused` covers both.
 
 mod commit_within;
 mod consumer_context;
@@ -230,7 +230,9 @@ impl ResilientConsumer {
         self.ahead_since = None;
         match self.commit_offsets(&self.names().offset_list(&ahead)) {
             Ok(()) => self.mark_committed(ahead),
-            Err(CommitError::OutcomeUnknown(_)) => return self.replace("a commit is not answered"),
+            Err(CommitError::OutcomeUnknown(_)) => {
+                return self.replace("outcome of a commit unknown");
+            }
             // Only the displayed lag depends on it, and the next idle second tries again.
             Err(error) => tracing::debug!(%error, "position not committed"),
         }

@@ -188,9 +188,7 @@ impl Member {
             metrics.ignored_controls.clone(),
             stop.clone(),
         )?;
-        let (has_ended, ended) = oneshot::channel();
-        let component = readiness.component("consumer");
-        let member = ConsumerLoop::new(
+        let consumer_loop = ConsumerLoop::new(
             settings,
             handler,
             consumer,
@@ -198,16 +196,26 @@ impl Member {
             controls.clone(),
             stop.clone(),
             metrics,
-            component,
+            readiness.component("consumer"),
         );
+        Ok(Self::spawn(consumer_loop, reader, controls, stop)?)
+    }
+
+    fn spawn<H: Handler>(
+        consumer_loop: ConsumerLoop<H>,
+        reader: ControlTopicReader,
+        controls: Controls,
+        stop: CancellationToken,
+    ) -> std::io::Result<Self> {
         // The reader ends with the member, and its end needs no wait.
         std::thread::Builder::new()
             .name("controls".to_owned())
             .spawn(move || reader.run())?;
+        let (has_ended, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("member".to_owned())
             .spawn(move || {
-                let result = member.run();
+                let result = consumer_loop.run();
                 // It fails if the member was dropped, which is allowed.
                 let _ = has_ended.send(());
                 result

@@ -9,6 +9,7 @@ mod window_quantiles;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{
     Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     Opts, Registry, exponential_buckets,
@@ -45,101 +46,59 @@ impl MemberMetrics {
         consumer_id: &str,
         topics: &TopicNames,
     ) -> Result<Self, Error> {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            IntCounterVec::new(Opts::new(name, help), labels)
+        let register = Register {
+            registry,
+            consumer_id,
         };
-        let consumed = counter(
-            "kafka_messages_consumed_total",
-            "Records of committed batches.",
-            &["topic", "consumer_id", "partition"],
-        )?;
-        let skipped = counter(
-            "kafka_records_skipped_total",
-            "Valid records that were skipped.",
-            &["reason"],
-        )?;
-        let dead_letters = counter(
-            "dead_letters_total",
-            "Records sent to the dead-letter topic.",
-            &["class"],
-        )?;
-        let failed = counter(
-            "consumer_batches_failed_total",
-            "Batches that failed and are retried.",
-            &["stage"],
-        )?;
-        // 0.5 ms to 4 s.
-        let buckets = exponential_buckets(0.000_5, 2.0, 14)?;
-        let seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "consumer_batch_seconds",
-                "Time a batch spent in a stage: apply or commit.",
-            )
-            .buckets(buckets),
-            &["stage"],
-        )?;
-        let records = HistogramOpts::new("consumer_batch_records", "Records of a batch.");
-        let batch_records =
-            Histogram::with_opts(records.buckets(exponential_buckets(1.0, 2.0, 14)?))?;
-        let of_member =
-            |name: &str, help: &str| Opts::new(name, help).const_label("consumer_id", consumer_id);
-        let paused = IntGauge::with_opts(of_member(
-            "kafka_consumer_paused",
-            "1 while the member is paused.",
-        ))?;
-        let running = IntGauge::with_opts(of_member(
-            "kafka_consumer_running",
-            "1 while the consumer loop runs.",
-        ))?;
-        let rate = Gauge::with_opts(of_member(
-            "kafka_consumer_messages_per_second",
-            "Records of committed batches per second, over at least 5 s.",
-        ))?;
-        let rebalances = IntCounter::with_opts(of_member(
-            "kafka_consumer_rebalances_total",
-            "Assignments that the group gave this member, also those that changed nothing.",
-        ))?;
-        let ignored_controls = counter(
-            "kafka_controls_ignored_total",
-            "Invalid records of sandbox.controls.",
-            &["reason"],
-        )?;
-        let assigned = IntGauge::new(
-            "kafka_consumer_assigned_partitions",
-            "Partitions assigned to this member, of all its topics.",
-        )?;
-        for vector in [
-            &consumed,
-            &skipped,
-            &dead_letters,
-            &failed,
-            &ignored_controls,
-        ] {
-            registry.register(Box::new(vector.clone()))?;
-        }
-        registry.register(Box::new(seconds.clone()))?;
-        registry.register(Box::new(batch_records.clone()))?;
-        registry.register(Box::new(paused.clone()))?;
-        registry.register(Box::new(assigned.clone()))?;
-        registry.register(Box::new(running.clone()))?;
-        registry.register(Box::new(rate.clone()))?;
-        registry.register(Box::new(rebalances.clone()))?;
         let metrics = Self {
-            consumed,
+            consumed: register.counters(
+                "kafka_messages_consumed_total",
+                "Records of committed batches.",
+                &["topic", "consumer_id", "partition"],
+            )?,
             consumer_id: consumer_id.to_owned(),
             by_partition: BTreeMap::new(),
             by_topic: topic_metrics(registry, consumer_id, topics)?,
-            rate: MessageRate::new(rate),
-            rebalances,
-            ignored_controls,
-            running,
-            skipped,
-            dead_letters,
-            failed,
-            seconds,
-            batch_records,
-            paused,
-            assigned,
+            rate: MessageRate::new(register.rate(
+                "kafka_consumer_messages_per_second",
+                "Records of committed batches per second, over at least 5 s.",
+            )?),
+            rebalances: register.member_counter(
+                "kafka_consumer_rebalances_total",
+                "Assignments that the group gave this member, also those that changed nothing.",
+            )?,
+            ignored_controls: register.counters(
+                "kafka_controls_ignored_total",
+                "Invalid records of sandbox.controls.",
+                &["reason"],
+            )?,
+            running: register
+                .member_gauge("kafka_consumer_running", "1 while the consumer loop runs.")?,
+            skipped: register.counters(
+                "kafka_records_skipped_total",
+                "Valid records that were skipped.",
+                &["reason"],
+            )?,
+            dead_letters: register.counters(
+                "dead_letters_total",
+                "Records sent to the dead-letter topic.",
+                &["class"],
+            )?,
+            failed: register.counters(
+                "consumer_batches_failed_total",
+                "Batches that failed and are retried.",
+                &["stage"],
+            )?,
+            seconds: register.stage_seconds()?,
+            batch_records: register.batch_records()?,
+            paused: register.member_gauge(
+                "kafka_consumer_paused",
+                "1 while the member takes no records on purpose.",
+            )?,
+            assigned: register.added(IntGauge::new(
+                "kafka_consumer_assigned_partitions",
+                "Partitions assigned to this member, of all its topics.",
+            ))?,
         };
         metrics.begin_at_zero();
         Ok(metrics)
@@ -160,7 +119,7 @@ impl MemberMetrics {
         }
     }
 
-    /// So many records of a partition are committed.
+    /// Counts the committed records of a partition.
     pub(crate) fn consumed(&mut self, names: &TopicNames, partition: Partition, records: u64) {
         let Self {
             consumed,
@@ -203,7 +162,7 @@ impl MemberMetrics {
         self.rate.tick();
     }
 
-    /// A committed batch with so many records of each partition. Each record is observed with its share of `total`.
+    /// Observes a committed batch, given its number of records by partition. Each record is observed with its share of `total`.
     pub(crate) fn committed(&mut self, records: &BTreeMap<Partition, u64>, times: &BatchTimes) {
         let all: u64 = records.values().sum();
         self.batch_records.observe(all as f64);
@@ -218,6 +177,54 @@ impl MemberMetrics {
             let histogram = self.seconds.with_label_values(&[stage]);
             histogram.observe(time.as_secs_f64());
         }
+    }
+}
+
+/// Creates metrics and registers them. Fails if the registry has a metric of this name and these labels already.
+struct Register<'r> {
+    registry: &'r Registry,
+    consumer_id: &'r str,
+}
+
+impl Register<'_> {
+    fn added<M: Collector + Clone + 'static>(&self, metric: Result<M, Error>) -> Result<M, Error> {
+        let metric = metric?;
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn member_opts(&self, name: &str, help: &str) -> Opts {
+        Opts::new(name, help).const_label("consumer_id", self.consumer_id)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+        self.added(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn member_counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
+        self.added(IntCounter::with_opts(self.member_opts(name, help)))
+    }
+
+    fn member_gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
+        self.added(IntGauge::with_opts(self.member_opts(name, help)))
+    }
+
+    fn rate(&self, name: &str, help: &str) -> Result<Gauge, Error> {
+        self.added(Gauge::with_opts(self.member_opts(name, help)))
+    }
+
+    fn stage_seconds(&self) -> Result<HistogramVec, Error> {
+        let help = "Time a batch spent in a stage: apply or commit.";
+        let opts = HistogramOpts::new("consumer_batch_seconds", help);
+        // 0.5 ms to 4 s.
+        let opts = opts.buckets(exponential_buckets(0.000_5, 2.0, 14)?);
+        self.added(HistogramVec::new(opts, &["stage"]))
+    }
+
+    fn batch_records(&self) -> Result<Histogram, Error> {
+        let opts = HistogramOpts::new("consumer_batch_records", "Records of a batch.");
+        let opts = opts.buckets(exponential_buckets(1.0, 2.0, 14)?);
+        self.added(Histogram::with_opts(opts))
     }
 }
 

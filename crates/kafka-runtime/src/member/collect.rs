@@ -41,7 +41,7 @@ pub(crate) struct Batch<'c, W> {
     pub(crate) undecodable: bool,
 }
 
-/// Collects at most `most` records that are already fetched, and classifies each. Waits only for the first one, never to fill
+/// Collects at most `max_records` records that are already fetched, and classifies each. Waits only for the first one, never to fill
 /// the batch.
 ///
 /// Rebalance callbacks run inside these polls. A poll that ran one returns `None`, which ends the batch. Then the records of
@@ -50,7 +50,7 @@ pub(crate) struct Batch<'c, W> {
 /// offset *back* under the new owner.
 pub(crate) fn collect<'c, W>(
     client: &'c Client,
-    most: usize,
+    max_records: usize,
     faults: &Faults,
     classify: impl Fn(&BorrowedMessage<'c>) -> Classification<W>,
 ) -> Result<Batch<'c, W>, ConsumerFatal> {
@@ -59,7 +59,7 @@ pub(crate) fn collect<'c, W>(
     let mut bytes = 0;
     let mut undecodable = false;
     let mut wait = IDLE_POLL;
-    while records.len() < most && bytes < MAX_BYTES {
+    while records.len() < max_records && bytes < MAX_BYTES {
         match client.poll(wait) {
             None => break,
             Some(Ok(message)) => {

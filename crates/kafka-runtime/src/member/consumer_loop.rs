@@ -139,8 +139,8 @@ impl<H: Handler> ConsumerLoop<H> {
         let client = self.consumer.client();
 
         // 1. Collect a batch and classify each record: work, skipped or poison.
-        let most = config.batch_max as usize;
-        let mut batch = collect(&client, most, &self.settings.faults, |message| {
+        let max_records = config.batch_max as usize;
+        let mut batch = collect(&client, max_records, &self.settings.faults, |message| {
             classify(&self.handler, &self.group, message)
         })?;
         self.on_collected(&batch);
@@ -181,7 +181,7 @@ impl<H: Handler> ConsumerLoop<H> {
         if let Err(error) = self.committer.commit(&self.consumer, &output) {
             return self.retry_batch(&starts, error.into(), telemetry);
         }
-        // Dies here: everything is committed. The next member begins after the batch.
+        // Dies from here on: everything is committed. The next owner of the partitions begins after the batch.
         self.settings.faults.pass(CrashPoint::BatchCommitted);
         telemetry.committed(&batch, &events);
         self.on_committed(&starts, &batch, &cut, offsets, telemetry)
@@ -251,7 +251,7 @@ impl<H: Handler> ConsumerLoop<H> {
                 // ended, so the batch is neither published twice nor skipped.
                 self.metrics.failed(FailedStage::Commit);
                 tracing::warn!(cause = %ErrorChain(&error), "outcome of the commit unknown");
-                let state = self.consumer.replace("a commit is not answered")?;
+                let state = self.consumer.replace("outcome of a commit unknown")?;
                 self.count_failure_if(state);
                 return Ok(());
             }

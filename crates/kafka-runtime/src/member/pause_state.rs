@@ -25,7 +25,7 @@ pub(crate) struct RecordPlace {
 /// Why a member takes no records until it is resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Halt {
-    /// So many poison records in a row. The place is that of the last dead letter.
+    /// This number of poison records in a row, the last one at this place.
     PoisonLimit(u32, RecordPlace),
     /// The client cannot decode the record set at this place. `None` if the place could not be found.
     Undecodable(Option<RecordPlace>),

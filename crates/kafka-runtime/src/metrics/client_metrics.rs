@@ -4,11 +4,15 @@
 //! them in any case.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus::{Error, IntCounter, Opts, Registry};
 use rdkafka::statistics::Statistics;
 
 use super::window_quantiles::WindowQuantiles;
+
+/// How often librdkafka makes its statistics. Broker health, these metrics and the replacement of broken clients depend on it.
+pub(crate) const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Which client of a process: the label `client`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

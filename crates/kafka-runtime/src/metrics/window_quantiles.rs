@@ -9,7 +9,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Error, GaugeVec, Opts, Registry};
 use rdkafka::statistics::Window;
 
-use crate::client::STATISTICS_INTERVAL;
+use super::client_metrics::STATISTICS_INTERVAL;
 
 /// Windows that are older than this are dropped when a document arrives. It is a little less than the interval of documents:
 /// a client with one document per interval shows only its last one, and a client with several documents shows all of them.

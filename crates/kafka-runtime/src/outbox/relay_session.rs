@@ -47,7 +47,7 @@ pub(super) enum RelayError {
 pub(super) enum Drained {
     /// Nothing: another instance holds the lock.
     NotLeader,
-    /// So many rows are published and deleted.
+    /// This number of rows is published and deleted.
     Published(usize),
 }
 
