@@ -77,7 +77,7 @@ verb_kill() {
   done
   [ -n "$targets" ] || wrong "kill whom? SERVICE[.slot], $(listed "$backends")"
   # shellcheck disable=SC2086  # one word a target
-  each "$how" "is dead: ./sandbox up % starts it again" "running restarting paused" $targets
+  each "$how" "is stopped: ./sandbox up % starts it again" "running restarting paused" $targets
 }
 
 verb_pause() {
@@ -87,7 +87,7 @@ verb_pause() {
 
 verb_continue() {
   [ $# -gt 0 ] || wrong "continue whom? SERVICE[.slot], $(listed "$backends")"
-  each unpause "goes on" paused "$@"
+  each unpause "runs again" paused "$@"
 }
 
 # each COMMAND MESSAGE STATES TARGET…: docker's command on each container of the targets.

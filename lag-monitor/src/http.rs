@@ -24,7 +24,7 @@ use chrono::Utc;
 use kafka_admin::Cluster;
 use kafka_admin::KafkaSettings;
 use serde::Serialize;
-use service_kit::Problem;
+use service_kit::{Mode, Problem};
 use shared_events::NamePrefix;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,6 @@ use tokio_util::sync::CancellationToken;
 use crate::Settings;
 use crate::format::rfc3339;
 use crate::lag_state::{CurrentState, LagState, StaleData};
-use crate::settings::Mode;
 use burst::LoadGeneratorClient;
 
 /// Most event streams at the same time.
@@ -72,7 +71,7 @@ impl Monitor {
             load_generator: LoadGeneratorClient::new(&settings.load_generator_url)?,
             state,
             kafka: Arc::new(settings.kafka.clone()),
-            mode: settings.sandbox_way,
+            mode: settings.mode,
             cluster: Arc::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             shutdown,

@@ -9,9 +9,9 @@ mod group_actions;
 use cluster_reader::Snapshot;
 use cluster_reader::group_health::GroupHealth;
 use serde::Serialize;
+use service_kit::Mode;
 use shared_events::NamePrefix;
 
-use crate::settings::Mode;
 use group_actions::GroupActions;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use cluster_reader::group_health::Thresholds;
 use kafka_admin::KafkaSettings;
 use reqwest::Url;
-use service_kit::HttpSettings;
+use service_kit::{HttpSettings, Mode};
 use service_kit::settings::InvalidSettings;
 use shared_events::NamePrefix;
 
@@ -45,8 +45,8 @@ pub struct Settings {
     pub topic: String,
 
     /// How the services run; decides which commands are recommended
-    #[arg(long, env = "SANDBOX_WAY", value_enum, default_value = "local")]
-    pub sandbox_way: Mode,
+    #[arg(long, env = "SANDBOX_MODE", value_enum, default_value = "local")]
+    pub mode: Mode,
 
     /// Base URL of load-generator, which receives the bursts of the page
     #[arg(long, env = "LOAD_GENERATOR_URL", default_value = "http://127.0.0.1:8000", value_parser = http_url)]
@@ -57,15 +57,6 @@ pub struct Settings {
 
     #[command(flatten)]
     pub kafka: KafkaSettings,
-}
-
-/// How the services run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
-    /// As processes of this machine.
-    Local,
-    /// In containers, where only inventory-service can be scaled.
-    Docker,
 }
 
 impl Settings {

@@ -18,12 +18,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
-use kafka_admin::bulk::{Acks, Bulk, BulkRecord, BulkSettings, Compression, Receipt};
-use kafka_runtime::client::Connection;
+use kafka_admin::bulk_producer::{
+    Acks, BulkProducer, BulkRecord, BulkSettings, Compression, DeliveryReport,
+};
+use kafka_admin::BrokerHealth;
 use kafka_admin::Cluster;
-use kafka_admin::lag::GroupLag;
-use kafka_admin::skim::Ranges;
-use kafka_runtime::{KafkaSettings, Need};
+use kafka_admin::offsets::UncommittedOffsets;
+use kafka_admin::read_benchmark::OffsetRanges;
+use kafka_admin::{Criticality, KafkaSettings};
 use serde_json::json;
 use service_kit::Readiness;
 use shared_events::{
@@ -34,7 +36,7 @@ use tokio::time::sleep;
 
 use super::figures::Figures;
 use super::usage::{self, Sample};
-use stack::sandbox::{Instance, Sandbox};
+use stack::layout::{Instance, StackLayout};
 use stack::Stack;
 
 /// Fewer events than this a plain consumer takes at one go: of them it has no figure.
@@ -44,7 +46,7 @@ pub const FEW: u64 = 10_000;
 const FIRST: u64 = 300;
 
 /// Between two looks at what is committed. More of them would be a load on the broker of their own.
-const TURN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long nothing may be committed while something waits.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -65,7 +67,7 @@ pub struct Way {
 
 /// Who drains.
 pub struct Scene<'s> {
-    sandbox: &'s Sandbox,
+    layout: &'s StackLayout,
     cluster: Cluster,
     topic: String,
     group: String,
@@ -82,14 +84,14 @@ struct Drained {
 
 impl<'s> Scene<'s> {
     /// The topic and the group of this stack.
-    pub fn open(sandbox: &'s Sandbox) -> Result<Self> {
-        let cluster = Cluster::new(&sandbox.kafka())?;
+    pub fn open(layout: &'s StackLayout) -> Result<Self> {
+        let cluster = Cluster::new(&layout.kafka())?;
         let prefix = cluster.prefix();
         Ok(Self {
             topic: prefix.topic(Topic::Payments),
             group: prefix.group(Service::Inventory),
-            http: Stack::open(sandbox)?.http,
-            sandbox,
+            http: Stack::open(layout)?.http,
+            layout,
             cluster,
         })
     }
@@ -97,7 +99,7 @@ impl<'s> Scene<'s> {
     /// Has the members take a few payments, so that the group has committed something for each partition: only then is there a
     /// lag to measure.
     pub async fn prime(&self) -> Result<()> {
-        let kafka = self.sandbox.kafka();
+        let kafka = self.layout.kafka();
         let told = tokio::task::spawn_blocking(move || tell(&kafka, FIRST));
         told.await.context("telling the payments broke off")??;
         self.at_rest().await
@@ -126,7 +128,7 @@ impl<'s> Scene<'s> {
         let change = json!({"batch_max": way.batch_max, "processing_time_ms": 0, "paused": true});
         self.tell_members(members, "/config", Some(change)).await?;
         let ranges = self.fill(way.events).await?;
-        let stack = Stack::open(self.sandbox)?;
+        let stack = Stack::open(self.layout)?;
         let before = Sample::take(&stack)?;
         self.tell_members(members, "/resume", None).await?;
         let drained = self.drain(way.events).await?;
@@ -149,39 +151,39 @@ impl<'s> Scene<'s> {
     }
 
     /// What a plain consumer takes a second of these records.
-    async fn limit(&self, events: u64, ranges: &Ranges) -> Result<f64> {
-        let (read, time) = self.cluster.skim(&self.topic, ranges).await?;
+    async fn limit(&self, events: u64, ranges: &OffsetRanges) -> Result<f64> {
+        let (read, time) = self.cluster.benchmark_read(&self.topic, ranges).await?;
         if read != events {
             bail!("{read} of {events} payments were read: this is no figure but a fault");
         }
         Ok(read as f64 / time.as_secs_f64())
     }
 
-    async fn lag(&self) -> Result<GroupLag> {
+    async fn uncommitted(&self) -> Result<UncommittedOffsets> {
         let topics = std::slice::from_ref(&self.topic);
-        Ok(self.cluster.lag(&self.group, topics).await?)
+        Ok(self.cluster.uncommitted_offsets(&self.group, topics).await?)
     }
 
     async fn at_rest(&self) -> Result<()> {
-        self.watch(|lag| lag.is_at_rest()).await.map(drop)
+        self.watch(|uncommitted| uncommitted.is_empty()).await.map(drop)
     }
 
     /// Looks until this is so. What is committed has to change now and then.
-    async fn watch(&self, done: impl Fn(&GroupLag) -> bool) -> Result<GroupLag> {
+    async fn watch(&self, done: impl Fn(&UncommittedOffsets) -> bool) -> Result<UncommittedOffsets> {
         let (mut news, mut last) = (Instant::now(), None);
         loop {
-            let lag = self.lag().await?;
-            if done(&lag) {
-                return Ok(lag);
+            let uncommitted = self.uncommitted().await?;
+            if done(&uncommitted) {
+                return Ok(uncommitted);
             }
-            let known = Some(lag.known());
+            let known = Some(uncommitted.count());
             if known != last {
                 (news, last) = (Instant::now(), known);
             }
             if news.elapsed() > SILENCE {
-                bail!("nothing was committed for {} s: {lag}", SILENCE.as_secs());
+                bail!("nothing was committed for {} s: {uncommitted}", SILENCE.as_secs());
             }
-            sleep(TURN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -208,13 +210,13 @@ impl<'s> Scene<'s> {
     }
 
     /// Tells this many payments, and says where they are.
-    async fn fill(&self, events: u64) -> Result<Ranges> {
+    async fn fill(&self, events: u64) -> Result<OffsetRanges> {
         let firsts = self.cluster.end_offsets(&self.topic).await?;
-        let kafka = self.sandbox.kafka();
+        let kafka = self.layout.kafka();
         let told = tokio::task::spawn_blocking(move || tell(&kafka, events));
         told.await.context("telling the payments broke off")??;
         let ends = self.cluster.end_offsets(&self.topic).await?;
-        let waiting = self.lag().await?.known();
+        let waiting = self.uncommitted().await?.count();
         if u64::try_from(waiting) != Ok(events) {
             bail!("{waiting} of {events} payments wait: somebody takes them, or tells others");
         }
@@ -227,9 +229,9 @@ impl<'s> Scene<'s> {
 
     async fn drain(&self, events: u64) -> Result<Drained> {
         let all = i64::try_from(events)?;
-        let first = self.watch(|lag| lag.known() < all).await?.known();
+        let first = self.watch(|uncommitted| uncommitted.count() < all).await?.count();
         let begun = Instant::now();
-        self.watch(GroupLag::is_at_rest).await?;
+        self.watch(UncommittedOffsets::is_empty).await?;
         if first == 0 {
             bail!("all {events} payments were gone at the second look: measure more of them");
         }
@@ -259,13 +261,13 @@ fn tell(kafka: &KafkaSettings, events: u64) -> Result<()> {
         batch_bytes: 1_000_000,
         acks: Acks::All,
     };
-    let connection = Connection::new(Readiness::new("bench").component("kafka"), Need::Required);
+    let connection = BrokerHealth::new(Readiness::new("bench").component("kafka"), Criticality::Required);
     let acknowledged = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&acknowledged);
-    let told = move |receipt: Receipt<'_>| {
+    let told = move |receipt: DeliveryReport<'_>| {
         count.fetch_add(u64::from(receipt.outcome.is_ok()), Ordering::Relaxed);
     };
-    let bulk = Bulk::new(
+    let bulk = BulkProducer::new(
         kafka,
         "sandbox",
         Topic::Payments,
@@ -299,10 +301,10 @@ fn tell(kafka: &KafkaSettings, events: u64) -> Result<()> {
             if Instant::now() > deadline {
                 bail!("the broker did not take {events} payments within {TOLD_WITHIN:?}");
             }
-            bulk.take_receipts_until(Instant::now() + TURN, || bulk.has_room());
+            bulk.poll_until(Instant::now() + POLL_INTERVAL, || bulk.has_capacity());
         }
     }
-    bulk.finish(deadline.saturating_duration_since(Instant::now()));
+    bulk.flush_or_purge(deadline.saturating_duration_since(Instant::now()));
     let acknowledged = acknowledged.load(Ordering::Relaxed);
     if acknowledged != events {
         bail!("{acknowledged} of {events} payments were acknowledged");

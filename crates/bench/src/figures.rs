@@ -8,7 +8,7 @@ use chrono::Utc;
 use serde::Serialize;
 
 use super::{median, usage};
-use stack::sandbox::Sandbox;
+use stack::layout::StackLayout;
 use stack::terminal::{Table, say};
 
 /// One thing that was measured, in each run.
@@ -75,7 +75,7 @@ impl Figures {
     /// Writes them to `target/bench/<bench>-<time>.json` and prints them: as a table, or the file's content with `json`.
     pub fn publish(
         &self,
-        sandbox: &Sandbox,
+        layout: &StackLayout,
         bench: &str,
         conditions: &serde_json::Value,
         json: bool,
@@ -90,7 +90,7 @@ impl Figures {
             figures: self.all()?,
         };
         let text = serde_json::to_string_pretty(&report)?;
-        let folder = sandbox.checkout().join("target/bench");
+        let folder = layout.checkout().join("target/bench");
         let file = folder.join(format!(
             "{bench}-{}.json",
             Utc::now().format("%Y%m%dT%H%M%SZ")

@@ -19,14 +19,14 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use stack::shop_client::{OrderView, Placed, Status};
+use shared_events::http_api::{AcceptedOrder, OrderStatus, OrderView};
 use stack::terminal::Usage;
 
 /// Most connections to one instance. Below its own limit of 1024, so that others still reach it.
 pub const CONNECTIONS: usize = 512;
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Orders of a page when all are listed: the most that order-service gives.
 const PAGE: usize = 200;
@@ -62,7 +62,7 @@ pub enum Reply {
 #[serde(rename_all = "camelCase")]
 struct Listed {
     order_id: OrderId,
-    status: Status,
+    status: OrderStatus,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +101,7 @@ impl Customers {
         let (status, answer) = self.ask(Method::POST, "/orders", body).await?;
         match status {
             StatusCode::ACCEPTED => {
-                let placed: Placed = serde_json::from_slice(&answer)
+                let placed: AcceptedOrder = serde_json::from_slice(&answer)
                     .context("order-service answered 202 with something else than an order")?;
                 Ok(Reply::Accepted(placed.order_id))
             }
@@ -135,7 +135,7 @@ impl Customers {
             }
             let page: Page = serde_json::from_slice(&answer)?;
             all += page.orders.len();
-            let ended = |one: &&Listed| one.status == Status::Confirmed;
+            let ended = |one: &&Listed| one.status == OrderStatus::Confirmed;
             confirmed += page.orders.iter().filter(ended).count();
             match page.next.or(page.orders.last().map(|one| one.order_id)) {
                 Some(next) if page.next.is_some() => after = format!("&after={next}"),
@@ -147,10 +147,10 @@ impl Customers {
     async fn ask(&self, method: Method, path: &str, body: String) -> Result<(StatusCode, Bytes)> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.desks.len();
         let desk = self.desks.get(turn).context("no order-service")?;
-        let asked = timeout(PATIENCE, desk.ask(method, path, body, &self.drivers));
+        let asked = timeout(TIMEOUT, desk.ask(method, path, body, &self.drivers));
         let answer = asked
             .await
-            .unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")));
+            .unwrap_or_else(|_| Err(anyhow!("no answer within {TIMEOUT:?}")));
         answer.with_context(|| format!("order-service at {} cannot be measured", desk.address))
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::Scene;
 use super::http_client::Reply;
 use super::figures::Figures;
-use stack::shop_client::{OrderView, Status};
+use shared_events::http_api::{OrderStatus, OrderView};
 
 /// Longest time from an order's last event to its end at `GET /orders/{id}`.
 const LAST_HOP: Duration = Duration::from_secs(30);
@@ -150,7 +150,7 @@ async fn saga(scene: Scene, due: Instant, due_at: DateTime<Utc>) -> Result<Cours
         }
     };
     let confirmed = due.elapsed();
-    if order.status != Status::Confirmed {
+    if order.status != OrderStatus::Confirmed {
         bail!("{order}; a measurement needs stock of prod_burst: ./sandbox reset gives it");
     }
     let visible = visible.saturating_duration_since(due);

@@ -7,7 +7,7 @@
 //!   in it (no coordinated omission).
 //! * **POST→CONFIRMED**: from the same moment until a customer can read `CONFIRMED` at `GET /orders/{id}`, which is the only end
 //!   that a customer knows: order-service has stored the fact. Asking for every order all the time would be a load of its own,
-//!   so a [follower](kafka_admin::follow) of the topic `inventory`, which joins no group, tells when the last event of an
+//!   so a [tail](kafka_admin::tail_new) of the topic `inventory`, which joins no group, tells when the last event of an
 //!   order can be read; from then on the order is asked for, one question after the other, until the answer says `CONFIRMED`. So
 //!   the figure includes the last hop, and one question (well below a millisecond) of the measurement itself.
 //! * **accepted/s** and **finished/s**: a bounded number of orders sent over many connections, each as soon as the one before is
@@ -43,8 +43,8 @@ use anyhow::{Context, Result, bail};
 use kafka_admin::Cluster;
 use shared_events::{Service, Topic};
 
-use stack::sandbox::Sandbox;
-use stack::{Stack, process_name, ready};
+use stack::layout::StackLayout;
+use stack::{Stack, process_name, readiness_probe};
 use http_client::Customers;
 use saga_completion::Ends;
 
@@ -62,30 +62,30 @@ pub struct Scene {
 
 impl Scene {
     /// The running shop of this stack. Refuses one that is not whole, and one that is not on this machine.
-    pub async fn open(sandbox: &Sandbox) -> Result<Self> {
-        require_ready(sandbox).await?;
-        let urls = sandbox.instances(Service::Order).await?.into_iter();
+    pub async fn open(layout: &StackLayout) -> Result<Self> {
+        require_ready(layout).await?;
+        let urls = layout.instances(Service::Order).await?.into_iter();
         let customers = Customers::new(urls.map(|instance| instance.url))?;
-        let cluster = Cluster::new(&sandbox.kafka())?;
+        let cluster = Cluster::new(&layout.kafka())?;
         let topic = cluster.prefix().topic(Topic::Inventory);
         Ok(Self {
             customers: Arc::new(customers),
-            ends: Arc::new(Ends::of(cluster.follow(&topic).await?)?),
+            ends: Arc::new(Ends::of(cluster.tail_new(&topic).await?)?),
         })
     }
 }
 
-async fn require_ready(sandbox: &Sandbox) -> Result<()> {
-    let http = Stack::open(sandbox)?.http;
+async fn require_ready(layout: &StackLayout) -> Result<()> {
+    let http = Stack::open(layout)?.http;
     for service in Service::ALL {
-        let instances = sandbox.instances(service).await?;
+        let instances = layout.instances(service).await?;
         if instances.is_empty() {
             bail!("{service} does not run: ./sandbox up");
         }
         for instance in instances {
             let name = process_name(service, instance.slot);
-            let answer = ready::ask(&http, &instance.url).await;
-            if answer != ready::Answer::Ready {
+            let answer = readiness_probe::probe(&http, &instance.url).await;
+            if answer != readiness_probe::ProbeResult::Ready {
                 bail!("{name} is {answer}: measure a shop that is whole (./sandbox up)");
             }
         }
@@ -94,11 +94,11 @@ async fn require_ready(sandbox: &Sandbox) -> Result<()> {
 }
 
 /// How the services settle their batches, as they were started: one word, or one for each if they differ.
-pub fn delivery(sandbox: &Sandbox) -> Result<String> {
-    let memory = Stack::open(sandbox)?.memory()?;
+pub fn delivery(layout: &StackLayout) -> Result<String> {
+    let saved = Stack::open(layout)?.saved_settings()?;
     let mut modes: Vec<String> = Service::ALL
         .into_iter()
-        .map(|service| memory.settings(service).remove("DELIVERY"))
+        .map(|service| saved.settings(service).remove("DELIVERY"))
         .map(|mode| mode.unwrap_or_else(|| temporary_setting::DEFAULT_DELIVERY.to_owned()))
         .collect();
     modes.dedup();

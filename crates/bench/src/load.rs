@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use local_runtime::kafka_tools;
-use kafka_runtime::KafkaSettings;
+use kafka_admin::KafkaSettings;
 use kafka_admin::Cluster;
 use kafka_admin::records::{Query, Record, Start};
 use serde::Deserialize;
@@ -28,7 +28,7 @@ use tempfile::NamedTempFile;
 use tokio::process::Command;
 
 use super::figures::Figures;
-use stack::sandbox::Sandbox;
+use stack::layout::StackLayout;
 use stack::settings::environment;
 use stack::workload::Workload;
 
@@ -63,7 +63,7 @@ const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The topic of the load.
 pub struct Scene<'s> {
-    sandbox: &'s Sandbox,
+    layout: &'s StackLayout,
     kafka: KafkaSettings,
     cluster: Cluster,
 }
@@ -78,17 +78,17 @@ struct Summary {
 
 impl<'s> Scene<'s> {
     /// A topic with a name that the shop does not use. It is not made yet.
-    pub async fn open(sandbox: &'s Sandbox) -> Result<Self> {
-        let shop = sandbox.kafka();
+    pub async fn open(layout: &'s StackLayout) -> Result<Self> {
+        let shop = layout.kafka();
         let prefix = shop.name_prefix.name("bench-").parse();
         let kafka = KafkaSettings {
             name_prefix: prefix.context("NAME_PREFIX leaves no room for \"bench-\" behind it")?,
             ..shop
         };
         let cluster = Cluster::new(&kafka)?;
-        cluster.answers(REACHED_WITHIN).await?;
+        cluster.ping(REACHED_WITHIN).await?;
         Ok(Self {
-            sandbox,
+            layout,
             kafka,
             cluster,
         })
@@ -96,10 +96,10 @@ impl<'s> Scene<'s> {
 
     /// Does the work, and leaves no topic behind: also when the work fails, and on Ctrl-C, which ends the work.
     pub async fn during<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let hold = self.sandbox.interrupt().hold()?;
-        let outcome = hold.or(work).await;
+        let guard = self.layout.interrupt().guard()?;
+        let outcome = guard.unless_interrupted(work).await;
         // A signal has ended the first hold, but must not end this.
-        let _back = self.sandbox.interrupt().hold()?;
+        let _back = self.layout.interrupt().guard()?;
         let cleared = self.cluster.delete_topics(&[Topic::Orders]).await;
         let cleared = cleared.map_err(anyhow::Error::from);
         outcome.and_then(|outcome| cleared.map(|()| outcome))
@@ -145,13 +145,13 @@ impl<'s> Scene<'s> {
         let generator = Workload::LoadGenerator;
         let prefix = self.kafka.name_prefix.to_string();
         let changed = BTreeMap::from([("NAME_PREFIX".to_owned(), prefix)]);
-        let mut command = Command::new(self.sandbox.binary(generator));
+        let mut command = Command::new(self.layout.binary(generator));
         command
             .args(asked)
             .args(SETTINGS.iter().flat_map(|(name, _, value)| [name, value]))
             .arg("--json")
             .env_clear()
-            .envs(environment(self.sandbox, generator, 1, &changed)?);
+            .envs(environment(self.layout, generator, 1, &changed)?);
         let said = output(command, "load-generator").await?;
         let summary: Summary =
             serde_json::from_str(&said).context("load-generator has no summary")?;
@@ -182,7 +182,7 @@ impl<'s> Scene<'s> {
         arguments.push("--command-property".into());
         let settings = SETTINGS.map(|(_, name, value)| format!("{name}={value}"));
         arguments.extend(settings.map(OsString::from));
-        let installation = self.sandbox.sources().installed()?;
+        let installation = self.layout.sources().installed()?;
         let broker = &self.kafka.bootstrap_servers;
         let tool = kafka_tools::command(&installation, broker, "producer-perf-test", &arguments)?;
         let mut tool = Command::from(tool);

@@ -10,14 +10,14 @@ use super::Scene;
 use super::http_client::Reply;
 use super::figures::Figures;
 use super::latency::{self, Pace};
-use stack::services::{READY_LIMIT, Slot};
+use stack::instances::{READY_LIMIT, InstanceId};
 use stack::{Stack, process_name};
 
 /// Orders of one second before and after the kill: a service is missed by somebody.
 const RATE: u32 = 50;
 
 /// Longest wait for the first order to pass.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Kills an instance of inventory-service with SIGKILL under load and starts it again at once: the time from the kill until an
 /// order placed after it has passed inventory-service. With one instance, that is until it consumes again; with more, until
@@ -28,8 +28,8 @@ pub async fn measure(
     membership: &str,
     figures: &mut Figures,
 ) -> Result<()> {
-    let instance = stack.known(Service::Inventory)?.into_iter().next();
-    let slot: Slot = instance
+    let instance = stack.started_instances(Service::Inventory)?.into_iter().next();
+    let slot: InstanceId = instance
         .map(|one| (one.workload, one.slot))
         .context("inventory-service does not run: ./sandbox up")?;
     let before = Pace {
@@ -60,7 +60,7 @@ pub async fn measure(
 /// Orders at a steady rate until the first of them has passed; all of them, and when that was.
 async fn orders_until_back(scene: &Scene) -> Result<(Vec<OrderId>, Instant)> {
     let mut orders = Vec::new();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match scene.customers.place("bench_recovery").await? {
             Reply::Accepted(id) => orders.push(id),
@@ -71,7 +71,7 @@ async fn orders_until_back(scene: &Scene) -> Result<(Vec<OrderId>, Instant)> {
             return Ok((orders, back));
         }
         if Instant::now() > deadline {
-            let seconds = PATIENCE.as_secs();
+            let seconds = TIMEOUT.as_secs();
             bail!("no order has passed inventory-service for {seconds} s: ./sandbox status");
         }
     }

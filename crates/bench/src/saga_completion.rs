@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use kafka_admin::follow::{Follower, Passing};
+use kafka_admin::tail_new::{NewRecord, NewRecordTail};
 use shared_events::OrderId;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks at whether all have come.
-const TURN: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The last events of sagas, as a thread of its own sees them come.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Seen {
 
 impl Ends {
     /// Begins to look. Ends with this value.
-    pub fn of(follower: Follower) -> Result<Self> {
+    pub fn of(follower: NewRecordTail) -> Result<Self> {
         let ends = Self {
             seen: Arc::default(),
             stop: Arc::default(),
@@ -99,7 +99,7 @@ impl Ends {
                     "{left} sagas did not end, and nothing has come for {seconds} s: ./sandbox status"
                 );
             }
-            sleep(TURN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -126,7 +126,7 @@ impl Drop for Ends {
     }
 }
 
-fn look(follower: &Follower, seen: &Mutex<Seen>, stop: &AtomicBool) {
+fn look(follower: &NewRecordTail, seen: &Mutex<Seen>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         match follower.next(Duration::from_millis(200)) {
             Ok(None) => {}
@@ -146,7 +146,7 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 
 impl Seen {
     /// A key that is no order is nobody's end. An event that is told again ends nothing a second time.
-    fn note(&mut self, record: &Passing, at: Instant) {
+    fn note(&mut self, record: &NewRecord, at: Instant) {
         let key = record.key.as_deref().map(std::str::from_utf8);
         let Some(Ok(Ok(id))) = key.map(|key| key.map(str::parse::<OrderId>)) else {
             return;
@@ -164,9 +164,9 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn record(key: &[u8], partition: i32, offset: i64) -> Passing {
+    fn record(key: &[u8], partition: i32, offset: i64) -> NewRecord {
         let key = Some(key.to_vec());
-        Passing {
+        NewRecord {
             partition,
             offset,
             key,

@@ -6,10 +6,10 @@ use std::future::Future;
 use anyhow::Result;
 use shared_events::Service;
 
-use stack::sandbox::Sandbox;
-use stack::interrupt::Hold;
-use stack::start::Wanted;
-use stack::{Known, Stack, settings};
+use stack::layout::StackLayout;
+use stack::interrupt::InterruptGuard;
+use stack::start_plan::StartPlan;
+use stack::{StartedInstance, Stack, settings};
 use stack::terminal::note;
 
 /// The setting that says how services settle.
@@ -34,30 +34,30 @@ type Settings = BTreeMap<Service, BTreeMap<String, String>>;
 /// Does the work with the setting changed, and puts it back: also when the work fails, and on Ctrl-C, which ends the work. The
 /// services are restarted for both; they are not when the setting is so already.
 pub async fn with<T>(
-    sandbox: &Sandbox,
+    layout: &StackLayout,
     change: Change<'_>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let hold = sandbox.interrupt().hold()?;
-    let stack = Stack::open(sandbox)?;
-    let memory = stack.memory()?;
-    let of = |service: &Service| (*service, memory.settings(*service));
+    let guard = layout.interrupt().guard()?;
+    let stack = Stack::open(layout)?;
+    let saved = stack.saved_settings()?;
+    let of = |service: &Service| (*service, saved.settings(*service));
     let before: Settings = change.services.iter().map(of).collect();
     let mut during = before.clone();
     for (service, settings) in &mut during {
         settings.insert(change.name.to_owned(), change.value.to_owned());
-        settings::check(sandbox, *service, settings).await?;
+        settings::validate(layout, *service, settings).await?;
     }
     let outcome = async {
-        restart(&stack, &before, &during, &hold).await?;
-        hold.or(work).await
+        restart(&stack, &before, &during, &guard).await?;
+        guard.unless_interrupted(work).await
     };
     let outcome = outcome.await;
     if during != before {
         note(format_args!("putting {} back", change.name));
     }
     // A signal has ended the first hold, but must not end this.
-    let back = sandbox.interrupt().hold()?;
+    let back = layout.interrupt().guard()?;
     let put_back = restart(&stack, &during, &before, &back).await;
     outcome.and_then(|outcome| put_back.map(|()| outcome))
 }
@@ -67,27 +67,24 @@ async fn restart(
     stack: &Stack<'_>,
     before: &Settings,
     after: &Settings,
-    hold: &Hold,
+    guard: &InterruptGuard,
 ) -> Result<()> {
     let _lock = stack.lock().await?;
     let mut slots = Vec::new();
-    let mut memory = stack.memory()?;
+    let mut saved = stack.saved_settings()?;
     for (service, settings) in after {
-        let known = stack.known(*service)?;
-        if before.get(service) == Some(settings) && known.iter().all(Known::lives) {
+        let known = stack.started_instances(*service)?;
+        if before.get(service) == Some(settings) && known.iter().all(StartedInstance::is_alive) {
             continue;
         }
         slots.extend(known.iter().map(|one| (one.workload, one.slot)));
-        memory.change(*service, settings.clone());
+        saved.replace_settings(*service, settings.clone());
     }
     if slots.is_empty() {
         return Ok(());
     }
     stack.stop_instances(&slots).await?;
-    memory.save(stack.home().folder())?;
-    let wanted = Wanted {
-        slots,
-        ..Wanted::default()
-    };
-    stack.bring(&wanted, hold).await.map(drop)
+    saved.save(stack.state_dir().folder())?;
+    let wanted = StartPlan::of_instances(slots);
+    stack.start(&wanted, guard).await.map(drop)
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use stack::terminal::Usage;
 
 /// How often a condition is looked at.
-const TURN: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What was seen, and whether the condition holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub async fn until(
             Err(_) if last.is_empty() => "no answer".clone_into(&mut last),
             Err(_) => {}
         }
-        if Instant::now() + TURN >= deadline {
+        if Instant::now() + POLL_INTERVAL >= deadline {
             match within.is_zero() {
                 true => bail!("{last}"),
                 false => {
@@ -80,7 +80,7 @@ pub async fn until(
                 }
             }
         }
-        sleep(TURN).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 

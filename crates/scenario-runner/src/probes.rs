@@ -5,7 +5,7 @@ use cluster_reader::ClusterReader;
 use futures::future::{join_all, try_join_all};
 use kafka_admin::Cluster;
 use kafka_admin::records::{Isolation, Query, Start};
-use kafka_admin::replay;
+use kafka_admin::dead_letters::dead_letters;
 use procfs::process::Process;
 use shared_events::{Decoded, OrderId, Service, Topic};
 use tokio::sync::Mutex;
@@ -22,10 +22,10 @@ use crate::conditions::status::StatusIs;
 use crate::conditions::stock::StockIs;
 use crate::conditions::event_counts::{Records, Told};
 use stack::lag_view;
-use stack::sandbox::{Instance, Sandbox};
-use stack::shop_client::Shop;
-use stack::ready::Answer;
-use stack::{Known, Stack, process_name, ready};
+use stack::layout::{Instance, StackLayout};
+use stack::shop_client::ShopClient;
+use stack::readiness_probe::ProbeResult;
+use stack::{StartedInstance, Stack, process_name, readiness_probe};
 use stack::target::Target;
 use stack::workload::Workload;
 
@@ -37,8 +37,8 @@ const CLOCK_SLACK_MS: i64 = 60_000;
 
 /// Looks at one stack.
 pub struct Observer<'a> {
-    sandbox: &'a Sandbox,
-    shop: Shop<'a>,
+    layout: &'a StackLayout,
+    shop: ShopClient<'a>,
     cluster: Cluster,
     reader: Mutex<ClusterReader>,
     http: reqwest::Client,
@@ -46,12 +46,12 @@ pub struct Observer<'a> {
 
 impl<'a> Observer<'a> {
     /// Nothing is asked yet.
-    pub fn new(sandbox: &'a Sandbox) -> Result<Self> {
+    pub fn new(layout: &'a StackLayout) -> Result<Self> {
         Ok(Self {
-            sandbox,
-            shop: Shop::new(sandbox)?,
-            cluster: Cluster::new(&sandbox.kafka())?,
-            reader: Mutex::new(lag_view::reader(&sandbox.kafka())),
+            layout,
+            shop: ShopClient::new(layout)?,
+            cluster: Cluster::new(&layout.kafka())?,
+            reader: Mutex::new(lag_view::reader(&layout.kafka())),
             http: reqwest::Client::builder().no_proxy().build()?,
         })
     }
@@ -84,11 +84,11 @@ impl<'a> Observer<'a> {
         let prefix = self.cluster.prefix();
         let mut reader = self.reader.lock().await;
         if let Some(typed) = &wanted.group {
-            reader.remember(&lag_view::on_broker(typed, prefix));
+            reader.remember(&lag_view::prefixed_group(typed, prefix));
         }
         let snapshot = reader.poll().await?;
         let of_shop = |service| {
-            let group = lag_view::of_shop(&snapshot, prefix, service);
+            let group = lag_view::service_group(&snapshot, prefix, service);
             (prefix.group(service), group)
         };
         let Some(typed) = &wanted.group else {
@@ -99,7 +99,7 @@ impl<'a> Observer<'a> {
             group.map(|group| (typed.clone(), group))
         };
         let found =
-            lag_view::service_of(typed, prefix).map_or_else(of_others, |one| Some(of_shop(one)));
+            lag_view::service_of_group(typed, prefix).map_or_else(of_others, |one| Some(of_shop(one)));
         match found {
             Some(found) => Ok(wanted.check(&[found])),
             None => Err(lag_view::unknown_group(typed, &snapshot)),
@@ -109,19 +109,20 @@ impl<'a> Observer<'a> {
     /// See [`StatusIs`].
     pub async fn status(&self, wanted: &StatusIs) -> Result<Seen> {
         let topic = wanted.topic.as_deref();
-        let judged = self.shop.judged(&wanted.group, topic).await?;
+        let judged = self.shop.group_status(&wanted.group, topic).await?;
         Ok(wanted.check(&judged))
     }
 
     /// See [`MembersAre`].
     pub async fn members(&self, wanted: &MembersAre) -> Result<Seen> {
         let name = self.cluster.prefix().group(wanted.service);
-        Ok(wanted.check(&self.cluster.group(&name).await?))
+        let snapshot = self.reader.lock().await.poll().await?;
+        Ok(wanted.check(&name, &snapshot.group_on_topics(&name, &[])))
     }
 
     /// See [`ControlsAre`].
     pub async fn controls(&self, wanted: &ControlsAre) -> Result<Seen> {
-        let running = self.sandbox.instances(wanted.service).await?;
+        let running = self.layout.instances(wanted.service).await?;
         let members = running.iter().map(async |instance| -> Result<Member> {
             let stats = self.shop.stats(instance).await?;
             Ok(Member {
@@ -135,7 +136,7 @@ impl<'a> Observer<'a> {
 
     /// See [`Letters`].
     pub async fn letters(&self, wanted: &Letters) -> Result<Seen> {
-        Ok(wanted.check(&replay::letters(&self.cluster, wanted.topic).await?))
+        Ok(wanted.check(&dead_letters(&self.cluster, wanted.topic).await?))
     }
 
     /// See [`AreReady`].
@@ -155,20 +156,20 @@ impl<'a> Observer<'a> {
         Ok(wanted.check(&join_all(questions).await))
     }
 
-    async fn ask(&self, url: Option<String>) -> Answer {
+    async fn ask(&self, url: Option<String>) -> ProbeResult {
         match url {
-            Some(url) => ready::ask(&self.http, &url).await,
-            None => Answer::Silent("does not run".to_owned()),
+            Some(url) => readiness_probe::probe(&self.http, &url).await,
+            None => ProbeResult::NoAnswer("does not run".to_owned()),
         }
     }
 
     /// Of a service of which nothing runs, the first instance: so that it is seen not to answer.
     async fn addresses(&self, target: Target<Workload>) -> Result<Vec<(String, Option<String>)>> {
-        let running = instances(self.sandbox, target).await?;
+        let running = instances(self.layout, target).await?;
         if running.is_empty() {
             let slot = target.slot.unwrap_or(1);
-            let vantage = self.sandbox.vantage();
-            let url = vantage.would_be_at(self.sandbox, target.of, slot)?;
+            let side = self.layout.host_or_container();
+            let url = side.expected_url(self.layout, target.of, slot)?;
             return Ok(vec![(process_name(target.of, slot), url)]);
         }
         let address = |one: Instance| (process_name(one.workload, one.slot), Some(one.url));
@@ -177,12 +178,12 @@ impl<'a> Observer<'a> {
 
     /// See [`SettingsAre`].
     pub async fn settings(&self, wanted: &SettingsAre) -> Result<Seen> {
-        self.sandbox.vantage().require_host("expect settings")?;
-        let stack = Stack::open(self.sandbox)?;
-        let changed = stack.memory()?.settings(wanted.service);
+        self.layout.host_or_container().require_host("expect settings")?;
+        let stack = Stack::open(self.layout)?;
+        let changed = stack.saved_settings()?.settings(wanted.service);
         let mut started_with = Vec::new();
-        let known = stack.known(wanted.service)?;
-        for record in known.into_iter().filter(Known::lives).map(|one| one.record) {
+        let known = stack.started_instances(wanted.service)?;
+        for record in known.into_iter().filter(StartedInstance::is_alive).map(|one| one.record) {
             started_with.push((record.name, environment(record.process.pid)?));
         }
         Ok(wanted.check(&changed, &started_with))
@@ -191,10 +192,10 @@ impl<'a> Observer<'a> {
 
 /// The running instances that a target means.
 pub async fn instances(
-    sandbox: &Sandbox,
+    layout: &StackLayout,
     target: Target<impl Into<Workload>>,
 ) -> Result<Vec<Instance>> {
-    let mut running = sandbox.instances(target.of).await?;
+    let mut running = layout.instances(target.of).await?;
     running.retain(|instance| target.slot.is_none_or(|slot| slot == instance.slot));
     Ok(running)
 }

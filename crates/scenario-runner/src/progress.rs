@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::play::{Outcome, Scenario, StepOutcome, Verdict};
+use crate::runner::{Outcome, Scenario, StepOutcome, Verdict};
 use crate::readme::Step;
 use stack::terminal::{Table, note, say};
 

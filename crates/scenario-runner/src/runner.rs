@@ -11,7 +11,7 @@ use crate::expected::fits;
 use crate::readme::{self, Must, Reading, Readme, Step};
 use crate::progress::Narrator;
 use crate::shell::{End, Ran, Shell};
-use stack::interrupt::{Hold, Interrupted};
+use stack::interrupt::{InterruptGuard, Interrupted};
 
 /// A scenario that can be played.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl Stage {
     pub async fn play(
         &self,
         scenario: &Scenario,
-        hold: &Hold,
+        guard: &InterruptGuard,
         narrator: &Narrator,
     ) -> Result<Outcome> {
         narrator.begin(scenario);
@@ -110,7 +110,7 @@ impl Stage {
         for step in &scenario.readme.steps {
             let done = match outcome.passed() && !outcome.stopped {
                 true => {
-                    self.step(step, &mut shell, hold, narrator, &mut outcome.stopped)
+                    self.step(step, &mut shell, guard, narrator, &mut outcome.stopped)
                         .await
                 }
                 false => skipped(step),
@@ -139,12 +139,12 @@ impl Stage {
         &self,
         step: &Step,
         shell: &mut Shell,
-        hold: &Hold,
+        guard: &InterruptGuard,
         narrator: &Narrator,
         stopped: &mut bool,
     ) -> StepOutcome {
         narrator.before(step);
-        match hold.or(narrator.may_go_on()).await {
+        match guard.unless_interrupted(narrator.may_go_on()).await {
             Ok(true) => {}
             Ok(false) | Err(_) => {
                 *stopped = true;
@@ -152,7 +152,7 @@ impl Stage {
             }
         }
         let begun = Instant::now();
-        match hold.or(run(step, shell, narrator)).await {
+        match guard.unless_interrupted(run(step, shell, narrator)).await {
             Ok(done) => done,
             Err(error) => {
                 *stopped = error.is::<Interrupted>();
@@ -258,9 +258,9 @@ mod tests {
             name: "test".to_owned(),
             readme,
         };
-        let hold = Interrupt::default().hold().unwrap();
+        let guard = Interrupt::default().guard().unwrap();
         let outcome = stage
-            .play(&scenario, &hold, &Narrator::silent())
+            .play(&scenario, &guard, &Narrator::silent())
             .await
             .unwrap();
         (outcome, root)
@@ -385,9 +385,9 @@ mod tests {
             name: "test".to_owned(),
             readme,
         };
-        let hold = Interrupt::default().hold().unwrap();
+        let guard = Interrupt::default().guard().unwrap();
         let outcome = stage
-            .play(&scenario, &hold, &Narrator::silent())
+            .play(&scenario, &guard, &Narrator::silent())
             .await
             .unwrap();
         assert_eq!(verdicts(&outcome), ["A: took longer than 0 s"]);

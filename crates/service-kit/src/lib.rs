@@ -10,7 +10,7 @@
 //! * [`request_metrics`]: the histogram of request times;
 //! * [`readiness`] and [`admin`]: the health endpoints and `/metrics`; the subcommand `health`
 //!   reads them;
-//! * [`instance`]: the instance number of a process; [`dns_lookup`]: the container network's DNS
+//! * [`mode`]: local processes or containers; [`instance`]: the instance number of a process; [`dns_lookup`]: the container network's DNS
 //!   server.
 
 #![deny(missing_docs)]
@@ -23,6 +23,7 @@ pub mod host_origin_check;
 pub mod instance;
 pub mod json_fields;
 mod limits;
+pub mod mode;
 pub mod problem;
 pub mod query_params;
 pub mod readiness;
@@ -35,6 +36,7 @@ pub mod telemetry;
 pub mod trace;
 
 pub use bounded_int::BoundedInt;
+pub use mode::Mode;
 pub use problem::Problem;
 pub use readiness::{Component, Readiness};
 pub use request_metrics::RequestMetrics;

@@ -1,4 +1,4 @@
-//! What has to be on this machine before anything can start: the services' binaries, Kafka and PostgreSQL.
+//! What must be on this machine before anything can start: the services' binaries, Kafka and PostgreSQL.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -8,30 +8,30 @@ use indicatif::{ProgressBar, ProgressStyle};
 use local_runtime::download::Progress;
 use tokio::process::Command;
 
-use crate::interrupt::Hold;
-use crate::sandbox::Sandbox;
+use crate::interrupt::InterruptGuard;
+use crate::layout::StackLayout;
 use crate::terminal::note;
 
-/// Builds the services, with cargo's own progress shown; a moment when nothing changed.
-pub async fn build(sandbox: &Sandbox, offline: bool, hold: &Hold) -> Result<()> {
+/// Builds the services and shows cargo's progress. Takes about a second when nothing changed.
+pub async fn build(layout: &StackLayout, offline: bool, guard: &InterruptGuard) -> Result<()> {
     let mut cargo = Command::new("cargo");
-    // All of the workspace at once: cargo chooses the features of shared dependencies for what is built together, and would
-    // build them anew for another choice.
+    // The whole workspace at once: cargo unifies the features of shared dependencies over the packages of one build, and
+    // rebuilds these dependencies for another selection.
     cargo.args(["build", "--release", "--workspace", "--bins"]);
     cargo
         .arg("--manifest-path")
-        .arg(sandbox.checkout().join("Cargo.toml"));
-    if let Some(target) = sandbox
+        .arg(layout.checkout().join("Cargo.toml"));
+    if let Some(target) = layout
         .binaries()
         .parent()
-        .filter(|_| sandbox.binaries().ends_with("release"))
+        .filter(|_| layout.binaries().ends_with("release"))
     {
         cargo.arg("--target-dir").arg(target);
     }
     if offline {
         cargo.arg("--offline");
     }
-    // Its progress goes to standard error by itself; nothing of it belongs into the output of a script.
+    // cargo's progress goes to standard error. Standard output belongs to the command, which a script may read.
     cargo
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -39,8 +39,8 @@ pub async fn build(sandbox: &Sandbox, offline: bool, hold: &Hold) -> Result<()> 
     let mut cargo = cargo
         .spawn()
         .context("cannot run cargo: install Rust from https://rustup.rs")?;
-    let status = hold
-        .or(async { cargo.wait().await.context("cannot wait for cargo") })
+    let status = guard
+        .unless_interrupted(async { cargo.wait().await.context("cannot wait for cargo") })
         .await?;
     if !status.success() {
         bail!("the services could not be built: see what cargo says above");
@@ -48,18 +48,18 @@ pub async fn build(sandbox: &Sandbox, offline: bool, hold: &Hold) -> Result<()> 
     Ok(())
 }
 
-/// Brings Kafka and PostgreSQL, once.
-pub async fn fetch(sandbox: &Sandbox, offline: bool, hold: &Hold) -> Result<()> {
+/// Downloads Kafka and PostgreSQL, unless they are installed already.
+pub async fn fetch(layout: &StackLayout, offline: bool, guard: &InterruptGuard) -> Result<()> {
     let bar = ProgressBar::no_length();
-    let mut told = false;
-    let sources = sandbox.sources();
-    let fetched = hold.or(sources.fetch(offline, |progress| {
-        if !told {
+    let mut noted = false;
+    let sources = layout.sources();
+    let fetched = guard.unless_interrupted(sources.fetch(offline, |progress| {
+        if !noted {
             note(format_args!(
-                "bringing Kafka and PostgreSQL to {}, once",
-                shown(&sources.dist, sandbox)
+                "downloading Kafka and PostgreSQL to {}, once",
+                display_path(&sources.dist, layout)
             ));
-            told = true;
+            noted = true;
         }
         show(&bar, progress);
     }));
@@ -71,7 +71,6 @@ pub async fn fetch(sandbox: &Sandbox, offline: bool, hold: &Hold) -> Result<()> 
 fn show(bar: &ProgressBar, progress: Progress) {
     match progress {
         Progress::Downloading { files, about } => {
-            // A constant template: should it ever be wrong, the default bar is good enough.
             if let Ok(style) =
                 ProgressStyle::with_template("{wide_bar} {pos}/{len} files, {elapsed}")
             {
@@ -84,8 +83,8 @@ fn show(bar: &ProgressBar, progress: Progress) {
     }
 }
 
-fn shown(path: &Path, sandbox: &Sandbox) -> String {
-    path.strip_prefix(sandbox.checkout())
+fn display_path(path: &Path, layout: &StackLayout) -> String {
+    path.strip_prefix(layout.checkout())
         .unwrap_or(path)
         .display()
         .to_string()

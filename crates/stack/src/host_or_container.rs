@@ -1,127 +1,136 @@
-//! Where a stack is seen from: from the host whose processes it is, or from within the network of the Compose file, where other
-//! containers are found by name and nothing is known of their processes. What differs between the two is told apart here; a
-//! verb that has no meaning inside is refused in [`crate::cli`].
+//! What the command can see of a stack: everything on the host that runs its processes; only names and addresses in a
+//! container of docker-compose.yml, where DNS finds the other containers and their processes are invisible.
+//!
+//! Every difference between the two is in this file. The command refuses verbs that need the host when it runs in a container.
 
 use anyhow::Result;
-use service_kit::instance;
 use service_kit::dns_lookup::DnsLookup;
+use service_kit::instance;
 use shared_events::{OrderId, Service};
 
-use crate::sandbox::{Instance, Sandbox};
-use crate::doctor::{self, examine};
-use crate::finding::Finding;
-use crate::merged_logs::{self, Line};
-use crate::status_rows::{self, Changed, ProcessRow};
-use crate::{Known, Stack};
+use crate::doctor::{Finding, examine_host, examine_network};
+use crate::layout::{Instance, StackLayout};
+use crate::merged_logs::{self, LogLine};
+use crate::ports::container_port;
+use crate::status_rows::{self, ChangedSetting, ProcessRow};
 use crate::terminal::Usage;
 use crate::workload::Workload;
+use crate::{Stack, StartedInstance};
 
-/// Where this program runs, as the stack sees it.
+/// Where this program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostOrContainer {
-    /// On the host whose processes broker, database and services are.
+    /// On the host that runs the processes of the stack.
     Host,
-    /// In a container beside theirs.
-    Inside,
+    /// In a container beside those of the stack.
+    Container,
 }
 
 impl HostOrContainer {
-    /// The running instances of a program, by slot. On the host, paused ones are among them.
-    pub async fn instances(self, sandbox: &Sandbox, workload: Workload) -> Result<Vec<Instance>> {
+    /// The running instances of a workload, by slot. On the host they include paused instances.
+    pub async fn instances(
+        self,
+        layout: &StackLayout,
+        workload: Workload,
+    ) -> Result<Vec<Instance>> {
         match self {
-            Self::Host if !sandbox.home().exists() => Ok(Vec::new()),
+            Self::Host if !layout.home().exists() => Ok(Vec::new()),
             Self::Host => {
-                let known = Stack::open(sandbox)?.known(workload)?;
-                let alive = known.into_iter().filter(Known::lives);
-                alive.map(|one| one.instance(sandbox)).collect()
+                let known = Stack::open(layout)?.started_instances(workload)?;
+                let alive = known.into_iter().filter(StartedInstance::is_alive);
+                alive.map(|one| one.instance(layout)).collect()
             }
-            Self::Inside => Ok(neighbours(workload).await),
+            Self::Container => Ok(containers_of(workload).await),
         }
     }
 
-    /// Where an instance that does not run would answer; `None` where that cannot be known.
-    pub fn would_be_at(
+    /// The address of an instance whether it runs or not; `None` in a container, where only DNS knows addresses.
+    pub fn expected_url(
         self,
-        sandbox: &Sandbox,
+        layout: &StackLayout,
         workload: Workload,
         slot: u32,
     ) -> Result<Option<String>> {
         match self {
-            Self::Host => sandbox.url(workload, slot).map(Some),
-            Self::Inside => Ok(None),
+            Self::Host => layout.url(workload, slot).map(Some),
+            Self::Container => Ok(None),
         }
     }
 
-    /// What a person on the host types to reach the program.
-    pub async fn as_typed(self, sandbox: &Sandbox, workload: Workload) -> Result<String> {
+    /// The address that a person types on the host, as shell text.
+    pub async fn url_for_shell(self, layout: &StackLayout, workload: Workload) -> Result<String> {
         match (self, workload) {
             (Self::Host, _) => {
-                let running = self.instances(sandbox, workload).await?;
+                let running = self.instances(layout, workload).await?;
                 let first = running.into_iter().next();
-                first.map_or_else(|| sandbox.url(workload, 1), |instance| Ok(instance.url))
+                first.map_or_else(|| layout.url(workload, 1), |instance| Ok(instance.url))
             }
-            // Compose gives each of its instances any port of a range.
-            (Self::Inside, Workload::Service(Service::Inventory)) => {
+            // Compose publishes each instance on any port of a range.
+            (Self::Container, Workload::Service(Service::Inventory)) => {
                 Ok(format!("$(./sandbox url {workload})"))
             }
-            (Self::Inside, _) => Ok(format!("http://localhost:{}", sandbox.port(workload, 1)?)),
+            (Self::Container, _) => Ok(format!("http://localhost:{}", layout.port(workload, 1)?)),
         }
     }
 
-    /// A row for everything that can be seen to run, or to have ended.
-    pub async fn processes(self, sandbox: &Sandbox) -> Result<Vec<ProcessRow>> {
+    /// The rows of `status`: every started process on the host, every running instance in a container.
+    pub async fn processes(self, layout: &StackLayout) -> Result<Vec<ProcessRow>> {
         match self {
-            Self::Host => status_rows::process_rows(&Stack::open(sandbox)?).await,
-            Self::Inside => status_rows::instance_rows(sandbox).await,
+            Self::Host => status_rows::process_rows(&Stack::open(layout)?).await,
+            Self::Container => status_rows::instance_rows(layout).await,
         }
     }
 
-    /// The services' settings that are not the defaults. Inside nobody knows them.
-    pub fn changed(self, sandbox: &Sandbox) -> Result<Vec<Changed>> {
+    /// The settings that `restart --set` changed; empty in a container, where the settings are in `.env` on the host.
+    pub fn changed_settings(self, layout: &StackLayout) -> Result<Vec<ChangedSetting>> {
         match self {
-            Self::Host => status_rows::changed(&Stack::open(sandbox)?),
-            Self::Inside => Ok(Vec::new()),
+            Self::Host => status_rows::changed_settings(&Stack::open(layout)?),
+            Self::Container => Ok(Vec::new()),
         }
     }
 
-    /// Whether the broker may answer: on the host it is known when it does not run.
-    pub fn may_reach_kafka(self, sandbox: &Sandbox) -> Result<bool> {
+    /// False if the broker is known not to run. A container cannot know that.
+    pub fn kafka_may_run(self, layout: &StackLayout) -> Result<bool> {
         match self {
-            Self::Host => Stack::open(sandbox)?.kafka_runs(),
-            Self::Inside => Ok(true),
+            Self::Host => Stack::open(layout)?.kafka_runs(),
+            Self::Container => Ok(true),
         }
     }
 
-    /// What stands in the way, as far as it can be seen from here.
-    pub async fn findings(self, sandbox: &Sandbox) -> Result<Vec<Finding>> {
+    /// The findings of [`crate::doctor`], as far as they can be seen from here.
+    pub async fn findings(self, layout: &StackLayout) -> Result<Vec<Finding>> {
         match self {
-            Self::Host => examine(&Stack::open(sandbox)?).await,
-            Self::Inside => doctor::network(sandbox).await,
+            Self::Host => examine_host(&Stack::open(layout)?).await,
+            Self::Container => examine_network(layout).await,
         }
     }
 
-    /// The services' log lines that name the order; `None` where there are no logs to read.
-    pub fn lines_about(self, sandbox: &Sandbox, order: OrderId) -> Result<Option<Vec<Line>>> {
+    /// The services' log lines that name the order; `None` in a container, which cannot read logs.
+    pub fn log_lines_about_order(
+        self,
+        layout: &StackLayout,
+        order: OrderId,
+    ) -> Result<Option<Vec<LogLine>>> {
         match self {
-            Self::Host => merged_logs::about(&Stack::open(sandbox)?, order).map(Some),
-            Self::Inside => Ok(None),
+            Self::Host => merged_logs::lines_about_order(&Stack::open(layout)?, order).map(Some),
+            Self::Container => Ok(None),
         }
     }
 
-    /// Refuses what needs the processes of the stack.
+    /// Fails in a container: this verb needs the processes, files or tools of the host.
     pub fn require_host(self, what: &str) -> Result<()> {
         match self {
             Self::Host => Ok(()),
-            Self::Inside => Err(Usage::error(format_args!(
+            Self::Container => Err(Usage::error(format_args!(
                 "{what} works on the host only: ./sandbox {what}"
             ))),
         }
     }
 
-    /// Refuses what would pull the ground from under running processes of the host.
-    pub fn require_inside(self, what: &str, instead: &str) -> Result<()> {
+    /// Fails on the host, where this verb would delete topics under running services.
+    pub fn require_container(self, what: &str, instead: &str) -> Result<()> {
         match self {
-            Self::Inside => Ok(()),
+            Self::Container => Ok(()),
             Self::Host => Err(Usage::error(format_args!(
                 "{what} is a part of ./sandbox {instead}, and works only inside the network of docker-compose.yml"
             ))),
@@ -129,9 +138,9 @@ impl HostOrContainer {
     }
 }
 
-/// The containers of the program in this network: its name has the addresses of all of them. Those are numbered as the
-/// instances number themselves.
-async fn neighbours(workload: Workload) -> Vec<Instance> {
+/// The containers of the workload: DNS resolves its name to the addresses of all of them. The slots are the numbers that the
+/// instances themselves use in metrics.
+async fn containers_of(workload: Workload) -> Vec<Instance> {
     let Some(dns) = DnsLookup::from_system() else {
         return Vec::new();
     };
@@ -142,7 +151,7 @@ async fn neighbours(workload: Workload) -> Vec<Instance> {
         found.push(Instance {
             workload,
             slot: number.unwrap_or_else(|| instance::last_octet(address)),
-            url: format!("http://{address}:{}", workload.container_port()),
+            url: format!("http://{address}:{}", container_port(workload)),
         });
     }
     found.sort_by_key(|instance| instance.slot);
@@ -154,17 +163,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_works_on_one_side_only_is_refused_on_the_other_as_asked_wrongly() {
+    fn a_verb_of_the_other_side_is_refused_as_a_usage_error() {
         for refused in [
-            HostOrContainer::Inside.require_host("up"),
-            HostOrContainer::Host.require_inside("reset-data", "reset"),
+            HostOrContainer::Container.require_host("up"),
+            HostOrContainer::Host.require_container("reset-data", "reset"),
         ] {
             let error = refused.unwrap_err();
             assert!(error.is::<Usage>(), "{error}");
             assert!(error.to_string().contains("./sandbox"), "{error}");
         }
         assert!(HostOrContainer::Host.require_host("up").is_ok());
-        let inside = HostOrContainer::Inside.require_inside("reset-data", "reset");
-        assert!(inside.is_ok());
+        let allowed = HostOrContainer::Container.require_container("reset-data", "reset");
+        assert!(allowed.is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C while something is being started: what was begun is undone, in order, however often the key is pressed.
+//! Ctrl-C during a change of the stack: the command undoes what it began, in order, however often the key is pressed.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -7,51 +7,52 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The person changed their mind.
+/// Ctrl-C or SIGTERM ended the work.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// SIGINT and SIGTERM of this program. Until the first [`Interrupt::hold`] they end it, as they do any program. Clones share it.
+/// SIGINT and SIGTERM of this program. Until the first [`Interrupt::guard`] the signals end the program at once, as they end
+/// any program. Clones share the guards.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
-    holds: Arc<Mutex<Option<Holds>>>,
+    guards: Arc<Mutex<Option<Guards>>>,
 }
 
-type Holds = Vec<Weak<CancellationToken>>;
+type Guards = Vec<Weak<CancellationToken>>;
 
-/// While it lives, a signal does not end the program, but what runs under [`Hold::or`].
+/// While a guard exists, a signal ends the work under [`InterruptGuard::unless_interrupted`] instead of the program.
 #[derive(Debug)]
-pub struct Hold {
+pub struct InterruptGuard {
     token: Arc<CancellationToken>,
 }
 
 impl Interrupt {
-    /// From now on, and until the hold is dropped, a signal leaves the program alive, to clean up behind itself.
-    pub fn hold(&self) -> Result<Hold> {
+    /// Until the guard is dropped, a signal leaves the program alive, so that it can clean up.
+    pub fn guard(&self) -> Result<InterruptGuard> {
         let token = Arc::new(CancellationToken::new());
-        let mut holds = self.holds();
-        if holds.is_none() {
+        let mut guards = self.guards();
+        if guards.is_none() {
             self.listen()?;
         }
-        holds.get_or_insert_default().push(Arc::downgrade(&token));
-        Ok(Hold { token })
+        guards.get_or_insert_default().push(Arc::downgrade(&token));
+        Ok(InterruptGuard { token })
     }
 
-    fn holds(&self) -> MutexGuard<'_, Option<Holds>> {
-        // Every change is one push or one read: a panicking thread leaves nothing half-done.
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    fn guards(&self) -> MutexGuard<'_, Option<Guards>> {
+        // Every change is one push, so a panicking thread leaves no half-done change.
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Once for the whole program: tokio never gives a signal back to the system, so whoever asks for it has to answer it for
-    /// ever, also after the last hold.
+    /// Once for the whole program: tokio keeps a signal that it registered, so this task answers the signals until the
+    /// program ends, after the last guard too.
     fn listen(&self) -> Result<()> {
         let register = |kind| signal(kind).context("cannot listen for signals");
         let interrupt = register(SignalKind::interrupt())?;
         let terminate = register(SignalKind::terminate())?;
         #[allow(
             clippy::disallowed_methods,
-            reason = "it listens for as long as the program lives, and has no result"
+            reason = "the task listens until the program ends, and has no result"
         )]
         tokio::spawn(self.clone().answer(interrupt, terminate));
         Ok(())
@@ -63,24 +64,24 @@ impl Interrupt {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            let holds: Vec<_> = self
-                .holds()
+            let guards: Vec<_> = self
+                .guards()
                 .iter()
                 .flatten()
                 .filter_map(Weak::upgrade)
                 .collect();
-            if holds.is_empty() {
+            if guards.is_empty() {
                 std::process::exit(1);
             }
-            holds.iter().for_each(|token| token.cancel());
+            guards.iter().for_each(|token| token.cancel());
         }
     }
 }
 
-impl Hold {
-    /// The outcome of `work`, unless a signal comes first or came before: then `work` is dropped, so it must leave nothing
-    /// behind when that happens. What starts a process does not qualify; what waits for one does.
-    pub async fn or<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+impl InterruptGuard {
+    /// The outcome of `work`; [`Interrupted`] if a signal comes first or came before. `work` is dropped then, so it must be
+    /// safe to drop at every await point: waiting for a process is, starting one is not.
+    pub async fn unless_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             () = self.token.cancelled() => Err(Interrupted.into()),
@@ -88,7 +89,7 @@ impl Hold {
         }
     }
 
-    /// An error if a signal came.
+    /// Fails with [`Interrupted`] if a signal came.
     pub fn check(&self) -> Result<()> {
         if self.token.is_cancelled() {
             Err(Interrupted.into())

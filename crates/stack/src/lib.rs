@@ -1,36 +1,49 @@
-//! The laboratory as processes of this machine: started, scaled, restarted, killed and examined.
+//! The shop as processes of one machine: started, scaled, restarted, killed and examined.
 //!
-//! Read in this order: [`sandbox`] (one stack: its folder, ports and names), [`stack`] (its processes, and the lock that a
-//! command takes to change them), [`settings`] (what a service is started with), [`services`] and [`backends`] (one process
-//! started or stopped), [`start`] (a whole stack started), [`saved_settings`] (what is kept between two commands),
-//! [`host_or_container`] (what can be seen from where), [`doctor`] (what is missing or wrong).
+//! Read in this order:
+//!
+//! 1. [`layout`]: where one stack is: folders, names, addresses. [`ports`]: every port. [`workload`]: the programs.
+//! 2. [`Stack`]: its processes, and the lock that a command holds while it changes them.
+//! 3. [`settings`]: the environment of a program. [`saved_settings`]: what `restart --set` changed.
+//! 4. [`start_plan`] and [`start`]: which processes a command starts, and how. [`instances`] starts one service,
+//!    [`backends`] broker and database, [`prometheus`] Prometheus.
+//! 5. [`stop`], [`scale`], [`restart`], [`reset`], [`signals`]: the verbs of the command, one file each.
+//! 6. [`mod@readiness_probe`], [`status_rows`], [`lag_view`], [`merged_logs`], [`doctor`]: what can be seen of a stack.
+//!    [`host_or_container`] says which part of that can be seen from a container.
+//! 7. [`shop_client`]: the shop over HTTP, as its customers use it.
 
 #![deny(missing_docs)]
 
 pub mod backends;
 pub mod build;
 #[cfg(test)]
-mod compose_file;
-pub mod database;
+mod compose_file_tests;
 pub mod doctor;
-pub mod finding;
 pub mod host_or_container;
+pub mod instances;
 pub mod interrupt;
 pub mod lag_view;
+pub mod layout;
 pub mod merged_logs;
-pub mod observe;
-pub mod prerequisites;
-pub mod ready;
-pub mod sandbox;
+pub mod ports;
+pub mod prometheus;
+pub mod readiness_probe;
+pub mod reset;
+pub mod restart;
 pub mod saved_settings;
-pub mod services;
+pub mod scale;
 pub mod settings;
 pub mod shop_client;
-pub mod stack;
+pub mod signals;
+mod stack;
 pub mod start;
+pub mod start_plan;
 pub mod status_rows;
+pub mod stop;
 pub mod target;
 pub mod terminal;
 pub mod workload;
 
-pub use stack::*;
+pub use service_kit::Mode;
+pub use stack::{Stack, StartedInstance, describe_exit};
+pub use workload::process_name;

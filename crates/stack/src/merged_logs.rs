@@ -1,4 +1,4 @@
-//! Log files of several processes, read as one: in order of time, each line with the name of the process that wrote it.
+//! The log files of several processes as one list of lines in order of time, each with the name of its process.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -11,9 +11,9 @@ use shared_events::OrderId;
 
 use crate::Stack;
 
-/// The log file of one process, and how far it was read.
+/// Reads the log file of one process, from call to call.
 #[derive(Debug)]
-pub struct Journal {
+pub struct LogReader {
     name: String,
     file: PathBuf,
     offset: u64,
@@ -23,17 +23,17 @@ pub struct Journal {
 
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Whose.
+pub struct LogLine {
+    /// The name of the process.
     pub name: String,
-    /// When it was written; for a line without a time (a stack trace), that of the line before it.
+    /// The time of the line. A line without one (of a stack trace) has the time of the line before it.
     pub at: Option<DateTime<Utc>>,
-    /// As written.
+    /// The line as written.
     pub text: String,
 }
 
-impl Journal {
-    /// The log of the process of this name, from its beginning.
+impl LogReader {
+    /// Starts at the beginning of the file.
     pub fn new(name: String, file: PathBuf) -> Self {
         Self {
             name,
@@ -44,14 +44,14 @@ impl Journal {
         }
     }
 
-    /// Whose it is.
+    /// The name of the process.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The finished lines written since the last call. A file that is not there has none; one that became shorter was begun
-    /// anew, and is read from its beginning.
-    pub fn read(&mut self) -> Result<Vec<Line>> {
+    /// The complete lines written since the last call. A missing file has no lines. A file that became shorter was replaced,
+    /// and is read from its beginning.
+    pub fn read(&mut self) -> Result<Vec<LogLine>> {
         let mut file = match File::open(&self.file) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -69,18 +69,18 @@ impl Journal {
             .read_to_end(&mut bytes)
             .with_context(|| self.unreadable())?;
         self.offset += read as u64;
-        let whole = bytes
+        let complete = bytes
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |end| end + 1);
-        self.unfinished = bytes.split_off(whole);
+        self.unfinished = bytes.split_off(complete);
         let text = String::from_utf8_lossy(&bytes);
         Ok(text.lines().map(|line| self.line(line)).collect())
     }
 
-    fn line(&mut self, text: &str) -> Line {
+    fn line(&mut self, text: &str) -> LogLine {
         self.last = time_of(text).or(self.last);
-        Line {
+        LogLine {
             name: self.name.clone(),
             at: self.last,
             text: text.to_owned(),
@@ -92,8 +92,8 @@ impl Journal {
     }
 }
 
-/// Puts lines in order of time. Lines of one process keep their order, also when their times are equal.
-pub fn in_order_of_time(mut lines: Vec<Line>) -> Vec<Line> {
+/// Sorts lines by time. The sort is stable: lines of one process keep their order when their times are equal.
+pub fn sort_by_time(mut lines: Vec<LogLine>) -> Vec<LogLine> {
     lines.sort_by(|one, other| match (one.at, other.at) {
         (Some(one), Some(other)) => one.cmp(&other),
         (None, Some(_)) => Ordering::Less,
@@ -116,10 +116,10 @@ pub fn time_of(line: &str) -> Option<DateTime<Utc>> {
         .map(|time| time.and_utc())
 }
 
-/// The lines that name this order, from the log of every service, also of instances that have ended.
-pub fn about(stack: &Stack<'_>, order: OrderId) -> Result<Vec<Line>> {
+/// The lines that name this order, from the log of every service, instances that have ended included.
+pub fn lines_about_order(stack: &Stack<'_>, order: OrderId) -> Result<Vec<LogLine>> {
     let id = order.to_string();
-    let folder = stack.home().logs();
+    let folder = stack.state_dir().logs();
     let mut found = Vec::new();
     let entries = std::fs::read_dir(&folder);
     for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
@@ -128,11 +128,11 @@ pub fn about(stack: &Stack<'_>, order: OrderId) -> Result<Vec<Line>> {
             .file_stem()
             .map(|name| name.to_string_lossy().into_owned());
         if let Some(name) = name.filter(|name| name.contains("-service")) {
-            let lines = Journal::new(name, file).read()?;
+            let lines = LogReader::new(name, file).read()?;
             found.extend(lines.into_iter().filter(|line| line.text.contains(&id)));
         }
     }
-    Ok(in_order_of_time(found))
+    Ok(sort_by_time(found))
 }
 
 #[cfg(test)]
@@ -164,20 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_two_processes_are_shown_in_order_of_time_and_a_trace_stays_with_its_line() {
+    fn a_stack_trace_stays_with_its_line_when_logs_are_merged() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = |name: &str, text: &str| {
+        let reader = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
-            Journal::new(name.to_owned(), path)
+            LogReader::new(name.to_owned(), path)
         };
-        let mut one = journal(
+        let mut one = reader(
             "one",
             "2026-01-31T12:00:01Z a\n  trace\n2026-01-31T12:00:03Z c\n",
         );
-        let mut two = journal("two", "2026-01-31T12:00:02Z b\nunfinished");
+        let mut two = reader("two", "2026-01-31T12:00:02Z b\nunfinished");
         let lines = [one.read().unwrap(), two.read().unwrap()].concat();
-        let texts: Vec<_> = in_order_of_time(lines)
+        let texts: Vec<_> = sort_by_time(lines)
             .into_iter()
             .map(|line| {
                 format!(
@@ -191,18 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_read_once_it_is_finished_and_a_file_begun_anew_from_its_beginning() {
+    fn only_complete_lines_are_read_and_a_replaced_file_from_its_start() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut journal = Journal::new("log".to_owned(), path.clone());
-        assert_eq!(journal.read().unwrap(), []);
+        let mut reader = LogReader::new("log".to_owned(), path.clone());
+        assert_eq!(reader.read().unwrap(), []);
         let mut file = File::create(&path).unwrap();
         file.write_all(b"first\nsec").unwrap();
-        let texts = |lines: Vec<Line>| lines.into_iter().map(|line| line.text).collect::<Vec<_>>();
-        assert_eq!(texts(journal.read().unwrap()), ["first"]);
+        let texts =
+            |lines: Vec<LogLine>| lines.into_iter().map(|line| line.text).collect::<Vec<_>>();
+        assert_eq!(texts(reader.read().unwrap()), ["first"]);
         file.write_all(b"ond\n").unwrap();
-        assert_eq!(texts(journal.read().unwrap()), ["second"]);
+        assert_eq!(texts(reader.read().unwrap()), ["second"]);
         std::fs::write(&path, "new\n").unwrap();
-        assert_eq!(texts(journal.read().unwrap()), ["new"]);
+        assert_eq!(texts(reader.read().unwrap()), ["new"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a stack remembers between two commands beside its processes: settings that were changed, and who was killed on purpose.
+//! The file that a stack keeps between two commands: changed settings, and the processes that a person killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::Workload;
 
-/// It lives in one file. Whoever changes it holds the lock of the stack.
+/// The content of the file. A command that changes it holds the lock of the stack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SavedSettings {
     /// Environment variables of each program that are not the defaults.
     settings: BTreeMap<String, BTreeMap<String, String>>,
-    /// Names of processes that a person killed: they stay dead until they are asked for by name, or everything is.
+    /// Names of processes that a person killed. They stay stopped until a person starts them by name, or everything.
     killed: BTreeSet<String>,
 }
 
 impl SavedSettings {
-    /// What the stack in this folder remembers; nothing if there is no such file.
+    /// Reads the file in this folder; empty if there is none.
     pub fn load(home: &Path) -> Result<Self> {
         let file = file(home);
         match fs::read_to_string(&file) {
@@ -31,18 +31,18 @@ impl SavedSettings {
         }
     }
 
-    /// Keeps it. Written beside and renamed, so that a reader never sees half a file.
+    /// Writes the file. A new file is written and renamed, so that a reader never sees half of it.
     pub fn save(&self, home: &Path) -> Result<()> {
         let file = file(home);
-        let text = serde_json::to_string_pretty(self).context("cannot write down the settings")?;
+        let text = serde_json::to_string_pretty(self).context("cannot serialize the settings")?;
         let fresh = file.with_extension("json.new");
         fs::write(&fresh, text)
             .and_then(|()| fs::rename(&fresh, &file))
             .with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// Forgets everything.
-    pub fn forget(home: &Path) -> Result<()> {
+    /// Removes the file.
+    pub fn remove(home: &Path) -> Result<()> {
         let file = file(home);
         match fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -52,7 +52,7 @@ impl SavedSettings {
         }
     }
 
-    /// What was changed for this program.
+    /// The changed settings of this workload: environment variables and values.
     pub fn settings(&self, workload: impl Into<Workload>) -> BTreeMap<String, String> {
         self.settings
             .get(workload.into().name())
@@ -60,8 +60,12 @@ impl SavedSettings {
             .unwrap_or_default()
     }
 
-    /// Replaces what was changed for this program.
-    pub fn change(&mut self, workload: impl Into<Workload>, settings: BTreeMap<String, String>) {
+    /// Replaces the changed settings of this workload.
+    pub fn replace_settings(
+        &mut self,
+        workload: impl Into<Workload>,
+        settings: BTreeMap<String, String>,
+    ) {
         let name = workload.into().name();
         if settings.is_empty() {
             self.settings.remove(name);
@@ -70,24 +74,24 @@ impl SavedSettings {
         }
     }
 
-    /// Whether a person killed the process of this name, and nobody asked for it since.
+    /// Whether a person killed this process and has not started it since.
     pub fn is_killed(&self, name: &str) -> bool {
         self.killed.contains(name)
     }
 
-    /// A person killed it.
-    pub fn killed(&mut self, name: &str) {
+    /// Records that a person killed this process.
+    pub fn mark_killed(&mut self, name: &str) {
         self.killed.insert(name.to_owned());
     }
 
-    /// A person asked for it.
-    pub fn wanted(&mut self, name: &str) {
+    /// Records that a person started this process.
+    pub fn unmark_killed(&mut self, name: &str) {
         self.killed.remove(name);
     }
 }
 
 fn file(home: &Path) -> PathBuf {
-    home.join("memory.json")
+    home.join("saved-settings.json")
 }
 
 #[cfg(test)]
@@ -97,21 +101,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_changed_and_killed_is_remembered_until_it_is_forgotten() {
+    fn changed_settings_and_killed_processes_are_saved_until_removed() {
         let home = tempfile::tempdir().unwrap();
-        let mut memory = SavedSettings::load(home.path()).unwrap();
+        let mut saved = SavedSettings::load(home.path()).unwrap();
         let changed = BTreeMap::from([("POISON_PRODUCT".to_owned(), String::new())]);
-        memory.change(Service::Inventory, changed.clone());
-        memory.killed("kafka");
-        memory.save(home.path()).unwrap();
+        saved.replace_settings(Service::Inventory, changed.clone());
+        saved.mark_killed("kafka");
+        saved.save(home.path()).unwrap();
 
         let mut again = SavedSettings::load(home.path()).unwrap();
         assert_eq!(again.settings(Service::Inventory), changed);
         assert!(again.is_killed("kafka") && !again.is_killed("postgres"));
-        again.wanted("kafka");
+        again.unmark_killed("kafka");
         assert!(!again.is_killed("kafka"));
 
-        SavedSettings::forget(home.path()).unwrap();
-        assert_eq!(SavedSettings::load(home.path()).unwrap(), SavedSettings::default());
+        SavedSettings::remove(home.path()).unwrap();
+        assert_eq!(
+            SavedSettings::load(home.path()).unwrap(),
+            SavedSettings::default()
+        );
     }
 }

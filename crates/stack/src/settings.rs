@@ -1,25 +1,24 @@
-//! The settings of our programs: which can be changed from outside, and what an instance is started with.
+//! The environment of a program: which settings `restart --set` can change, and all variables of an instance.
 //!
-//! A program gets the environment written here and nothing of the person's shell, so that what `status` shows as changed is
-//! all that is changed.
+//! An instance gets these variables and none of the person's shell, so `status` shows every setting that was changed.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use kafka_runtime::settings::TUNABLE;
+use kafka_admin::TUNABLE;
 use shared_events::Service;
 use tokio::process::Command;
 
-use crate::sandbox::Sandbox;
+use crate::layout::StackLayout;
 use crate::terminal::Usage;
 use crate::workload::Workload;
 
-/// What every program can be told.
-const ANY: [&str; 3] = ["KAFKA_BOOTSTRAP_SERVERS", "LOG_FORMAT", "RUST_LOG"];
+/// Settings of every program.
+const COMMON: [&str; 3] = ["KAFKA_BOOTSTRAP_SERVERS", "LOG_FORMAT", "RUST_LOG"];
 
-/// What any member of a consumer group can be told.
-const CONSUMER: [&str; 10] = [
+/// Settings of every service.
+const SERVICE: [&str; 10] = [
     "BATCH_MAX",
     "CRASH_AT",
     "DELIVERY",
@@ -32,8 +31,8 @@ const CONSUMER: [&str; 10] = [
     "STATIC_MEMBERSHIP",
 ];
 
-/// What one program can be told besides.
-const fn own(workload: Workload) -> &'static [&'static str] {
+/// Settings of one program alone.
+const fn own_settings(workload: Workload) -> &'static [&'static str] {
     match workload {
         Workload::Service(Service::Order) => &["HTTP_QUEUE", "OUTBOX_LIMIT"],
         Workload::Service(Service::Payment) => &[],
@@ -54,14 +53,15 @@ const fn own(workload: Workload) -> &'static [&'static str] {
     }
 }
 
-const TUNING: &str = "KAFKA_CONSUMER_";
+/// The prefix of librdkafka's consumer settings.
+const CONSUMER_PREFIX: &str = "KAFKA_CONSUMER_";
 
-/// A setting as it is typed: `NAME=VALUE`. An empty value is a value.
+/// A setting as typed: `NAME=VALUE`. The value may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// The environment variable.
     pub name: String,
-    /// What it is set to.
+    /// The value.
     pub value: String,
 }
 
@@ -83,21 +83,26 @@ impl std::str::FromStr for Assignment {
 }
 
 /// The names of all settings of a program, sorted.
-pub(super) fn names(workload: Workload) -> Vec<String> {
-    let variable = |name: &str| format!("{TUNING}{}", name.replace('.', "_").to_ascii_uppercase());
-    let plain = ANY.iter().chain(own(workload));
+pub(crate) fn setting_names(workload: Workload) -> Vec<String> {
+    let variable = |name: &str| {
+        format!(
+            "{CONSUMER_PREFIX}{}",
+            name.replace('.', "_").to_ascii_uppercase()
+        )
+    };
+    let plain = COMMON.iter().chain(own_settings(workload));
     let mut names: Vec<String> = plain.map(|name| (*name).to_owned()).collect();
     if workload.service().is_some() {
-        names.extend(CONSUMER.map(str::to_owned));
+        names.extend(SERVICE.map(str::to_owned));
         names.extend(TUNABLE.into_iter().map(variable));
     }
     names.sort();
     names
 }
 
-/// Whether the program has a setting of this name; the error lists those it has.
-pub fn known(workload: Workload, name: &str) -> Result<()> {
-    let names = names(workload);
+/// Fails if the program has no setting of this name; the error lists its settings.
+pub fn require_known(workload: Workload, name: &str) -> Result<()> {
+    let names = setting_names(workload);
     if names.iter().any(|known| known == name) {
         return Ok(());
     }
@@ -107,19 +112,20 @@ pub fn known(workload: Workload, name: &str) -> Result<()> {
     )))
 }
 
-/// Has the program itself read its settings, and refuses what it refuses: better before the old process is stopped than after.
-pub async fn check(
-    sandbox: &Sandbox,
+/// Runs the program's own check of its settings, and fails with its error text. A caller validates before it stops the old
+/// process.
+pub async fn validate(
+    layout: &StackLayout,
     workload: impl Into<Workload>,
     changed: &BTreeMap<String, String>,
 ) -> Result<()> {
     let workload = workload.into();
-    let binary = sandbox.binary(workload);
+    let binary = layout.binary(workload);
     let mut command = Command::new(&binary);
     command
         .arg("check")
         .env_clear()
-        .envs(environment(sandbox, workload, 1, changed)?)
+        .envs(environment(layout, workload, 1, changed)?)
         .stdin(Stdio::null());
     let output = command
         .output()
@@ -128,44 +134,44 @@ pub async fn check(
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim().trim_start_matches("error: ");
-    Err(Usage::error(said.lines().collect::<Vec<_>>().join(" ")))
+    let message = String::from_utf8_lossy(&output.stderr);
+    let message = message.trim().trim_start_matches("error: ");
+    Err(Usage::error(message.lines().collect::<Vec<_>>().join(" ")))
 }
 
-/// The whole environment of an instance: the defaults of this stack, then what was changed.
+/// The whole environment of an instance: the defaults of this stack, overridden by `changed`.
 pub fn environment(
-    sandbox: &Sandbox,
+    layout: &StackLayout,
     workload: Workload,
     slot: u32,
     changed: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>> {
-    let kafka = sandbox.kafka();
+    let kafka = layout.kafka();
     let mut variables = BTreeMap::from([
-        ("PORT".to_owned(), sandbox.port(workload, slot)?.to_string()),
+        ("PORT".to_owned(), layout.port(workload, slot)?.to_string()),
         (
             "BIND_ADDR".to_owned(),
-            sandbox.settings().bind_addr.to_string(),
+            layout.settings().bind_addr.to_string(),
         ),
         (
             "KAFKA_BOOTSTRAP_SERVERS".to_owned(),
             kafka.bootstrap_servers,
         ),
         ("NAME_PREFIX".to_owned(), kafka.name_prefix.to_string()),
-        // A slot makes the transactional id stable: an instance started again fences its predecessor.
+        // A slot makes the transactional id stable, so a restarted instance fences its predecessor.
         ("SLOT".to_owned(), slot.to_string()),
     ]);
-    if let Some(url) = workload.service().and_then(|one| sandbox.database_url(one)) {
+    if let Some(url) = workload.service().and_then(|one| layout.database_url(one)) {
         variables.insert("DATABASE_URL".to_owned(), url);
     }
     if workload == Workload::LoadGenerator {
-        variables.insert("ORDER_URL".to_owned(), sandbox.url(Service::Order, 1)?);
+        variables.insert("ORDER_URL".to_owned(), layout.url(Service::Order, 1)?);
     }
     if workload == Workload::LagMonitor {
-        let generator = sandbox.url(Workload::LoadGenerator, 1)?;
+        let generator = layout.url(Workload::LoadGenerator, 1)?;
         variables.insert("LOAD_GENERATOR_URL".to_owned(), generator);
     }
-    let trace = &sandbox.settings().trace;
+    let trace = &layout.settings().trace;
     if let (Some(_), Some(receiver)) = (workload.service(), &trace.otel_exporter_otlp_endpoint) {
         let ratio = trace.otel_traces_sampler_arg.to_string();
         variables.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), receiver.clone());
@@ -180,11 +186,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_that_a_service_does_not_have_is_refused_with_the_list_of_those_it_has() {
+    fn an_unknown_setting_is_refused_with_the_list_of_valid_ones() {
         let [order, payment, inventory, generator, _] = Workload::ALL;
-        known(inventory, "POISON_PRODUCT").unwrap();
-        known(payment, "KAFKA_CONSUMER_FETCH_MIN_BYTES").unwrap();
-        known(generator, "BATCH_SIZE").unwrap();
+        require_known(inventory, "POISON_PRODUCT").unwrap();
+        require_known(payment, "KAFKA_CONSUMER_FETCH_MIN_BYTES").unwrap();
+        require_known(generator, "BATCH_SIZE").unwrap();
         for (workload, name, listed) in [
             (payment, "POISON_PRODUCT", "BATCH_MAX"),
             (payment, "KAFKA_CONSUMER_ENABLE_AUTO_COMMIT", "FETCH_MIN"),
@@ -192,7 +198,7 @@ mod tests {
             (order, "batch_max", "BATCH_MAX"),
             (generator, "BATCH_MAX", "BATCH_SIZE"),
         ] {
-            let error = known(workload, name).unwrap_err();
+            let error = require_known(workload, name).unwrap_err();
             assert!(error.is::<Usage>());
             let text = error.to_string();
             assert!(text.contains(name) && text.contains(listed), "{text}");

@@ -1,147 +1,33 @@
-//! The shop as its customers see it: over HTTP, with answers that have types.
+//! The shop over HTTP, as its customers and its operators use it. The types of orders are those of [`shared_events::http_api`].
 
 use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use chrono::{DateTime, Utc};
-use kafka_runtime::controls::{InForce, Stats};
+use kafka_admin::member_controls::{EffectiveConfig, Stats};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use shared_events::{Amount, CustomerId, GroupControls, OrderId, ProductId, Quantity, Service};
+use shared_events::http_api::{
+    AcceptedOrder, IDEMPOTENCY_KEY, NewOrder, OrderView, ProblemDocument,
+};
+use shared_events::{GroupControls, OrderId, ProductId, Service};
 
-use crate::sandbox::{Instance, Sandbox};
+use crate::layout::{Instance, StackLayout};
 use crate::workload::Workload;
 
-/// How long the shop may think about one request.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit of one request.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a customer orders.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NewOrder {
-    /// Who orders.
-    pub customer_id: CustomerId,
-    /// What.
-    pub product_id: ProductId,
-    /// How many pieces.
-    pub quantity: Quantity,
-    /// What all of them cost.
-    pub amount: Amount,
-}
-
-/// The answer to an order that was taken.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Placed {
-    /// The order.
-    pub order_id: OrderId,
-    /// What the request is called in every event and log line.
-    pub correlation_id: String,
-    /// Where the order stands.
-    pub status: Status,
-}
-
-/// Where an order stands, in the shop's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "UPPERCASE")]
-#[value(rename_all = "UPPER")]
-pub enum Status {
-    /// Accepted, not paid.
-    Pending,
-    /// Paid, not reserved.
-    Paid,
-    /// Out of stock, money not back.
-    Refunding,
-    /// Paid and reserved.
-    Confirmed,
-    /// Out of stock, money back.
-    Cancelled,
-    /// Declined.
-    Failed,
-}
-
-impl Status {
-    /// Whether nothing more will happen.
-    pub fn is_end(self) -> bool {
-        match self {
-            Self::Confirmed | Self::Cancelled | Self::Failed => true,
-            Self::Pending | Self::Paid | Self::Refunding => false,
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pending => "PENDING",
-            Self::Paid => "PAID",
-            Self::Refunding => "REFUNDING",
-            Self::Confirmed => "CONFIRMED",
-            Self::Cancelled => "CANCELLED",
-            Self::Failed => "FAILED",
-        })
-    }
-}
-
-/// An order as order-service tells it.
+/// The health of a group on a topic, as lag-monitor reports it.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OrderView {
-    /// The order.
-    pub order_id: OrderId,
-    /// Where it stands.
-    pub status: Status,
-    /// Why it failed or was cancelled.
-    pub failure_reason: Option<String>,
-    /// What happened, in the order of the story.
-    pub facts: Vec<Fact>,
-    /// The events of which one has to come next; none at an end.
-    pub waiting_for: Option<Vec<String>>,
-    /// Since when.
-    pub waiting_since: Option<DateTime<Utc>>,
-}
-
-/// One thing that happened to an order.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Fact {
-    /// The event that told it.
-    pub event: String,
-    /// When it was told first.
-    pub at: DateTime<Utc>,
-    /// That event's id.
-    pub event_id: String,
-}
-
-impl fmt::Display for OrderView {
-    /// One line: the status, why, and what it waits for.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "order {} is {}", self.order_id, self.status)?;
-        if let Some(reason) = &self.failure_reason {
-            write!(f, " ({reason})")?;
-        }
-        let Some(events) = &self.waiting_for else {
-            return Ok(());
-        };
-        write!(f, ", waiting for {}", events.join(" or "))?;
-        match self.waiting_since {
-            Some(since) => write!(f, " since {}", since.format("%H:%M:%S")),
-            None => Ok(()),
-        }
-    }
-}
-
-/// lag-monitor's judgement of a group on a topic.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Judged {
-    /// ok, warning or critical.
+pub struct GroupStatus {
+    /// `ok`, `unknown`, `warning` or `critical`.
     pub status: String,
-    /// The rule that fired; `keeps_up` if none did.
+    /// The rule that decided the status; `keeps_up` if no rule fired.
     pub rule: String,
-    /// The figures it fired by, in a sentence.
+    /// The values that the rule decided by, in a sentence.
     pub evidence: String,
 }
 
@@ -150,84 +36,87 @@ struct Product {
     quantity: u64,
 }
 
-/// RFC 9457, as far as a person wants to read it.
-#[derive(Deserialize)]
-struct Problem {
-    title: Option<String>,
-    detail: Option<String>,
-    #[serde(default)]
-    errors: Vec<FieldError>,
+/// An order in one line: its status, the reason, and the events it waits for.
+pub fn describe_order(order: &OrderView) -> String {
+    let mut text = format!("order {} is {}", order.order_id, order.status);
+    if let Some(reason) = &order.failure_reason {
+        text += &format!(" ({reason})");
+    }
+    if let Some(events) = &order.waiting_for {
+        let names: Vec<String> = events.iter().map(ToString::to_string).collect();
+        text += &format!(", waiting for {}", names.join(" or "));
+        if let Some(since) = order.waiting_since {
+            text += &format!(" since {}", since.format("%H:%M:%S"));
+        }
+    }
+    text
 }
 
-#[derive(Deserialize)]
-struct FieldError {
-    field: String,
-    detail: String,
-}
-
-/// The shop of one stack.
+/// A client of one stack's services and tools.
 #[derive(Debug, Clone)]
-pub struct Shop<'a> {
-    sandbox: &'a Sandbox,
+pub struct ShopClient<'a> {
+    layout: &'a StackLayout,
     http: reqwest::Client,
 }
 
-impl<'a> Shop<'a> {
-    /// The shop of this stack, whether it runs or not.
-    pub fn new(sandbox: &'a Sandbox) -> Result<Self> {
+impl<'a> ShopClient<'a> {
+    /// A client of this stack, whether the stack runs or not. Sends nothing.
+    pub fn new(layout: &'a StackLayout) -> Result<Self> {
         let http = reqwest::Client::builder()
             .no_proxy()
-            .timeout(PATIENCE)
+            .timeout(TIMEOUT)
             .build()
-            .context("cannot make an HTTP client")?;
-        Ok(Self { sandbox, http })
+            .context("cannot create an HTTP client")?;
+        Ok(Self { layout, http })
     }
 
-    /// Where a program takes requests: its first running instance, or where that would be.
+    /// The address of the first running instance; on the host, of the first instance even if none runs.
     pub async fn url(&self, workload: impl Into<Workload>) -> Result<String> {
         let workload = workload.into();
-        let running = self.sandbox.instances(workload).await?;
+        let running = self.layout.instances(workload).await?;
         let url = match running.into_iter().next() {
             Some(first) => Some(first.url),
-            None => self
-                .sandbox
-                .vantage()
-                .would_be_at(self.sandbox, workload, 1)?,
+            None => {
+                let side = self.layout.host_or_container();
+                side.expected_url(self.layout, workload, 1)?
+            }
         };
         url.with_context(|| format!("{workload} does not run: ./sandbox up starts it"))
     }
 
-    /// Orders. With an idempotency key, the same order twice is one order.
-    pub async fn place(&self, order: &NewOrder, key: Option<&str>) -> Result<Placed> {
-        let mut request = self
-            .http
-            .post(format!("{}/orders", self.url(Service::Order).await?))
-            .json(order);
-        if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
+    /// Places an order. Two requests with the same idempotency key make one order.
+    pub async fn place_order(
+        &self,
+        order: &NewOrder,
+        idempotency_key: Option<&str>,
+    ) -> Result<AcceptedOrder> {
+        let url = format!("{}/orders", self.url(Service::Order).await?);
+        let mut request = self.http.post(url).json(order);
+        if let Some(key) = idempotency_key {
+            request = request.header(IDEMPOTENCY_KEY, key);
         }
         read(Service::Order, send(Service::Order, request).await?).await
     }
 
-    /// The order, if the shop knows it.
+    /// An order; `None` if order-service does not know it.
     pub async fn order(&self, id: OrderId) -> Result<Option<OrderView>> {
         self.find(Service::Order, &format!("orders/{id}")).await
     }
 
-    /// The same as the shop's own JSON, byte by byte: a parsed amount would lose its last zero.
+    /// The same as the service's own JSON, byte by byte: parsing would drop the last zero of an amount.
     pub async fn order_json(&self, id: OrderId) -> Result<Option<Box<RawValue>>> {
         self.find(Service::Order, &format!("orders/{id}")).await
     }
 
-    /// How many pieces of a product are there, if the stock knows it.
+    /// The number of pieces of a product in stock; `None` if inventory-service does not know the product.
     pub async fn stock(&self, product: &ProductId) -> Result<Option<u64>> {
         let path = format!("products/{product}");
         let product: Option<Product> = self.find(Service::Inventory, &path).await?;
         Ok(product.map(|product| product.quantity))
     }
 
-    /// What lag-monitor makes of a group on a topic; on its only one without.
-    pub async fn judged(&self, group: &str, topic: Option<&str>) -> Result<Judged> {
+    /// lag-monitor's status of a group on a topic. The topic may be omitted if the group reads one topic only.
+    pub async fn group_status(&self, group: &str, topic: Option<&str>) -> Result<GroupStatus> {
         let monitor = Workload::LagMonitor;
         let mut url: Url = format!("{}/status", self.url(monitor).await?).parse()?;
         url.query_pairs_mut().append_pair("group", group);
@@ -237,38 +126,38 @@ impl<'a> Shop<'a> {
         read(monitor, send(monitor, self.http.get(url)).await?).await
     }
 
-    /// What holds for one member, and where it comes from.
-    pub async fn controls(&self, instance: &Instance) -> Result<InForce> {
+    /// The effective configuration of one member, with the source of each value.
+    pub async fn controls(&self, instance: &Instance) -> Result<EffectiveConfig> {
         let request = self.http.get(format!("{}/config", instance.url));
         read(instance.workload, send(instance.workload, request).await?).await
     }
 
-    /// Asks this of one member alone, and returns what holds then.
+    /// Sets controls of one member alone, and returns its effective configuration.
     pub async fn set_controls(
         &self,
         instance: &Instance,
-        wanted: &GroupControls,
-    ) -> Result<InForce> {
+        controls: &GroupControls,
+    ) -> Result<EffectiveConfig> {
         let request = self.http.post(format!("{}/config", instance.url));
-        let sent = send(instance.workload, request.json(wanted)).await?;
-        read(instance.workload, sent).await
+        let response = send(instance.workload, request.json(controls)).await?;
+        read(instance.workload, response).await
     }
 
-    /// What one member does.
+    /// The statistics of one member.
     pub async fn stats(&self, instance: &Instance) -> Result<Stats> {
         let request = self.http.get(format!("{}/stats", instance.url));
         read(instance.workload, send(instance.workload, request).await?).await
     }
 
-    /// What a program tells Prometheus.
+    /// The metrics of a service or tool, in Prometheus' text format.
     pub async fn metrics(&self, workload: impl Into<Workload>) -> Result<String> {
         let workload = workload.into();
         let url = format!("{}/metrics", self.url(workload).await?);
-        let answer = send(workload, self.http.get(url)).await?.text().await;
-        answer.with_context(|| format!("the answer of {workload} broke off"))
+        let body = send(workload, self.http.get(url)).await?.text().await;
+        body.with_context(|| format!("the response of {workload} is incomplete"))
     }
 
-    /// Sends JSON as it was written, and returns the answer as it came, whatever it says.
+    /// Sends this JSON text unchanged, and returns the body of the response, whatever its status.
     pub async fn exchange(
         &self,
         service: Service,
@@ -279,15 +168,13 @@ impl<'a> Shop<'a> {
         let url = format!("{}{path}", self.url(service).await?);
         let request = self.http.request(method, url).body(body);
         let request = request.header("Content-Type", "application/json");
-        let answer = send(service, request).await?.text().await;
-        answer.with_context(|| format!("the answer of {service} broke off"))
+        let body = send(service, request).await?.text().await;
+        body.with_context(|| format!("the response of {service} is incomplete"))
     }
 
     async fn find<T: DeserializeOwned>(&self, service: Service, path: &str) -> Result<Option<T>> {
-        let request = self
-            .http
-            .get(format!("{}/{path}", self.url(service).await?));
-        let response = send(service, request).await?;
+        let url = format!("{}/{path}", self.url(service).await?);
+        let response = send(service, self.http.get(url)).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -299,7 +186,7 @@ async fn send(service: impl fmt::Display, request: RequestBuilder) -> Result<Res
     request.send().await.map_err(|error| {
         let url = error.url().map(ToString::to_string).unwrap_or_default();
         if error.is_timeout() {
-            anyhow!("{service} did not answer within {PATIENCE:?} at {url}: is it paused? ./sandbox status tells")
+            anyhow!("{service} did not answer within {TIMEOUT:?} at {url}: is it paused? ./sandbox status shows it")
         } else {
             anyhow!("{service} cannot be reached at {url}: ./sandbox up starts it")
         }
@@ -311,31 +198,20 @@ async fn read<T: DeserializeOwned>(service: impl fmt::Display, response: Respons
     let body = response
         .bytes()
         .await
-        .with_context(|| format!("the answer of {service} broke off"))?;
+        .with_context(|| format!("the response of {service} is incomplete"))?;
     if !status.is_success() {
         bail!("{service} refused: {}", refusal(status, &body));
     }
     serde_json::from_slice(&body)
-        .with_context(|| format!("{service} answered something this program does not understand"))
+        .with_context(|| format!("{service} sent a response of an unknown form"))
 }
 
-/// What a problem document says, in one line; the bare status of an answer that is none.
+/// A problem document in one line; the bare status if the body is none.
 fn refusal(status: StatusCode, body: &[u8]) -> String {
-    let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
-        return status.to_string();
-    };
-    let fields: Vec<String> = problem
-        .errors
-        .iter()
-        .map(|error| format!("{} {}", error.field, error.detail))
-        .collect();
-    let said = [problem.detail.or(problem.title), Some(fields.join("; "))];
-    let said: Vec<String> = said
-        .into_iter()
-        .flatten()
-        .filter(|text| !text.is_empty())
-        .collect();
-    format!("{} {}", status.as_u16(), said.join(": "))
+    match serde_json::from_slice::<ProblemDocument>(body) {
+        Ok(problem) => problem.to_string(),
+        Err(_) => status.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -344,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_fields_and_their_limits() {
-        let body = br#"{"title":"Unprocessable Content","status":422,"detail":"the order is not valid",
+        let body = br#"{"type":"about:blank","title":"Unprocessable Content","status":422,"detail":"the order is not valid",
             "errors":[{"field":"quantity","detail":"must be a whole number"},{"field":"amount","detail":"is missing"}]}"#;
         assert_eq!(
             refusal(StatusCode::UNPROCESSABLE_ENTITY, body),

@@ -1,64 +1,68 @@
-//! [`Stack`]: the processes of one stack: what runs, and which command may change it.
+//! The processes of one stack: which of them run, and the lock that a command holds while it changes them.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use local_runtime::state_dir::{StateDir, StateDirLock};
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
-use local_runtime::process::{Processes, ProcessRecord, ProcessState};
+use local_runtime::process::{ProcessRecord, ProcessState, Processes};
 use local_runtime::prometheus::PROMETHEUS;
+use local_runtime::state_dir::{StateDir, StateDirLock};
 use tokio::time::{Instant, sleep};
 
-use crate::sandbox::{Instance, Sandbox};
+use crate::instances::PORT_LABEL;
+use crate::layout::{Instance, StackLayout};
 use crate::saved_settings::SavedSettings;
-use crate::target::AnyTarget;
+use crate::target::ProcessTarget;
 use crate::terminal::note;
 use crate::workload::Workload;
 
-/// How long a command waits for another one that changes the same stack.
+/// How long a command waits for the lock of another command.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
-/// The processes of one stack.
+/// The pause between two tries to get the lock.
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The processes of one stack. Every method that starts or stops a process expects the caller to hold [`Stack::lock`].
 #[derive(Debug)]
 pub struct Stack<'a> {
-    /// Where it is.
-    pub sandbox: &'a Sandbox,
-    /// Records and signals.
+    /// Where the stack is.
+    pub layout: &'a StackLayout,
+    /// The process records, and the signals to processes.
     pub processes: Processes,
-    /// Asks services how they are.
+    /// The client for readiness probes.
     pub http: reqwest::Client,
-    home: StateDir,
+    state_dir: StateDir,
 }
 
 impl<'a> Stack<'a> {
-    /// The stack of this sandbox. Makes its folder if there is none; starts nothing.
-    pub fn open(sandbox: &'a Sandbox) -> Result<Self> {
-        let home = StateDir::at(sandbox.home())?;
+    /// The stack of this layout. Creates its folder if there is none; starts no process.
+    pub fn open(layout: &'a StackLayout) -> Result<Self> {
+        let state_dir = StateDir::at(layout.home())?;
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
-            .context("cannot make an HTTP client")?;
+            .context("cannot create an HTTP client")?;
         Ok(Self {
-            sandbox,
-            processes: Processes::detached(&home),
+            layout,
+            processes: Processes::detached(&state_dir),
             http,
-            home,
+            state_dir,
         })
     }
 
     /// The folder of the stack.
-    pub fn home(&self) -> &StateDir {
-        &self.home
+    pub fn state_dir(&self) -> &StateDir {
+        &self.state_dir
     }
 
-    /// The right to change which processes run, until it is dropped. Two commands at once would each see half of what the
-    /// other does. Waits for the other one.
+    /// The right to change which processes run, until the lock is dropped. Waits at most [`LOCK_LIMIT`] for another command:
+    /// two commands at once would each act on a state that the other is changing.
     pub async fn lock(&self) -> Result<StateDirLock> {
         let deadline = Instant::now() + LOCK_LIMIT;
-        let mut told = false;
+        let mut noted = false;
         loop {
-            if let Some(lock) = self.home.try_lock()? {
+            if let Some(lock) = self.state_dir.try_lock()? {
                 return Ok(lock);
             }
             if Instant::now() >= deadline {
@@ -67,56 +71,63 @@ impl<'a> Stack<'a> {
                     LOCK_LIMIT.as_secs()
                 );
             }
-            if !told {
+            if !noted {
                 note("waiting for another sandbox command that changes this stack");
-                told = true;
+                noted = true;
             }
-            sleep(Duration::from_millis(50)).await;
+            sleep(LOCK_INTERVAL).await;
         }
     }
 
-    /// What is remembered beside the processes.
-    pub fn memory(&self) -> Result<SavedSettings> {
-        SavedSettings::load(self.home.folder())
+    /// The changed settings and the list of killed processes.
+    pub fn saved_settings(&self) -> Result<SavedSettings> {
+        SavedSettings::load(self.state_dir.folder())
     }
 
-    /// The instances of a program that were ever started since the last `down`, by slot, running or not.
-    pub fn known(&self, workload: impl Into<Workload>) -> Result<Vec<Known>> {
+    /// Changes and saves the settings.
+    pub fn update_saved_settings(&self, change: impl FnOnce(&mut SavedSettings)) -> Result<()> {
+        let mut saved = self.saved_settings()?;
+        change(&mut saved);
+        saved.save(self.state_dir.folder())
+    }
+
+    /// The instances of a workload that were started since the last `down`, by slot, running or not.
+    pub fn started_instances(&self, workload: impl Into<Workload>) -> Result<Vec<StartedInstance>> {
         let workload = workload.into();
-        let mut known = Vec::new();
+        let mut started = Vec::new();
         for record in self.processes.records()? {
-            let Some(slot) = slot_of(&record.name, workload) else {
+            let Some(slot) = workload.slot_of(&record.name) else {
                 continue;
             };
             let state = self.processes.state(&record)?;
-            known.push(Known {
+            started.push(StartedInstance {
                 workload,
                 slot,
                 record,
                 state,
             });
         }
-        known.sort_by_key(|one| one.slot);
-        Ok(known)
+        started.sort_by_key(|one| one.slot);
+        Ok(started)
     }
 
-    /// The names of the processes that a target means: of a program without slot, all its known instances.
-    pub fn names(&self, target: AnyTarget) -> Result<Vec<String>> {
+    /// The names of the processes of a target. A workload without slot means all its started instances.
+    pub fn process_names(&self, target: ProcessTarget) -> Result<Vec<String>> {
         Ok(match target {
-            AnyTarget::Kafka => vec![KAFKA.to_owned()],
-            AnyTarget::Postgres => vec![POSTGRES.to_owned()],
-            AnyTarget::Prometheus => vec![PROMETHEUS.to_owned()],
-            AnyTarget::Workload(target) => match target.slot {
-                Some(slot) => vec![process_name(target.of, slot)],
+            ProcessTarget::Kafka => vec![KAFKA.to_owned()],
+            ProcessTarget::Postgres => vec![POSTGRES.to_owned()],
+            ProcessTarget::Prometheus => vec![PROMETHEUS.to_owned()],
+            ProcessTarget::Workload(target) => match target.slot {
+                Some(slot) => vec![target.of.process_name(slot)],
                 None => {
-                    let known = self.known(target.of)?;
-                    known.into_iter().map(|one| one.record.name).collect()
+                    let started = self.started_instances(target.of)?;
+                    started.into_iter().map(|one| one.record.name).collect()
                 }
             },
         })
     }
 
-    /// What became of the process of this name; `None` if it was never started.
+    /// The state of the process of this name; `None` if it was never started.
     pub fn state(&self, name: &str) -> Result<Option<ProcessState>> {
         match self.processes.record(name)? {
             Some(record) => self.processes.state(&record).map(Some),
@@ -124,92 +135,92 @@ impl<'a> Stack<'a> {
         }
     }
 
-    /// Whether the broker runs, and is not paused.
+    /// Whether the broker runs. A paused broker does not.
     pub fn kafka_runs(&self) -> Result<bool> {
         Ok(self.state(KAFKA)? == Some(ProcessState::Running))
     }
 
-    /// The names of all processes that run, paused ones included.
-    pub fn running(&self) -> Result<Vec<String>> {
+    /// Broker and database, if they do not run or are paused.
+    pub fn unavailable_backends(&self) -> Result<Vec<&'static str>> {
+        let mut unavailable = Vec::new();
+        for name in [KAFKA, POSTGRES] {
+            if self.state(name)? != Some(ProcessState::Running) {
+                unavailable.push(name);
+            }
+        }
+        Ok(unavailable)
+    }
+
+    /// The names of all processes that are alive, paused ones included.
+    pub fn alive_processes(&self) -> Result<Vec<String>> {
         let records = self.processes.records()?;
-        let alive = records.into_iter().filter(|record| record.process.is_alive());
+        let alive = records
+            .into_iter()
+            .filter(|record| record.process.is_alive());
         Ok(alive.map(|record| record.name).collect())
+    }
+
+    /// The names of the alive processes of the targets; an error if a target has none.
+    pub fn alive_processes_of(&self, targets: &[ProcessTarget]) -> Result<Vec<String>> {
+        let alive = self.alive_processes()?;
+        let mut names = Vec::new();
+        for target in targets {
+            let mut found = self.process_names(*target)?;
+            found.retain(|name| alive.contains(name));
+            if found.is_empty() {
+                bail!("{target} does not run: ./sandbox up {target}");
+            }
+            names.extend(found);
+        }
+        names.dedup();
+        Ok(names)
     }
 }
 
-/// An instance that was started, whatever became of it.
+/// An instance that was started since the last `down`, running or not.
 #[derive(Debug, Clone)]
-pub struct Known {
-    /// Of which program.
+pub struct StartedInstance {
+    /// The program of the instance.
     pub workload: Workload,
-    /// Its number, counted from 1.
+    /// The number of the instance, counted from 1.
     pub slot: u32,
-    /// Its process.
+    /// The record of its process.
     pub record: ProcessRecord,
-    /// What became of it.
+    /// The state of its process.
     pub state: ProcessState,
 }
 
-impl Known {
-    /// Whether the process lives, paused or not.
-    pub fn lives(&self) -> bool {
+impl StartedInstance {
+    /// Whether the process is alive, paused or not.
+    pub fn is_alive(&self) -> bool {
         !matches!(self.state, ProcessState::Ended(_))
     }
 
-    /// The port it was started with: the settings of the command that looks may be others.
+    /// The port that the instance was started with. The settings of the present command may name another one.
     pub fn port(&self) -> Option<u16> {
-        self.record.labels.get(crate::services::PORT_LABEL)?.parse().ok()
+        self.record.labels.get(PORT_LABEL)?.parse().ok()
     }
 
-    /// As others see it.
-    pub fn instance(&self, sandbox: &Sandbox) -> Result<Instance> {
+    /// The instance with its address.
+    pub fn instance(&self, layout: &StackLayout) -> Result<Instance> {
         let port = match self.port() {
             Some(port) => port,
-            None => sandbox.port(self.workload, self.slot)?,
+            None => layout.port(self.workload, self.slot)?,
         };
         Ok(Instance {
             workload: self.workload,
             slot: self.slot,
-            url: sandbox.http_url(port),
+            url: layout.http_url(port),
         })
     }
 }
 
-/// The name of an instance's process: `inventory-service.2`.
-pub fn process_name(workload: impl Into<Workload>, slot: u32) -> String {
-    format!("{}.{slot}", workload.into())
-}
-
-fn slot_of(name: &str, workload: Workload) -> Option<u32> {
-    name.strip_prefix(workload.name())?
-        .strip_prefix('.')?
-        .parse()
-        .ok()
-}
-
-/// How a process ended, in words.
-pub fn ending(code: Option<i32>) -> String {
+/// How a process ended, in words. `None` means that no exit code was recorded.
+pub fn describe_exit(code: Option<i32>) -> String {
     match code {
-        None => "ended, nobody saw how".to_owned(),
+        None => "ended with an unknown exit code".to_owned(),
         Some(137) => "killed by SIGKILL".to_owned(),
         Some(code) if code > 128 => format!("ended by signal {}", code - 128),
         Some(code) => format!("ended with exit code {code}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use shared_events::Service;
-
-    use super::*;
-
-    #[test]
-    fn a_process_name_belongs_to_exactly_one_program_and_slot() {
-        let (order, inventory) = (Service::Order.into(), Service::Inventory.into());
-        let name = process_name(Service::Inventory, 2);
-        assert_eq!(slot_of(&name, inventory), Some(2));
-        assert_eq!(slot_of(&name, order), None);
-        assert_eq!(slot_of("inventory-service", inventory), None);
-        assert_eq!(slot_of("kafka", order), None);
     }
 }

@@ -1,235 +1,132 @@
-//! A stack brought up: broker, database and services at the same time, since a service waits for what it needs by itself.
+//! Starts the processes of a plan. Broker, database and services start at the same time, since a service waits for what it
+//! needs by itself.
 
 use anyhow::{Result, bail};
 use futures::future::join_all;
-use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
-use local_runtime::ports;
-use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
 use local_runtime::process::ProcessState;
-use local_runtime::prometheus::{PROMETHEUS, PROMETHEUS_GRACE};
 
-use crate::interrupt::{Hold, Interrupted};
-use crate::services::{READY_LIMIT, Slot};
-use crate::{Stack, process_name};
+use crate::Stack;
+use crate::instances::{InstanceId, READY_LIMIT};
+use crate::interrupt::{InterruptGuard, Interrupted};
+use crate::readiness_probe::ProbeResult;
+use crate::start_plan::StartPlan;
 use crate::terminal::{Progress, note};
-use crate::workload::Workload;
 
-/// What shall run.
+/// The names of the processes of a plan, by what was done to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// The broker.
-    pub kafka: bool,
-    /// The database.
-    pub postgres: bool,
-    /// Who watches.
-    pub prometheus: bool,
-    /// Instances of services.
-    pub slots: Vec<Slot>,
-    /// Only start the services. Broker and database are waited for all the same: the topics and databases are made in them.
-    pub no_wait: bool,
-}
-
-/// What became of each process that was wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Brought {
-    /// Those that ran already.
-    pub ran: Vec<String>,
-    /// Those that were paused, and go on.
+pub struct StartReport {
+    /// The processes that ran already.
+    pub already_running: Vec<String>,
+    /// The processes that were paused and now run.
     pub continued: Vec<String>,
-    /// Those that were started.
+    /// The processes that were started.
     pub started: Vec<String>,
 }
 
-impl Wanted {
-    fn names(&self) -> Vec<String> {
-        let kafka = self.kafka.then(|| KAFKA.to_owned());
-        let postgres = self.postgres.then(|| POSTGRES.to_owned());
-        let slots = self
-            .slots
-            .iter()
-            .map(|(service, slot)| process_name(*service, *slot));
-        let prometheus = self.prometheus.then(|| PROMETHEUS.to_owned());
-        let backends = kafka.into_iter().chain(postgres);
-        backends.chain(slots).chain(prometheus).collect()
-    }
-}
-
 impl Stack<'_> {
-    /// Brings up what is wanted and waits until it is ready, unless that is not wanted. On Ctrl-C, stops again what this call started, in order, and
-    /// fails. The caller holds the lock.
-    pub async fn bring(&self, wanted: &Wanted, hold: &Hold) -> Result<Brought> {
-        let brought = self.survey(wanted)?;
-        let mut unknown = brought.started.clone();
+    /// Starts the processes of the plan and waits until they are ready, unless the plan says otherwise. Ctrl-C stops again
+    /// what this call started, in order, and makes it fail.
+    pub async fn start(&self, plan: &StartPlan, guard: &InterruptGuard) -> Result<StartReport> {
+        let report = self.expected_report(plan)?;
+        let mut first_starts = report.started.clone();
         let records = self.processes.records()?;
-        unknown.retain(|name| !records.iter().any(|record| record.name == *name));
-        self.require_free_ports(wanted)?;
-        self.remember_wanted(wanted)?;
-        match self.bring_all(wanted, hold).await {
+        first_starts.retain(|name| !records.iter().any(|record| record.name == *name));
+        self.require_free_ports(plan)?;
+        self.update_saved_settings(|saved| {
+            for name in plan.process_names() {
+                saved.unmark_killed(&name);
+            }
+        })?;
+        match self.start_and_wait(plan, guard).await {
             Err(error) if error.is::<Interrupted>() => {
                 note("interrupted: stopping what was started");
-                self.stop_names(&brought.started).await?;
-                for name in &unknown {
+                self.stop_processes(&report.started).await?;
+                for name in &first_starts {
                     self.processes.forget(name)?;
                 }
-                self.tell_prometheus()?;
+                self.update_prometheus_targets()?;
                 bail!("interrupted; what this command had started is stopped again")
             }
             Err(error) => Err(error),
-            Ok(()) => Ok(brought),
+            Ok(()) => Ok(report),
         }
     }
 
-    fn survey(&self, wanted: &Wanted) -> Result<Brought> {
-        let mut brought = Brought::default();
-        for name in wanted.names() {
+    fn expected_report(&self, plan: &StartPlan) -> Result<StartReport> {
+        let mut report = StartReport::default();
+        for name in plan.process_names() {
             match self.state(&name)? {
-                Some(ProcessState::Running) => brought.ran.push(name),
-                Some(ProcessState::Paused) => brought.continued.push(name),
-                Some(ProcessState::Ended(_)) | None => brought.started.push(name),
+                Some(ProcessState::Running) => report.already_running.push(name),
+                Some(ProcessState::Paused) => report.continued.push(name),
+                Some(ProcessState::Ended(_)) | None => report.started.push(name),
             }
         }
-        Ok(brought)
+        Ok(report)
     }
 
-    /// All ports that are taken, at once: a person who frees one and tries again should not meet the next.
-    pub fn require_free_ports(&self, wanted: &Wanted) -> Result<()> {
-        let settings = self.sandbox.settings();
-        let mut needed = Vec::new();
-        if wanted.kafka {
-            needed.push((KAFKA.to_owned(), settings.kafka_port, "KAFKA_PORT"));
-        }
-        if wanted.postgres {
-            needed.push((POSTGRES.to_owned(), settings.postgres_port, "POSTGRES_PORT"));
-        }
-        for (service, slot) in &wanted.slots {
-            let port = self.sandbox.port(*service, *slot)?;
-            needed.push((process_name(*service, *slot), port, service.port_setting()));
-        }
-        if wanted.prometheus {
-            let port = settings.prometheus_port;
-            needed.push((PROMETHEUS.to_owned(), port, "PROMETHEUS_PORT"));
-        }
-        let mut taken = Vec::new();
-        for (name, port, setting) in needed {
-            if matches!(self.state(&name)?, Some(ProcessState::Ended(_)) | None) {
-                let free = ports::require_free(&name, settings.bind_addr, port, setting);
-                taken.extend(free.err().map(|error| error.to_string()));
-            }
-        }
-        if !taken.is_empty() {
-            bail!("{}", taken.join("; "));
-        }
-        Ok(())
-    }
-
-    fn remember_wanted(&self, wanted: &Wanted) -> Result<()> {
-        let mut memory = self.memory()?;
-        for name in wanted.names() {
-            memory.wanted(&name);
-        }
-        memory.save(self.home().folder())
-    }
-
-    async fn bring_all(&self, wanted: &Wanted, hold: &Hold) -> Result<()> {
+    async fn start_and_wait(&self, plan: &StartPlan, guard: &InterruptGuard) -> Result<()> {
         let progress = Progress::new("starting");
-        self.start_all(wanted, hold).await?;
-        if wanted.no_wait {
+        self.start_all(plan, guard).await?;
+        if plan.no_wait {
             return Ok(());
         }
-
-        let away = self.away()?;
-        if !away.is_empty() && !wanted.slots.is_empty() {
+        let unavailable = self.unavailable_backends()?;
+        if !unavailable.is_empty() && !plan.instances.is_empty() {
             note(format_args!(
-                "{} {} down on purpose, so no service is waited for: ./sandbox up {}",
-                away.join(" and "),
-                if away.len() == 1 { "is" } else { "are" },
-                away.join(" ")
+                "{} {} down on purpose, so this command does not wait until the services are ready: ./sandbox up {}",
+                unavailable.join(" and "),
+                if unavailable.len() == 1 { "is" } else { "are" },
+                unavailable.join(" ")
             ));
-            return hold
-                .or(self.wait_listening(&wanted.slots, READY_LIMIT))
+            return guard
+                .unless_interrupted(self.wait_listening(&plan.instances, READY_LIMIT))
                 .await;
         }
-        let seen = |name: &str, answer: &crate::ready::Answer| {
-            progress.say(format!("waiting for {name}: {answer}"));
+        let on_change = |name: &str, seen: &ProbeResult| {
+            progress.say(format!("waiting for {name}: {seen}"));
         };
-        hold.or(self.wait_ready(&wanted.slots, READY_LIMIT, &seen))
+        guard
+            .unless_interrupted(self.wait_ready(&plan.instances, READY_LIMIT, &on_change))
             .await
     }
 
-    /// Broker, database and Prometheus are ready afterwards, the services are started.
-    async fn start_all(&self, wanted: &Wanted, hold: &Hold) -> Result<()> {
+    /// Afterwards broker, database and Prometheus are ready, and the instances are started.
+    async fn start_all(&self, plan: &StartPlan, guard: &InterruptGuard) -> Result<()> {
         let kafka = async {
-            match wanted.kafka {
-                true => self.bring_kafka(hold).await,
+            match plan.kafka {
+                true => self.start_kafka(guard).await,
                 false => Ok(()),
             }
         };
         let postgres = async {
-            match wanted.postgres {
-                true => self.bring_postgres(hold).await,
+            match plan.postgres {
+                true => self.start_postgres(guard).await,
                 false => Ok(()),
             }
         };
         let prometheus = async {
-            match wanted.prometheus {
-                true => self.bring_prometheus(hold).await,
+            match plan.prometheus {
+                true => self.start_prometheus(guard).await,
                 false => Ok(()),
             }
         };
-        let services = join_all(
-            wanted
-                .slots
-                .iter()
-                .map(|slot| self.bring_instance(*slot, hold)),
-        );
-        // All to the end, also when one fails: another may be about to start a process, and must come to know its id.
-        let (kafka, postgres, prometheus, services) =
-            tokio::join!(kafka, postgres, prometheus, services);
+        let instances = plan.instances.iter();
+        let instances = join_all(instances.map(|id| self.start_or_continue(*id, guard)));
+        // Each of them runs to its end, also when one fails: a process that is being started must get its record.
+        let (kafka, postgres, prometheus, instances) =
+            tokio::join!(kafka, postgres, prometheus, instances);
         let backends = kafka.and(postgres).and(prometheus);
-        let backends = backends.and(self.tell_prometheus());
-        services.into_iter().fold(backends, Result::and)
+        let backends = backends.and(self.update_prometheus_targets());
+        instances.into_iter().fold(backends, Result::and)
     }
 
-    async fn bring_instance(&self, slot: Slot, hold: &Hold) -> Result<()> {
-        hold.check()?;
-        let name = process_name(slot.0, slot.1);
+    async fn start_or_continue(&self, id: InstanceId, guard: &InterruptGuard) -> Result<()> {
+        guard.check()?;
+        let name = id.0.process_name(id.1);
         match self.state(&name)? {
             Some(ProcessState::Running) => Ok(()),
             Some(ProcessState::Paused) => self.processes.resume(&name).map(drop),
-            Some(ProcessState::Ended(_)) | None => self.start_instance(slot).await,
+            Some(ProcessState::Ended(_)) | None => self.start_instance(id).await,
         }
-    }
-
-    /// Broker and database, as far as they do not run or are paused.
-    pub fn away(&self) -> Result<Vec<&'static str>> {
-        let mut away = Vec::new();
-        for name in [KAFKA, POSTGRES] {
-            if self.state(name)? != Some(ProcessState::Running) {
-                away.push(name);
-            }
-        }
-        Ok(away)
-    }
-
-    /// Stops processes by name: services first and at the same time, then broker, database and Prometheus. What does not run is stopped
-    /// already.
-    pub async fn stop_names(&self, names: &[String]) -> Result<()> {
-        let mut slots: Vec<Slot> = Vec::new();
-        for workload in Workload::ALL {
-            let known = self.known(workload)?.into_iter();
-            let wanted = known.filter(|one| names.contains(&one.record.name));
-            slots.extend(wanted.map(|one| (workload, one.slot)));
-        }
-        self.stop_instances(&slots).await?;
-        let stop = async |name: &str, grace| match names.iter().any(|wanted| wanted == name) {
-            true => self.processes.stop(name, grace).await.map(drop),
-            false => Ok(()),
-        };
-        tokio::try_join!(
-            stop(KAFKA, KAFKA_GRACE),
-            stop(POSTGRES, POSTGRES_GRACE),
-            stop(PROMETHEUS, PROMETHEUS_GRACE)
-        )
-        .map(drop)
     }
 }

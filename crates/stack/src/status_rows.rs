@@ -1,4 +1,4 @@
-//! What runs, and what is in the broker, as `status` shows it.
+//! The rows of `status`: processes, changed settings, topics and groups.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,11 +12,12 @@ use local_runtime::prometheus::PROMETHEUS;
 use serde::Serialize;
 use shared_events::{NamePrefix, Service, Topic};
 
-use crate::services::PORT_LABEL;
-use crate::{Stack, ending, process_name, ready};
+use crate::instances::PORT_LABEL;
 use crate::lag_view;
-use crate::sandbox::Sandbox;
+use crate::layout::StackLayout;
+use crate::readiness_probe::{ProbeResult, probe};
 use crate::workload::Workload;
+use crate::{Stack, describe_exit, process_name};
 
 /// One process, as a row of `status`.
 #[derive(Debug, Clone, Serialize)]
@@ -26,23 +27,23 @@ pub struct ProcessRow {
     pub name: String,
     /// `running`, `paused` or `ended`.
     pub state: &'static str,
-    /// While it lives.
+    /// The process id, while the process is alive.
     pub pid: Option<i32>,
-    /// Where it answers.
+    /// The URL; host and port of broker and database.
     pub address: Option<String>,
-    /// `ready`, `degraded`, `not_ready` or `silent`, of what runs.
+    /// The readiness of a running process; see [`ProbeResult::word`].
     pub readiness: Option<&'static str>,
-    /// Why it is not simply ready.
+    /// Why the process is not ready.
     pub reason: Option<String>,
-    /// Seconds since it was started.
+    /// Seconds since the start.
     pub uptime_s: Option<u64>,
     /// Resident memory of the process and its children.
     pub rss_bytes: Option<u64>,
-    /// How often it was started since the last `down`.
+    /// The number of starts since the last `down`.
     pub starts: Option<u32>,
-    /// How it ended, if it did.
+    /// How the process ended, if it did.
     pub ending: Option<String>,
-    /// The last line of its log, if it ended.
+    /// The last line of the log, if the process ended.
     pub last_log_line: Option<String>,
 }
 
@@ -63,14 +64,19 @@ impl ProcessRow {
     }
 }
 
-/// A row for every process that was started since the last `down`: broker, database, then the services, and Prometheus.
+/// A row for every process that was started since the last `down`: broker, database, services, tools, Prometheus.
 pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
     let mut records = Vec::new();
     for name in [KAFKA, POSTGRES] {
         records.extend(stack.processes.record(name)?);
     }
     for workload in Workload::ALL {
-        records.extend(stack.known(workload)?.into_iter().map(|one| one.record));
+        records.extend(
+            stack
+                .started_instances(workload)?
+                .into_iter()
+                .map(|one| one.record),
+        );
     }
     records.extend(stack.processes.record(PROMETHEUS)?);
     let rows = records.iter().map(|record| row(stack, record));
@@ -79,14 +85,14 @@ pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
 
 async fn row(stack: &Stack<'_>, record: &ProcessRecord) -> Result<ProcessRow> {
     let state = stack.processes.state(record)?;
-    let lives = !matches!(state, ProcessState::Ended(_));
+    let alive = !matches!(state, ProcessState::Ended(_));
     let port: Option<u16> = record
         .labels
         .get(PORT_LABEL)
         .and_then(|port| port.parse().ok());
-    let url = port.map(|port| stack.sandbox.http_url(port));
-    let answer = match (&url, state) {
-        (Some(url), ProcessState::Running) => Some(answer(stack, &record.name, url).await?),
+    let url = port.map(|port| stack.layout.http_url(port));
+    let probed = match (&url, state) {
+        (Some(url), ProcessState::Running) => Some(probe_process(stack, &record.name, url).await?),
         _ => None,
     };
     let address = url.map(|url| match record.name.as_str() {
@@ -100,42 +106,42 @@ async fn row(stack: &Stack<'_>, record: &ProcessRecord) -> Result<ProcessRow> {
             ProcessState::Paused => "paused",
             ProcessState::Ended(_) => "ended",
         },
-        pid: lives.then_some(record.process.pid),
+        pid: alive.then_some(record.process.pid),
         address,
-        readiness: answer.as_ref().map(ready::Answer::word),
-        reason: answer
+        readiness: probed.as_ref().map(ProbeResult::word),
+        reason: probed
             .as_ref()
-            .and_then(|answer| answer.reason().map(str::to_owned)),
-        uptime_s: lives.then(|| uptime(record)),
+            .and_then(|seen| seen.reason().map(str::to_owned)),
+        uptime_s: alive.then(|| uptime(record)),
         rss_bytes: record.process.usage().map(|usage| usage.resident_bytes),
         starts: Some(record.starts),
         ending: match state {
-            ProcessState::Ended(code) => Some(ending(code)),
+            ProcessState::Ended(code) => Some(describe_exit(code)),
             ProcessState::Running | ProcessState::Paused => None,
         },
-        last_log_line: match lives {
+        last_log_line: match alive {
             true => None,
             false => stack.processes.last_log_line(&record.name),
         },
     })
 }
 
-/// A row for every instance of a service that is found in the network. Of its process, nothing is known.
-pub async fn instance_rows(sandbox: &Sandbox) -> Result<Vec<ProcessRow>> {
+/// A row for every instance that DNS finds in the network. Its process cannot be seen.
+pub async fn instance_rows(layout: &StackLayout) -> Result<Vec<ProcessRow>> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let mut found = Vec::new();
     for workload in Workload::ALL {
-        found.extend(sandbox.instances(workload).await?);
+        found.extend(layout.instances(workload).await?);
     }
     let rows = found.into_iter().map(async |instance| {
-        let answer = ready::ask(&http, &instance.url).await;
+        let seen = probe(&http, &instance.url).await;
         ProcessRow {
             name: process_name(instance.workload, instance.slot),
             state: "running",
             pid: None,
             address: Some(instance.url),
-            readiness: Some(answer.word()),
-            reason: answer.reason().map(str::to_owned),
+            readiness: Some(seen.word()),
+            reason: seen.reason().map(str::to_owned),
             uptime_s: None,
             rss_bytes: None,
             starts: None,
@@ -146,23 +152,23 @@ pub async fn instance_rows(sandbox: &Sandbox) -> Result<Vec<ProcessRow>> {
     Ok(join_all(rows).await)
 }
 
-/// One setting of a service that is not the default.
+/// One setting that differs from its default.
 #[derive(Debug, Clone, Serialize)]
-pub struct Changed {
-    /// Whose.
+pub struct ChangedSetting {
+    /// The service or tool.
     pub service: &'static str,
-    /// Its environment variable.
+    /// The environment variable.
     pub name: String,
-    /// What it is set to.
+    /// The value.
     pub value: String,
 }
 
-/// What `restart --set` changed.
-pub fn changed(stack: &Stack<'_>) -> Result<Vec<Changed>> {
-    let memory = stack.memory()?;
+/// The settings that `restart --set` changed.
+pub fn changed_settings(stack: &Stack<'_>) -> Result<Vec<ChangedSetting>> {
+    let saved = stack.saved_settings()?;
     let of = |workload: Workload| {
-        let settings = memory.settings(workload).into_iter();
-        settings.map(move |(name, value)| Changed {
+        let settings = saved.settings(workload).into_iter();
+        settings.map(move |(name, value)| ChangedSetting {
             service: workload.name(),
             name,
             value,
@@ -171,16 +177,16 @@ pub fn changed(stack: &Stack<'_>) -> Result<Vec<Changed>> {
     Ok(Workload::ALL.into_iter().flat_map(of).collect())
 }
 
-async fn answer(stack: &Stack<'_>, name: &str, url: &str) -> Result<ready::Answer> {
+async fn probe_process(stack: &Stack<'_>, name: &str, url: &str) -> Result<ProbeResult> {
     let answers = match name {
         KAFKA => stack.backends()?.kafka.answers().await,
-        POSTGRES => stack.sandbox.server().answers().await,
+        POSTGRES => stack.layout.postgres_server().answers().await,
         PROMETHEUS => stack.prometheus().answers().await,
-        _ => return Ok(ready::ask(&stack.http, url).await),
+        _ => return Ok(probe(&stack.http, url).await),
     };
     Ok(match answers {
-        true => ready::Answer::Ready,
-        false => ready::Answer::Silent("does not answer".to_owned()),
+        true => ProbeResult::Ready,
+        false => ProbeResult::NoAnswer("does not answer".to_owned()),
     })
 }
 
@@ -192,21 +198,21 @@ fn uptime(record: &ProcessRecord) -> u64 {
     now.saturating_sub(record.started_at_ms) / 1000
 }
 
-/// Topics and groups.
+/// The topics and groups of the shop on the broker.
 #[derive(Debug, Clone, Serialize)]
-pub struct Brokerage {
+pub struct BrokerStatus {
     /// The topics of the shop.
     pub topics: Vec<TopicRow>,
-    /// The groups of its services.
+    /// The groups of the services.
     pub groups: Vec<GroupRow>,
 }
 
 /// One topic.
 #[derive(Debug, Clone, Serialize)]
 pub struct TopicRow {
-    /// Its name on the broker.
+    /// The name on the broker.
     pub name: String,
-    /// The offset that the next record of each partition will get; empty if there is no such topic.
+    /// The high watermark of each partition; empty if the topic does not exist.
     pub ends: Vec<i64>,
 }
 
@@ -214,21 +220,21 @@ pub struct TopicRow {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupRow {
-    /// Its name on the broker.
+    /// The name on the broker.
     pub name: String,
-    /// Kafka's word for it.
+    /// Kafka's name of the group's state.
     pub state: String,
-    /// How many members.
+    /// The number of members.
     pub members: usize,
-    /// What a `read_committed` consumer would still get, summed over the partitions where that is known.
+    /// The lag: records that a `read_committed` consumer would still get, summed over the partitions where it is known.
     pub lag: i64,
-    /// The same a partition, `-` where it is not known.
+    /// The sum, then the lag of each partition: `-` where it is not known.
     pub lag_text: String,
 }
 
-/// Topics and groups of the shop, out of what the cluster has.
-pub fn brokerage(snapshot: &Snapshot, prefix: &NamePrefix) -> Brokerage {
-    Brokerage {
+/// Selects the shop's topics and groups from a snapshot of the cluster.
+pub fn broker_status(snapshot: &Snapshot, prefix: &NamePrefix) -> BrokerStatus {
+    BrokerStatus {
         topics: Topic::ALL
             .map(|topic| topic_row(snapshot, prefix.topic(topic)))
             .into(),
@@ -245,7 +251,7 @@ fn topic_row(snapshot: &Snapshot, name: String) -> TopicRow {
 }
 
 fn group_row(snapshot: &Snapshot, prefix: &NamePrefix, service: Service) -> GroupRow {
-    let group = lag_view::of_shop(snapshot, prefix, service);
+    let group = lag_view::service_group(snapshot, prefix, service);
     GroupRow {
         name: prefix.group(service),
         members: group.members.len(),

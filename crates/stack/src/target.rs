@@ -1,33 +1,32 @@
-//! What a verb is aimed at: `inventory-service`, `inventory-service.2`, `lag-monitor`, `kafka`, `postgres`,
-//! `prometheus`.
+//! The target of a verb: `inventory-service`, `inventory-service.2`, `lag-monitor`, `kafka`, `postgres`, `prometheus`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use shared_events::Service;
 
-use crate::sandbox::MAX_SLOTS;
-use crate::workload::{self, Workload};
+use crate::ports::MAX_SLOTS;
+use crate::workload::{WORKLOAD_NAMES, Workload};
 
-/// All instances of a service, or one: `inventory-service` or `inventory-service.2`.
+/// All instances of a program, or one of them: `inventory-service` or `inventory-service.2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<W = Service> {
-    /// Which service, or which program of ours if it may be a tool.
+    /// The program: a [`Service`], or a [`Workload`] where a tool is valid, too.
     pub of: W,
-    /// Which of its instances, counted from 1; all without it.
+    /// The number of the instance, counted from 1; `None` means all instances.
     pub slot: Option<u32>,
 }
 
 /// Any process of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnyTarget {
+pub enum ProcessTarget {
     /// The broker.
     Kafka,
     /// The database.
     Postgres,
-    /// Who watches, if `up --observe` started it.
+    /// Prometheus, which `up --observe` starts.
     Prometheus,
-    /// Instances of a program of ours.
+    /// Instances of a service or tool.
     Workload(Target<Workload>),
 }
 
@@ -56,7 +55,7 @@ fn parse_slot(text: &str) -> Result<u32, String> {
     }
 }
 
-impl FromStr for AnyTarget {
+impl FromStr for ProcessTarget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -69,7 +68,7 @@ impl FromStr for AnyTarget {
                 name.parse::<Workload>().map_err(|_| {
                     format!(
                         "{other}: must be {}, optionally with .slot, or kafka, postgres or prometheus",
-                        workload::NAMES
+                        WORKLOAD_NAMES
                     )
                 })?;
                 other.parse().map(Self::Workload)
@@ -87,7 +86,7 @@ impl<W: fmt::Display> fmt::Display for Target<W> {
     }
 }
 
-impl fmt::Display for AnyTarget {
+impl fmt::Display for ProcessTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kafka => f.write_str("kafka"),
@@ -107,11 +106,14 @@ mod tests {
         let one: Target = "inventory-service.2".parse().unwrap();
         assert_eq!((one.of, one.slot), (Service::Inventory, Some(2)));
         assert_eq!(
-            "order-service".parse::<AnyTarget>().unwrap().to_string(),
+            "order-service"
+                .parse::<ProcessTarget>()
+                .unwrap()
+                .to_string(),
             "order-service"
         );
-        assert_eq!("kafka".parse(), Ok(AnyTarget::Kafka));
-        assert_eq!("prometheus".parse(), Ok(AnyTarget::Prometheus));
+        assert_eq!("kafka".parse(), Ok(ProcessTarget::Kafka));
+        assert_eq!("prometheus".parse(), Ok(ProcessTarget::Prometheus));
         for bad in [
             "",
             "inventory",
@@ -120,7 +122,7 @@ mod tests {
             "order-service.10",
             "kafka.1",
         ] {
-            assert!(bad.parse::<AnyTarget>().is_err(), "{bad}");
+            assert!(bad.parse::<ProcessTarget>().is_err(), "{bad}");
         }
     }
 }

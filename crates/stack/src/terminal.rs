@@ -1,31 +1,31 @@
-//! What is said to a person, and how: one line an error, colour and progress only where somebody watches.
+//! Output of the command: one line for each error, colour and progress on a terminal only.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
-/// A command that was given wrongly: ends the program with 2 instead of 1. Says what is right.
+/// A wrong command line: the program exits with 2 instead of 1. The text says what is valid.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
 
 impl Usage {
-    /// The error, ready to be returned by a command.
+    /// The error as a command returns it.
     pub fn error(message: impl Display) -> anyhow::Error {
         Self(message.to_string()).into()
     }
 }
 
-/// Writes one line to standard output. When its reader has gone (`sandbox logs | head`), there is nobody left to work for:
-/// the program ends, quietly.
+/// Writes one line to standard output. Ends the program without an error when the reader of the pipe has gone
+/// (`sandbox logs | head`).
 pub fn say(line: impl Display) {
     if writeln!(io::stdout(), "{line}").is_err() {
         std::process::exit(0);
     }
 }
 
-/// Writes one line to standard error: progress and remarks, which a script that reads the output must not see.
+/// Writes one line to standard error: progress and remarks, which do not belong into the output that a script reads.
 pub fn note(line: impl Display) {
-    // Nobody to tell is no reason to stop the work.
+    // The work goes on when standard error is closed.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
@@ -44,8 +44,8 @@ pub fn error(error: &anyhow::Error) {
     ));
 }
 
-/// Whether a person sees standard output.
-pub fn is_watched() -> bool {
+/// Whether standard output is a terminal.
+pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
@@ -57,14 +57,14 @@ fn red(text: &str, colour: bool) -> String {
     }
 }
 
-/// One line that says what is being waited for, on a terminal only; gone when the wait is over.
+/// One line about the work in progress, on a terminal only. It disappears when the value is dropped.
 #[derive(Debug)]
 pub struct Progress {
     bar: indicatif::ProgressBar,
 }
 
 impl Progress {
-    /// Begins to show it.
+    /// Shows the line.
     pub fn new(what: &str) -> Self {
         // indicatif draws nothing when standard error is no terminal.
         let bar = indicatif::ProgressBar::new_spinner();
@@ -73,7 +73,7 @@ impl Progress {
         Self { bar }
     }
 
-    /// Shows something else from now on.
+    /// Replaces the text of the line.
     pub fn say(&self, what: String) {
         self.bar.set_message(what);
     }
@@ -85,7 +85,7 @@ impl Drop for Progress {
     }
 }
 
-/// Rows under headings, with room between them and no lines: as wide as its content, so that nothing is cut in a pipe.
+/// Rows under headings, without borders. Columns are as wide as their content, so that no cell is cut in a pipe.
 #[derive(Debug)]
 pub struct Table {
     table: comfy_table::Table,

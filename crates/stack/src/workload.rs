@@ -1,27 +1,27 @@
-//! Our programs that run as processes or containers: the services of the shop, and the tools of the laboratory.
+//! The programs of this workspace that run as processes or containers: the services of the shop, and the tools.
 
 use std::fmt;
 use std::str::FromStr;
 
 use shared_events::Service;
 
-/// A program of ours. A service of the shop is a member of a consumer group; a tool joins none.
+/// A program of this workspace. A service of the shop is a member of a consumer group; a tool joins none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Workload {
     /// A service of the shop.
     Service(Service),
-    /// Produces orders.
+    /// The tool that produces orders.
     LoadGenerator,
-    /// Watches the groups.
+    /// The tool that watches the lag of the groups.
     LagMonitor,
 }
 
-/// How a name that is none is answered.
-pub const NAMES: &str =
+/// All names, for error messages.
+pub const WORKLOAD_NAMES: &str =
     "order-service, payment-service, inventory-service, load-generator or lag-monitor";
 
 impl Workload {
-    /// All of them: the shop first.
+    /// All workloads, the services first.
     pub const ALL: [Self; 5] = [
         Self::Service(Service::Order),
         Self::Service(Service::Payment),
@@ -39,7 +39,7 @@ impl Workload {
         }
     }
 
-    /// The service of the shop that it is.
+    /// The service of the shop; `None` for a tool.
     pub const fn service(self) -> Option<Service> {
         match self {
             Self::Service(service) => Some(service),
@@ -47,7 +47,7 @@ impl Workload {
         }
     }
 
-    /// What its binary is called with to serve.
+    /// The arguments with which the binary serves.
     pub const fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::LoadGenerator => &["serve"],
@@ -55,27 +55,21 @@ impl Workload {
         }
     }
 
-    /// The setting that chooses its ports on the host.
-    pub const fn port_setting(self) -> &'static str {
-        match self {
-            Self::Service(Service::Order) => "ORDER_PORT",
-            Self::Service(Service::Payment) => "PAYMENT_PORT",
-            Self::Service(Service::Inventory) => "INVENTORY_PORTS",
-            Self::LoadGenerator => "LOAD_GENERATOR_PORT",
-            Self::LagMonitor => "LAG_MONITOR_PORT",
-        }
+    /// The name of the process of an instance: `inventory-service.2`.
+    pub fn process_name(self, slot: u32) -> String {
+        format!("{self}.{slot}")
     }
 
-    /// The port on which every container of it listens, whatever is published of it.
-    pub const fn container_port(self) -> u16 {
-        match self {
-            Self::Service(Service::Order) => 3000,
-            Self::Service(Service::Payment) => 3002,
-            Self::Service(Service::Inventory) => 8001,
-            Self::LoadGenerator => 8000,
-            Self::LagMonitor => 8010,
-        }
+    /// The slot in the name of a process of this workload; `None` for the name of any other process.
+    pub fn slot_of(self, process: &str) -> Option<u32> {
+        let slot = process.strip_prefix(self.name())?.strip_prefix('.')?;
+        slot.parse().ok()
     }
+}
+
+/// The name of the process of an instance: `inventory-service.2`.
+pub fn process_name(workload: impl Into<Workload>, slot: u32) -> String {
+    workload.into().process_name(slot)
 }
 
 impl From<Service> for Workload {
@@ -95,6 +89,21 @@ impl FromStr for Workload {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|one| one.name() == name);
-        known.ok_or_else(|| format!("must be {NAMES}"))
+        known.ok_or_else(|| format!("must be {WORKLOAD_NAMES}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_name_belongs_to_one_workload_and_one_slot() {
+        let (order, inventory) = (Service::Order.into(), Service::Inventory.into());
+        let name = process_name(inventory, 2);
+        assert_eq!(Workload::slot_of(inventory, &name), Some(2));
+        assert_eq!(Workload::slot_of(order, &name), None);
+        assert_eq!(Workload::slot_of(inventory, "inventory-service"), None);
+        assert_eq!(Workload::slot_of(order, "kafka"), None);
     }
 }

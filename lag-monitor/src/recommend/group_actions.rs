@@ -3,11 +3,11 @@
 
 use cluster_reader::Group;
 use cluster_reader::group_health::{Finding, GroupHealth, Rule};
+use service_kit::Mode;
 use shared_events::Service;
 
 use super::{Priority, RecommendContext, Recommendation};
 use crate::format::display_name;
-use crate::settings::Mode;
 
 /// Most instances of a service, in both modes.
 const MAX_INSTANCES: usize = 9;

@@ -12,10 +12,10 @@ use cluster_reader::group_health::{GroupHealth, History, Thresholds, assess};
 use cluster_reader::{
     Group, GroupMember, Lag, LogOffsets, Owner, PartitionLag, Protocol, Snapshot, TopicPartition,
 };
+use service_kit::Mode;
 use shared_events::NamePrefix;
 
 use crate::recommend::RecommendContext;
-use crate::settings::Mode;
 
 pub const GROUP_ID: &str = "inventory-service-group";
 

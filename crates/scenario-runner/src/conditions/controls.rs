@@ -1,11 +1,11 @@
 //! What the members of a service are told to do, and do.
 
-use kafka_runtime::controls::{Applied, InForce};
+use kafka_admin::member_controls::{AppliedConfig, EffectiveConfig};
 use shared_events::Service;
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 
 use super::{Seen, at_most};
-use stack::sandbox::MAX_SLOTS;
+use stack::ports::MAX_SLOTS;
 
 /// A service whose running members are all told the same, and this if named.
 #[derive(Debug, clap::Args)]
@@ -43,9 +43,9 @@ pub struct Member {
     /// Which.
     pub name: String,
     /// What it is told.
-    pub told: InForce,
+    pub told: EffectiveConfig,
     /// What its last batch was taken with, if it has taken one.
-    pub applied: Option<Applied>,
+    pub applied: Option<AppliedConfig>,
 }
 
 impl Member {
@@ -55,7 +55,7 @@ impl Member {
     }
 
     fn does_as_told(&self) -> bool {
-        let told = Applied {
+        let told = AppliedConfig {
             processing_time_ms: self.told.processing_time_ms,
             batch_max: self.told.batch_max,
         };
@@ -66,7 +66,7 @@ impl Member {
         let applied = self.applied.map_or_else(
             || "no batch yet".to_owned(),
             |last| {
-                let Applied {
+                let AppliedConfig {
                     processing_time_ms,
                     batch_max,
                 } = last;
@@ -78,7 +78,7 @@ impl Member {
 }
 
 /// Settings with where they come from, in one line.
-pub fn shown(told: &InForce) -> String {
+pub fn shown(told: &EffectiveConfig) -> String {
     let from = &told.sources;
     format!(
         "processing_time_ms={} [{}] batch_max={} [{}] paused={} [{}]",
@@ -115,7 +115,7 @@ impl ControlsAre {
 
 #[cfg(test)]
 mod tests {
-    use kafka_runtime::controls::{Source, Sources};
+    use kafka_admin::member_controls::{Source, Sources};
 
     use super::*;
 
@@ -127,13 +127,13 @@ mod tests {
         };
         Member {
             name: "inventory-service.1".to_owned(),
-            told: InForce {
+            told: EffectiveConfig {
                 processing_time_ms,
                 batch_max,
                 paused: false,
                 sources,
             },
-            applied: applied.map(|(processing_time_ms, batch_max)| Applied {
+            applied: applied.map(|(processing_time_ms, batch_max)| AppliedConfig {
                 processing_time_ms,
                 batch_max,
             }),

@@ -1,6 +1,6 @@
 //! What is in a dead-letter topic.
 
-use kafka_admin::replay::Letter;
+use kafka_admin::dead_letters::DeadLetter;
 use shared_events::{OrderId, Service, Topic};
 
 use super::{Seen, at_most};
@@ -30,23 +30,23 @@ pub struct Letters {
 
 /// A dead-letter topic, by its name without the stack's prefix.
 pub fn dead_letter_topic(name: &str) -> Result<Topic, String> {
-    let mut known = Service::ALL.into_iter().map(Service::dead_letters);
+    let mut known = Service::ALL.into_iter().map(Service::dead_letter_topic);
     let found = known.find(|topic| topic.name() == name);
     found.ok_or_else(|| "must be orders.dlq, payments.dlq or inventory.dlq".to_owned())
 }
 
 /// Whether the letter is about this order: the key of its record is the order's id.
-pub fn is_about(letter: &Letter, order: OrderId) -> bool {
+pub fn is_about(letter: &DeadLetter, order: OrderId) -> bool {
     letter.record.key.as_deref() == Some(order.to_string().as_bytes())
 }
 
 impl Letters {
     /// Whether there are so many.
-    pub fn check(&self, letters: &[Letter]) -> Seen {
-        let meant: Vec<&Letter> = letters
+    pub fn check(&self, letters: &[DeadLetter]) -> Seen {
+        let meant: Vec<&DeadLetter> = letters
             .iter()
             .filter(|letter| self.order.is_none_or(|order| is_about(letter, order)))
-            .filter(|letter| !(self.waiting && letter.passed))
+            .filter(|letter| !(self.waiting && letter.processed))
             .collect();
         let letters = if meant.len() == 1 {
             "letter"
@@ -73,12 +73,12 @@ impl Letters {
 #[cfg(test)]
 mod tests {
     use kafka_admin::records::Record;
-    use kafka_admin::replay::Verdict;
+    use kafka_admin::dead_letters::ReplayDecision;
 
     use super::*;
 
-    fn letter(key: &str, passed: bool) -> Letter {
-        Letter {
+    fn letter(key: &str, passed: bool) -> DeadLetter {
+        DeadLetter {
             record: Record {
                 topic: "inventory.dlq".to_owned(),
                 partition: 0,
@@ -89,8 +89,8 @@ mod tests {
                 value: None,
             },
             headers: Err("none".to_owned()),
-            passed,
-            verdict: Verdict::Refuse("test".to_owned()),
+            processed: passed,
+            decision: ReplayDecision::Refuse("test".to_owned()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who is in a group.
 
-use kafka_admin::groups::Group;
+use cluster_reader::Group;
 use shared_events::Service;
 
 use super::{Seen, at_most};
@@ -28,29 +28,28 @@ pub struct MembersAre {
 
 impl MembersAre {
     /// Whether the group is stable and has so many members.
-    pub fn check(&self, group: &Group) -> Seen {
+    pub fn check(&self, name: &str, group: &Group) -> Seen {
         let mut seen = format!(
-            "{} is {} with {} members",
-            group.name,
+            "{name} is {} with {} members",
             group.state,
             group.members.len()
         );
         for member in &group.members {
             let owns: Vec<String> = member
-                .owns
+                .assignment
                 .iter()
-                .map(|(topic, partition)| format!("{topic}[{partition}]"))
+                .map(ToString::to_string)
                 .collect();
             let owns = match owns.as_slice() {
                 [] => "nothing".to_owned(),
                 some => some.join(" "),
             };
-            seen += &format!("; {}: {owns}", member.client_id);
+            seen += &format!("; {}: {owns}", member.owner.client_id);
         }
         // A group that everybody left is not "stable", but it is at rest.
         let settled = group.state == "Stable" || (self.count == 0 && group.members.is_empty());
         let idle = group.members.iter();
-        let idle = idle.filter(|member| member.owns.is_empty()).count();
+        let idle = idle.filter(|member| member.assignment.is_empty()).count();
         let as_many = group.members.len() == self.count;
         Seen::judge(
             settled && as_many && self.idle.is_none_or(|wanted| wanted == idle),
@@ -61,21 +60,30 @@ impl MembersAre {
 
 #[cfg(test)]
 mod tests {
-    use kafka_admin::groups::GroupMember;
+    use std::collections::BTreeMap;
+
+    use cluster_reader::{GroupMember, Owner, Protocol, TopicPartition};
 
     use super::*;
 
     fn group(state: &str, members: usize) -> Group {
         let member = GroupMember {
-            id: String::new(),
-            client_id: "inventory-service-1".to_owned(),
-            host: String::new(),
-            owns: vec![("payments".to_owned(), 2)],
+            owner: Owner {
+                member_id: String::new(),
+                client_id: "inventory-service-1".to_owned(),
+                host: String::new(),
+            },
+            instance_id: None,
+            assignment: vec![TopicPartition {
+                topic: "payments".to_owned(),
+                partition: 2,
+            }],
         };
         Group {
-            name: "g".to_owned(),
             state: state.to_owned(),
+            protocol: Protocol::Classic,
             members: vec![member; members],
+            partitions: BTreeMap::new(),
         }
     }
 
@@ -87,24 +95,24 @@ mod tests {
             idle: Some(0),
         };
         assert!(
-            matches!(two.check(&group("Stable", 2)), Seen::Holds(seen) if seen.contains("payments[2]"))
+            matches!(two.check("g", &group("Stable", 2)), Seen::Holds(seen) if seen.contains("payments[2]"))
         );
         assert!(matches!(
-            two.check(&group("PreparingRebalance", 2)),
+            two.check("g", &group("PreparingRebalance", 2)),
             Seen::Not(_)
         ));
-        assert!(matches!(two.check(&group("Stable", 1)), Seen::Not(_)));
+        assert!(matches!(two.check("g", &group("Stable", 1)), Seen::Not(_)));
         let one_idle = MembersAre {
             idle: Some(1),
             ..two
         };
-        assert!(matches!(one_idle.check(&group("Stable", 2)), Seen::Not(_)));
+        assert!(matches!(one_idle.check("g", &group("Stable", 2)), Seen::Not(_)));
         let nobody = MembersAre {
             service: Service::Inventory,
             count: 0,
             idle: None,
         };
 
-        assert!(matches!(nobody.check(&group("Empty", 0)), Seen::Holds(_)));
+        assert!(matches!(nobody.check("g", &group("Empty", 0)), Seen::Holds(_)));
     }
 }

@@ -3,7 +3,7 @@
 use shared_events::OrderId;
 
 use super::Seen;
-use stack::shop_client::{OrderView, Status};
+use shared_events::http_api::{OrderStatus, OrderView};
 
 /// An order that has come so far.
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,7 @@ pub struct OrderIs {
 
     /// It has one of these statuses; without any: the saga has ended
     #[arg(long, value_enum, ignore_case = true, value_delimiter = ',')]
-    pub status: Vec<Status>,
+    pub status: Vec<OrderStatus>,
 
     /// It failed or was cancelled for this reason: `out_of_stock`, `unknown_product`, …
     #[arg(long)]
@@ -61,7 +61,7 @@ impl OrderIs {
 mod tests {
     use super::*;
 
-    fn condition(status: &[Status]) -> OrderIs {
+    fn condition(status: &[OrderStatus]) -> OrderIs {
         OrderIs {
             id: OrderId::now(),
             status: status.to_vec(),
@@ -71,7 +71,7 @@ mod tests {
         }
     }
 
-    fn order(status: Status, reason: Option<&str>) -> OrderView {
+    fn order(status: OrderStatus, reason: Option<&str>) -> OrderView {
         OrderView {
             order_id: OrderId::now(),
             status,
@@ -89,35 +89,35 @@ mod tests {
     #[test]
     fn without_a_status_the_end_of_the_saga_is_meant() {
         let any = condition(&[]);
-        assert!(!holds(&any.check(Some(&order(Status::Paid, None)))));
-        assert!(holds(&any.check(Some(&order(Status::Cancelled, None)))));
+        assert!(!holds(&any.check(Some(&order(OrderStatus::Paid, None)))));
+        assert!(holds(&any.check(Some(&order(OrderStatus::Cancelled, None)))));
         assert!(!holds(&any.check(None)));
     }
 
     #[test]
     fn every_part_of_the_condition_must_hold() {
-        let mut wanted = condition(&[Status::Paid, Status::Cancelled]);
-        assert!(holds(&wanted.check(Some(&order(Status::Paid, None)))));
+        let mut wanted = condition(&[OrderStatus::Paid, OrderStatus::Cancelled]);
+        assert!(holds(&wanted.check(Some(&order(OrderStatus::Paid, None)))));
         wanted.reason = Some("out_of_stock".to_owned());
         assert!(!holds(&wanted.check(Some(&order(
-            Status::Cancelled,
+            OrderStatus::Cancelled,
             Some("unknown_product")
         )))));
         assert!(holds(
-            &wanted.check(Some(&order(Status::Cancelled, Some("out_of_stock"))))
+            &wanted.check(Some(&order(OrderStatus::Cancelled, Some("out_of_stock"))))
         ));
         wanted.waiting_for = Some("InventoryReserved".to_owned());
         assert!(holds(
-            &wanted.check(Some(&order(Status::Cancelled, Some("out_of_stock"))))
+            &wanted.check(Some(&order(OrderStatus::Cancelled, Some("out_of_stock"))))
         ));
         wanted.waiting_for = Some("PaymentRefunded".to_owned());
         assert!(!holds(
-            &wanted.check(Some(&order(Status::Cancelled, Some("out_of_stock"))))
+            &wanted.check(Some(&order(OrderStatus::Cancelled, Some("out_of_stock"))))
         ));
         let fact = OrderIs {
             facts: vec!["OrderCreated".to_owned()],
-            ..condition(&[Status::Paid])
+            ..condition(&[OrderStatus::Paid])
         };
-        assert!(!holds(&fact.check(Some(&order(Status::Paid, None)))));
+        assert!(!holds(&fact.check(Some(&order(OrderStatus::Paid, None)))));
     }
 }

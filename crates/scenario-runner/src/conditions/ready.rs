@@ -1,7 +1,7 @@
 //! Whether services can do their work.
 
 use super::Seen;
-use stack::ready::Answer;
+use stack::readiness_probe::ProbeResult;
 use stack::target::Target;
 use stack::workload::Workload;
 
@@ -22,7 +22,7 @@ pub struct AreReady {
 
 impl AreReady {
     /// Whether the instances, each with what it answered, are ready. Nobody is nobody ready.
-    pub fn check(&self, answers: &[(String, Answer)]) -> Seen {
+    pub fn check(&self, answers: &[(String, ProbeResult)]) -> Seen {
         let ready = answers
             .iter()
             .filter(|(_, answer)| answer.is_ready())
@@ -47,17 +47,17 @@ mod tests {
     #[test]
     fn all_have_to_be_ready_and_for_the_opposite_none() {
         let both = |one, other| [("a".to_owned(), one), ("b".to_owned(), other)];
-        let down = || Answer::NotReady("poison_limit".to_owned());
+        let down = || ProbeResult::NotReady("poison_limit".to_owned());
         let ready = AreReady {
             targets: Vec::new(),
             not: false,
         };
         assert!(matches!(
-            ready.check(&both(Answer::Ready, Answer::Ready)),
+            ready.check(&both(ProbeResult::Ready, ProbeResult::Ready)),
             Seen::Holds(_)
         ));
         assert!(
-            matches!(ready.check(&both(Answer::Ready, down())), Seen::Not(seen) if seen.contains("poison_limit"))
+            matches!(ready.check(&both(ProbeResult::Ready, down())), Seen::Not(seen) if seen.contains("poison_limit"))
         );
         assert!(matches!(ready.check(&[]), Seen::Not(_)));
         let not = AreReady {
@@ -66,7 +66,7 @@ mod tests {
         };
         assert!(matches!(not.check(&both(down(), down())), Seen::Holds(_)));
         assert!(matches!(
-            not.check(&both(Answer::Ready, down())),
+            not.check(&both(ProbeResult::Ready, down())),
             Seen::Not(_)
         ));
     }

@@ -1,6 +1,6 @@
 //! What lag-monitor makes of a group.
 
-use stack::shop_client::Judged;
+use stack::shop_client::GroupStatus;
 
 use super::Seen;
 
@@ -28,8 +28,8 @@ pub struct StatusIs {
 
 impl StatusIs {
     /// Whether it is this rule that has fired.
-    pub fn check(&self, judged: &Judged) -> Seen {
-        let Judged {
+    pub fn check(&self, judged: &GroupStatus) -> Seen {
+        let GroupStatus {
             status,
             rule,
             evidence,
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_status_is_known_by_the_rule_that_fired() {
-        let judged = Judged {
+        let judged = GroupStatus {
             status: "critical".to_owned(),
             rule: "stalled".to_owned(),
             evidence: "payments[1] stands at 7".to_owned(),

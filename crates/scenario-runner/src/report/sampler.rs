@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use cluster_reader::{ClusterReader, Snapshot};
 use futures::future::join_all;
-use kafka_runtime::controls::InForce;
+use kafka_admin::member_controls::EffectiveConfig;
 use shared_events::Service;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,22 +15,23 @@ use tokio_util::sync::CancellationToken;
 use super::changes::Setting;
 use super::samples::Samples;
 use stack::lag_view;
-use stack::sandbox::{Instance, MAX_SLOTS, Sandbox};
+use stack::layout::{Instance, StackLayout};
+use stack::ports::MAX_SLOTS;
 use crate::readme::Way;
-use stack::shop_client::Shop;
+use stack::shop_client::ShopClient;
 use stack::workload::Workload;
 
 /// Between two looks.
-const TURN: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long an instance may take for an answer. One that is paused never answers.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Looks at one stack.
 pub struct Sampler<'a> {
-    sandbox: &'a Sandbox,
+    layout: &'a StackLayout,
     way: Way,
-    shop: Shop<'a>,
+    shop: ShopClient<'a>,
     reader: ClusterReader,
     begun: Instant,
     /// Whether the environment was seen before.
@@ -40,12 +41,12 @@ pub struct Sampler<'a> {
 
 impl<'a> Sampler<'a> {
     /// Nothing is asked yet; the time begins now.
-    pub fn new(sandbox: &'a Sandbox, way: Way) -> Result<Self> {
+    pub fn new(layout: &'a StackLayout, way: Way) -> Result<Self> {
         Ok(Self {
-            sandbox,
+            layout,
             way,
-            shop: Shop::new(sandbox)?,
-            reader: lag_view::reader(&sandbox.kafka()),
+            shop: ShopClient::new(layout)?,
+            reader: lag_view::reader(&layout.kafka()),
             begun: Instant::now(),
             has_looked: false,
             samples: Samples::default(),
@@ -59,7 +60,7 @@ impl<'a> Sampler<'a> {
 
     /// Looks every second until `stop`. A look under way is given up then.
     pub async fn run(&mut self, stop: &CancellationToken) {
-        let mut turns = interval(TURN);
+        let mut turns = interval(POLL_INTERVAL);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let look = async {
@@ -75,16 +76,16 @@ impl<'a> Sampler<'a> {
     /// What was seen, with a last look.
     pub async fn finish(mut self) -> Samples {
         // Anew: the call that was given up may have left half an answer behind.
-        self.reader = lag_view::reader(&self.sandbox.kafka());
+        self.reader = lag_view::reader(&self.layout.kafka());
         self.look().await;
         self.samples
     }
 
     async fn look(&mut self) {
-        let (sandbox, way) = (self.sandbox, self.way);
+        let (layout, way) = (self.layout, self.way);
         let (cluster, told, orders) = tokio::join!(
             self.reader.poll(),
-            told(&self.shop, sandbox, way),
+            told(&self.shop, layout, way),
             orders(&self.shop),
         );
         let at = self.begun.elapsed().as_secs_f64();
@@ -100,7 +101,7 @@ impl<'a> Sampler<'a> {
 
     /// Without what is of others: a stack with a prefix shares its broker.
     fn own(&self, mut cluster: Snapshot) -> Snapshot {
-        let prefix = self.sandbox.settings().name_prefix.to_string();
+        let prefix = self.layout.settings().name_prefix.to_string();
         cluster.groups.retain(|name, _| name.starts_with(&prefix));
         cluster.topics.retain(|name, _| name.starts_with(&prefix));
         cluster
@@ -108,10 +109,10 @@ impl<'a> Sampler<'a> {
 
     /// What `restart --set` changed. What it takes back is the default again.
     fn environment(&mut self, at: f64) {
-        if !self.sandbox.home().exists() {
+        if !self.layout.home().exists() {
             return;
         }
-        let Ok(changed) = self.sandbox.vantage().changed(self.sandbox) else {
+        let Ok(changed) = self.layout.host_or_container().changed_settings(self.layout) else {
             return;
         };
         let set: BTreeMap<Setting, String> = changed
@@ -139,18 +140,18 @@ fn of_environment(service: &str) -> String {
 }
 
 /// One setting of those that an instance is told, as text.
-type Value = fn(&InForce) -> String;
+type Value = fn(&EffectiveConfig) -> String;
 
 /// Of each service: how many instances answer, and what they are told. Where they are told the same, it is said once.
-async fn told(shop: &Shop<'_>, sandbox: &Sandbox, way: Way) -> Vec<(String, String, String)> {
+async fn told(shop: &ShopClient<'_>, layout: &StackLayout, way: Way) -> Vec<(String, String, String)> {
     let mut told = Vec::new();
     for service in Service::ALL {
-        let instances = instances(sandbox, way, service).await;
+        let instances = instances(layout, way, service).await;
         let asked = instances.iter().map(async |instance| {
-            let answer = timeout(PATIENCE, shop.controls(instance)).await;
+            let answer = timeout(TIMEOUT, shop.controls(instance)).await;
             Some((instance.slot, answer.ok()?.ok()?))
         });
-        let members: Vec<(u32, InForce)> = join_all(asked).await.into_iter().flatten().collect();
+        let members: Vec<(u32, EffectiveConfig)> = join_all(asked).await.into_iter().flatten().collect();
         if members.is_empty() {
             continue;
         }
@@ -172,7 +173,7 @@ async fn told(shop: &Shop<'_>, sandbox: &Sandbox, way: Way) -> Vec<(String, Stri
 }
 
 /// `2000`, or `2000 (instance 1), 0 (instances 2, 3)`.
-fn together(members: &[(u32, InForce)], value: impl Fn(&InForce) -> String) -> String {
+fn together(members: &[(u32, EffectiveConfig)], value: impl Fn(&EffectiveConfig) -> String) -> String {
     let mut by_value: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (slot, told) in members {
         let same = by_value.entry(value(told)).or_default();
@@ -189,16 +190,16 @@ fn together(members: &[(u32, InForce)], value: impl Fn(&InForce) -> String) -> S
 }
 
 /// Where instances may answer. Of containers this program knows nothing but the ports that the Compose file publishes.
-async fn instances(sandbox: &Sandbox, way: Way, service: Service) -> Vec<Instance> {
+async fn instances(layout: &StackLayout, way: Way, service: Service) -> Vec<Instance> {
     match way {
-        Way::Local => sandbox.instances(service).await.unwrap_or_default(),
+        Way::Local => layout.instances(service).await.unwrap_or_default(),
         Way::Docker => {
             let slots = match service {
-                Service::Inventory => sandbox.slots(service).min(MAX_SLOTS),
+                Service::Inventory => layout.max_slots(service).min(MAX_SLOTS),
                 Service::Order | Service::Payment => 1,
             };
             let at = |slot| {
-                let url = sandbox.url(service, slot).ok()?;
+                let url = layout.url(service, slot).ok()?;
                 let workload = Workload::Service(service);
                 Some(Instance {
                     workload,
@@ -212,8 +213,8 @@ async fn instances(sandbox: &Sandbox, way: Way, service: Service) -> Vec<Instanc
 }
 
 /// How many orders there are of each status, as order-service counts them.
-async fn orders(shop: &Shop<'_>) -> Vec<(String, f64)> {
-    let asked = timeout(PATIENCE, shop.metrics(Service::Order)).await;
+async fn orders(shop: &ShopClient<'_>) -> Vec<(String, f64)> {
+    let asked = timeout(TIMEOUT, shop.metrics(Service::Order)).await;
     let metrics = asked.ok().and_then(Result::ok).unwrap_or_default();
     let of_status = |line: &str| {
         let (status, count) = line.strip_prefix("orders{status=\"")?.split_once("\"} ")?;
@@ -226,10 +227,10 @@ async fn orders(shop: &Shop<'_>) -> Vec<(String, f64)> {
 mod tests {
     use super::*;
 
-    fn told(processing_time_ms: u32) -> InForce {
+    fn told(processing_time_ms: u32) -> EffectiveConfig {
         let sources =
             r#"{"processing_time_ms":"default","batch_max":"default","paused":"default"}"#;
-        InForce {
+        EffectiveConfig {
             processing_time_ms,
             batch_max: 500,
             paused: false,
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_all_instances_are_told_is_said_once_and_else_whose_it_is() {
-        let time = |told: &InForce| told.processing_time_ms.to_string();
+        let time = |told: &EffectiveConfig| told.processing_time_ms.to_string();
         let same = [(1, told(2_000)), (2, told(2_000))];
         assert_eq!(together(&same, time), "2000");
         let different = [(1, told(2_000)), (2, told(0)), (3, told(0))];

@@ -1,4 +1,4 @@
-//! This machine: the programs it has, its disk and its memory.
+//! The prerequisites on this machine: programs, disk and memory.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,21 +7,21 @@ use anyhow::{Context, Result};
 use local_runtime::prometheus::PROMETHEUS;
 use procfs::{Current, Meminfo};
 
-use crate::finding::{Finding, Verdict};
+use super::finding::{Finding, Severity};
 
-/// Kafka's jars, PostgreSQL, the services' build and a workshop's worth of records.
+/// Kafka's jars, PostgreSQL, the services' build and the records of a workshop.
 const DISK_NEEDED: u64 = 4 << 30;
 
-/// The broker takes 0.5 GB, all else together about as much; a build takes more, but not at the same time.
+/// The broker takes 0.5 GB, and everything else together about as much. A build takes more, but runs before these.
 const MEMORY_NEEDED: u64 = 3 << 29;
 
 const JAVA_AT_LEAST: u32 = 17;
 
-/// The programs that the sandbox calls, how they say their version, and what brings them.
+/// The programs that `./sandbox` calls, the flag that prints their version, and how to install them.
 const TOOLS: [(&str, &str, &str); 7] = [
     ("cargo", "--version", "install Rust: https://rustup.rs"),
     ("cc", "--version", "apt-get install gcc"),
-    // What configures librdkafka, which is C, refuses to go on without it.
+    // The configure script of librdkafka, which is C, fails without a C++ compiler.
     ("c++", "--version", "apt-get install g++"),
     ("make", "--version", "apt-get install make"),
     (
@@ -32,12 +32,12 @@ const TOOLS: [(&str, &str, &str); 7] = [
     (
         "mvn",
         "--version",
-        "apt-get install maven (needed once, to bring Kafka and PostgreSQL)",
+        "apt-get install maven (needed once, to download Kafka and PostgreSQL)",
     ),
     ("psql", "--version", "apt-get install postgresql-client"),
 ];
 
-/// Whether they are all there.
+/// Examines these programs.
 pub fn tools() -> Vec<Finding> {
     TOOLS
         .iter()
@@ -45,38 +45,38 @@ pub fn tools() -> Vec<Finding> {
         .collect()
 }
 
-/// Whether the program is there that only `up --observe` needs.
+/// Examines Prometheus, which only `up --observe` needs.
 pub fn prometheus() -> Finding {
     let found = tool(
         PROMETHEUS,
         "--version",
         "only ./sandbox up --observe needs it: apt-get install prometheus",
     );
-    match found.verdict {
-        Verdict::Bad => Finding {
-            verdict: Verdict::Odd,
+    match found.severity {
+        Severity::Problem => Finding {
+            severity: Severity::Warning,
             ..found
         },
-        Verdict::Good | Verdict::Odd => found,
+        Severity::Ok | Severity::Warning => found,
     }
 }
 
 fn tool(name: &str, flag: &str, fix: &str) -> Finding {
     let Ok(output) = Command::new(name).arg(flag).output() else {
-        return Finding::bad(name, "is missing", fix);
+        return Finding::problem(name, "is missing", fix);
     };
-    // java says its version on standard error.
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    let first = said.lines().next().map(without_colour);
-    let first = first.unwrap_or_else(|| "says nothing about its version".to_owned());
+    // java prints its version to standard error.
+    let output = [output.stdout, output.stderr].concat();
+    let output = String::from_utf8_lossy(&output);
+    let first = output.lines().next().map(without_colour);
+    let first = first.unwrap_or_else(|| "prints no version".to_owned());
     if name == "java" && java_version(&first).is_some_and(|version| version < JAVA_AT_LEAST) {
-        return Finding::bad(name, format!("{first} is too old"), fix);
+        return Finding::problem(name, format!("{first} is too old"), fix);
     }
-    Finding::good(name, first)
+    Finding::ok(name, first)
 }
 
-/// Maven colours its version also where nobody sees it.
+/// Maven colours its version even in a pipe.
 fn without_colour(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
     let first = parts.next().unwrap_or_default().to_owned();
@@ -91,34 +91,34 @@ fn java_version(line: &str) -> Option<u32> {
     version.split(['.', '-']).next()?.parse().ok()
 }
 
-/// Room on the disk of this folder.
+/// Examines the free space on the disk of this folder.
 pub fn disk(folder: &Path) -> Result<Finding> {
     let found = nix::sys::statvfs::statvfs(folder)
         .with_context(|| format!("cannot look at the disk of {}", folder.display()))?;
     let free = found.blocks_available() * found.fragment_size();
     let text = format!("{:.1} GB free in {}", free as f64 / 1e9, folder.display());
     Ok(match free < DISK_NEEDED {
-        true => Finding::odd(
+        true => Finding::warning(
             "disk",
             text,
             "make room for about 4 GB, or let SANDBOX_HOME point to a larger disk",
         ),
-        false => Finding::good("disk", text),
+        false => Finding::ok("disk", text),
     })
 }
 
-/// Memory that is not in use.
+/// Examines the available memory.
 pub fn memory() -> Result<Finding> {
     let found = Meminfo::current().context("cannot read /proc/meminfo")?;
     let available = found.mem_available.unwrap_or(found.mem_free);
     let text = format!("{:.1} GB available", available as f64 / 1e9);
     Ok(match available < MEMORY_NEEDED {
-        true => Finding::odd(
+        true => Finding::warning(
             "memory",
             text,
             "close something: the broker alone takes 0.5 GB",
         ),
-        false => Finding::good("memory", text),
+        false => Finding::ok("memory", text),
     })
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_of_java_is_read_in_its_old_and_its_new_form() {
+    fn the_old_and_the_new_form_of_javas_version_are_read() {
         for (line, version) in [
             ("openjdk version \"17.0.9\" 2023-10-17", Some(17)),
             ("openjdk version \"21\" 2023-09-19", Some(21)),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_taken_out_of_a_version() {
+    fn colours_are_removed_from_a_version() {
         assert_eq!(
             without_colour("\u{1b}[1mApache Maven 3.8.7\u{1b}[m"),
             "Apache Maven 3.8.7"
@@ -149,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_tool_is_named_with_what_brings_it() {
+    fn a_missing_tool_is_named_with_its_package() {
         let finding = tool("no-such-tool-anywhere", "--version", "apt-get install it");
         assert_eq!(finding.fix.as_deref(), Some("apt-get install it"));
-        assert_eq!(finding.verdict, Verdict::Bad);
+        assert_eq!(finding.severity, Severity::Problem);
     }
 }

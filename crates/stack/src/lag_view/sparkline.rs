@@ -1,19 +1,19 @@
-//! How a number went, drawn in one line.
+//! Sparklines: the last values of a number, drawn in one line of text.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// How many readings are drawn: half a minute, at one a second.
+/// The number of values in a line: half a minute, at one a second.
 const WIDTH: usize = 30;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The last values of several numbers, by name. What is no longer told is forgotten.
+/// The last values of several numbers, by name. A name that is absent from the newest values is dropped.
 #[derive(Debug, Default)]
-pub struct Trends {
+pub struct Sparklines {
     values: BTreeMap<String, VecDeque<Option<i64>>>,
 }
 
-impl Trends {
-    /// Takes in a value of each; `None` where it is not known.
+impl Sparklines {
+    /// Adds the newest value of each name; `None` where it is not known.
     pub fn add(&mut self, now: impl IntoIterator<Item = (String, Option<i64>)>) {
         let mut old = std::mem::take(&mut self.values);
         for (name, value) in now {
@@ -26,7 +26,7 @@ impl Trends {
         }
     }
 
-    /// A line from the lowest to the highest of the values, 0 at the bottom; a gap where the value was not known.
+    /// The line of this name, scaled from 0 to the highest value; a gap where the value was not known.
     pub fn line(&self, name: &str) -> String {
         let values = self.values.get(name).into_iter().flatten();
         let highest = values.clone().copied().flatten().max().unwrap_or(0).max(1);
@@ -47,11 +47,11 @@ mod tests {
     use super::*;
 
     fn drawn(values: &[Option<i64>]) -> String {
-        let mut trends = Trends::default();
+        let mut sparklines = Sparklines::default();
         for value in values {
-            trends.add([("g".to_owned(), *value)]);
+            sparklines.add([("g".to_owned(), *value)]);
         }
-        trends.line("g")
+        sparklines.line("g")
     }
 
     #[test]
@@ -62,17 +62,17 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_not_known_is_a_gap_and_no_zero() {
+    fn an_unknown_value_is_a_gap_and_no_zero() {
         assert_eq!(drawn(&[Some(1), None, Some(1)]), "█ █");
     }
 
     #[test]
-    fn only_the_last_readings_are_drawn_and_what_has_gone_is_forgotten() {
+    fn only_the_last_values_are_drawn_and_absent_names_are_dropped() {
         let many: Vec<_> = (0..100).map(Some).collect();
         assert_eq!(drawn(&many).chars().count(), WIDTH);
-        let mut trends = Trends::default();
-        trends.add([("gone".to_owned(), Some(1))]);
-        trends.add([("g".to_owned(), Some(1))]);
-        assert_eq!(trends.line("gone"), "");
+        let mut sparklines = Sparklines::default();
+        sparklines.add([("gone".to_owned(), Some(1))]);
+        sparklines.add([("g".to_owned(), Some(1))]);
+        assert_eq!(sparklines.line("gone"), "");
     }
 }

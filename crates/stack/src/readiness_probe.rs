@@ -1,28 +1,28 @@
-//! What a service says about itself at `/health/ready`.
+//! Probes `/health/ready` of a service or tool.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// How long one question may take. A paused process accepts the connection and never answers.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time limit of one probe. A paused process accepts the connection and never answers.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a service answered when it was asked whether it is ready.
+/// The result of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// It does its work.
+pub enum ProbeResult {
+    /// The service works.
     Ready,
-    /// It does its work without something it would like to have: which, and why.
+    /// The service works without an optional dependency: which one, and why.
     Degraded(String),
-    /// It cannot do its work: what is missing, and why.
+    /// The service cannot work: what is missing, and why.
     NotReady(String),
-    /// It said nothing, and why nobody heard it.
-    Silent(String),
+    /// There is no answer, and why.
+    NoAnswer(String),
 }
 
-impl Answer {
-    /// Whether it does its work.
+impl ProbeResult {
+    /// Whether the service works.
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready | Self::Degraded(_))
     }
@@ -33,26 +33,28 @@ impl Answer {
             Self::Ready => "ready",
             Self::Degraded(_) => "degraded",
             Self::NotReady(_) => "not_ready",
-            Self::Silent(_) => "silent",
+            Self::NoAnswer(_) => "silent",
         }
     }
 
-    /// Why it is not simply ready.
+    /// The reason; `None` if the service is ready.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Ready => None,
-            Self::Degraded(reason) | Self::NotReady(reason) | Self::Silent(reason) => Some(reason),
+            Self::Degraded(reason) | Self::NotReady(reason) | Self::NoAnswer(reason) => {
+                Some(reason)
+            }
         }
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for ProbeResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => f.write_str("ready"),
             Self::Degraded(reason) => write!(f, "degraded ({reason})"),
             Self::NotReady(reason) => write!(f, "not ready ({reason})"),
-            Self::Silent(reason) => write!(f, "silent ({reason})"),
+            Self::NoAnswer(reason) => write!(f, "silent ({reason})"),
         }
     }
 }
@@ -69,26 +71,26 @@ struct Component {
     reason: Option<String>,
 }
 
-/// Asks the service at this address. Never fails: what goes wrong is an answer too.
-pub async fn ask(http: &reqwest::Client, url: &str) -> Answer {
+/// Probes the service at this address. A failed request is a result, too.
+pub async fn probe(http: &reqwest::Client, url: &str) -> ProbeResult {
     let sent = http
         .get(format!("{url}/health/ready"))
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         .send()
         .await;
     let response = match sent {
         Ok(response) => response,
-        Err(error) => return Answer::Silent(why_silent(&error)),
+        Err(error) => return ProbeResult::NoAnswer(why_no_answer(&error)),
     };
     let code = response.status();
     match response.json::<Report>().await {
-        Ok(report) => read(&report, code.is_success()),
-        Err(_) => Answer::Silent(format!("answers {code} without a report on its readiness")),
+        Ok(report) => result_of(&report, code.is_success()),
+        Err(_) => ProbeResult::NoAnswer(format!("answers {code} without a readiness report")),
     }
 }
 
-fn read(report: &Report, success: bool) -> Answer {
-    let told = |status: &str| -> Vec<String> {
+fn result_of(report: &Report, success: bool) -> ProbeResult {
+    let with_status = |status: &str| -> Vec<String> {
         let these = report.components.iter().filter(|one| one.status == status);
         these
             .map(|one| match &one.reason {
@@ -97,19 +99,19 @@ fn read(report: &Report, success: bool) -> Answer {
             })
             .collect()
     };
-    let (down, degraded) = (told("down"), told("degraded"));
+    let (down, degraded) = (with_status("down"), with_status("degraded"));
     match success {
-        false => Answer::NotReady(down.join("; ")),
-        true if degraded.is_empty() => Answer::Ready,
-        true => Answer::Degraded(degraded.join("; ")),
+        false => ProbeResult::NotReady(down.join("; ")),
+        true if degraded.is_empty() => ProbeResult::Ready,
+        true => ProbeResult::Degraded(degraded.join("; ")),
     }
 }
 
-fn why_silent(error: &reqwest::Error) -> String {
+fn why_no_answer(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        format!("accepts connections, but did not answer within {PATIENCE:?}")
+        format!("accepts connections, but did not answer within {TIMEOUT:?}")
     } else if error.is_connect() {
-        "nobody listens there".to_owned()
+        "cannot connect".to_owned()
     } else {
         "the connection broke".to_owned()
     }
@@ -124,22 +126,28 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_names_what_is_missing_and_why() {
+    fn a_probe_result_names_what_is_missing_and_why() {
         let missing = report(serde_json::json!([
-            {"name": "database", "status": "down", "reason": "connection refused"},
+            {"name": "database", "status": "down", "reason": "cannot connect"},
             {"name": "consumer", "status": "down"},
             {"name": "relay", "status": "ready"},
         ]));
-        let answer = read(&missing, false);
+        let result = result_of(&missing, false);
         assert_eq!(
-            answer,
-            Answer::NotReady("database: connection refused; consumer".to_owned())
+            result,
+            ProbeResult::NotReady("database: connection refused; consumer".to_owned())
         );
-        assert!(!answer.is_ready());
+        assert!(!result.is_ready());
 
         let degraded =
             report(serde_json::json!([{"name": "kafka", "status": "degraded", "reason": "away"}]));
-        assert_eq!(read(&degraded, true).to_string(), "degraded (kafka: away)");
-        assert_eq!(read(&report(serde_json::json!([])), true), Answer::Ready);
+        assert_eq!(
+            result_of(&degraded, true).to_string(),
+            "degraded (kafka: away)"
+        );
+        assert_eq!(
+            result_of(&report(serde_json::json!([])), true),
+            ProbeResult::Ready
+        );
     }
 }

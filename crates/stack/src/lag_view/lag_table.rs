@@ -1,20 +1,21 @@
-//! What `lag` shows a person.
+//! The output of `lag` for people.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::lag_view::trend::Trends;
-use crate::lag_view::view::{GroupView, PartitionView};
+use super::lag_rows::{GroupLagView, PartitionLagView};
+use super::sparkline::Sparklines;
 use crate::terminal::Table;
 
-/// The groups one below the other: a line that says how each does, why, and its partitions. With trends, how the lag went.
-pub fn shown(views: &[GroupView], trends: Option<&Trends>) -> String {
-    let blocks: Vec<String> = views.iter().map(|view| block(view, trends)).collect();
+/// The groups one below the other: state, health and evidence of each, then its partitions. With `sparklines`, each line ends
+/// with the past values of its lag.
+pub fn render(views: &[GroupLagView], sparklines: Option<&Sparklines>) -> String {
+    let blocks: Vec<String> = views.iter().map(|view| block(view, sparklines)).collect();
     blocks.join("\n\n")
 }
 
-/// What is followed in time, by the name under which it is drawn.
-pub fn followed(views: &[GroupView]) -> impl Iterator<Item = (String, Option<i64>)> {
+/// The present lag of each group and partition, by the name of its sparkline.
+pub fn lag_values(views: &[GroupLagView]) -> impl Iterator<Item = (String, Option<i64>)> {
     views.iter().flat_map(|view| {
         let partitions = view.partitions.iter();
         let partitions = partitions.map(|one| (partition_name(view, one), one.lag));
@@ -22,13 +23,13 @@ pub fn followed(views: &[GroupView]) -> impl Iterator<Item = (String, Option<i64
     })
 }
 
-fn partition_name(view: &GroupView, one: &PartitionView) -> String {
+fn partition_name(view: &GroupLagView, one: &PartitionLagView) -> String {
     format!("{} {}[{}]", view.group, one.topic, one.partition)
 }
 
-fn block(view: &GroupView, trends: Option<&Trends>) -> String {
+fn block(view: &GroupLagView, sparklines: Option<&Sparklines>) -> String {
     let mut text = headline(view);
-    let line = trends.map_or_else(String::new, |trends| trends.line(&view.group));
+    let line = sparklines.map_or_else(String::new, |sparklines| sparklines.line(&view.group));
     if !line.is_empty() {
         let _ = write!(text, "  {line}");
     }
@@ -50,11 +51,11 @@ fn block(view: &GroupView, trends: Option<&Trends>) -> String {
         "drained in",
         "owner",
     ];
-    headings.extend(trends.map(|_| "trend"));
+    headings.extend(sparklines.map(|_| "trend"));
     let mut table = Table::new(&headings);
     for one in &view.partitions {
         let mut cells = cells(one);
-        cells.extend(trends.map(|trends| trends.line(&partition_name(view, one))));
+        cells.extend(sparklines.map(|sparklines| sparklines.line(&partition_name(view, one))));
         table.row(cells);
     }
     for line in table.to_string().lines() {
@@ -63,7 +64,7 @@ fn block(view: &GroupView, trends: Option<&Trends>) -> String {
     text
 }
 
-fn headline(view: &GroupView) -> String {
+fn headline(view: &GroupLagView) -> String {
     let members = match view.members {
         1 => "1 member".to_owned(),
         more => format!("{more} members"),
@@ -91,11 +92,11 @@ fn headline(view: &GroupView) -> String {
     text
 }
 
-fn cells(one: &PartitionView) -> Vec<String> {
+fn cells(one: &PartitionLagView) -> Vec<String> {
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
     let lag = match &one.reason {
         Some(reason) => format!("- ({reason})"),
-        None => count(one.lag, one.at_least) + &aside(one),
+        None => count(one.lag, one.at_least) + &not_readable(one),
     };
     vec![
         one.topic.clone(),
@@ -109,8 +110,8 @@ fn cells(one: &PartitionView) -> Vec<String> {
     ]
 }
 
-/// What Kafka's own tool would count as lag too.
-fn aside(one: &PartitionView) -> String {
+/// The offsets that Kafka's own tool counts as lag, too.
+fn not_readable(one: &PartitionLagView) -> String {
     let parts = [
         (one.control_records, "markers"),
         (one.aborted_records, "aborted"),
@@ -128,7 +129,7 @@ fn aside(one: &PartitionView) -> String {
     }
 }
 
-/// Where not all was looked at, some may be markers.
+/// An upper bound where the records were not all read: some of them may be markers.
 fn count(lag: Option<i64>, at_least: bool) -> String {
     match lag {
         None => "-".to_owned(),
@@ -151,8 +152,8 @@ fn seconds(seconds: Option<f64>) -> String {
 mod tests {
     use super::*;
 
-    fn partition() -> PartitionView {
-        PartitionView {
+    fn partition() -> PartitionLagView {
+        PartitionLagView {
             topic: "payments".to_owned(),
             partition: 0,
             lag: Some(3),
@@ -172,8 +173,8 @@ mod tests {
         }
     }
 
-    fn view() -> GroupView {
-        GroupView {
+    fn view() -> GroupLagView {
+        GroupLagView {
             group: "g".to_owned(),
             state: "Stable".to_owned(),
             members: 1,
@@ -191,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn a_group_says_how_it_does_by_which_rule_and_why_then_its_partitions() {
-        let text = shown(&[view()], None);
+    fn a_group_has_its_state_its_rule_and_its_evidence_above_its_rows() {
+        let text = render(&[view()], None);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
@@ -206,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lag_that_is_not_known_is_a_reason_and_no_number() {
-        let unknown = PartitionView {
+    fn an_unknown_lag_is_a_reason_and_no_number() {
+        let unknown = PartitionLagView {
             lag: None,
             reason: Some("nothing committed".to_owned()),
             ..partition()
         };
         assert_eq!(cells(&unknown)[2], "- (nothing committed)");
-        let unsure = PartitionView {
+        let unsure = PartitionLagView {
             at_least: true,
             control_records: Some(0),
             ..partition()
@@ -222,10 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn while_watching_each_line_shows_how_its_lag_went() {
-        let mut trends = Trends::default();
-        trends.add(followed(&[view()]));
-        let text = shown(&[view()], Some(&trends));
+    fn while_watching_each_line_ends_with_its_sparkline() {
+        let mut sparklines = Sparklines::default();
+        sparklines.add(lag_values(&[view()]));
+        let text = render(&[view()], Some(&sparklines));
         let ends: Vec<bool> = text.lines().map(|line| line.ends_with('█')).collect();
         assert_eq!(ends, [true, false, false, true], "{text}");
     }

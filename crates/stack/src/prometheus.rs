@@ -1,4 +1,4 @@
-//! Prometheus beside the stack: started when it is asked for, and told which instances there are.
+//! Prometheus of a stack: started by `up --observe`, with every instance as a target.
 
 use anyhow::{Context, Result, bail};
 use local_runtime::backends::START_LIMIT;
@@ -6,55 +6,60 @@ use local_runtime::prometheus::{PROMETHEUS, PROMETHEUS_GRACE, Prometheus};
 use serde_json::json;
 
 use crate::Stack;
-use crate::interrupt::Hold;
+use crate::interrupt::InterruptGuard;
 use crate::workload::Workload;
 
 impl Stack<'_> {
     /// Prometheus of this stack, running or not.
     pub fn prometheus(&self) -> Prometheus {
-        let settings = self.sandbox.settings();
-        Prometheus::new(self.home(), settings.bind_addr, settings.prometheus_port)
+        let settings = self.layout.settings();
+        Prometheus::new(
+            self.state_dir(),
+            settings.bind_addr,
+            settings.ports.prometheus_port,
+        )
     }
 
-    /// Whether it was started since the last `down`, whatever became of it: then it is one of the stack's processes.
-    pub fn is_observed(&self) -> Result<bool> {
+    /// Whether Prometheus was started since the last `down`, running or not: then it is one of the stack's processes.
+    pub fn has_prometheus(&self) -> Result<bool> {
         Ok(self.processes.record(PROMETHEUS)?.is_some())
     }
 
-    /// An error that says how to get it, if this machine has none.
+    /// Fails if Prometheus is not installed; the error says how to install it.
     pub fn require_prometheus(&self) -> Result<()> {
         if Prometheus::executable().is_ok() {
             return Ok(());
         }
-        let monitor = self.sandbox.url(Workload::LagMonitor, 1)?;
+        let monitor = self.layout.url(Workload::LagMonitor, 1)?;
         bail!(
             "prometheus is not installed: apt-get install prometheus, or put the program from https://prometheus.io/download into PATH; \
              without it: ./sandbox up, then {monitor} shows the groups, and ./sandbox --docker up brings Prometheus and Grafana"
         )
     }
 
-    /// Starts it, or lets a paused one go on.
-    pub async fn bring_prometheus(&self, hold: &Hold) -> Result<()> {
+    /// Starts Prometheus, or continues it if it is paused.
+    pub async fn start_prometheus(&self, guard: &InterruptGuard) -> Result<()> {
         let prometheus = self.prometheus();
-        if self.must_start(PROMETHEUS)? {
-            prometheus.prepare(&self.sandbox.checkout().join("prometheus"))?;
+        if self.must_start_or_continue(PROMETHEUS)? {
+            prometheus.prepare(&self.layout.checkout().join("prometheus"))?;
             prometheus.set_targets(&self.targets()?)?;
             self.processes.start(&prometheus.program()?).await?;
         }
-        hold.or(prometheus.ready(&self.processes, START_LIMIT))
+        guard
+            .unless_interrupted(prometheus.ready(&self.processes, START_LIMIT))
             .await
     }
 
-    /// Tells it which instances there are now, if it is one of the stack's processes.
-    pub fn tell_prometheus(&self) -> Result<()> {
-        match self.is_observed()? {
+    /// Writes the present instances into the targets of Prometheus, if Prometheus belongs to the stack.
+    pub fn update_prometheus_targets(&self) -> Result<()> {
+        match self.has_prometheus()? {
             true => self.prometheus().set_targets(&self.targets()?),
             false => Ok(()),
         }
     }
 
-    /// Stops it and removes what it measured. Tells whether it ran, paused or not.
-    pub async fn empty_prometheus(&self) -> Result<bool> {
+    /// Stops Prometheus and removes its data. Returns whether it was alive, paused or not.
+    pub async fn clear_prometheus(&self) -> Result<bool> {
         let ran = self.processes.runs(PROMETHEUS)?;
         match ran {
             true => drop(self.processes.stop(PROMETHEUS, PROMETHEUS_GRACE).await?),
@@ -64,16 +69,16 @@ impl Stack<'_> {
         Ok(ran)
     }
 
-    /// Every known instance, also one that ended: that it cannot be scraped is what there is to see of it.
+    /// Every started instance, those that ended too: the failed scrape shows that the instance is down.
     fn targets(&self) -> Result<String> {
         let mut list = Vec::new();
         for workload in Workload::ALL {
-            for one in self.known(workload)? {
-                let url = one.instance(self.sandbox)?.url;
+            for one in self.started_instances(workload)? {
+                let url = one.instance(self.layout)?.url;
                 let address = url.trim_start_matches("http://");
                 list.push(json!({"labels": {"job": workload.name()}, "targets": [address]}));
             }
         }
-        serde_json::to_string_pretty(&list).context("cannot write down what is scraped")
+        serde_json::to_string_pretty(&list).context("cannot serialize the targets")
     }
 }

@@ -1,0 +1,50 @@
+//! Resetting: topics, groups, databases, measurements and changed settings are emptied; what ran runs again.
+
+use anyhow::Result;
+
+use crate::Stack;
+use crate::backends::clear_kafka;
+use crate::interrupt::InterruptGuard;
+use crate::saved_settings::SavedSettings;
+use crate::start::StartReport;
+use crate::start_plan::StartPlan;
+use crate::terminal::Progress;
+use crate::workload::Workload;
+
+impl Stack<'_> {
+    /// Stops the instances and Prometheus, empties broker and database, which it starts if necessary, and starts what ran.
+    pub async fn reset(&self, guard: &InterruptGuard) -> Result<StartReport> {
+        let mut started = Vec::new();
+        for workload in Workload::ALL {
+            started.extend(self.started_instances(workload)?);
+        }
+        let (alive, ended): (Vec<_>, Vec<_>) = started.into_iter().partition(|one| one.is_alive());
+        let instances: Vec<_> = alive.iter().map(|one| (one.workload, one.slot)).collect();
+        self.require_free_ports(&StartPlan::of_backends())?;
+        let prometheus_ran;
+        {
+            let _progress = Progress::new("emptying topics, groups and databases");
+            self.stop_instances(&instances).await?;
+            prometheus_ran = self.clear_prometheus().await?;
+            self.clear_backends(guard).await?;
+        }
+        for one in ended {
+            self.processes.forget(&one.record.name)?;
+        }
+        SavedSettings::remove(self.state_dir().folder())?;
+        let plan = StartPlan {
+            prometheus: prometheus_ran,
+            ..StartPlan::of_instances(instances)
+        };
+        self.start(&plan, guard).await
+    }
+
+    async fn clear_backends(&self, guard: &InterruptGuard) -> Result<()> {
+        let (kafka, postgres) = tokio::join!(self.start_kafka(guard), self.start_postgres(guard));
+        kafka.and(postgres)?;
+        let cluster = self.cluster()?;
+        let clear =
+            async { tokio::try_join!(clear_kafka(&cluster), self.clear_postgres()).map(drop) };
+        guard.unless_interrupted(clear).await
+    }
+}
