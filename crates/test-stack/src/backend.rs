@@ -60,9 +60,9 @@ impl StackMode {
     }
 }
 
-/// A boxed future. An `async fn` is compiled in each crate that awaits it: every test program would compile all of testcontainers
-/// (measured: 30 s a program). A boxed future is compiled here, once.
-pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A future that is compiled in this crate. The code of an `async fn` is compiled in each crate that
+/// awaits it: every test program would compile all of testcontainers (measured: 30 s a program).
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 #[derive(Debug)]
 pub(crate) enum Backend {
