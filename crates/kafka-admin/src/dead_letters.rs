@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kafka_runtime::dead_letter::{self, DeadLetterHeaders, MAX_REPLAYS};
+use kafka_runtime::dead_letter;
+pub use kafka_runtime::dead_letter::{DeadLetterHeaders, MAX_REPLAYS, replay_count, replay_pairs};
 use rdkafka::consumer::BaseConsumer;
 use shared_events::{Service, Topic};
 
@@ -140,7 +141,7 @@ fn decide(
     if !Service::ALL.into_iter().any(is_consumer) {
         return Err(format!("group {group} does not read topic {topic}"));
     }
-    match dead_letter::replay_count(record.header_pairs()) {
+    match replay_count(record.header_pairs()) {
         Err(error) => Err(error.to_string()),
         Ok(count) if count >= MAX_REPLAYS => {
             Err(format!("was replayed {count} times, which is the limit"))

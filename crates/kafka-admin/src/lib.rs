@@ -53,4 +53,10 @@ pub use partitioner::partition_of;
 pub use kafka_runtime::client::{BrokerHealth, ClientKind, Criticality};
 pub use kafka_runtime::settings::TUNABLE;
 pub use kafka_runtime::{DeliveryMode, KafkaSettings};
-pub use kafka_runtime::{controls as member_controls, dead_letter};
+
+/// What a member reports and accepts at `/config` and `/stats`, for the clients of these paths.
+pub mod member_controls {
+    pub use kafka_runtime::controls::{
+        AppliedConfig, EffectiveConfig, Source, Sources, Stats, parse_group_controls,
+    };
+}

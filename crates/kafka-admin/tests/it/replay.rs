@@ -2,8 +2,10 @@
 
 use chrono::{TimeZone, Utc};
 use kafka_admin::Cluster;
-use kafka_admin::dead_letter::{self, DeadLetterHeaders, MAX_REPLAYS};
-use kafka_admin::dead_letters::{DeadLetter, ReplayDecision, dead_letters};
+use kafka_admin::dead_letters::{
+    DeadLetter, DeadLetterHeaders, MAX_REPLAYS, ReplayDecision, dead_letters, replay_count,
+    replay_pairs,
+};
 use kafka_admin::publish::RawRecord;
 use kafka_admin::records::Record;
 use kafka_admin::replay::{Replay, ReplayError};
@@ -39,7 +41,7 @@ fn dead_letter_record(cluster: &Cluster, key: &str, replays: u32) -> RawRecord {
     let text = |(name, value): (&str, String)| (name.to_owned(), Some(value.into_bytes()));
     let mut headers = vec![(EVENT_TYPE.to_owned(), Some(b"PaymentSucceeded".to_vec()))];
     if replays > 0 {
-        headers.extend(dead_letter::replay_pairs(replays - 1, &group).map(text));
+        headers.extend(replay_pairs(replays - 1, &group).map(text));
     }
     headers.extend(dead_letter_headers.to_pairs().map(text));
     RawRecord {
@@ -176,10 +178,7 @@ async fn a_dead_letter_replayed_too_often_is_refused_and_stays() {
 
     let records = replayed(&cluster).await;
     assert_eq!(records.len(), 1);
-    assert_eq!(
-        dead_letter::replay_count(records[0].header_pairs()),
-        Ok(MAX_REPLAYS)
-    );
+    assert_eq!(replay_count(records[0].header_pairs()), Ok(MAX_REPLAYS));
     let seen = dead_letters(&cluster, Topic::InventoryDlq).await.unwrap();
     assert_eq!(seen.iter().filter(|one| one.processed).count(), 2);
 }
