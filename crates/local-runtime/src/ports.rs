@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail};
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, all_processes};
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::{Mutex, PoisonError};
 
 /// Below the range of ephemeral ports: an outgoing connection could otherwise take a port between
 /// the moment it is found free and the moment a server listens on it.
@@ -47,26 +48,33 @@ pub fn require_free(what: &str, address: IpAddr, port: u16, setting: &str) -> Re
     bail!("port {port} for {what} is taken by {holder}: end it or choose another with {setting}")
 }
 
-/// Different ports that are free on 127.0.0.1 now. They are not reserved: use them at once, and
-/// retry with others when another process has taken one meanwhile.
+/// Different ports that are free on 127.0.0.1 now. As long as this process runs, no other call of this
+/// function returns them, in this process or another. A program that does not use this function can
+/// still take one: retry with other ports then.
 ///
 /// # Errors
 /// When not enough are free.
 pub fn free<const N: usize>() -> Result<[u16; N]> {
-    let mut held = Vec::with_capacity(N);
     let mut ports = [0; N];
     for port in &mut ports {
-        let listener = (0..1000).find_map(|_| {
-            let candidate = fastrand::u16(CANDIDATES);
-            TcpListener::bind((Ipv4Addr::LOCALHOST, candidate))
-                .ok()
-                .map(|listener| (candidate, listener))
-        });
-        let (free, listener) = listener.context("no free port found on 127.0.0.1")?;
-        *port = free;
-        held.push(listener);
+        let candidate = (0..1000)
+            .map(|_| fastrand::u16(CANDIDATES))
+            .find(|port| is_free(Ipv4Addr::LOCALHOST.into(), *port) && reserve(*port));
+        *port = candidate.context("no free port found on 127.0.0.1")?;
     }
     Ok(ports)
+}
+
+/// Reserves a port for this process: a UDP socket on the same number, which servers do not use. The
+/// kernel releases it when the process ends.
+fn reserve(port: u16) -> bool {
+    static RESERVED: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) else {
+        return false;
+    };
+    let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    reserved.push(socket);
+    true
 }
 
 /// The process that listens on a TCP port of this machine. `None` when there is none, or when it is

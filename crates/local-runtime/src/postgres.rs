@@ -14,7 +14,7 @@ use crate::state_dir::{StateDir, create_folder, remove};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -75,20 +75,31 @@ impl Postgres {
         // incomplete cluster.
         let fresh = folder.join("cluster.new");
         remove(&fresh)?;
+        self.run_initdb(user.as_ref(), &folder, &fresh).await?;
+        // The address that the server listens on decides which clients can connect.
+        let access = fresh.join("pg_hba.conf");
+        fs::write(&access, "host all all all scram-sha-256\n")
+            .with_context(|| format!("cannot write {}", access.display()))?;
+        fs::rename(&fresh, &data).with_context(|| format!("cannot create {}", data.display()))
+    }
+
+    async fn run_initdb(
+        &self,
+        user: Option<&UnprivilegedUser>,
+        folder: &Path,
+        cluster: &Path,
+    ) -> Result<()> {
         let password = folder.join("password");
         fs::write(&password, SUPERUSER)
             .with_context(|| format!("cannot write {}", password.display()))?;
-        let mut line = user
-            .iter()
-            .flat_map(UnprivilegedUser::prefix)
-            .collect::<Vec<_>>();
+        let mut line: Vec<_> = user.map(UnprivilegedUser::prefix).unwrap_or_default();
         line.push(self.bin.join("initdb").into());
         let mut words = line.into_iter();
         let mut initdb = Command::new(words.next().unwrap_or_default());
         initdb
             .args(words)
             .arg("--pgdata")
-            .arg(&fresh)
+            .arg(cluster)
             .arg(format!("--username={SUPERUSER}"))
             .arg("--pwfile")
             .arg(&password);
@@ -96,7 +107,7 @@ impl Postgres {
             .args(INITDB)
             .args(["--auth=scram-sha-256", "--no-instructions"]);
         let output = initdb
-            .current_dir(&folder)
+            .current_dir(folder)
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
@@ -111,11 +122,7 @@ impl Postgres {
                 said.lines().last().unwrap_or("initdb gave no reason")
             );
         }
-        // The address that the server listens on decides which clients can connect.
-        let access = fresh.join("pg_hba.conf");
-        fs::write(&access, "host all all all scram-sha-256\n")
-            .with_context(|| format!("cannot write {}", access.display()))?;
-        fs::rename(&fresh, &data).with_context(|| format!("cannot create {}", data.display()))
+        Ok(())
     }
 
     /// The server as a program for [`Processes::start`].
