@@ -12,7 +12,7 @@ use shared_events::{CorrelationId, OutOfBounds, TraceParent};
 use uuid::Uuid;
 
 /// The header with the client's span (W3C Trace Context).
-const TRACEPARENT: &str = "traceparent";
+const TRACEPARENT: &str = shared_events::headers::TRACEPARENT;
 
 /// The namespace of [`fingerprint`]: a random constant.
 const FINGERPRINT_NAMESPACE: Uuid = Uuid::from_u128(0x0f09_9d8c_6d1b_4f0e_9f7e_5b1f_3a52_77c1);

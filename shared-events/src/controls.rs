@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn controls_are_read_as_they_were_written_and_unknown_fields_ignored() {
+    fn written_controls_are_read_and_unknown_fields_are_ignored() {
         let all = GroupControls {
             processing_time_ms: Some(2_000),
             batch_max: Some(1),

@@ -25,7 +25,7 @@ fn statistics(nodes: &[i32]) -> Statistics {
 }
 
 #[test]
-fn a_client_that_lost_every_broker_is_replaced_and_its_records_fail() {
+fn a_client_without_brokers_is_replaced_and_its_records_fail() {
     let reports = Arc::<Mutex<Vec<(usize, bool)>>>::default();
     let collected = Arc::clone(&reports);
     let on_delivery = move |report: DeliveryReport<'_>| {
