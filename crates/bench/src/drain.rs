@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
+use kafka_admin::BrokerHealth;
+use kafka_admin::Cluster;
 use kafka_admin::bulk_producer::{
     Acks, BulkProducer, BulkRecord, BulkSettings, Compression, DeliveryReport,
 };
-use kafka_admin::BrokerHealth;
-use kafka_admin::Cluster;
 use kafka_admin::offsets::UncommittedOffsets;
 use kafka_admin::read_benchmark::OffsetRanges;
 use kafka_admin::{Criticality, KafkaSettings};
@@ -36,8 +36,8 @@ use tokio::time::sleep;
 
 use super::figures::Figures;
 use super::usage::{self, Sample};
-use stack::layout::{Instance, StackLayout};
 use stack::Stack;
+use stack::layout::{Instance, StackLayout};
 
 /// Fewer events than this a plain consumer takes at one go: of them it has no figure.
 pub const FEW: u64 = 10_000;
@@ -161,15 +161,23 @@ impl<'s> Scene<'s> {
 
     async fn uncommitted(&self) -> Result<UncommittedOffsets> {
         let topics = std::slice::from_ref(&self.topic);
-        Ok(self.cluster.uncommitted_offsets(&self.group, topics).await?)
+        Ok(self
+            .cluster
+            .uncommitted_offsets(&self.group, topics)
+            .await?)
     }
 
     async fn at_rest(&self) -> Result<()> {
-        self.watch(|uncommitted| uncommitted.is_empty()).await.map(drop)
+        self.watch(|uncommitted| uncommitted.is_empty())
+            .await
+            .map(drop)
     }
 
     /// Looks until this is so. What is committed has to change now and then.
-    async fn watch(&self, done: impl Fn(&UncommittedOffsets) -> bool) -> Result<UncommittedOffsets> {
+    async fn watch(
+        &self,
+        done: impl Fn(&UncommittedOffsets) -> bool,
+    ) -> Result<UncommittedOffsets> {
         let (mut news, mut last) = (Instant::now(), None);
         loop {
             let uncommitted = self.uncommitted().await?;
@@ -181,7 +189,10 @@ impl<'s> Scene<'s> {
                 (news, last) = (Instant::now(), known);
             }
             if news.elapsed() > SILENCE {
-                bail!("nothing was committed for {} s: {uncommitted}", SILENCE.as_secs());
+                bail!(
+                    "nothing was committed for {} s: {uncommitted}",
+                    SILENCE.as_secs()
+                );
             }
             sleep(POLL_INTERVAL).await;
         }
@@ -229,7 +240,10 @@ impl<'s> Scene<'s> {
 
     async fn drain(&self, events: u64) -> Result<Drained> {
         let all = i64::try_from(events)?;
-        let first = self.watch(|uncommitted| uncommitted.count() < all).await?.count();
+        let first = self
+            .watch(|uncommitted| uncommitted.count() < all)
+            .await?
+            .count();
         let begun = Instant::now();
         self.watch(UncommittedOffsets::is_empty).await?;
         if first == 0 {
@@ -261,7 +275,10 @@ fn tell(kafka: &KafkaSettings, events: u64) -> Result<()> {
         batch_bytes: 1_000_000,
         acks: Acks::All,
     };
-    let connection = BrokerHealth::new(Readiness::new("bench").component("kafka"), Criticality::Required);
+    let connection = BrokerHealth::new(
+        Readiness::new("bench").component("kafka"),
+        Criticality::Required,
+    );
     let acknowledged = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&acknowledged);
     let told = move |receipt: DeliveryReport<'_>| {

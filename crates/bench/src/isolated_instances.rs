@@ -7,13 +7,13 @@ use anyhow::{Result, bail};
 use shared_events::Service;
 
 use super::temporary_setting::DELIVERY;
-use stack::layout::{Instance, StackLayout};
-use stack::interrupt::InterruptGuard;
 use stack::instances::InstanceId;
+use stack::interrupt::InterruptGuard;
+use stack::layout::{Instance, StackLayout};
 use stack::start_plan::StartPlan;
-use stack::{StartedInstance, Stack, settings};
 use stack::terminal::note;
 use stack::workload::Workload;
+use stack::{Stack, StartedInstance, settings};
 
 /// Who ran before, and how inventory-service was set.
 #[derive(Debug, Clone)]
@@ -41,7 +41,11 @@ pub async fn alone<T>(layout: &StackLayout, work: impl Future<Output = Result<T>
 }
 
 /// Ends every service and tool, and starts this many instances of inventory-service, which settle in this way.
-pub async fn inventory(layout: &StackLayout, members: u32, delivery: &str) -> Result<Vec<Instance>> {
+pub async fn inventory(
+    layout: &StackLayout,
+    members: u32,
+    delivery: &str,
+) -> Result<Vec<Instance>> {
     // Those that are started are ended by `alone`, on a signal too.
     let guard = layout.interrupt().guard()?;
     let stack = Stack::open(layout)?;

@@ -12,9 +12,11 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Scene;
-use super::http_client::Reply;
 use super::figures::Figures;
+use super::http_client::Reply;
+use shared_events::EventType;
 use shared_events::http_api::{OrderStatus, OrderView};
+use stack::shop_client::describe_order;
 
 /// Longest time from an order's last event to its end at `GET /orders/{id}`.
 const LAST_HOP: Duration = Duration::from_secs(30);
@@ -138,12 +140,15 @@ async fn saga(scene: Scene, due: Instant, due_at: DateTime<Utc>) -> Result<Cours
     let mut questions = 0;
     let order = loop {
         let order = scene.customers.order(id).await?;
-        if order.status.is_end() {
+        if order.status.is_final() {
             break order;
         }
         questions += 1;
         if Instant::now() > deadline {
-            bail!("{order}, though its last event is out: ./sandbox logs --order {id}");
+            bail!(
+                "{}, although its last event was published: ./sandbox logs --order {id}",
+                describe_order(&order)
+            );
         }
         if questions > EAGER_QUESTIONS {
             sleep(Duration::from_millis(5)).await;
@@ -151,7 +156,10 @@ async fn saga(scene: Scene, due: Instant, due_at: DateTime<Utc>) -> Result<Cours
     };
     let confirmed = due.elapsed();
     if order.status != OrderStatus::Confirmed {
-        bail!("{order}; a measurement needs stock of prod_burst: ./sandbox reset gives it");
+        bail!(
+            "{}; the benchmark needs stock of prod_burst: ./sandbox reset sets it",
+            describe_order(&order)
+        );
     }
     let visible = visible.saturating_duration_since(due);
     Ok(Course {
@@ -174,9 +182,9 @@ fn stages(
     confirmed: Duration,
 ) -> Vec<(&'static str, f64)> {
     let names = [
-        ("POST read", "OrderCreated"),
-        ("commit, relay, payment", "PaymentSucceeded"),
-        ("settled, stock taken", "InventoryReserved"),
+        ("POST read", EventType::OrderCreated),
+        ("commit, relay, payment", EventType::PaymentSucceeded),
+        ("committed, stock reserved", EventType::InventoryReserved),
     ];
     let mut stages = Vec::new();
     let mut before = 0.0;
@@ -188,7 +196,7 @@ fn stages(
         }
     }
     let visible = milliseconds(visible);
-    stages.push(("settled, last event readable", visible - before));
+    stages.push(("committed, last event readable", visible - before));
     stages.push(("fact stored and read", milliseconds(confirmed) - visible));
     stages
 }

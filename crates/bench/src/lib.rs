@@ -24,15 +24,15 @@
 //! [`drain`], [`load`], [`warmup`], [`usage`] (processor and memory), [`figures`] (min, median and max of all runs; the file and the
 //! table), [`temporary_setting`] and [`isolated_instances`] (settings changed, instances started and ended, and put back).
 
-pub mod isolated_instances;
-pub mod temporary_setting;
-pub mod http_client;
 pub mod drain;
-pub mod saga_completion;
 pub mod figures;
+pub mod http_client;
+pub mod isolated_instances;
 pub mod latency;
 pub mod load;
 pub mod recovery;
+pub mod saga_completion;
+pub mod temporary_setting;
 pub mod throughput;
 pub mod usage;
 pub mod warmup;
@@ -43,10 +43,10 @@ use anyhow::{Context, Result, bail};
 use kafka_admin::Cluster;
 use shared_events::{Service, Topic};
 
-use stack::layout::StackLayout;
-use stack::{Stack, process_name, readiness_probe};
 use http_client::Customers;
 use saga_completion::Ends;
+use stack::layout::StackLayout;
+use stack::{Stack, process_name, readiness_probe};
 
 /// Most orders of one measurement.
 pub const MOST_ORDERS: u64 = 100_000;

@@ -18,10 +18,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use local_runtime::kafka_tools;
-use kafka_admin::KafkaSettings;
 use kafka_admin::Cluster;
+use kafka_admin::KafkaSettings;
 use kafka_admin::records::{Query, Record, Start};
+use local_runtime::kafka_tools;
 use serde::Deserialize;
 use shared_events::Topic;
 use tempfile::NamedTempFile;

@@ -7,10 +7,10 @@ use shared_events::{OrderId, Service};
 use tokio::time::sleep;
 
 use super::Scene;
-use super::http_client::Reply;
 use super::figures::Figures;
+use super::http_client::Reply;
 use super::latency::{self, Pace};
-use stack::instances::{READY_LIMIT, InstanceId};
+use stack::instances::{InstanceId, READY_LIMIT};
 use stack::{Stack, process_name};
 
 /// Orders of one second before and after the kill: a service is missed by somebody.
@@ -28,7 +28,10 @@ pub async fn measure(
     membership: &str,
     figures: &mut Figures,
 ) -> Result<()> {
-    let instance = stack.started_instances(Service::Inventory)?.into_iter().next();
+    let instance = stack
+        .started_instances(Service::Inventory)?
+        .into_iter()
+        .next();
     let slot: InstanceId = instance
         .map(|one| (one.workload, one.slot))
         .context("inventory-service does not run: ./sandbox up")?;

@@ -6,11 +6,11 @@ use std::future::Future;
 use anyhow::Result;
 use shared_events::Service;
 
-use stack::layout::StackLayout;
 use stack::interrupt::InterruptGuard;
+use stack::layout::StackLayout;
 use stack::start_plan::StartPlan;
-use stack::{StartedInstance, Stack, settings};
 use stack::terminal::note;
+use stack::{Stack, StartedInstance, settings};
 
 /// The setting that says how services settle.
 pub const DELIVERY: &str = "DELIVERY";

@@ -1,5 +1,6 @@
 //! How much the shop takes, and how much it finishes: a bounded number of orders over many connections.
 
+use stack::shop_client::describe_order;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use shared_events::OrderId;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::http_client::Reply;
 use super::figures::Figures;
+use super::http_client::Reply;
 use super::usage::{self, OURSELVES, Sample};
 use super::{Scene, latency};
 use stack::Stack;
@@ -100,11 +101,14 @@ async fn reach_end(scene: &Scene, id: OrderId) -> Result<()> {
     let deadline = Instant::now() + LAST_HOP;
     loop {
         let order = scene.customers.order(id).await?;
-        if order.status.is_end() {
+        if order.status.is_final() {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("{order}, though its last event is out: ./sandbox logs --order {id}");
+            bail!(
+                "{}, although its last event was published: ./sandbox logs --order {id}",
+                describe_order(&order)
+            );
         }
         sleep(Duration::from_millis(2)).await;
     }

@@ -2,8 +2,9 @@
 //! seen, in a file of its own), and how that is seen ([`crate::probes`]).
 
 pub mod controls;
-pub mod lag;
 pub mod dlq;
+pub mod event_counts;
+pub mod lag;
 pub mod members;
 pub mod order;
 pub mod ratio;
@@ -11,7 +12,6 @@ pub mod ready;
 pub mod settings;
 pub mod status;
 pub mod stock;
-pub mod event_counts;
 
 use std::time::Duration;
 

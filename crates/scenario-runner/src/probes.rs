@@ -4,30 +4,30 @@ use anyhow::Result;
 use cluster_reader::ClusterReader;
 use futures::future::{join_all, try_join_all};
 use kafka_admin::Cluster;
-use kafka_admin::records::{Isolation, Query, Start};
 use kafka_admin::dead_letters::dead_letters;
+use kafka_admin::records::{Isolation, Query, Start};
 use procfs::process::Process;
 use shared_events::{Decoded, OrderId, Service, Topic};
 use tokio::sync::Mutex;
 
 use crate::conditions::Seen;
 use crate::conditions::controls::{ControlsAre, Member};
-use crate::conditions::lag::LagIs;
 use crate::conditions::dlq::Letters;
+use crate::conditions::event_counts::{Records, Told};
+use crate::conditions::lag::LagIs;
 use crate::conditions::members::MembersAre;
 use crate::conditions::order::OrderIs;
 use crate::conditions::ready::AreReady;
 use crate::conditions::settings::{Settings, SettingsAre};
 use crate::conditions::status::StatusIs;
 use crate::conditions::stock::StockIs;
-use crate::conditions::event_counts::{Records, Told};
 use stack::lag_view;
 use stack::layout::{Instance, StackLayout};
-use stack::shop_client::ShopClient;
 use stack::readiness_probe::ProbeResult;
-use stack::{StartedInstance, Stack, process_name, readiness_probe};
+use stack::shop_client::ShopClient;
 use stack::target::Target;
 use stack::workload::Workload;
+use stack::{Stack, StartedInstance, process_name, readiness_probe};
 
 /// The topics that events are told on.
 pub const EVENT_TOPICS: [Topic; 3] = [Topic::Orders, Topic::Payments, Topic::Inventory];
@@ -98,8 +98,8 @@ impl<'a> Observer<'a> {
             let group = snapshot.groups.get(typed).cloned();
             group.map(|group| (typed.clone(), group))
         };
-        let found =
-            lag_view::service_of_group(typed, prefix).map_or_else(of_others, |one| Some(of_shop(one)));
+        let found = lag_view::service_of_group(typed, prefix)
+            .map_or_else(of_others, |one| Some(of_shop(one)));
         match found {
             Some(found) => Ok(wanted.check(&[found])),
             None => Err(lag_view::unknown_group(typed, &snapshot)),
@@ -178,12 +178,18 @@ impl<'a> Observer<'a> {
 
     /// See [`SettingsAre`].
     pub async fn settings(&self, wanted: &SettingsAre) -> Result<Seen> {
-        self.layout.host_or_container().require_host("expect settings")?;
+        self.layout
+            .host_or_container()
+            .require_host("expect settings")?;
         let stack = Stack::open(self.layout)?;
         let changed = stack.saved_settings()?.settings(wanted.service);
         let mut started_with = Vec::new();
         let known = stack.started_instances(wanted.service)?;
-        for record in known.into_iter().filter(StartedInstance::is_alive).map(|one| one.record) {
+        for record in known
+            .into_iter()
+            .filter(StartedInstance::is_alive)
+            .map(|one| one.record)
+        {
             started_with.push((record.name, environment(record.process.pid)?));
         }
         Ok(wanted.check(&changed, &started_with))

@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::runner::{Outcome, Scenario, StepOutcome, Verdict};
 use crate::readme::Step;
+use crate::runner::{Outcome, Scenario, StepOutcome, Verdict};
 use stack::terminal::{Table, note, say};
 
 /// Characters of a step's last line that the table shows.

@@ -1,6 +1,6 @@
 //! Which blocks of a README are steps.
 //!
-//! * ```` ```sh ```` is a step; its name is the heading above it. `sh local` and `sh docker` are steps in one way of running
+//! * ```` ```sh ```` is a step; its name is the heading above it. `sh local` and `sh docker` are steps in one mode
 //!   only; `sh fails` is a step that must fail, and not by a slip (see `play`); `sh short` is a step only where time is short: it
 //!   makes numbers smaller.
 //! * ```` ```text expect ```` is what the step before it prints. Any other block is illustration.
@@ -9,26 +9,19 @@
 
 use std::time::Duration;
 
+use stack::Mode;
+
 /// How long a step may take. Several times as long as one of its waits: a wait that is in vain says what it saw last.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long a step may take whose heading asks for more.
 const MOST: Duration = Duration::from_secs(900);
 
-/// A way of running the stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Way {
-    /// Processes of this machine.
-    Local,
-    /// Docker Compose.
-    Docker,
-}
-
 /// Which of a README's blocks are steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// The way of running: blocks of the other way are none.
-    pub way: Way,
+    /// The mode of the stack. Blocks of the other mode are left out.
+    pub mode: Mode,
     /// Whether blocks marked `short` are some.
     pub short: bool,
 }
@@ -195,8 +188,8 @@ impl Reader {
         let (mut only, mut must, mut short) = (None, Must::Succeed, false);
         for mark in marks {
             match *mark {
-                "local" => only = Some(Way::Local),
-                "docker" => only = Some(Way::Docker),
+                "local" => only = Some(Mode::Local),
+                "docker" => only = Some(Mode::Docker),
                 "fails" => must = Must::Fail,
                 "short" => short = true,
                 other => {
@@ -206,7 +199,7 @@ impl Reader {
                 }
             }
         }
-        if only.is_some_and(|only| only != reading.way) || (short && !reading.short) {
+        if only.is_some_and(|only| only != reading.mode) || (short && !reading.short) {
             self.before = Before::LeftOut;
             return Ok(());
         }
@@ -282,12 +275,12 @@ mod tests {
     use super::*;
 
     const LOCAL: Reading = Reading {
-        way: Way::Local,
+        mode: Mode::Local,
         short: false,
     };
 
     const DOCKER: Reading = Reading {
-        way: Way::Docker,
+        mode: Mode::Docker,
         short: false,
     };
 
@@ -329,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_the_other_way_are_left_out_with_what_they_would_print() {
+    fn blocks_of_the_other_mode_are_left_out_with_their_output() {
         let docker = read(README, DOCKER).unwrap();
         let scripts: Vec<_> = docker
             .steps

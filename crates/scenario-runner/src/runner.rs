@@ -8,8 +8,8 @@ use anyhow::{Context, Result, anyhow};
 use tokio::time::Instant;
 
 use crate::expected::fits;
-use crate::readme::{self, Must, Reading, Readme, Step};
 use crate::progress::Narrator;
+use crate::readme::{self, Must, Reading, Readme, Step};
 use crate::shell::{End, Ran, Shell};
 use stack::interrupt::{InterruptGuard, Interrupted};
 
@@ -231,10 +231,10 @@ fn failed(step: &Step, reason: String) -> StepOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::readme::Way;
+    use stack::Mode;
 
     const READING: Reading = Reading {
-        way: Way::Local,
+        mode: Mode::Local,
         short: false,
     };
     use stack::interrupt::Interrupt;

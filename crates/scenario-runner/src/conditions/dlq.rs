@@ -72,8 +72,8 @@ impl Letters {
 
 #[cfg(test)]
 mod tests {
-    use kafka_admin::records::Record;
     use kafka_admin::dead_letters::ReplayDecision;
+    use kafka_admin::records::Record;
 
     use super::*;
 

@@ -50,7 +50,7 @@ mod tests {
     use clap::Parser;
     use std::collections::BTreeMap;
 
-    use cluster_reader::{LogOffsets, Lag, LagUndefined, PartitionLag, Protocol, TopicPartition};
+    use cluster_reader::{Lag, LagUndefined, LogOffsets, PartitionLag, Protocol, TopicPartition};
 
     use super::*;
 

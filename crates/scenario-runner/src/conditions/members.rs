@@ -35,11 +35,7 @@ impl MembersAre {
             group.members.len()
         );
         for member in &group.members {
-            let owns: Vec<String> = member
-                .assignment
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let owns: Vec<String> = member.assignment.iter().map(ToString::to_string).collect();
             let owns = match owns.as_slice() {
                 [] => "nothing".to_owned(),
                 some => some.join(" "),
@@ -106,13 +102,19 @@ mod tests {
             idle: Some(1),
             ..two
         };
-        assert!(matches!(one_idle.check("g", &group("Stable", 2)), Seen::Not(_)));
+        assert!(matches!(
+            one_idle.check("g", &group("Stable", 2)),
+            Seen::Not(_)
+        ));
         let nobody = MembersAre {
             service: Service::Inventory,
             count: 0,
             idle: None,
         };
 
-        assert!(matches!(nobody.check("g", &group("Empty", 0)), Seen::Holds(_)));
+        assert!(matches!(
+            nobody.check("g", &group("Empty", 0)),
+            Seen::Holds(_)
+        ));
     }
 }

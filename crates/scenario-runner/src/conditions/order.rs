@@ -1,58 +1,77 @@
-//! Where an order stands.
+//! The status and the facts of an order.
 
-use shared_events::OrderId;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use shared_events::http_api::{OrderStatus, OrderView};
+use shared_events::{EventType, OrderId};
+use stack::shop_client::describe_order;
 
 use super::Seen;
-use shared_events::http_api::{OrderStatus, OrderView};
 
-/// An order that has come so far.
+/// The expected status and facts of an order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  ./sandbox wait order $ID --status CONFIRMED")]
 pub struct OrderIs {
     /// The order
     pub id: OrderId,
 
-    /// It has one of these statuses; without any: the saga has ended
-    #[arg(long, value_enum, ignore_case = true, value_delimiter = ',')]
+    /// It has one of these statuses; without this option: the saga has ended
+    #[arg(long, value_parser = status(), ignore_case = true, value_delimiter = ',')]
     pub status: Vec<OrderStatus>,
 
     /// It failed or was cancelled for this reason: `out_of_stock`, `unknown_product`, …
     #[arg(long)]
     pub reason: Option<String>,
 
-    /// This event was told about it; may be given several times
-    #[arg(long = "fact", value_name = "EVENT")]
-    pub facts: Vec<String>,
+    /// It has this fact; may be given several times
+    #[arg(long = "fact", value_name = "EVENT", value_parser = event())]
+    pub facts: Vec<EventType>,
 
-    /// It waits for this event, or for one of several of which this is one
-    #[arg(long, value_name = "EVENT")]
-    pub waiting_for: Option<String>,
+    /// It waits for this event, or for one of several events that include this one
+    #[arg(long, value_name = "EVENT", value_parser = event())]
+    pub waiting_for: Option<EventType>,
 }
 
+fn status() -> impl TypedValueParser<Value = OrderStatus> {
+    PossibleValuesParser::new(OrderStatus::ALL.map(OrderStatus::name))
+        .try_map(|name| name.to_uppercase().parse::<OrderStatus>())
+}
+
+fn event() -> impl TypedValueParser<Value = EventType> {
+    PossibleValuesParser::new(EventType::ALL.map(EventType::name))
+        .try_map(|name| name.parse::<EventType>().map_err(|()| UnknownEvent))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("is not an event of the shop")]
+struct UnknownEvent;
+
 impl OrderIs {
-    /// Whether the order, if there is one, is so.
+    /// Whether the order exists and is as expected.
     pub fn check(&self, order: Option<&OrderView>) -> Seen {
         let Some(order) = order else {
-            return Seen::Not(format!("order-service knows no order {}", self.id));
+            return Seen::Not(format!("order-service has no order {}", self.id));
         };
         let status = match self.status.as_slice() {
-            [] => order.status.is_end(),
-            wanted => wanted.contains(&order.status),
+            [] => order.status.is_final(),
+            expected => expected.contains(&order.status),
         };
         let reason = self.reason.is_none() || self.reason == order.failure_reason;
-        let awaited = |event| order.waiting_for.iter().flatten().any(|one| one == event);
+        let awaited =
+            |event: &EventType| order.waiting_for.iter().flatten().any(|one| one == event);
         let waiting = self.waiting_for.as_ref().is_none_or(awaited);
-        let told = |wanted: &String| order.facts.iter().any(|fact| fact.event == *wanted);
+        let recorded =
+            |expected: &EventType| order.facts.iter().any(|fact| fact.event == *expected);
         let missing: Vec<&str> = self
             .facts
             .iter()
-            .filter(|wanted| !told(wanted))
-            .map(String::as_str)
+            .filter(|expected| !recorded(expected))
+            .map(|event| event.name())
             .collect();
+        let found = describe_order(order);
         if missing.is_empty() {
-            Seen::judge(status && reason && waiting, order)
+            Seen::judge(status && reason && waiting, found)
         } else {
-            Seen::Not(format!("{order}; not told: {}", missing.join(", ")))
+            Seen::Not(format!("{found}; missing facts: {}", missing.join(", ")))
         }
     }
 }
@@ -72,14 +91,14 @@ mod tests {
     }
 
     fn order(status: OrderStatus, reason: Option<&str>) -> OrderView {
-        OrderView {
-            order_id: OrderId::now(),
-            status,
-            failure_reason: reason.map(str::to_owned),
-            facts: Vec::new(),
-            waiting_for: Some(vec!["InventoryReserved".to_owned()]),
-            waiting_since: None,
-        }
+        let json = serde_json::json!({
+            "orderId": OrderId::now(),
+            "status": status,
+            "failureReason": reason,
+            "facts": [],
+            "waitingFor": ["InventoryReserved"],
+        });
+        serde_json::from_value(json).unwrap()
     }
 
     fn holds(seen: &Seen) -> bool {
@@ -90,7 +109,9 @@ mod tests {
     fn without_a_status_the_end_of_the_saga_is_meant() {
         let any = condition(&[]);
         assert!(!holds(&any.check(Some(&order(OrderStatus::Paid, None)))));
-        assert!(holds(&any.check(Some(&order(OrderStatus::Cancelled, None)))));
+        assert!(holds(
+            &any.check(Some(&order(OrderStatus::Cancelled, None)))
+        ));
         assert!(!holds(&any.check(None)));
     }
 
@@ -103,19 +124,22 @@ mod tests {
             OrderStatus::Cancelled,
             Some("unknown_product")
         )))));
-        assert!(holds(
-            &wanted.check(Some(&order(OrderStatus::Cancelled, Some("out_of_stock"))))
-        ));
-        wanted.waiting_for = Some("InventoryReserved".to_owned());
-        assert!(holds(
-            &wanted.check(Some(&order(OrderStatus::Cancelled, Some("out_of_stock"))))
-        ));
-        wanted.waiting_for = Some("PaymentRefunded".to_owned());
-        assert!(!holds(
-            &wanted.check(Some(&order(OrderStatus::Cancelled, Some("out_of_stock"))))
-        ));
+        assert!(holds(&wanted.check(Some(&order(
+            OrderStatus::Cancelled,
+            Some("out_of_stock")
+        )))));
+        wanted.waiting_for = Some(EventType::InventoryReserved);
+        assert!(holds(&wanted.check(Some(&order(
+            OrderStatus::Cancelled,
+            Some("out_of_stock")
+        )))));
+        wanted.waiting_for = Some(EventType::PaymentRefunded);
+        assert!(!holds(&wanted.check(Some(&order(
+            OrderStatus::Cancelled,
+            Some("out_of_stock")
+        )))));
         let fact = OrderIs {
-            facts: vec!["OrderCreated".to_owned()],
+            facts: vec![EventType::OrderCreated],
             ..condition(&[OrderStatus::Paid])
         };
         assert!(!holds(&fact.check(Some(&order(OrderStatus::Paid, None)))));

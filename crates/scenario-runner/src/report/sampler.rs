@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Setting;
 use super::samples::Samples;
+use stack::Mode;
 use stack::lag_view;
 use stack::layout::{Instance, StackLayout};
 use stack::ports::MAX_SLOTS;
-use crate::readme::Way;
 use stack::shop_client::ShopClient;
 use stack::workload::Workload;
 
@@ -30,7 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// Looks at one stack.
 pub struct Sampler<'a> {
     layout: &'a StackLayout,
-    way: Way,
+    mode: Mode,
     shop: ShopClient<'a>,
     reader: ClusterReader,
     begun: Instant,
@@ -41,10 +41,10 @@ pub struct Sampler<'a> {
 
 impl<'a> Sampler<'a> {
     /// Nothing is asked yet; the time begins now.
-    pub fn new(layout: &'a StackLayout, way: Way) -> Result<Self> {
+    pub fn new(layout: &'a StackLayout, mode: Mode) -> Result<Self> {
         Ok(Self {
             layout,
-            way,
+            mode,
             shop: ShopClient::new(layout)?,
             reader: lag_view::reader(&layout.kafka()),
             begun: Instant::now(),
@@ -82,10 +82,10 @@ impl<'a> Sampler<'a> {
     }
 
     async fn look(&mut self) {
-        let (layout, way) = (self.layout, self.way);
+        let (layout, mode) = (self.layout, self.mode);
         let (cluster, told, orders) = tokio::join!(
             self.reader.poll(),
-            told(&self.shop, layout, way),
+            told(&self.shop, layout, mode),
             orders(&self.shop),
         );
         let at = self.begun.elapsed().as_secs_f64();
@@ -94,7 +94,7 @@ impl<'a> Sampler<'a> {
         for (whose, name, value) in told {
             self.samples.changes.see(at, (whose, name), value);
         }
-        if way == Way::Local {
+        if mode == Mode::Local {
             self.environment(at);
         }
     }
@@ -112,7 +112,11 @@ impl<'a> Sampler<'a> {
         if !self.layout.home().exists() {
             return;
         }
-        let Ok(changed) = self.layout.host_or_container().changed_settings(self.layout) else {
+        let Ok(changed) = self
+            .layout
+            .host_or_container()
+            .changed_settings(self.layout)
+        else {
             return;
         };
         let set: BTreeMap<Setting, String> = changed
@@ -143,15 +147,20 @@ fn of_environment(service: &str) -> String {
 type Value = fn(&EffectiveConfig) -> String;
 
 /// Of each service: how many instances answer, and what they are told. Where they are told the same, it is said once.
-async fn told(shop: &ShopClient<'_>, layout: &StackLayout, way: Way) -> Vec<(String, String, String)> {
+async fn told(
+    shop: &ShopClient<'_>,
+    layout: &StackLayout,
+    mode: Mode,
+) -> Vec<(String, String, String)> {
     let mut told = Vec::new();
     for service in Service::ALL {
-        let instances = instances(layout, way, service).await;
+        let instances = instances(layout, mode, service).await;
         let asked = instances.iter().map(async |instance| {
             let answer = timeout(TIMEOUT, shop.controls(instance)).await;
             Some((instance.slot, answer.ok()?.ok()?))
         });
-        let members: Vec<(u32, EffectiveConfig)> = join_all(asked).await.into_iter().flatten().collect();
+        let members: Vec<(u32, EffectiveConfig)> =
+            join_all(asked).await.into_iter().flatten().collect();
         if members.is_empty() {
             continue;
         }
@@ -173,7 +182,10 @@ async fn told(shop: &ShopClient<'_>, layout: &StackLayout, way: Way) -> Vec<(Str
 }
 
 /// `2000`, or `2000 (instance 1), 0 (instances 2, 3)`.
-fn together(members: &[(u32, EffectiveConfig)], value: impl Fn(&EffectiveConfig) -> String) -> String {
+fn together(
+    members: &[(u32, EffectiveConfig)],
+    value: impl Fn(&EffectiveConfig) -> String,
+) -> String {
     let mut by_value: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (slot, told) in members {
         let same = by_value.entry(value(told)).or_default();
@@ -190,10 +202,10 @@ fn together(members: &[(u32, EffectiveConfig)], value: impl Fn(&EffectiveConfig)
 }
 
 /// Where instances may answer. Of containers this program knows nothing but the ports that the Compose file publishes.
-async fn instances(layout: &StackLayout, way: Way, service: Service) -> Vec<Instance> {
-    match way {
-        Way::Local => layout.instances(service).await.unwrap_or_default(),
-        Way::Docker => {
+async fn instances(layout: &StackLayout, mode: Mode, service: Service) -> Vec<Instance> {
+    match mode {
+        Mode::Local => layout.instances(service).await.unwrap_or_default(),
+        Mode::Docker => {
             let slots = match service {
                 Service::Inventory => layout.max_slots(service).min(MAX_SLOTS),
                 Service::Order | Service::Payment => 1,

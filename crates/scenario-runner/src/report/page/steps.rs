@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::super::Report;
 use super::super::escape::{Text, bounded};
 use super::super::figures::clock;
-use crate::runner::{StepOutcome, Verdict};
 use crate::readme::{Must, Step};
+use crate::runner::{StepOutcome, Verdict};
 
 pub(super) fn write(page: &mut String, report: &Report<'_>) {
     page.push_str("<h2>The steps</h2>\n");

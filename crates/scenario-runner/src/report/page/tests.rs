@@ -4,8 +4,9 @@ use chrono::Utc;
 use tokio::time::Instant;
 
 use super::*;
+use crate::readme::{self, Reading};
 use crate::runner::{Outcome, Scenario, StepOutcome};
-use crate::readme::{self, Reading, Way};
+use stack::Mode;
 
 const HOSTILE: &str = "</pre><script>alert(1)</script><b onclick='x'>\"&";
 
@@ -24,7 +25,7 @@ fn step(name: &str, verdict: Verdict, output: &str, begun: Option<Instant>) -> S
 
 fn page(samples: &Samples, failing: bool) -> String {
     let reading = Reading {
-        way: Way::Local,
+        mode: Mode::Local,
         short: false,
     };
     let scenario = Scenario {

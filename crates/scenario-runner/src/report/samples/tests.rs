@@ -1,7 +1,7 @@
 //! With snapshots as a reader would take them.
 
 use chrono::Utc;
-use cluster_reader::{LogOffsets, GroupMember, Lag, LagUndefined, Owner, PartitionLag, Protocol};
+use cluster_reader::{GroupMember, Lag, LagUndefined, LogOffsets, Owner, PartitionLag, Protocol};
 
 use super::*;
 
@@ -48,8 +48,8 @@ fn member(id: &str, owns: &[i32]) -> GroupMember {
 fn snapshot(rows: &[(i64, Option<i64>)], members: Vec<GroupMember>) -> Snapshot {
     let ends = |high: i64| LogOffsets {
         log_start: 0,
-                last_stable: high,
-                high_watermark: high,
+        last_stable: high,
+        high_watermark: high,
     };
     let numbered = || (0..).zip(rows);
     let group = Group {
