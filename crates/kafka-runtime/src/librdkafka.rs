@@ -45,6 +45,9 @@ pub use known_brokers::KnownBrokers;
 pub(crate) use position::positions;
 use position::seek;
 
+/// How long an empty poll waits. It is also how late a pause or a stop may be noticed.
+pub(crate) const IDLE_POLL: Duration = Duration::from_millis(100);
+
 /// How long the position must be ahead of the committed offset before the position is committed.
 const IDLE_COMMIT: Duration = Duration::from_secs(1);
 

@@ -22,12 +22,9 @@ use tokio_util::sync::CancellationToken;
 use super::Controls;
 use crate::client;
 use crate::client::is_unknown_topic;
-use crate::librdkafka::{KnownBrokers, close_in_background};
+use crate::librdkafka::{IDLE_POLL, KnownBrokers, close_in_background};
 use crate::metrics::labels::IgnoreReason;
 use crate::settings::KafkaSettings;
-
-/// How long a poll waits. It is also how late a stop may be noticed.
-const POLL: Duration = Duration::from_millis(100);
 
 /// How long the broker may take to answer about the topic.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -147,7 +144,7 @@ impl ControlTopicReader {
     fn wait(&self) {
         let deadline = Instant::now() + RETRY_PAUSE;
         while !self.stop.is_cancelled() && Instant::now() < deadline {
-            let _ = self.consumer.poll(POLL);
+            let _ = self.consumer.poll(IDLE_POLL);
         }
     }
 
@@ -172,7 +169,7 @@ impl ControlTopicReader {
             self.loaded(&mut at_start);
         }
         while !self.stop.is_cancelled() && !self.consumer.context().are_lost() {
-            match self.consumer.poll(POLL) {
+            match self.consumer.poll(IDLE_POLL) {
                 None => {}
                 Some(Ok(message)) => {
                     self.handle(&message, &mut at_start);

@@ -30,7 +30,7 @@ pub(crate) enum CommitError {
     #[error("the commit was not answered")]
     OutcomeUnknown(#[source] KafkaError),
     /// Nothing is committed. End the process: the two would fence each other for ever.
-    #[error("another process runs with the same SLOT: each keeps fencing the other")]
+    #[error("fenced by another process with the same SLOT")]
     SlotTaken,
 }
 

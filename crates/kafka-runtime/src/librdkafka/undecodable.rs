@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::IDLE_POLL;
 use crate::client;
 use crate::settings::KafkaSettings;
 use crate::topic_partitions::{Offsets, Partition, TopicNames};
@@ -56,7 +57,7 @@ fn probe(kafka: &KafkaSettings, names: &TopicNames, position: (&Partition, &i64)
     }
     let deadline = Instant::now() + PROBE_TIMEOUT;
     while Instant::now() < deadline {
-        match consumer.poll(Duration::from_millis(100)) {
+        match consumer.poll(IDLE_POLL) {
             Some(Err(error)) if is_undecodable(&error) => return Probe::Undecodable,
             Some(Ok(_)) => return Probe::Nothing,
             Some(Err(_)) | None => {}

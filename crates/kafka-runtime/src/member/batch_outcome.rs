@@ -11,7 +11,7 @@ use crate::member::batch_telemetry::BatchTelemetry;
 use crate::member::classify::Classification;
 use crate::member::collect::Batch;
 use crate::member::consumer_loop::ConsumerLoop;
-use crate::member::pause_state::Halt;
+use crate::member::pause_state::{Halt, blocked_reason};
 use crate::member::poison_policy::BatchCut;
 use crate::settings::PoisonPolicy;
 use crate::topic_partitions::{Offsets, Partition};
@@ -46,11 +46,7 @@ impl<H: Handler> ConsumerLoop<H> {
         self.health.reached();
         self.failures = 0;
         self.poison_run = cut.poison_run;
-        self.blocked
-            .retain(|partition, _| !starts.contains_key(partition));
-        if self.settings.consumer.poison_policy == PoisonPolicy::Block {
-            self.blocked.extend(&cut.left_out);
-        }
+        self.update_blocked(starts, cut);
         self.seek(&cut.left_out)?;
         if let Some((partition, offset)) = cut.limit_reached {
             let limit = self.settings.consumer.poison_limit;
@@ -59,6 +55,22 @@ impl<H: Handler> ConsumerLoop<H> {
             self.back_off(0);
         }
         Ok(())
+    }
+
+    /// The partitions of the batch are blocked where the cut left their poison out. The others stay as they are.
+    fn update_blocked(&mut self, starts: &Offsets, cut: &BatchCut) {
+        let before = self.blocked.clone();
+        self.blocked
+            .retain(|partition, _| !starts.contains_key(partition));
+        if self.settings.consumer.poison_policy != PoisonPolicy::Block {
+            return;
+        }
+        for (partition, offset) in &cut.left_out {
+            if before.get(partition) != Some(offset) {
+                tracing::warn!("{}", blocked_reason(&self.place(*partition, *offset)));
+            }
+            self.blocked.insert(*partition, *offset);
+        }
     }
 
     fn count_records(&mut self, committed: &Batch<'_, H::Work>) -> BTreeMap<Partition, u64> {

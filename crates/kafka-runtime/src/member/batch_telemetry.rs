@@ -3,7 +3,7 @@
 //! A `process` span for each record whose trace is recorded, a `send` span for each event and dead letter, and one span for the
 //! batch. The batch belongs to no order's trace; its span links to those of its records.
 //!
-//! The id of an event's `send` span is made from the event's id and stands in the event's header, so that a retried batch
+//! The id of an event's `send` span is made from the event's id and is in the event's header, so that a retried batch
 //! publishes the same bytes. So `send` spans are recorded only after the commit, while each attempt has `process` spans of its
 //! own.
 

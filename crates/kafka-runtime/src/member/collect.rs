@@ -12,14 +12,11 @@ use crate::batch_committer::DeadLetter;
 use crate::dead_letter::DeadLetterHeaders;
 use crate::faults::{Faults, Protection};
 use crate::librdkafka::undecodable::is_undecodable;
-use crate::librdkafka::{Client, ConsumerFatal, positions};
+use crate::librdkafka::{Client, ConsumerFatal, IDLE_POLL, positions};
 use crate::member::classify::Classification;
 use crate::member::poison_policy::{BatchCut, RecordKind, RecordRef};
 use crate::metrics::labels::SkipReason;
 use crate::topic_partitions::{Offsets, Partition};
-
-/// How long an empty poll waits. It is also how late a pause or a stop may be noticed.
-const IDLE_POLL: Duration = Duration::from_millis(100);
 
 /// Largest size of a batch without its last record, bytes of keys and values. 500 records of 1 MiB would exceed the memory of
 /// the container.
@@ -37,7 +34,7 @@ pub(crate) struct Batch<'c, W> {
     pub(crate) records: Vec<Collected<'c, W>>,
     /// The next offset of each partition after the batch.
     ends: Offsets,
-    /// The client has skipped a record set behind the batch, because it cannot decode it.
+    /// The client has skipped a record set after the batch, because it cannot decode it.
     pub(crate) undecodable: bool,
 }
 

@@ -158,7 +158,8 @@ impl<H: Handler> ConsumerLoop<H> {
     }
 }
 
-fn blocked_reason(place: &RecordPlace) -> String {
+/// Why a partition is blocked, for the log and for readiness.
+pub(super) fn blocked_reason(place: &RecordPlace) -> String {
     let RecordPlace {
         topic,
         partition,

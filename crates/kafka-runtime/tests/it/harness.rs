@@ -7,15 +7,13 @@ use clap::Parser;
 use cluster_reader::{ClusterReader, Group, ReaderSettings};
 use kafka_admin::offsets::UncommittedOffsets;
 use kafka_admin::publish::RawRecord;
-use kafka_admin::records::{Query, Record};
+use kafka_admin::records::Record;
 use kafka_admin::{Cluster, ClusterError};
 use kafka_runtime::{
     Clock, ConsumerSettings, ConsumerTuning, Controls, Criticality, DeliveryMode, Faults,
     KafkaSettings, Member, MemberSettings, Protection,
 };
 use prometheus::Registry;
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use service_kit::Readiness;
 use service_kit::trace::Tracer;
 use shared_events::{Decoded, Envelope, NamePrefix, OrderId, Service, Topic};
