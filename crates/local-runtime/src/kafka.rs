@@ -102,13 +102,12 @@ impl Kafka {
     #[must_use]
     pub fn program(&self) -> Program {
         let mut program = Program::new(KAFKA, "java");
-        let collector = [
-            "-XX:+UseG1GC",
-            "-XX:MaxGCPauseMillis=20",
-            "-XX:+ExitOnOutOfMemoryError",
-        ];
+        let performance = jvm_performance_options();
         program.arguments.extend(HEAP.map(Into::into));
-        program.arguments.extend(collector.map(Into::into));
+        program
+            .arguments
+            .extend(performance.split_whitespace().map(Into::into));
+        program.arguments.push("-XX:+ExitOnOutOfMemoryError".into());
         program
             .arguments
             .extend(self.common_arguments().map(Into::into));
@@ -192,6 +191,16 @@ impl Kafka {
             .map(|(name, value)| format!("{name}={value}\n"))
             .collect()
     }
+}
+
+/// The garbage collector and the compiler of the JVM, from the variable that Kafka's own scripts read.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests start brokers without parsed settings"
+)]
+fn jvm_performance_options() -> String {
+    std::env::var("KAFKA_JVM_PERFORMANCE_OPTS")
+        .unwrap_or_else(|_| "-XX:+UseG1GC -XX:MaxGCPauseMillis=20".to_owned())
 }
 
 /// True when a broker answers a request at this address now, however it was started.

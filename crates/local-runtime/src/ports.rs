@@ -65,6 +65,20 @@ pub fn free<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
+/// The first of `count` ports in a row, each as one of [`free`].
+///
+/// # Errors
+/// When there is no such row.
+pub fn free_in_a_row(count: u16) -> Result<u16> {
+    (0..1000)
+        .map(|_| fastrand::u16(CANDIDATES))
+        .find(|first| {
+            let mut row = *first..first + count;
+            row.all(|port| is_free(Ipv4Addr::LOCALHOST.into(), port) && reserve(port))
+        })
+        .context("no free ports in a row found on 127.0.0.1")
+}
+
 /// Reserves a port for this process: a UDP socket on the same number, which servers do not use. The
 /// kernel releases it when the process ends.
 fn reserve(port: u16) -> bool {

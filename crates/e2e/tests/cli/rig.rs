@@ -62,7 +62,7 @@ impl Rig {
             monitor,
             prometheus,
         ] = ports::free().unwrap();
-        let inventory = nine_free_ports();
+        let inventory = ports::free_in_a_row(9).unwrap();
         let environment = vec![
             ("SANDBOX_HOME", folder.display().to_string()),
             ("KAFKA_PORT", kafka.to_string()),
@@ -223,15 +223,6 @@ impl Drop for Rig {
         drop(self.guard.stdin.take());
         self.guard.wait().unwrap();
     }
-}
-
-fn nine_free_ports() -> u16 {
-    let local = "127.0.0.1".parse().unwrap();
-    let all_free = |first: &u16| (*first..first + 9).all(|port| ports::is_free(local, port));
-    (0..100)
-        .map(|_| ports::free::<1>().unwrap()[0])
-        .find(all_free)
-        .expect("nine free ports in a row")
 }
 
 /// What any single thing may take on a busy machine.
