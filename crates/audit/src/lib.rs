@@ -1,4 +1,9 @@
-//! The promises of the shop, and how each shows in what it did.
+//! The guarantees of the shop, checked by comparing topics with databases. No service is asked.
+//!
+//! [`audit`] is a pure function: an [`ObservedState`] in, every [`Violation`] of a [`Rule`] out. Tests kill processes, read the
+//! state, and expect no violation; with a protection disabled they expect exactly the rule that the protection guards.
+
+#![deny(missing_docs)]
 
 mod observed_state;
 mod saga;
@@ -8,54 +13,56 @@ use std::fmt;
 
 use shared_events::{Event, OrderId, Topic};
 
-pub use observed_state::{Evidence, OrderRow, Placed, Told};
+pub use observed_state::{AcceptedRequest, ObservedState, OrderRow, PublishedEvent};
 use saga::sagas;
 
-/// A promise.
+/// A guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// Every accepted order is known and comes to an end.
-    EveryOrderEnds,
-    /// A request makes one order, however often it is repeated.
-    OneOrderARequest,
-    /// An order is paid at most once, with what it costs.
+    /// Every accepted order is in the database and reaches a final status.
+    EveryOrderCompletes,
+    /// A request creates one order, however often it is sent.
+    OneOrderPerRequest,
+    /// An order is paid at most once, with the amount of the order.
     PaidOnce,
-    /// Refunded is what was paid and could not be reserved, all of it and nothing else; and that is what is cancelled.
+    /// Exactly the orders that were paid and could not be reserved are refunded, in full, and cancelled.
     RefundedIfCancelled,
-    /// What was there is what is left and what was reserved.
+    /// Initial stock = current stock + reserved pieces.
     StockAddsUp,
-    /// Every event is answered, and order-service knows of every event.
+    /// Every event has its follow-up event, and order-service has a fact for every event.
     NothingLost,
-    /// An order's event of a type is one event: the same id and the same bytes, however often told.
-    OneEvent,
-    /// Each record is answered once: as many answers as records.
-    AnsweredOnce,
-    /// An order is told once.
-    CreatedOnce,
-    /// Nothing sound is set aside.
-    NothingSetAside,
+    /// All records of one event type of an order have the same event id and the same bytes.
+    OneEventId,
+    /// Each consumed record has one output event.
+    OneOutputPerRecord,
+    /// `OrderCreated` is published once for each order.
+    PublishedOnce,
+    /// No valid record is in a dead-letter topic.
+    NoUnexpectedDeadLetter,
 }
 
-/// A broken promise, and where.
+/// A violated rule.
 #[derive(Debug, Clone)]
 pub struct Violation {
+    /// The rule.
     pub rule: Rule,
+    /// The order or product, and the figures.
     pub what: String,
 }
 
-/// What this test allows.
+/// Violations that a test expects.
 #[derive(Debug, Clone, Default)]
 pub struct Allowed {
-    /// A relay was killed, or lost broker or database: it may have told an order again.
-    pub told_again: bool,
-    /// `DELIVERY=at-least-once`: events may be told again.
-    pub answered_again: bool,
-    /// Orders that must be in the dead letters of inventory-service, once each, and stay PAID.
-    pub set_aside: BTreeSet<OrderId>,
+    /// A relay was killed, or lost broker or database: it may have published `OrderCreated` twice.
+    pub duplicate_orders: bool,
+    /// `DELIVERY=at-least-once`: output events may be published twice.
+    pub duplicate_outputs: bool,
+    /// Orders that must be in `inventory.dlq`, once each, and stay PAID.
+    pub dead_letters: BTreeSet<OrderId>,
 }
 
 impl Violation {
-    /// One line each.
+    /// One line for each violation.
     pub fn list(violations: &[Self]) -> String {
         let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
         lines.join("\n")
@@ -68,15 +75,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Every broken promise.
-pub fn audit(evidence: &Evidence, allowed: &Allowed) -> Vec<Violation> {
+/// All violations, rule by rule.
+pub fn audit(observed: &ObservedState, allowed: &Allowed) -> Vec<Violation> {
     let mut found = Found::default();
-    for saga in sagas(evidence, allowed) {
+    for saga in sagas(observed, allowed) {
         saga.audit(&mut found);
     }
-    one_order_a_request(evidence, &mut found);
-    stock_adds_up(evidence, &mut found);
-    nothing_set_aside(evidence, allowed, &mut found);
+    one_order_per_request(observed, &mut found);
+    stock_adds_up(observed, &mut found);
+    no_unexpected_dead_letter(observed, allowed, &mut found);
     found.0
 }
 
@@ -91,56 +98,57 @@ impl Found {
     }
 }
 
-/// Every client's request has a customer of its own.
-fn one_order_a_request(evidence: &Evidence, found: &mut Found) {
+/// Relies on each request having its own customer.
+fn one_order_per_request(observed: &ObservedState, found: &mut Found) {
     let mut by_customer = BTreeMap::<&str, BTreeSet<OrderId>>::new();
-    for placed in &evidence.placed {
-        let orders = by_customer.entry(&placed.customer).or_default();
-        orders.insert(placed.order_id);
+    for accepted in &observed.accepted {
+        let orders = by_customer.entry(&accepted.customer).or_default();
+        orders.insert(accepted.order_id);
     }
-    for (id, row) in &evidence.orders {
+    for (id, row) in &observed.orders {
         if let Some(orders) = by_customer.get_mut(&*row.customer) {
             orders.insert(*id);
         }
     }
     for (customer, orders) in by_customer {
-        found.unless(orders.len() == 1, Rule::OneOrderARequest, || {
-            format!("the request of {customer} made {orders:?}")
+        found.unless(orders.len() == 1, Rule::OneOrderPerRequest, || {
+            format!("the request of {customer} created {orders:?}")
         });
     }
 }
 
-/// Counted by orders, not by records: a reservation told again is the same one.
-fn stock_adds_up(evidence: &Evidence, found: &mut Found) {
-    let reserved = evidence
-        .told
-        .iter()
-        .filter_map(|told| match &told.envelope.event {
-            Event::InventoryReserved(event) => Some((
-                event.order_id,
-                (event.product_id.to_string(), event.quantity),
-            )),
-            _ => None,
-        });
-    let mut expected = evidence.stock_before.clone();
+/// Counts orders, not records: a reservation that was published twice is one reservation.
+fn stock_adds_up(observed: &ObservedState, found: &mut Found) {
+    let reserved =
+        observed
+            .published
+            .iter()
+            .filter_map(|published| match &published.envelope.event {
+                Event::InventoryReserved(event) => Some((
+                    event.order_id,
+                    (event.product_id.to_string(), event.quantity),
+                )),
+                _ => None,
+            });
+    let mut expected = observed.stock_before.clone();
     for (product, quantity) in reserved.collect::<BTreeMap<_, _>>().into_values() {
         *expected.entry(product).or_default() -= i64::from(quantity.pieces());
     }
-    let now = &evidence.stock_now;
+    let now = &observed.stock_now;
     found.unless(expected == *now, Rule::StockAddsUp, || {
-        format!("there should be {expected:?}, and there are {now:?}")
+        format!("expected stock {expected:?}, found {now:?}")
     });
 }
 
-fn nothing_set_aside(evidence: &Evidence, allowed: &Allowed, found: &mut Found) {
-    let mut there: Vec<_> = evidence.set_aside.clone();
-    there.sort();
+fn no_unexpected_dead_letter(observed: &ObservedState, allowed: &Allowed, found: &mut Found) {
+    let mut found_now: Vec<_> = observed.dead_letters.clone();
+    found_now.sort();
     let expected: Vec<_> = allowed
-        .set_aside
+        .dead_letters
         .iter()
         .map(|id| (Topic::InventoryDlq, id.to_string()))
         .collect();
-    found.unless(there == expected, Rule::NothingSetAside, || {
-        format!("there are {there:?} instead of {expected:?}")
+    found.unless(found_now == expected, Rule::NoUnexpectedDeadLetter, || {
+        format!("expected dead letters {expected:?}, found {found_now:?}")
     });
 }

@@ -1,49 +1,55 @@
-//! What the shop has done, as topics and databases show it.
+//! What the shop has done, read from topics and databases.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared_events::{Envelope, EventType, OrderId, Topic};
 
-/// Everything the audit looks at.
+/// The input of the audit.
 #[derive(Debug, Clone, Default)]
-pub struct Evidence {
-    /// What clients were answered.
-    pub placed: Vec<Placed>,
-    /// The table of orders.
+pub struct ObservedState {
+    /// Requests that a client got an order for.
+    pub accepted: Vec<AcceptedRequest>,
+    /// The table `orders` of order-service.
     pub orders: BTreeMap<OrderId, OrderRow>,
-    /// Every committed record of the three topics.
-    pub told: Vec<Told>,
-    /// What is in the dead-letter topics: the topic, and the record's key.
-    pub set_aside: Vec<(Topic, String)>,
-    /// By product: what was there at first and was added by hand.
+    /// Every committed record of `orders`, `payments` and `inventory`.
+    pub published: Vec<PublishedEvent>,
+    /// Records of the dead-letter topics: topic and record key.
+    pub dead_letters: Vec<(Topic, String)>,
+    /// Stock of each product at the beginning, including what was added by hand. Pieces.
     pub stock_before: BTreeMap<String, i64>,
-    /// By product: what is there now.
+    /// Stock of each product now. Pieces.
     pub stock_now: BTreeMap<String, i64>,
 }
 
-/// An order as order-service keeps it.
+/// A row of the table `orders`.
 #[derive(Debug, Clone)]
 pub struct OrderRow {
+    /// The customer id.
     pub customer: String,
+    /// The status column.
     pub status: String,
-    /// The events it knows of.
+    /// The event types of the facts that are set.
     pub facts: BTreeSet<EventType>,
 }
 
-/// An event in a topic.
+/// A record of an event topic.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct PublishedEvent {
+    /// The decoded event with its headers.
     pub envelope: Envelope,
+    /// The record's value, byte for byte.
     pub value: Vec<u8>,
 }
 
 /// A request that was answered with an order.
 #[derive(Debug, Clone)]
-pub struct Placed {
+pub struct AcceptedRequest {
+    /// The customer id; each request of a test has its own.
     pub customer: String,
+    /// The order of the response.
     pub order_id: OrderId,
-    /// The order was there already: an earlier attempt had made it, and its answer was lost.
+    /// An earlier attempt created the order and its response was lost.
     pub repeated: bool,
-    /// Attempts to which no answer came at all.
-    pub cut_off: usize,
+    /// The number of attempts without a response.
+    pub unanswered_attempts: usize,
 }

@@ -1,78 +1,76 @@
-//! The promises that are about one order.
+//! The rules that concern one order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared_events::{Event, EventId, EventType, OrderId};
 
-use crate::{Allowed, Found, Rule};
-use crate::{Evidence, OrderRow, Told};
+use crate::{Allowed, Found, ObservedState, OrderRow, PublishedEvent, Rule};
 
-/// One order with all that was told of it.
+/// One order with its row and its published events.
 pub(crate) struct Saga<'e> {
     id: OrderId,
     row: Option<&'e OrderRow>,
-    told: BTreeMap<EventType, Vec<&'e Told>>,
+    published: BTreeMap<EventType, Vec<&'e PublishedEvent>>,
     allowed: &'e Allowed,
 }
 
-/// Every order that a client, a table or a topic knows of.
-pub(crate) fn sagas<'e>(evidence: &'e Evidence, allowed: &'e Allowed) -> Vec<Saga<'e>> {
-    let mut told = BTreeMap::<OrderId, BTreeMap<EventType, Vec<&Told>>>::new();
-    for one in &evidence.told {
+/// Every order that appears in a response, in the table or in a topic.
+pub(crate) fn sagas<'e>(observed: &'e ObservedState, allowed: &'e Allowed) -> Vec<Saga<'e>> {
+    let mut published = BTreeMap::<OrderId, BTreeMap<EventType, Vec<&PublishedEvent>>>::new();
+    for one in &observed.published {
         let event = &one.envelope.event;
-        let of_order = told.entry(event.order_id()).or_default();
+        let of_order = published.entry(event.order_id()).or_default();
         of_order.entry(event.event_type()).or_default().push(one);
     }
-    let answered = evidence.placed.iter().map(|placed| placed.order_id);
+    let answered = observed.accepted.iter().map(|accepted| accepted.order_id);
     let all: BTreeSet<_> = answered
-        .chain(evidence.orders.keys().copied())
-        .chain(told.keys().copied())
+        .chain(observed.orders.keys().copied())
+        .chain(published.keys().copied())
         .collect();
     let saga = |id| Saga {
         id,
-        row: evidence.orders.get(&id),
-        told: told.remove(&id).unwrap_or_default(),
+        row: observed.orders.get(&id),
+        published: published.remove(&id).unwrap_or_default(),
         allowed,
     };
     all.into_iter().map(saga).collect()
 }
 
 impl Saga<'_> {
-    /// The promises that are about one order.
     pub(crate) fn audit(&self, found: &mut Found) {
-        self.ends(found);
+        self.completes(found);
         self.paid_once(found);
         self.refunded_if_cancelled(found);
         self.nothing_lost(found);
-        self.one_event(found);
-        self.answered_once(found);
-        self.created_once(found);
+        self.one_event_id(found);
+        self.one_output_per_record(found);
+        self.published_once(found);
     }
 
     fn count(&self, event: EventType) -> usize {
-        self.told.get(&event).map_or(0, Vec::len)
+        self.published.get(&event).map_or(0, Vec::len)
     }
 
     fn was(&self, event: EventType) -> bool {
         self.count(event) > 0
     }
 
-    fn is_set_aside(&self) -> bool {
-        self.allowed.set_aside.contains(&self.id)
+    fn is_dead_letter(&self) -> bool {
+        self.allowed.dead_letters.contains(&self.id)
     }
 
     fn status(&self) -> &str {
         self.row.map_or("unknown", |row| &row.status)
     }
 
-    fn ends(&self, found: &mut Found) {
+    fn completes(&self, found: &mut Found) {
         let status = self.status();
         let kept = match status {
-            "CONFIRMED" | "CANCELLED" | "FAILED" => !self.is_set_aside(),
-            "PAID" => self.is_set_aside(),
+            "CONFIRMED" | "CANCELLED" | "FAILED" => !self.is_dead_letter(),
+            "PAID" => self.is_dead_letter(),
             _ => false,
         };
-        found.unless(kept, Rule::EveryOrderEnds, || {
+        found.unless(kept, Rule::EveryOrderCompletes, || {
             format!("{} is {status}", self.id)
         });
     }
@@ -114,10 +112,10 @@ impl Saga<'_> {
         let due = self.was(EventType::PaymentSucceeded) && self.was(EventType::InventoryOutOfStock);
         let refunded = self.was(EventType::PaymentRefunded);
         let amounts: BTreeSet<_> = self
-            .told
+            .published
             .values()
             .flatten()
-            .filter_map(|told| match &told.envelope.event {
+            .filter_map(|published| match &published.envelope.event {
                 Event::PaymentSucceeded(paid) => Some(paid.amount.to_string()),
                 Event::PaymentRefunded(back) => Some(back.amount.to_string()),
                 _ => None,
@@ -146,36 +144,36 @@ impl Saga<'_> {
             ),
             (
                 E::PaymentSucceeded,
-                self.is_set_aside()
+                self.is_dead_letter()
                     || self.was(E::InventoryReserved)
                     || self.was(E::InventoryOutOfStock),
             ),
             (E::InventoryOutOfStock, self.was(E::PaymentRefunded)),
         ];
         found.unless(self.was(E::OrderCreated), Rule::NothingLost, || {
-            format!("{}: accepted, and nobody was told", self.id)
+            format!("{}: accepted, and never published", self.id)
         });
         for (event, answered) in followed {
             found.unless(answered || !self.was(event), Rule::NothingLost, || {
-                format!("{}: {event} was not answered", self.id)
+                format!("{}: {event} has no follow-up event", self.id)
             });
         }
-        let told: BTreeSet<_> = self.told.keys().copied().collect();
+        let published: BTreeSet<_> = self.published.keys().copied().collect();
         let known = self.row.map(|row| row.facts.clone()).unwrap_or_default();
-        found.unless(told == known, Rule::NothingLost, || {
-            format!("{}: told {told:?}, known {known:?}", self.id)
+        found.unless(published == known, Rule::NothingLost, || {
+            format!("{}: published {published:?}, facts {known:?}", self.id)
         });
     }
 
-    fn one_event(&self, found: &mut Found) {
-        for (event, told) in &self.told {
-            let ids: BTreeSet<_> = told
+    fn one_event_id(&self, found: &mut Found) {
+        for (event, published) in &self.published {
+            let ids: BTreeSet<_> = published
                 .iter()
                 .map(|one| one.envelope.headers.event_id)
                 .collect();
-            let values: BTreeSet<_> = told.iter().map(|one| &one.value).collect();
+            let values: BTreeSet<_> = published.iter().map(|one| &one.value).collect();
             let kept = ids == BTreeSet::from([EventId::of(self.id, *event)]) && values.len() == 1;
-            found.unless(kept, Rule::OneEvent, || {
+            found.unless(kept, Rule::OneEventId, || {
                 format!(
                     "{}: {event} with the ids {ids:?} and {} values",
                     self.id,
@@ -185,9 +183,9 @@ impl Saga<'_> {
         }
     }
 
-    fn answered_once(&self, found: &mut Found) {
+    fn one_output_per_record(&self, found: &mut Found) {
         use EventType as E;
-        let paid = if self.is_set_aside() {
+        let paid = if self.is_dead_letter() {
             0
         } else {
             self.count(E::PaymentSucceeded)
@@ -210,28 +208,28 @@ impl Saga<'_> {
             ),
         ];
         for (event, records, answers) in counts {
-            // None at all is something lost, and said there.
-            let kept = answers == records || answers == 0 || self.allowed.answered_again;
-            found.unless(kept, Rule::AnsweredOnce, || {
+            // No output at all is reported by NothingLost.
+            let kept = answers == records || answers == 0 || self.allowed.duplicate_outputs;
+            found.unless(kept, Rule::OneOutputPerRecord, || {
                 format!(
-                    "{}: {records} records of {event} have {answers} answers",
+                    "{}: {records} records of {event} have {answers} output events",
                     self.id
                 )
             });
         }
     }
 
-    fn created_once(&self, found: &mut Found) {
+    fn published_once(&self, found: &mut Found) {
         let times = self.count(EventType::OrderCreated);
         found.unless(
-            times <= 1 || self.allowed.told_again,
-            Rule::CreatedOnce,
-            || format!("{}: told {times} times", self.id),
+            times <= 1 || self.allowed.duplicate_orders,
+            Rule::PublishedOnce,
+            || format!("{}: OrderCreated was published {times} times", self.id),
         );
     }
 
     fn events(&self, event: EventType) -> impl Iterator<Item = &Event> {
-        let told = self.told.get(&event).into_iter().flatten();
-        told.map(|one| &one.envelope.event)
+        let published = self.published.get(&event).into_iter().flatten();
+        published.map(|one| &one.envelope.event)
     }
 }

@@ -11,16 +11,18 @@ use kafka_runtime::faults::{CrashPoint, Protection};
 use shared_events::EventType;
 use test_stack::eventually;
 
+use audit::AcceptedRequest;
 use audit::{Allowed, Rule};
-use crate::shop::clients::{PRODUCT, Placed, Request};
+
+use crate::shop::clients::{PRODUCT, Request};
 use crate::shop::{INVENTORY, Instance, ONE_EACH, ORDER, ORDER_2, PAYMENT, Shop};
 
 /// Of the product that most ask for: some requests find nothing left.
 const STOCK: i64 = 20;
 
-fn told_again() -> Allowed {
+fn duplicate_orders() -> Allowed {
     Allowed {
-        told_again: true,
+        duplicate_orders: true,
         ..Allowed::default()
     }
 }
@@ -36,7 +38,7 @@ fn unsafely<'s>(name: &'s str, value: &'s str) -> [(&'s str, &'s str); 2] {
 
 /// Runs a shop in which these instances die at this point, places orders meanwhile, and starts each of them again as soon as it
 /// has died. Returns what the clients were told.
-async fn crash(shop: &Shop, point: CrashPoint, victims: &[Instance]) -> Vec<Placed> {
+async fn crash(shop: &Shop, point: CrashPoint, victims: &[Instance]) -> Vec<AcceptedRequest> {
     for who in ONE_EACH {
         let fatal = unsafely("CRASH_AT", point.name());
         let settings: &[_] = if victims.contains(&who) { &fatal } else { &[] };
@@ -60,9 +62,12 @@ async fn crash(shop: &Shop, point: CrashPoint, victims: &[Instance]) -> Vec<Plac
 async fn crash_at_accept_before_commit() {
     let shop = opened("accept_before_commit").await;
     let placed = crash(&shop, CrashPoint::AcceptBeforeCommit, &[ORDER]).await;
-    assert!(placed.iter().any(|one| one.cut_off > 0), "{placed:?}");
+    assert!(
+        placed.iter().any(|one| one.unanswered_attempts > 0),
+        "{placed:?}"
+    );
     assert!(placed.iter().all(|one| !one.repeated), "{placed:?}");
-    shop.is_sound(&Allowed::default()).await;
+    shop.is_correct(&Allowed::default()).await;
 }
 
 #[tokio::test]
@@ -71,17 +76,17 @@ async fn crash_at_accept_after_commit() {
     let placed = crash(&shop, CrashPoint::AcceptAfterCommit, &[ORDER]).await;
     let repeated: Vec<_> = placed.iter().filter(|one| one.repeated).collect();
     assert!(
-        !repeated.is_empty() && repeated.iter().all(|one| one.cut_off > 0),
+        !repeated.is_empty() && repeated.iter().all(|one| one.unanswered_attempts > 0),
         "{placed:?}"
     );
-    shop.is_sound(&Allowed::default()).await;
+    shop.is_correct(&Allowed::default()).await;
 }
 
 #[tokio::test]
 async fn crash_at_relay_before_publish() {
     let shop = opened("relay_before_publish").await;
     crash(&shop, CrashPoint::RelayBeforePublish, &[ORDER]).await;
-    shop.is_sound(&Allowed::default()).await;
+    shop.is_correct(&Allowed::default()).await;
 }
 
 #[tokio::test]
@@ -89,22 +94,23 @@ async fn crash_at_relay_after_publish() {
     let shop = opened("relay_after_publish").await;
     crash(&shop, CrashPoint::RelayAfterPublish, &[ORDER]).await;
     // The one repetition that a killed relay may cause; its answers are repeated with it.
-    shop.breaks(&Allowed::default(), &[Rule::CreatedOnce]).await;
-    shop.is_sound(&told_again()).await;
+    shop.breaks(&Allowed::default(), &[Rule::PublishedOnce])
+        .await;
+    shop.is_correct(&duplicate_orders()).await;
 }
 
 #[tokio::test]
 async fn crash_at_batch_collected() {
     let shop = opened("batch_collected").await;
     crash(&shop, CrashPoint::BatchCollected, &ONE_EACH).await;
-    shop.is_sound(&told_again()).await;
+    shop.is_correct(&duplicate_orders()).await;
 }
 
 #[tokio::test]
 async fn crash_at_effect_committed() {
     let shop = opened("effect_committed").await;
     crash(&shop, CrashPoint::EffectCommitted, &ONE_EACH).await;
-    shop.is_sound(&told_again()).await;
+    shop.is_correct(&duplicate_orders()).await;
 }
 
 #[tokio::test]
@@ -116,7 +122,7 @@ async fn crash_at_outputs_acknowledged() {
         &[PAYMENT, INVENTORY],
     )
     .await;
-    shop.is_sound(&Allowed::default()).await;
+    shop.is_correct(&Allowed::default()).await;
 }
 
 #[tokio::test]
@@ -129,27 +135,27 @@ async fn crash_at_outputs_acknowledged_at_least_once_tells_again_and_breaks_noth
         &[PAYMENT, INVENTORY],
     )
     .await;
-    shop.breaks(&Allowed::default(), &[Rule::AnsweredOnce])
+    shop.breaks(&Allowed::default(), &[Rule::OneOutputPerRecord])
         .await;
     let allowed = Allowed {
-        answered_again: true,
+        duplicate_outputs: true,
         ..Allowed::default()
     };
-    shop.is_sound(&allowed).await;
+    shop.is_correct(&allowed).await;
 }
 
 #[tokio::test]
 async fn crash_at_offsets_added() {
     let shop = opened("offsets_added").await;
     crash(&shop, CrashPoint::OffsetsAdded, &[PAYMENT, INVENTORY]).await;
-    shop.is_sound(&Allowed::default()).await;
+    shop.is_correct(&Allowed::default()).await;
 }
 
 #[tokio::test]
 async fn crash_at_batch_committed() {
     let shop = opened("batch_committed").await;
     crash(&shop, CrashPoint::BatchCommitted, &ONE_EACH).await;
-    shop.is_sound(&told_again()).await;
+    shop.is_correct(&duplicate_orders()).await;
 }
 
 /// As [`crash`], with a protection off in the one service that has it, before the crash and after.
@@ -184,7 +190,7 @@ async fn without_outbox_the_audit_fails() {
     // Accepted, and nobody will ever hear of it.
     shop.breaks(
         &Allowed::default(),
-        &[Rule::EveryOrderEnds, Rule::NothingLost],
+        &[Rule::EveryOrderCompletes, Rule::NothingLost],
     )
     .await;
 }
@@ -194,7 +200,7 @@ async fn without_idempotency_key_the_audit_fails() {
     let shop = opened("no_key").await;
     let off = Protection::IdempotencyKey;
     crash_without(&shop, off, CrashPoint::AcceptAfterCommit, ORDER).await;
-    shop.breaks(&Allowed::default(), &[Rule::OneOrderARequest])
+    shop.breaks(&Allowed::default(), &[Rule::OneOrderPerRequest])
         .await;
 }
 
@@ -212,7 +218,7 @@ async fn without_offsets_in_transaction_the_audit_fails() {
         let shop = opened(test).await;
         let off = Protection::OffsetsInTransaction;
         crash_without(&shop, off, CrashPoint::OutputsAcknowledged, victim).await;
-        shop.breaks(&Allowed::default(), &[Rule::AnsweredOnce])
+        shop.breaks(&Allowed::default(), &[Rule::OneOutputPerRecord])
             .await;
     }
 }
@@ -233,8 +239,8 @@ async fn without_single_relay_the_audit_fails() {
         "an order is told twice",
         async || {
             shop.place_all(&Request::mixed(100), 50).await;
-            shop.at_rest().await;
-            let told = shop.evidence().await.told;
+            shop.caught_up().await;
+            let told = shop.observed().await.published;
             let created = told
                 .iter()
                 .filter(|one| one.envelope.event.event_type() == EventType::OrderCreated);
@@ -247,5 +253,6 @@ async fn without_single_relay_the_audit_fails() {
         },
     )
     .await;
-    shop.breaks(&Allowed::default(), &[Rule::CreatedOnce]).await;
+    shop.breaks(&Allowed::default(), &[Rule::PublishedOnce])
+        .await;
 }

@@ -1,6 +1,5 @@
 //! The saga from end to end: what the shop promises, with whatever ends, freezes or is missing meanwhile.
 
-mod doctored;
 mod frozen;
 mod outages;
 mod tool;
@@ -14,15 +13,15 @@ use reqwest::StatusCode;
 use shared_events::OrderId;
 use test_stack::eventually;
 
-use audit::Allowed;
 use crate::shop::clients::{PRODUCT, Request};
 use crate::shop::{
     DEADLINE, INVENTORY, INVENTORY_2, ONE_EACH, ORDER, ORDER_2, PAYMENT, PAYMENT_2, Shop, TWO_EACH,
 };
+use audit::Allowed;
 
-fn told_again() -> Allowed {
+fn duplicate_orders() -> Allowed {
     Allowed {
-        told_again: true,
+        duplicate_orders: true,
         ..Allowed::default()
     }
 }
@@ -63,12 +62,12 @@ async fn the_four_stories_end_alike_however_often_they_are_told() {
             let order = shop.status(ORDER, id, Some(ends)).await;
             assert_eq!(order["failureReason"].as_str(), reason, "{order}");
             if ends == "PAID" {
-                allowed.set_aside.insert(id);
+                allowed.dead_letters.insert(id);
             }
         }
-        shop.at_rest().await;
+        shop.caught_up().await;
     }
-    shop.is_sound(&allowed).await;
+    shop.is_correct(&allowed).await;
 }
 
 /// As curl would.
@@ -112,7 +111,7 @@ async fn five_hundred_orders_survive_every_service_being_killed_again_and_again(
         shop.kill(who).await;
     }
     shop.place(&Request::new(PRODUCT, 1, "20.50")).await;
-    shop.is_sound(&told_again()).await;
+    shop.is_correct(&duplicate_orders()).await;
 }
 
 /// Orders without a pause between them, until told to stop.
@@ -154,7 +153,7 @@ async fn twenty_equal_requests_at_once_over_two_instances_are_one_order() {
         let first = placed.iter().filter(|one| !one.repeated);
         assert_eq!((orders.len(), first.count()), (1, 1), "{placed:?}");
     }
-    shop.is_sound(&Allowed::default()).await;
+    shop.is_correct(&Allowed::default()).await;
 }
 
 #[tokio::test]
@@ -174,8 +173,8 @@ async fn a_service_that_is_asked_to_end_finishes_its_work_first() {
     };
     tokio::join!(place_until(&shop, &stop), endings);
     // Nothing is told again: what was published was also taken out of the outbox.
-    shop.is_sound(&Allowed::default()).await;
+    shop.is_correct(&Allowed::default()).await;
     // No order was made whose answer was then lost.
-    let placed = shop.evidence().await.placed;
+    let placed = shop.observed().await.accepted;
     assert!(placed.iter().all(|one| !one.repeated), "{placed:?}");
 }

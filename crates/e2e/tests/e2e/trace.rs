@@ -5,8 +5,9 @@ mod receiver;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 
+use kafka_admin::dead_letters::dead_letters;
+use kafka_admin::replay::Replay;
 use kafka_runtime::faults::CrashPoint;
-use kafka_admin::replay::{Replay, letters};
 use receiver::{Receiver, Span};
 use shared_events::Topic;
 use test_stack::eventually;
@@ -172,7 +173,7 @@ async fn each_attempt_at_a_record_is_a_span_and_those_that_failed_say_why() {
     };
     rename("decisions", "away").await;
     let placed = shop.place(&Request::new(PRODUCT, 1, "10.00")).await;
-    let failed = r#"consumer_batches_failed_total{stage="effect"}"#;
+    let failed = r#"consumer_batches_failed_total{stage="apply"}"#;
     eventually(DEADLINE, "three attempts", async || {
         let count = shop.metric(INVENTORY, failed).await;
         count
@@ -217,7 +218,7 @@ async fn a_dead_letter_and_its_replay_stay_in_the_orders_trace() {
     let placed = shop.place(&Request::new("prod_ignore", 1, "10.00")).await;
     shop.status(ORDER, placed.order_id, Some("PAID")).await;
     eventually(DEADLINE, "the letter is there", async || {
-        let letters = letters(&shop.cluster, Topic::InventoryDlq).await;
+        let letters = dead_letters(&shop.cluster, Topic::InventoryDlq).await;
         letters
             .is_ok_and(|letters| letters.len() == 1)
             .then_some(())
@@ -260,7 +261,7 @@ async fn the_shop_does_not_wait_for_a_receiver_that_never_answers() {
     let shop = shop.with("OTEL_EXPORTER_OTLP_ENDPOINT", &url);
     shop.run(&ONE_EACH).await;
     shop.place_all(&Request::mixed(200), 20).await;
-    shop.at_rest().await;
+    shop.caught_up().await;
     for who in ONE_EACH {
         shop.terminate(who).await;
     }

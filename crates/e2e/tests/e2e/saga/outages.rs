@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::StatusCode;
-use test_stack::{DedicatedStack, eventually, dedicated};
+use test_stack::{DedicatedStack, dedicated, eventually};
 
-use super::{more_are_accepted, place_until, told_again};
+use super::{duplicate_orders, more_are_accepted, place_until};
 use crate::shop::clients::PRODUCT;
 use crate::shop::{DEADLINE, Instance, ONE_EACH, ORDER, Shop};
 
@@ -69,7 +69,7 @@ async fn services_wait_for_broker_topics_and_databases_and_outlive_their_outages
         stop.store(true, Ordering::Relaxed);
     };
     tokio::join!(place_until(&shop, &stop), outages);
-    shop.is_sound(&told_again()).await;
+    shop.is_correct(&duplicate_orders()).await;
 }
 
 /// It lives, and says that it cannot work yet.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use kafka_runtime::faults::CrashPoint;
 use local_runtime::download::Sources;
 use local_runtime::kafka_tools;
-use kafka_runtime::faults::CrashPoint;
 use shared_events::Service;
 
 use crate::shop::clients::Request;
@@ -31,7 +31,7 @@ async fn kafkas_own_tool_sees_no_lag_at_rest() {
     }
     shop.terminate(ORDER).await;
     shop.start(ORDER, &[]).await;
-    shop.at_rest().await;
+    shop.caught_up().await;
     let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let sources = Sources {
         dist: checkout.join(".sandbox/dist"),

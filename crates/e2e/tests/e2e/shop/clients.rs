@@ -6,7 +6,7 @@ use serde_json::Value;
 use shared_events::{OrderId, Service};
 use test_stack::eventually;
 
-use audit::Placed;
+use audit::AcceptedRequest;
 
 use super::{DEADLINE, INVENTORY, Instance, Shop};
 
@@ -68,7 +68,7 @@ impl Request {
 
 impl Shop {
     /// Places an order at whichever instance answers.
-    pub async fn place(&self, request: &Request) -> Placed {
+    pub async fn place(&self, request: &Request) -> AcceptedRequest {
         let of_orders = |who: &&Instance| who.0 == Service::Order;
         let instances: Vec<_> = self
             .known()
@@ -81,9 +81,9 @@ impl Shop {
     }
 
     /// Places an order at one of these instances, and asks the next when one does not answer.
-    pub async fn place_at(&self, instances: &[Instance], request: &Request) -> Placed {
+    pub async fn place_at(&self, instances: &[Instance], request: &Request) -> AcceptedRequest {
         let mut turn = fastrand::usize(..instances.len());
-        let mut cut_off = 0;
+        let mut unanswered_attempts = 0;
         let placed = eventually(DEADLINE, "an order is accepted", async || {
             let who = instances[turn % instances.len()];
             turn += 1;
@@ -95,18 +95,18 @@ impl Shop {
                 .body(request.body());
             let answer = post.send().await.map_err(|error| {
                 // A connection that was refused carried no request.
-                cut_off += usize::from(!error.is_connect());
+                unanswered_attempts += usize::from(!error.is_connect());
                 error.to_string()
             })?;
             let repeated = answer.headers().contains_key("idempotent-replayed");
             let status = answer.status();
             let body: Value = answer.json().await.map_err(|error| error.to_string())?;
             match status {
-                StatusCode::ACCEPTED => Ok(Placed {
+                StatusCode::ACCEPTED => Ok(AcceptedRequest {
                     customer: request.customer.clone(),
                     order_id: body["orderId"].as_str().unwrap().parse().unwrap(),
                     repeated,
-                    cut_off,
+                    unanswered_attempts,
                 }),
                 StatusCode::SERVICE_UNAVAILABLE => {
                     self.known().refused += 1;
@@ -121,7 +121,7 @@ impl Shop {
     }
 
     /// Places orders, so many at once.
-    pub async fn place_all(&self, requests: &[Request], at_once: usize) -> Vec<Placed> {
+    pub async fn place_all(&self, requests: &[Request], at_once: usize) -> Vec<AcceptedRequest> {
         let placing = stream::iter(requests.iter().map(|request| self.place(request)));
         placing.buffer_unordered(at_once).collect().await
     }

@@ -2,7 +2,7 @@
 //! and the audit that says which promise was broken.
 
 pub mod clients;
-pub mod evidence;
+pub mod observed_state;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use audit::Placed;
+use audit::AcceptedRequest;
 use futures::future::join_all;
-use local_runtime::database::DatabaseServer;
-use local_runtime::state_dir::StateDir;
-use local_runtime::ports;
-use local_runtime::process::{Processes, Program, ProcessState, StopOutcome};
-use kafka_runtime::KafkaSettings;
 use kafka_admin::Cluster;
+use kafka_runtime::KafkaSettings;
+use local_runtime::database::DatabaseServer;
+use local_runtime::ports;
+use local_runtime::process::{ProcessState, Processes, Program, StopOutcome};
+use local_runtime::state_dir::StateDir;
 use shared_events::{Service, Topic};
 use test_stack::{DedicatedStack, eventually, shared};
 
@@ -72,7 +72,7 @@ pub struct Shop {
 #[derive(Default)]
 struct Known {
     ports: BTreeMap<Instance, u16>,
-    placed: Vec<Placed>,
+    placed: Vec<AcceptedRequest>,
     refused: usize,
     stock: BTreeMap<String, i64>,
 }
@@ -224,7 +224,7 @@ impl Shop {
         eventually(DEADLINE, &format!("{name} crashes"), async || {
             let record = self.processes.record(&name).unwrap().unwrap();
             match self.processes.state(&record).unwrap() {
-                // Its keeper still clears up after the exit code is on disk.
+                // The supervisor still runs for a moment after the exit code is on disk.
                 ProcessState::Ended(Some(137)) if !record.supervisor.is_alive() => Ok(()),
                 other => Err(format!("{other:?}")),
             }

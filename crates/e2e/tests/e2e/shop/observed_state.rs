@@ -1,15 +1,15 @@
 //! What the shop has done, as topics and databases show it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cluster_reader::{ClusterReader, Group, ReaderSettings};
 use kafka_admin::records::Query;
-use shared_events::{Decoded, Envelope, EventType, OrderId, Service, Topic};
+use shared_events::{Decoded, EventType, OrderId, Service, Topic};
 use test_stack::eventually;
 
-use audit::{Allowed, Evidence, OrderRow, Rule, Told, Violation, audit};
 use super::{DEADLINE, Shop};
+use audit::{Allowed, ObservedState, OrderRow, PublishedEvent, Rule, Violation, audit};
 
 /// Columns of the table of orders, each with the event it stands for.
 const FACTS: [(&str, EventType); 6] = [
@@ -24,12 +24,12 @@ const FACTS: [(&str, EventType); 6] = [
 impl Shop {
     /// The check: waits until nothing moves any more, then names every broken promise.
     pub async fn audit(&self, allowed: &Allowed) -> Vec<Violation> {
-        self.at_rest().await;
-        audit(&self.evidence().await, allowed)
+        self.caught_up().await;
+        audit(&self.observed().await, allowed)
     }
 
     /// Waits until nothing moves, and expects every promise kept.
-    pub async fn is_sound(&self, allowed: &Allowed) {
+    pub async fn is_correct(&self, allowed: &Allowed) {
         let violations = self.audit(allowed).await;
         assert!(
             violations.is_empty(),
@@ -49,7 +49,7 @@ impl Shop {
     /// Waits until nothing moves any more: the outbox is empty and every group has read and committed all there is. Seen twice
     /// with nothing new in between: what is under way is a record that some group has not committed yet, or its answer is
     /// new. An order that has not ended then never will.
-    pub async fn at_rest(&self) {
+    pub async fn caught_up(&self) {
         let what = "the outbox is empty and all groups are at rest, twice alike";
         let mut before = Vec::new();
         eventually(DEADLINE, what, async || {
@@ -69,11 +69,12 @@ impl Shop {
         .await;
     }
 
-    async fn lags(&self) -> Result<Vec<(String, Group)>, String> {
+    /// The groups of the shop, by name.
+    pub async fn lags(&self) -> Result<Vec<(String, Group)>, String> {
         let prefix = &self.kafka.name_prefix;
         let mut reader = ClusterReader::new(ReaderSettings {
             bootstrap_servers: self.kafka.bootstrap_servers.clone(),
-            client_id: "evidence".to_owned(),
+            client_id: "observed".to_owned(),
             timeout: Duration::from_secs(10),
         });
         for service in Service::ALL {
@@ -97,7 +98,7 @@ impl Shop {
     }
 
     /// Everything as it is now.
-    pub async fn evidence(&self) -> Evidence {
+    pub async fn observed(&self) -> ObservedState {
         let columns = FACTS.map(|(column, _)| format!("{column} IS NOT NULL"));
         let orders = format!(
             "SELECT order_id, customer_id, status, {} FROM orders",
@@ -110,12 +111,12 @@ impl Shop {
             let known = self.known();
             (known.placed.clone(), known.stock.clone())
         };
-        let mut evidence = Evidence {
-            placed,
+        let mut observed = ObservedState {
+            accepted: placed,
             orders: orders.lines().map(order_row).collect(),
             stock_before,
             stock_now: stock.lines().map(product_row).collect(),
-            ..Evidence::default()
+            ..ObservedState::default()
         };
         for topic in Topic::ALL {
             let name = self.kafka.name_prefix.topic(topic);
@@ -123,10 +124,13 @@ impl Shop {
             for record in records {
                 let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
                 match record.decode() {
-                    _ if Service::ALL.map(Service::dead_letters).contains(&topic) => {
-                        evidence.set_aside.push((topic, key.into_owned()));
+                    _ if Service::ALL
+                        .map(Service::dead_letter_topic)
+                        .contains(&topic) =>
+                    {
+                        observed.dead_letters.push((topic, key.into_owned()));
                     }
-                    Ok(Decoded::Event(envelope)) => evidence.told.push(Told {
+                    Ok(Decoded::Event(envelope)) => observed.published.push(PublishedEvent {
                         envelope: *envelope,
                         value: record.value.unwrap_or_default(),
                     }),
@@ -134,7 +138,7 @@ impl Shop {
                 }
             }
         }
-        evidence
+        observed
     }
 }
 
