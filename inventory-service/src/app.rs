@@ -8,7 +8,7 @@ use kafka_runtime::database::Database;
 use kafka_runtime::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Component, Readiness, RequestMetrics, admin, instance, server};
+use service_kit::{BoxFuture, Component, Readiness, RequestMetrics, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
@@ -42,7 +42,11 @@ impl App {
     /// Checks the settings, binds the port, and starts the member. Neither broker nor database need
     /// be up: the member joins its group when the broker is, and a batch is retried until the
     /// tables exist.
-    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
+    pub fn build(settings: Settings) -> BoxFuture<anyhow::Result<Self>> {
+        Box::pin(Self::try_build(settings))
+    }
+
+    async fn try_build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;
@@ -84,7 +88,11 @@ impl App {
 
     /// Serves until `shutdown`, then drains. Fails if the migrations cannot be applied or the
     /// member cannot continue.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<anyhow::Result<()>> {
+        Box::pin(self.serve(shutdown))
+    }
+
+    async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (tables, member, ()) = tokio::join!(
             self.database
                 .watch(&MIGRATIONS, self.tables, shutdown.clone()),

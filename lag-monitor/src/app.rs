@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use cluster_reader::{ClusterReader, ReaderSettings};
 use prometheus::Registry;
-use service_kit::{Component, Readiness, RequestMetrics, admin, server};
+use service_kit::{BoxFuture, Component, Readiness, RequestMetrics, admin, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,11 @@ pub struct App {
 impl App {
     /// Validates the settings and binds the port. No broker is needed: without one the monitor
     /// starts and is not ready.
-    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
+    pub fn build(settings: Settings) -> BoxFuture<anyhow::Result<Self>> {
+        Box::pin(Self::try_build(settings))
+    }
+
+    async fn try_build(settings: Settings) -> anyhow::Result<Self> {
         let thresholds = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;
@@ -72,7 +76,11 @@ impl App {
     }
 
     /// Polls the cluster and serves HTTP until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<anyhow::Result<()>> {
+        Box::pin(self.serve(shutdown))
+    }
+
+    async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let interval = self.settings.poll_interval();
         let monitor = Monitor::new(self.state.clone(), &self.settings, shutdown.clone())?;
         let router: Router =

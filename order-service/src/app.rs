@@ -14,7 +14,7 @@ use kafka_runtime::outbox::{Publisher, Relay, RelaySettings};
 use kafka_runtime::{Member, MemberSettings, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Component, Readiness, RequestMetrics, admin, instance, server};
+use service_kit::{BoxFuture, Component, Readiness, RequestMetrics, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
@@ -59,7 +59,11 @@ impl App {
     /// Checks the settings, binds the port, and starts the member and the relay. Neither broker nor
     /// database need be up: requests are answered with 503 until the tables exist, and events wait
     /// in the outbox until the broker is reachable.
-    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
+    pub fn build(settings: Settings) -> BoxFuture<anyhow::Result<Self>> {
+        Box::pin(Self::try_build(settings))
+    }
+
+    async fn try_build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;
@@ -140,7 +144,11 @@ impl App {
 
     /// Serves until `shutdown`, then drains. Fails if the migrations cannot be applied or the
     /// member cannot continue.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<anyhow::Result<()>> {
+        Box::pin(self.serve(shutdown))
+    }
+
+    async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self {
             listener,
             router,

@@ -7,7 +7,7 @@ use axum::Router;
 use kafka_runtime::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
-use service_kit::{Readiness, RequestMetrics, admin, instance, server};
+use service_kit::{BoxFuture, Readiness, RequestMetrics, admin, instance, server};
 use shared_events::Service;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,11 @@ pub struct App {
 impl App {
     /// Checks the settings, binds the port, and starts the member. The broker need not be up: the
     /// member joins its group when it is.
-    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
+    pub fn build(settings: Settings) -> BoxFuture<anyhow::Result<Self>> {
+        Box::pin(Self::try_build(settings))
+    }
+
+    async fn try_build(settings: Settings) -> anyhow::Result<Self> {
         let mut member = settings.validate()?;
         let address = SocketAddr::new(settings.http.bind_addr, settings.port);
         let listener = server::bind(address).await?;
@@ -58,7 +62,11 @@ impl App {
     }
 
     /// Serves until `shutdown`, then drains. Fails if the member cannot continue.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<anyhow::Result<()>> {
+        Box::pin(self.serve(shutdown))
+    }
+
+    async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let (member, ()) = tokio::join!(
             self.member.run(shutdown.clone(), self.drain),
             server::serve(

@@ -41,3 +41,7 @@ pub use problem::Problem;
 pub use readiness::{Component, Readiness};
 pub use request_metrics::RequestMetrics;
 pub use settings::{HttpSettings, LogFormat};
+
+/// A future that is compiled in the crate that returns it. The code of an `async fn` is compiled in
+/// each crate that awaits it: the service in its binary, and again in its test program.
+pub type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;

@@ -11,21 +11,21 @@ use local_runtime::backends::Backends;
 use local_runtime::process::Processes;
 use local_runtime::state_dir::StateDir;
 
-use run::{Runner, Tally};
+use run::{Runner, TestCounts};
 use stack::build;
 use stack::interrupt::InterruptGuard;
 use stack::layout::StackLayout;
 use stack::terminal::{note, say};
 
-/// Which tests.
+/// The tests.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox test\n  ./sandbox test redelivery\n  ./sandbox test --jobs 1\n  SANDBOX_TEST_STACK=docker ./sandbox test outage"
 )]
 pub struct Test {
-    /// What broker and database of the tests are: processes of this machine, or containers
-    #[arg(long, env = "SANDBOX_TEST_STACK", value_enum, default_value_t = Stack::Local)]
-    stack: Stack,
+    /// How broker and database of the tests run: one pair of processes for all tests, or containers of each test program
+    #[arg(long, env = "SANDBOX_TEST_STACK", value_enum, default_value_t = Mode::Local)]
+    stack: Mode,
 
     /// How many test programs run side by side, besides one program of unit tests
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
@@ -37,15 +37,6 @@ pub struct Test {
 
     /// Only tests whose name contains this
     filter: Option<String>,
-}
-
-/// What a broker and a database of tests are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Stack {
-    /// One pair of processes for the whole run
-    Local,
-    /// Containers: each test program starts its own
-    Docker,
 }
 
 impl Stack {
@@ -70,21 +61,21 @@ pub async fn run(args: Test, layout: &StackLayout) -> Result<()> {
 
     let mut runner = Runner::new(layout, args.filter.clone(), args.jobs.into());
     runner.set("SANDBOX_TEST_STACK", args.stack.name().to_owned());
-    let tally = match args.stack {
-        Stack::Local => on_one_stack(runner, programs, layout, &guard).await?,
-        Stack::Docker => runner.run(programs, &guard).await?,
+    let counts = match args.stack {
+        Mode::Local => on_one_stack(runner, programs, layout, &guard).await?,
+        Mode::Docker => runner.run(programs, &guard).await?,
     };
 
     say(format_args!(
         "{} passed, {} failed",
-        tally.passed, tally.failed
+        counts.passed, counts.failed
     ));
-    if tally.failed > 0 {
+    if counts.failed > 0 {
         bail!("some tests failed: see above");
     }
-    if tally.passed == 0 {
+    if counts.passed == 0 {
         bail!(
-            "no test has that in its name: {}",
+            "no test has this text in its name: {}",
             args.filter.unwrap_or_default()
         );
     }
@@ -97,10 +88,10 @@ async fn on_one_stack(
     programs: programs::Programs,
     layout: &StackLayout,
     guard: &InterruptGuard,
-) -> Result<Tally> {
+) -> Result<TestCounts> {
     let state = StateDir::at(&new_folder()?)?;
-    // Guarded: both servers end with this process, also when it is killed, and their data is removed.
-    let processes = Processes::guarded(&state);
+    // Both servers end with this process, also when it is killed, and their data is removed.
+    let processes = Processes::kill_on_drop(&state);
     let backends = Backends::on_free_ports(&state, &layout.sources().installed()?)?;
     note("starting Kafka and PostgreSQL for the tests");
     guard.unless_interrupted(backends.start(&processes)).await?;
