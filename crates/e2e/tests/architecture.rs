@@ -284,3 +284,29 @@ fn names_crate(code: &str, name: &str) -> bool {
         whole && (after.starts_with("::") || before.ends_with("use "))
     })
 }
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let mut named = 0;
+    for document in [
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/failure-modes.md",
+    ] {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        // Between backticks, with a folder, and without what stands for something: `lag-monitor/page/controls.js`.
+        let quoted = text.split('`').skip(1).step_by(2);
+        let is_path = |part: &&str| {
+            part.contains('/')
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+        };
+        for path in quoted.filter(is_path).filter(|path| !path.starts_with('/')) {
+            assert!(root.join(path).exists(), "{document} names {path}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named} paths");
+}

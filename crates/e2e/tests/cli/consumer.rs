@@ -81,7 +81,7 @@ fn a_group_of_which_nobody_runs_can_be_told_and_a_single_one_that_does_not_run_c
     let nobody = rig.run(&["consumer", "slow", "payment-service", "--time-ms", "1"]);
     assert_eq!(nobody.code, 0, "{nobody:?}");
     assert!(
-        nobody.errors.contains("those that start will be told"),
+        nobody.errors.contains("instances that start later"),
         "{nobody:?}"
     );
     let one = rig.run(&["consumer", "slow", "payment-service.1"]);

@@ -1,10 +1,10 @@
-//! Each crash point, and each protection: the process is killed just there, and the audit finds every promise kept; with the
-//! protection off that guards the point, it finds the very promise broken that the protection is for.
+//! One test for each crash point: the process is killed there, and the audit finds no violation. One negative control for each
+//! protection: with the protection disabled, the audit finds exactly the violation that the protection prevents.
 //!
-//! `seek-back`, `drop-revoked` and `poison-limit` guard a member against its own past, and are controlled in `messaging/tests`.
+//! `seek-back`, `drop-revoked` and `poison-limit` concern a single member; their controls are in `crates/kafka-runtime/tests`.
 //!
-//! Members are static here (`STATIC_MEMBERSHIP`), so that a restarted one is back at once; in the tests of `saga` they wait for
-//! the session of the dead.
+//! Members are static here (`STATIC_MEMBERSHIP`), so a restarted member rejoins at once. In the tests of `saga` a restarted member
+//! waits for the session time-out of its predecessor.
 
 use futures::future::join_all;
 use kafka_runtime::faults::{CrashPoint, Protection};
@@ -17,7 +17,7 @@ use audit::{Allowed, Rule};
 use crate::shop::clients::{PRODUCT, Request};
 use crate::shop::{INVENTORY, Instance, ONE_EACH, ORDER, ORDER_2, PAYMENT, Shop};
 
-/// Of the product that most ask for: some requests find nothing left.
+/// Stock of the product that most requests order. It is too low for all of them.
 const STOCK: i64 = 20;
 
 fn duplicate_orders() -> Allowed {
@@ -31,13 +31,13 @@ async fn opened(test: &str) -> Shop {
     Shop::open(test).await.with("STATIC_MEMBERSHIP", "true")
 }
 
-/// The settings that make a process unsafe.
+/// The setting, with the switch that permits it.
 fn unsafely<'s>(name: &'s str, value: &'s str) -> [(&'s str, &'s str); 2] {
     [("SANDBOX_UNSAFE", "1"), (name, value)]
 }
 
-/// Runs a shop in which these instances die at this point, places orders meanwhile, and starts each of them again as soon as it
-/// has died. Returns what the clients were told.
+/// Runs a shop whose `victims` kill themselves at `point` while orders are placed, and restarts each victim when it has died.
+/// Returns the responses of the clients.
 async fn crash(shop: &Shop, point: CrashPoint, victims: &[Instance]) -> Vec<AcceptedRequest> {
     for who in ONE_EACH {
         let fatal = unsafely("CRASH_AT", point.name());
@@ -52,7 +52,6 @@ async fn crash(shop: &Shop, point: CrashPoint, victims: &[Instance]) -> Vec<Acce
         shop.start(*who, &[]).await;
     });
     let (placed, _) = tokio::join!(shop.place_all(&requests, 4), join_all(restarts));
-    // It goes on as if nothing had been.
     shop.ready(&ONE_EACH).await;
     shop.place_all(&Request::mixed(8), 4).await;
     placed
@@ -93,7 +92,7 @@ async fn crash_at_relay_before_publish() {
 async fn crash_at_relay_after_publish() {
     let shop = opened("relay_after_publish").await;
     crash(&shop, CrashPoint::RelayAfterPublish, &[ORDER]).await;
-    // The one repetition that a killed relay may cause; its answers are repeated with it.
+    // A killed relay may publish one order twice; the output events are then published twice as well.
     shop.breaks(&Allowed::default(), &[Rule::PublishedOnce])
         .await;
     shop.is_correct(&duplicate_orders()).await;
@@ -126,7 +125,7 @@ async fn crash_at_outputs_acknowledged() {
 }
 
 #[tokio::test]
-async fn crash_at_outputs_acknowledged_at_least_once_tells_again_and_breaks_nothing_else() {
+async fn crash_at_outputs_acknowledged_at_least_once_duplicates_events_only() {
     let shop = opened("at_least_once").await;
     let shop = shop.with("DELIVERY", "at-least-once");
     crash(
@@ -158,7 +157,7 @@ async fn crash_at_batch_committed() {
     shop.is_correct(&duplicate_orders()).await;
 }
 
-/// As [`crash`], with a protection off in the one service that has it, before the crash and after.
+/// Like [`crash`], with one protection of the victim disabled before and after the crash.
 async fn crash_without(shop: &Shop, off: Protection, point: CrashPoint, victim: Instance) {
     let off = unsafely("PROTECTION_OFF", off.name());
     for who in ONE_EACH {
@@ -187,7 +186,7 @@ async fn without_outbox_the_audit_fails() {
         ORDER,
     )
     .await;
-    // Accepted, and nobody will ever hear of it.
+    // The order is accepted and its event is never published.
     shop.breaks(
         &Allowed::default(),
         &[Rule::EveryOrderCompletes, Rule::NothingLost],
@@ -223,7 +222,7 @@ async fn without_offsets_in_transaction_the_audit_fails() {
     }
 }
 
-/// No crash here: it guards against two that relay at once.
+/// Without a crash: the protection prevents two relays at the same time.
 #[tokio::test]
 async fn without_single_relay_the_audit_fails() {
     let shop = opened("no_single_relay").await;
@@ -233,15 +232,15 @@ async fn without_single_relay_the_audit_fails() {
     }
     shop.run(&[PAYMENT, INVENTORY]).await;
     shop.ready(&[ORDER, ORDER_2]).await;
-    // Whether two meet over one row is chance, in each round anew.
+    // Both relays must read the same row at the same moment, which is random; so there are several rounds.
     eventually(
         4 * crate::shop::DEADLINE,
-        "an order is told twice",
+        "an order is published twice",
         async || {
             shop.place_all(&Request::mixed(100), 50).await;
             shop.caught_up().await;
-            let told = shop.observed().await.published;
-            let created = told
+            let events = shop.observed().await.published;
+            let created = events
                 .iter()
                 .filter(|one| one.envelope.event.event_type() == EventType::OrderCreated);
             let created = created.count();

@@ -1,5 +1,5 @@
-//! The whole shop, as processes: what it promises, also when it is killed at any point, and what one order's trace tells. One
-//! program, since each would compile all of it anew.
+//! The whole shop as processes: its guarantees, also when a process is killed at any point, and the trace of one order. One test
+//! program, because each further one would link everything again.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! The saga from end to end: what the shop promises, with whatever ends, freezes or is missing meanwhile.
+//! The saga from end to end, while processes are killed, frozen or missing.
 
 mod frozen;
 mod outages;
@@ -27,7 +27,7 @@ fn duplicate_orders() -> Allowed {
 }
 
 /// The bodies are those of the README.
-const STORIES: [(&str, &str, Option<&str>); 4] = [
+const DEMO_ORDERS: [(&str, &str, Option<&str>); 4] = [
     (
         r#"{"customerId": "cust_happy_path", "productId": "prod_123", "quantity": 2, "amount": 250.50}"#,
         "CONFIRMED",
@@ -51,13 +51,13 @@ const STORIES: [(&str, &str, Option<&str>); 4] = [
 ];
 
 #[tokio::test]
-async fn the_four_stories_end_alike_however_often_they_are_told() {
-    let shop = Shop::open("stories").await;
+async fn the_four_orders_of_the_demo_end_alike_each_time() {
+    let shop = Shop::open("demo_orders").await;
     shop.run(&ONE_EACH).await;
     let mut allowed = Allowed::default();
     for _ in 0..2 {
         shop.restock("prod_123", 9).await;
-        for (body, ends, reason) in STORIES {
+        for (body, ends, reason) in DEMO_ORDERS {
             let id = post(&shop, body).await;
             let order = shop.status(ORDER, id, Some(ends)).await;
             assert_eq!(order["failureReason"].as_str(), reason, "{order}");
@@ -70,7 +70,7 @@ async fn the_four_stories_end_alike_however_often_they_are_told() {
     shop.is_correct(&allowed).await;
 }
 
-/// As curl would.
+/// The request that curl sends.
 async fn post(shop: &Shop, body: &'static str) -> OrderId {
     let post = shop.http.post(format!("{}/orders", shop.url(ORDER)));
     let answer = post.header("Content-Type", "application/json").body(body);
@@ -80,11 +80,11 @@ async fn post(shop: &Shop, body: &'static str) -> OrderId {
     accepted["orderId"].as_str().unwrap().parse().unwrap()
 }
 
-/// Members are static and take few records a batch: so they are back at once, and mostly at work when they are killed.
+/// Members are static and have small batches: a killed one rejoins at once, and is usually in the middle of a batch when killed.
 #[tokio::test]
 async fn five_hundred_orders_survive_every_service_being_killed_again_and_again() {
     let seed = fastrand::u64(..);
-    println!("seed {seed}: fastrand::Rng::with_seed brings the same victims and moments");
+    println!("seed {seed}: fastrand::Rng::with_seed gives the same victims and moments");
     let mut chance = fastrand::Rng::with_seed(seed);
     let shop = Shop::open("killed").await;
     let shop = shop.with("STATIC_MEMBERSHIP", "true");
@@ -96,7 +96,7 @@ async fn five_hundred_orders_survive_every_service_being_killed_again_and_again(
     chance.shuffle(&mut victims);
     let requests = Request::mixed(500);
     for (victim, requests) in victims.iter().zip(requests.chunks(28)) {
-        // No wait for anything: the moment of the crash.
+        // Not a synchronisation: the random moment of the crash.
         let moment = Duration::from_millis(chance.u64(0..600));
         let crash = async {
             tokio::time::sleep(moment).await;
@@ -106,7 +106,7 @@ async fn five_hundred_orders_survive_every_service_being_killed_again_and_again(
         tokio::join!(shop.place_all(requests, 8), crash);
     }
     assert_eq!(shop.accepted(), 500);
-    // And one of each for good: the other takes over.
+    // One instance of each service stays dead: the other one takes over.
     for who in [ORDER_2, PAYMENT_2, INVENTORY_2] {
         shop.kill(who).await;
     }
@@ -114,12 +114,12 @@ async fn five_hundred_orders_survive_every_service_being_killed_again_and_again(
     shop.is_correct(&duplicate_orders()).await;
 }
 
-/// Orders without a pause between them, until told to stop.
+/// Two clients place orders until `stop` is set.
 async fn place_until(shop: &Shop, stop: &AtomicBool) {
     let client = async || {
         while !stop.load(Ordering::Relaxed) {
             shop.place_all(&Request::mixed(8), 1).await;
-            // A customer thinks before the next order, and leaves the two cores to the others.
+            // Leaves processor time for the services.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -157,7 +157,7 @@ async fn twenty_equal_requests_at_once_over_two_instances_are_one_order() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_asked_to_end_finishes_its_work_first() {
+async fn a_service_that_gets_sigterm_finishes_its_work_first() {
     let shop = Shop::open("drained").await;
     shop.run(&ONE_EACH).await;
     shop.restock(PRODUCT, 300).await;
@@ -172,9 +172,9 @@ async fn a_service_that_is_asked_to_end_finishes_its_work_first() {
         stop.store(true, Ordering::Relaxed);
     };
     tokio::join!(place_until(&shop, &stop), endings);
-    // Nothing is told again: what was published was also taken out of the outbox.
+    // No order is published twice: each published row was also deleted from the outbox.
     shop.is_correct(&Allowed::default()).await;
-    // No order was made whose answer was then lost.
+    // No order was created whose response was lost.
     let placed = shop.observed().await.accepted;
     assert!(placed.iter().all(|one| !one.repeated), "{placed:?}");
 }

@@ -1,5 +1,5 @@
-//! A shop of its own for each test: the three services as real processes on the real broker and database, clients that order,
-//! and the audit that says which promise was broken.
+//! A shop for one test: the three services as real processes on a real broker and a real database, clients that place orders, and
+//! the audit that names violated rules.
 
 pub mod clients;
 pub mod observed_state;
@@ -21,13 +21,13 @@ use local_runtime::state_dir::StateDir;
 use shared_events::{Service, Topic};
 use test_stack::{DedicatedStack, eventually, shared};
 
-/// What any single thing may take on a busy machine. Nothing here is a promise about speed.
+/// The longest that any single step may take on a busy machine. It is not a promise about speed.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
-/// How long a service may take to end: `DRAIN_TIMEOUT`, and what a busy machine adds.
+/// The longest that a service may take to stop: `DRAIN_TIMEOUT`, and a reserve for a busy machine.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The stock with which the services' own migrations begin.
+/// The stock that the migrations of inventory-service insert. Pieces.
 const SEEDS: [(&str, i64); 3] = [
     ("prod_123", 9),
     ("prod_burst", 1_000_000_000),
@@ -55,7 +55,7 @@ impl fmt::Display for Instance {
     }
 }
 
-/// A shop that no other test shares. Its processes end with it, and with the test program.
+/// A shop that no other test uses. Its processes end when it is dropped, and with the test program.
 pub struct Shop {
     pub kafka: KafkaSettings,
     pub cluster: Cluster,
@@ -68,7 +68,7 @@ pub struct Shop {
     known: Mutex<Known>,
 }
 
-/// What the test has learnt or done.
+/// What the test has done so far.
 #[derive(Default)]
 struct Known {
     ports: BTreeMap<Instance, u16>,
@@ -83,7 +83,7 @@ impl Shop {
         let stack = shared().await;
         let prefix = stack.unique_prefix(test);
         let shop = Self::new(stack.bootstrap(), stack.server(), &prefix);
-        shop.furnish().await;
+        shop.create_topics_and_databases().await;
         shop
     }
 
@@ -127,8 +127,8 @@ impl Shop {
         self
     }
 
-    /// Makes topics and databases.
-    pub async fn furnish(&self) {
+    /// Creates topics and databases.
+    pub async fn create_topics_and_databases(&self) {
         self.cluster.create_topics(&Topic::ALL, None).await.unwrap();
         for database in [&self.orders_db, &self.inventory_db] {
             self.server
@@ -159,7 +159,7 @@ impl Shop {
             Service::Order => &self.orders_db,
             Service::Payment | Service::Inventory => &self.inventory_db,
         };
-        // PostgreSQL then tells whose session is whose.
+        // pg_stat_activity then shows which session belongs to which instance.
         let url = format!(
             "{}?application_name={who}",
             self.server.url(database, database)
@@ -192,7 +192,7 @@ impl Shop {
         format!("http://127.0.0.1:{}", self.known().ports[&who])
     }
 
-    /// Waits until all these say that they are ready.
+    /// Waits until all these instances are ready.
     pub async fn ready(&self, instances: &[Instance]) {
         for who in instances {
             let url = format!("{}/health/ready", self.url(*who));
@@ -208,7 +208,7 @@ impl Shop {
         }
     }
 
-    /// One number out of an instance's metrics.
+    /// The value of one series of an instance's metrics.
     pub async fn metric(&self, who: Instance, name: &str) -> Option<f64> {
         let answer = self.http.get(format!("{}/metrics", self.url(who))).send();
         let text = answer.await.ok()?.text().await.ok()?;
@@ -218,7 +218,7 @@ impl Shop {
         line?.parse().ok()
     }
 
-    /// Waits until an instance has been ended by SIGKILL, which here only a crash point sends.
+    /// Waits until an instance has died by SIGKILL. Only a crash point sends it here.
     pub async fn crashed(&self, who: Instance) {
         let name = who.to_string();
         eventually(DEADLINE, &format!("{name} crashes"), async || {
@@ -240,7 +240,7 @@ impl Shop {
         );
     }
 
-    /// `SIGTERM`, which must be obeyed in time and end well.
+    /// Sends SIGTERM. The instance must stop in time with exit code 0.
     pub async fn terminate(&self, who: Instance) {
         let name = who.to_string();
         let stopped = self.processes.stop(&name, GRACE).await.unwrap();
@@ -271,7 +271,7 @@ impl Shop {
 }
 
 impl Drop for Shop {
-    /// A test that failed shows what the services said last: their logs go with the shop.
+    /// A failed test prints the last log lines of the services: the log files are deleted with the shop.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             return;
@@ -285,7 +285,7 @@ impl Drop for Shop {
     }
 }
 
-/// Where cargo puts the services: beside the tests' own folder.
+/// The folder in which cargo puts the services: the parent of the folder of this test program.
 fn binaries() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent().unwrap().parent().unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! One order is one trace, across services, outbox and topics, whatever comes again or is set aside.
+//! One order is one trace, across services, outbox and topics, also with retries, redelivery and dead letters.
 
 mod receiver;
 
@@ -15,8 +15,8 @@ use test_stack::eventually;
 use crate::shop::clients::{PRODUCT, Request};
 use crate::shop::{DEADLINE, INVENTORY, ONE_EACH, ORDER, PAYMENT, Shop};
 
-/// Each span of an order that ends well, with what it is a part of.
-const STORY: [[&str; 2]; 9] = [
+/// Each span of a confirmed order with its parent.
+const CONFIRMED_ORDER: [[&str; 2]; 9] = [
     ["order-service send orders", "order-service POST /orders"],
     ["order-service process orders", "order-service POST /orders"],
     [
@@ -43,7 +43,7 @@ const STORY: [[&str; 2]; 9] = [
         "order-service process inventory",
         "inventory-service send inventory",
     ],
-    // It answers nothing when the stock was there.
+    // It publishes nothing: InventoryReserved needs no refund.
     [
         "payment-service process inventory",
         "inventory-service send inventory",
@@ -59,12 +59,12 @@ async fn traced(test: &str) -> (Receiver, Shop) {
     (receiver, shop)
 }
 
-fn called(span: &Span) -> String {
+fn full_name(span: &Span) -> String {
     format!("{} {}", span.service, span.name)
 }
 
-/// Who is a part of whom, by their names. A part of nothing that is here is an error; a part of nothing at all is left out.
-fn parts(spans: &[Span]) -> Result<Vec<[String; 2]>, String> {
+/// Each span with its parent, by name. Root spans are left out; a parent that is missing is an error.
+fn span_tree(spans: &[Span]) -> Result<Vec<[String; 2]>, String> {
     let ids: BTreeSet<_> = spans.iter().map(|span| &span.id).collect();
     if ids.len() < spans.len() {
         return Err("two spans have one id".to_owned());
@@ -73,34 +73,35 @@ fn parts(spans: &[Span]) -> Result<Vec<[String; 2]>, String> {
     let mut parts = inner
         .map(|span| {
             let parent = spans.iter().find(|other| other.id == span.parent);
-            let parent = parent.ok_or_else(|| format!("{} is part of nothing", called(span)))?;
-            Ok([called(span), called(parent)])
+            let parent = parent
+                .ok_or_else(|| format!("{} has a parent that is missing", full_name(span)))?;
+            Ok([full_name(span), full_name(parent)])
         })
         .collect::<Result<Vec<_>, String>>()?;
     parts.sort();
     Ok(parts)
 }
 
-fn story(more: &[[&str; 2]]) -> Vec<[String; 2]> {
-    let all = STORY.iter().chain(more);
+fn expected_tree(more: &[[&str; 2]]) -> Vec<[String; 2]> {
+    let all = CONFIRMED_ORDER.iter().chain(more);
     let mut all: Vec<_> = all.map(|pair| pair.map(str::to_owned)).collect();
     all.sort();
     all
 }
 
-/// Whether it is an attempt at a record whose batch came again: on a busy machine that may happen at any time.
-fn came_again(span: &Span) -> bool {
+/// Whether the span is a failed attempt at a record whose batch was retried. On a busy machine a retry may happen at any time.
+fn is_retried_attempt(span: &Span) -> bool {
     let failed = span.error.as_deref();
     span.name.starts_with("process")
         && failed.is_some_and(|error| !error.starts_with("domain_rule"))
 }
 
-/// Waits until the order's trace is this, and returns its spans.
-async fn is_told(receiver: &Receiver, order: &str, wanted: &[[String; 2]]) -> Vec<Span> {
+/// Waits until the trace of the order is `wanted`, and returns its spans.
+async fn trace_is(receiver: &Receiver, order: &str, wanted: &[[String; 2]]) -> Vec<Span> {
     eventually(DEADLINE, "the order's trace is whole", async || {
         let mut spans = receiver.of_order(order);
-        spans.retain(|span| !came_again(span));
-        match parts(&spans) {
+        spans.retain(|span| !is_retried_attempt(span));
+        match span_tree(&spans) {
             Ok(found) if found == wanted => Ok(spans),
             Ok(found) => Err(format!("{found:#?}")),
             Err(error) => Err(error),
@@ -117,7 +118,7 @@ async fn an_order_is_one_trace_and_each_step_is_part_of_the_one_before() {
     let placed = shop.place(&Request::new(PRODUCT, 1, "10.00")).await;
     let order = placed.order_id.to_string();
     shop.status(ORDER, placed.order_id, Some("CONFIRMED")).await;
-    let spans = is_told(&receiver, &order, &story(&[])).await;
+    let spans = trace_is(&receiver, &order, &expected_tree(&[])).await;
     assert!(spans.iter().all(|span| span.error.is_none()), "{spans:#?}");
 
     let processed = spans.iter().filter(|span| span.name.starts_with("process"));
@@ -142,7 +143,7 @@ async fn an_order_is_one_trace_and_each_step_is_part_of_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_again_after_a_crash_goes_on_in_the_same_trace() {
+async fn a_batch_redelivered_after_a_crash_stays_in_the_same_trace() {
     let (receiver, shop) = traced("trace_again").await;
     let fatal = [
         ("SANDBOX_UNSAFE", "1"),
@@ -158,12 +159,12 @@ async fn a_batch_that_comes_again_after_a_crash_goes_on_in_the_same_trace() {
     shop.crashed(INVENTORY).await;
     shop.start(INVENTORY, &[]).await;
     shop.status(ORDER, placed.order_id, Some("CONFIRMED")).await;
-    // What the first attempt did not live to export is missing, and nothing is there twice.
-    is_told(&receiver, &placed.order_id.to_string(), &story(&[])).await;
+    // Spans that the killed process did not export are missing; no span is there twice.
+    trace_is(&receiver, &placed.order_id.to_string(), &expected_tree(&[])).await;
 }
 
 #[tokio::test]
-async fn each_attempt_at_a_record_is_a_span_and_those_that_failed_say_why() {
+async fn each_attempt_at_a_record_is_a_span_with_its_error() {
     let (receiver, shop) = traced("trace_attempts").await;
     shop.run(&ONE_EACH).await;
     shop.restock(PRODUCT, 10).await;
@@ -187,9 +188,9 @@ async fn each_attempt_at_a_record_is_a_span_and_those_that_failed_say_why() {
     shop.status(ORDER, order, Some("CONFIRMED")).await;
     let attempts = eventually(DEADLINE, "the whole trace", async || {
         let spans = receiver.of_order(&order.to_string());
-        let mut found = parts(&spans)?;
+        let mut found = span_tree(&spans)?;
         found.dedup();
-        match found == story(&[]) {
+        match found == expected_tree(&[]) {
             true => Ok(spans),
             false => Err(format!("{found:#?}")),
         }
@@ -197,27 +198,27 @@ async fn each_attempt_at_a_record_is_a_span_and_those_that_failed_say_why() {
     .await;
     let attempts = attempts
         .iter()
-        .filter(|span| called(span) == "inventory-service process payments");
+        .filter(|span| full_name(span) == "inventory-service process payments");
     let errors: Vec<_> = attempts.map(|span| span.error.as_deref()).collect();
     assert_eq!(
         errors.iter().filter(|error| error.is_none()).count(),
         1,
         "{errors:?}"
     );
-    let told = errors
+    let explained = errors
         .iter()
         .flatten()
         .all(|error| error.contains("decisions"));
-    assert!(errors.len() > 3 && told, "{errors:?}");
+    assert!(errors.len() > 3 && explained, "{errors:?}");
 }
 
 #[tokio::test]
 async fn a_dead_letter_and_its_replay_stay_in_the_orders_trace() {
-    let (receiver, shop) = traced("trace_letter").await;
+    let (receiver, shop) = traced("trace_dead_letter").await;
     shop.run(&ONE_EACH).await;
     let placed = shop.place(&Request::new("prod_ignore", 1, "10.00")).await;
     shop.status(ORDER, placed.order_id, Some("PAID")).await;
-    eventually(DEADLINE, "the letter is there", async || {
+    eventually(DEADLINE, "the dead letter is there", async || {
         let letters = dead_letters(&shop.cluster, Topic::InventoryDlq).await;
         letters
             .is_ok_and(|letters| letters.len() == 1)
@@ -237,26 +238,26 @@ async fn a_dead_letter_and_its_replay_stay_in_the_orders_trace() {
         "inventory-service process payments",
         "payment-service send payments",
     ];
-    let wanted = story(&[
+    let wanted = expected_tree(&[
         poisoned,
         ["inventory-service send inventory.dlq", poisoned[0]],
-        // payments is read by two groups: the other one passes the replayed record over.
+        // Two groups consume payments: order-service skips the replayed record.
         ["order-service process payments", poisoned[1]],
     ]);
-    let spans = is_told(&receiver, &placed.order_id.to_string(), &wanted).await;
-    let attempts = spans.iter().filter(|span| called(span) == poisoned[0]);
+    let spans = trace_is(&receiver, &placed.order_id.to_string(), &wanted).await;
+    let attempts = spans.iter().filter(|span| full_name(span) == poisoned[0]);
     let errors: Vec<_> = attempts.map(|span| span.error.as_deref()).collect();
     assert_eq!(errors.len(), 2, "{spans:#?}");
     assert!(errors.contains(&None), "{errors:?}");
-    let told = errors.iter().flatten().next().unwrap();
-    assert!(told.starts_with("domain_rule"), "{told}");
+    let explained = errors.iter().flatten().next().unwrap();
+    assert!(error.starts_with("domain_rule"), "{error}");
 }
 
 #[tokio::test]
 async fn the_shop_does_not_wait_for_a_receiver_that_never_answers() {
-    // The system takes the connections. Nobody takes them from it.
-    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", deaf.local_addr().unwrap());
+    // The kernel accepts the connections; no program reads from them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
     let shop = Shop::open("trace_away").await;
     let shop = shop.with("OTEL_EXPORTER_OTLP_ENDPOINT", &url);
     shop.run(&ONE_EACH).await;

@@ -1,4 +1,4 @@
-//! Processes that stop without dying: nobody is told, and what they hold they keep.
+//! Frozen processes: no other process is notified, and a frozen process keeps its locks and sessions.
 
 use futures::future::join_all;
 use shared_events::Service;
@@ -10,9 +10,9 @@ use crate::shop::clients::{PRODUCT, Request};
 use crate::shop::{DEADLINE, INVENTORY, INVENTORY_2, Instance, ORDER, ORDER_2, PAYMENT, Shop};
 use audit::Allowed;
 
-/// The instance of order-service that relays, and the other.
+/// The instance of order-service whose relay is active, and the other one.
 async fn leader(shop: &Shop) -> (Instance, Instance) {
-    eventually(DEADLINE, "one instance relays", async || {
+    eventually(DEADLINE, "one relay is active", async || {
         let leads = async |who| shop.metric(who, "outbox_relay_leads").await == Some(1.0);
         match (leads(ORDER).await, leads(ORDER_2).await) {
             (true, false) => Ok((ORDER, ORDER_2)),
@@ -38,7 +38,7 @@ async fn a_frozen_relay_is_replaced_and_may_come_back() {
     let freezing = async {
         more_are_accepted(&shop, 1).await;
         shop.freeze(leader);
-        // Its database session ends after 5 s of silence, and its lock with it.
+        // PostgreSQL ends its idle session after 5 s, which releases the advisory lock.
         shop.flows(other).await;
         assert_eq!(shop.metric(other, "outbox_relay_leads").await, Some(1.0));
         shop.thaw(leader);
@@ -56,7 +56,7 @@ async fn a_frozen_member_with_row_locks_does_not_stop_the_other() {
     both_own_partitions(&shop).await;
 
     let url = shop.server.admin_url(&shop.inventory_db);
-    // Opened before: the states that are looked for last some seconds only.
+    // Opened beforehand: the states that are looked for last only some seconds.
     let mut looks = PgConnection::connect(&url).await.unwrap();
     let mut ours = PgConnection::connect(&url).await.unwrap();
     let mut lock = ours.begin().await.unwrap();
@@ -66,16 +66,16 @@ async fn a_frozen_member_with_row_locks_does_not_stop_the_other() {
         .await
         .unwrap();
     shop.place_all(&Request::mixed(40), 8).await;
-    // Fresh, so that it still waits when it is frozen: it gives up after 3 s.
+    // The wait must be young: its lock time-out is 3 s, and it must still wait when it is frozen.
     let waits = |(_, waits_for, fresh): &Session| {
         waits_for.as_deref() == Some("Lock") && *fresh == Some(true)
     };
     session_of(&mut looks, INVENTORY, waits).await;
     shop.freeze(INVENTORY);
-    // Now the lock is given to a process that does nothing with it.
+    // The frozen process now gets the lock.
     lock.commit().await.unwrap();
-    let has_it = |(state, ..): &Session| state.as_deref() == Some("idle in transaction");
-    session_of(&mut looks, INVENTORY, has_it).await;
+    let holds_lock = |(state, ..): &Session| state.as_deref() == Some("idle in transaction");
+    session_of(&mut looks, INVENTORY, holds_lock).await;
 
     for _ in 0..4 {
         shop.flows(ORDER).await;
@@ -101,12 +101,12 @@ async fn both_own_partitions(shop: &Shop) {
     .await;
 }
 
-/// What PostgreSQL shows of a session: its state, what it waits for, and whether its statement began less than a second ago.
+/// A row of `pg_stat_activity`: state, wait event type, and whether the statement began less than a second ago.
 type Session = (Option<String>, Option<String>, Option<bool>);
 
-/// Waits until PostgreSQL shows such a session of this instance.
+/// Waits until PostgreSQL shows a session of this instance for which `wanted` holds.
 async fn session_of(looks: &mut PgConnection, who: Instance, wanted: impl Fn(&Session) -> bool) {
-    eventually(DEADLINE, "such a session", async || {
+    eventually(DEADLINE, "the expected session", async || {
         let sessions: Vec<Session> = sqlx::query_as(
             "SELECT state, wait_event_type, now() - query_start < interval '1 s' FROM pg_stat_activity
              WHERE datname = current_database() AND application_name = $1",

@@ -1,4 +1,4 @@
-//! Broker and database missing, killed and frozen.
+//! Broker and database: missing at the start, killed, frozen.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,13 +9,13 @@ use super::{duplicate_orders, more_are_accepted, place_until};
 use crate::shop::clients::PRODUCT;
 use crate::shop::{DEADLINE, Instance, ONE_EACH, ORDER, Shop};
 
-async fn somebody_is_refused(shop: &Shop) {
+async fn a_request_is_refused(shop: &Shop) {
     let before = shop.refused();
-    eventually(DEADLINE, "a client is told to come again", async || {
+    eventually(DEADLINE, "a client gets 503", async || {
         if shop.refused() > before {
             Ok(())
         } else {
-            Err("nobody yet")
+            Err("no refusal yet")
         }
     })
     .await;
@@ -28,18 +28,18 @@ async fn break_everything_in_turn(own: &DedicatedStack, shop: &Shop) {
     shop.flows(ORDER).await;
 
     own.kill_postgres().await;
-    somebody_is_refused(shop).await;
+    a_request_is_refused(shop).await;
     own.start_postgres().await;
     shop.flows(ORDER).await;
 
     own.pause_kafka();
-    // Longer than the members' sessions.
+    // Takes longer than the session time-out of the members.
     more_are_accepted(shop, 600).await;
     own.resume_kafka();
     shop.flows(ORDER).await;
 
     own.pause_postgres();
-    somebody_is_refused(shop).await;
+    a_request_is_refused(shop).await;
     own.resume_postgres();
     shop.flows(ORDER).await;
 }
@@ -58,7 +58,7 @@ async fn services_wait_for_broker_topics_and_databases_and_outlive_their_outages
     }
     own.start_postgres().await;
     own.start_kafka().await;
-    shop.furnish().await;
+    shop.create_topics_and_databases().await;
     shop.ready(&ONE_EACH).await;
     shop.restock(PRODUCT, 300).await;
     shop.flows(ORDER).await;
@@ -72,10 +72,10 @@ async fn services_wait_for_broker_topics_and_databases_and_outlive_their_outages
     shop.is_correct(&duplicate_orders()).await;
 }
 
-/// It lives, and says that it cannot work yet.
+/// The instance is alive and not ready.
 async fn is_not_ready(shop: &Shop, who: Instance) {
     let health = |kind| shop.http.get(format!("{}/health/{kind}", shop.url(who)));
-    eventually(DEADLINE, &format!("{who} lives"), async || {
+    eventually(DEADLINE, &format!("{who} is alive"), async || {
         let answer = health("live").send().await;
         answer.and_then(|answer| answer.error_for_status())
     })

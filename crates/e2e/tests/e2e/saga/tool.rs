@@ -1,4 +1,4 @@
-//! What Kafka's own tool says.
+//! The lag that Kafka's own tool shows.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::shop::{INVENTORY, ORDER, PAYMENT, Shop};
 
 /// After commits, an abort, a crash and a restart of each consuming service.
 #[tokio::test]
-async fn kafkas_own_tool_sees_no_lag_at_rest() {
+async fn kafkas_own_tool_shows_lag_0_when_caught_up() {
     let shop = Shop::open("tool").await;
     let shop = shop.with("STATIC_MEMBERSHIP", "true");
     let fatal = [
@@ -40,7 +40,7 @@ async fn kafkas_own_tool_sees_no_lag_at_rest() {
     };
     let prefix = &shop.kafka.name_prefix;
     let groups = Service::ALL.map(|service| prefix.group(service));
-    // Its own patience is 5 s, and then it prints nothing and ends with 0.
+    // Its default time-out is 5 s, after which it prints nothing and exits with 0.
     let mut arguments = vec!["--timeout".into(), "60000".into(), "--describe".into()];
     for group in &groups {
         arguments.extend(["--group".into(), group.into()]);
@@ -51,7 +51,7 @@ async fn kafkas_own_tool_sees_no_lag_at_rest() {
     let output = tool.unwrap().output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     let lags = lags(&output);
-    // Three partitions of each topic that each of the groups reads.
+    // Three partitions of each topic that a group consumes.
     let partitions: usize = Service::ALL
         .map(|service| 3 * service.consumes().len())
         .iter()
@@ -64,7 +64,7 @@ async fn kafkas_own_tool_sees_no_lag_at_rest() {
     );
 }
 
-/// The column `LAG`, by its place under the heading.
+/// The values of the column `LAG`.
 fn lags(output: &str) -> Vec<String> {
     let mut column = None;
     let mut lags = Vec::new();

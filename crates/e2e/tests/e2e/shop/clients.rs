@@ -1,4 +1,4 @@
-//! Clients, who repeat a request until it is answered: always with the same `Idempotency-Key`.
+//! Clients that send a request until they get a response, always with the same `Idempotency-Key`.
 
 use futures::{StreamExt, stream};
 use reqwest::StatusCode;
@@ -10,10 +10,10 @@ use audit::AcceptedRequest;
 
 use super::{DEADLINE, INVENTORY, Instance, Shop};
 
-/// The product of most orders here.
+/// The product of most orders.
 pub const PRODUCT: &str = "prod_saga";
 
-/// What somebody wants. The customer makes the request unique, and is its key too.
+/// A request for an order. Its customer is unique, and is its `Idempotency-Key` too.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub customer: String,
@@ -33,7 +33,7 @@ impl Request {
         }
     }
 
-    /// Orders that are all paid: some reserved, some given back.
+    /// Orders that are all paid; some are reserved, some refunded.
     pub fn paid(count: usize) -> Vec<Self> {
         let paid = |n| match n % 4 {
             0..=2 => Self::new(PRODUCT, 1 + n as u32 % 3, "20.50"),
@@ -42,7 +42,7 @@ impl Request {
         (0..count).map(paid).collect()
     }
 
-    /// Orders of all kinds: reserved, too many, unknown, declined.
+    /// Orders of all outcomes: reserved, out of stock, unknown product, declined.
     pub fn mixed(count: usize) -> Vec<Self> {
         let mixed = |n| match n % 8 {
             0..=4 => Self::new(PRODUCT, 1 + n as u32 % 3, "20.50"),
@@ -67,7 +67,7 @@ impl Request {
 }
 
 impl Shop {
-    /// Places an order at whichever instance answers.
+    /// Places an order at any instance that answers.
     pub async fn place(&self, request: &Request) -> AcceptedRequest {
         let of_orders = |who: &&Instance| who.0 == Service::Order;
         let instances: Vec<_> = self
@@ -80,7 +80,7 @@ impl Shop {
         self.place_at(&instances, request).await
     }
 
-    /// Places an order at one of these instances, and asks the next when one does not answer.
+    /// Places an order at one of these instances; tries the next one after an attempt without a response.
     pub async fn place_at(&self, instances: &[Instance], request: &Request) -> AcceptedRequest {
         let mut turn = fastrand::usize(..instances.len());
         let mut unanswered_attempts = 0;
@@ -94,7 +94,7 @@ impl Shop {
                 .header("Idempotency-Key", &request.customer)
                 .body(request.body());
             let answer = post.send().await.map_err(|error| {
-                // A connection that was refused carried no request.
+                // A refused connection carried no request.
                 unanswered_attempts += usize::from(!error.is_connect());
                 error.to_string()
             })?;
@@ -120,23 +120,23 @@ impl Shop {
         placed
     }
 
-    /// Places orders, so many at once.
+    /// Places orders, `at_once` in parallel.
     pub async fn place_all(&self, requests: &[Request], at_once: usize) -> Vec<AcceptedRequest> {
         let placing = stream::iter(requests.iter().map(|request| self.place(request)));
         placing.buffer_unordered(at_once).collect().await
     }
 
-    /// How many orders were accepted so far.
+    /// The number of orders accepted so far.
     pub fn accepted(&self) -> usize {
         self.known().placed.len()
     }
 
-    /// How many requests were refused so far, to be repeated.
+    /// The number of 503 responses so far.
     pub fn refused(&self) -> usize {
         self.known().refused
     }
 
-    /// What the first instance of order-service knows of an order.
+    /// The order as this instance of order-service returns it.
     pub async fn order(&self, who: Instance, id: OrderId) -> Result<Value, String> {
         let answer = self
             .http
@@ -148,7 +148,7 @@ impl Shop {
         answer.json().await.map_err(|error| error.to_string())
     }
 
-    /// Waits until an order has this status, or any end if `None`.
+    /// Waits until an order has this status, or any final status if `None`.
     pub async fn status(&self, who: Instance, id: OrderId, wanted: Option<&str>) -> Value {
         eventually(DEADLINE, &format!("{wanted:?} for {id}"), async || {
             let order = self.order(who, id).await?;
@@ -165,7 +165,7 @@ impl Shop {
         .await
     }
 
-    /// A new order is placed and ends: everything works together.
+    /// Places an order and waits until its saga has ended: every service works.
     pub async fn flows(&self, who: Instance) {
         let placed = self
             .place_at(&[who], &Request::new(PRODUCT, 1, "1.00"))
@@ -173,7 +173,7 @@ impl Shop {
         self.status(who, placed.order_id, None).await;
     }
 
-    /// Sets a stock level. Only at rest, or what is reserved meanwhile is not accounted for.
+    /// Sets the stock of a product. Only while no order is in progress: pieces reserved meanwhile would be missing in the audit.
     pub async fn restock(&self, product: &str, pieces: i64) {
         let url = format!("{}/products/{product}", self.url(INVENTORY));
         let found = self.http.get(&url).send().await.unwrap();

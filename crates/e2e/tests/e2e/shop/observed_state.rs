@@ -1,4 +1,4 @@
-//! What the shop has done, as topics and databases show it.
+//! Reads the input of the audit from topics and databases.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use test_stack::eventually;
 use super::{DEADLINE, Shop};
 use audit::{Allowed, ObservedState, OrderRow, PublishedEvent, Rule, Violation, audit};
 
-/// Columns of the table of orders, each with the event it stands for.
+/// The fact columns of the table `orders`, each with its event type.
 const FACTS: [(&str, EventType); 6] = [
     ("created_at", EventType::OrderCreated),
     ("paid_at", EventType::PaymentSucceeded),
@@ -22,23 +22,23 @@ const FACTS: [(&str, EventType); 6] = [
 ];
 
 impl Shop {
-    /// The check: waits until nothing moves any more, then names every broken promise.
+    /// Waits until all groups are caught up, and returns every violation.
     pub async fn audit(&self, allowed: &Allowed) -> Vec<Violation> {
         self.caught_up().await;
         audit(&self.observed().await, allowed)
     }
 
-    /// Waits until nothing moves, and expects every promise kept.
+    /// Waits until all groups are caught up, and expects no violation.
     pub async fn is_correct(&self, allowed: &Allowed) {
         let violations = self.audit(allowed).await;
         assert!(
             violations.is_empty(),
-            "broken promises:\n{}",
+            "violated rules:\n{}",
             Violation::list(&violations)
         );
     }
 
-    /// Waits until nothing moves, and expects just these promises broken.
+    /// Waits until all groups are caught up, and expects exactly these rules to be violated.
     pub async fn breaks(&self, allowed: &Allowed, rules: &[Rule]) {
         let violations = self.audit(allowed).await;
         let broken: BTreeSet<_> = violations.iter().map(|violation| violation.rule).collect();
@@ -46,20 +46,19 @@ impl Shop {
         assert_eq!(broken, expected, "{}", Violation::list(&violations));
     }
 
-    /// Waits until nothing moves any more: the outbox is empty and every group has read and committed all there is. Seen twice
-    /// with nothing new in between: what is under way is a record that some group has not committed yet, or its answer is
-    /// new. An order that has not ended then never will.
+    /// Waits until the outbox is empty and every group has committed all records, twice in a row with the same offsets. Work in
+    /// progress is an uncommitted record, or it has published a new one in between. An order that is not final then never will be.
     pub async fn caught_up(&self) {
-        let what = "the outbox is empty and all groups are at rest, twice alike";
+        let what = "the outbox is empty and all groups are caught up, twice with the same offsets";
         let mut before = Vec::new();
         eventually(DEADLINE, what, async || {
             let now = self.lags().await?;
             let rows = self
                 .sql(&self.orders_db, "SELECT count(*) FROM outbox")
                 .await?;
-            let rests = rows == "0" && now.iter().all(|(_, group)| group.is_caught_up());
+            let caught_up = rows == "0" && now.iter().all(|(_, group)| group.is_caught_up());
             let alike = std::mem::replace(&mut before, now.clone()) == now;
-            if rests && alike {
+            if caught_up && alike {
                 return Ok(());
             }
             let lags = now.iter().map(|(name, group)| format!("{name} {group}"));
@@ -97,7 +96,7 @@ impl Shop {
         rows.map_err(|error| error.to_string())
     }
 
-    /// Everything as it is now.
+    /// The present state.
     pub async fn observed(&self) -> ObservedState {
         let columns = FACTS.map(|(column, _)| format!("{column} IS NOT NULL"));
         let orders = format!(
@@ -134,7 +133,7 @@ impl Shop {
                         envelope: *envelope,
                         value: record.value.unwrap_or_default(),
                     }),
-                    other => panic!("nobody here tells this: {other:?}"),
+                    other => panic!("unexpected record: {other:?}"),
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! A receiver of traces: OTLP over HTTP, as a collector or Jaeger takes them.
+//! A receiver of traces over OTLP/HTTP, like a collector or Jaeger.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -52,12 +52,12 @@ impl Receiver {
         }
     }
 
-    /// Every span so far.
+    /// All spans received so far.
     pub fn spans(&self) -> Vec<Span> {
         self.received.lock().unwrap().clone()
     }
 
-    /// The spans of an order's trace, if its request's span is here.
+    /// The spans of an order's trace; none before the span of its request has arrived.
     pub fn of_order(&self, order: &str) -> Vec<Span> {
         let spans = self.spans();
         let is_request = |span: &&Span| {
