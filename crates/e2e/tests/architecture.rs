@@ -298,7 +298,7 @@ fn every_path_that_a_document_names_exists() {
         // Between backticks, with a folder, and without what stands for something: `lag-monitor/page/controls.js`.
         let quoted = text.split('`').skip(1).step_by(2);
         let is_path = |part: &&str| {
-            part.contains('/')
+            part.trim_end_matches('/').contains('/')
                 && part
                     .chars()
                     .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
