@@ -5,7 +5,7 @@
 //!
 //! Read the files in this order:
 //!
-//! 1. [`event`]: the six events of the saga, as one table.
+//! 1. [`event`]: the six events of the saga, as one table. Their JSON is in `tests/envelope.rs`.
 //! 2. [`envelope`]: an event with its headers, and how a Kafka record becomes one. [`headers`]: the
 //!    name of every header.
 //! 3. [`ids`]: order, event and payment ids. The last two are computed from the order id.
