@@ -22,8 +22,8 @@ doctor() {
   fi
   case $found_bad in
     0) ;;
-    1) fail "1 thing is in the way: see above" ;;
-    *) fail "$found_bad things are in the way: see above" ;;
+    1) fail "1 problem: see above" ;;
+    *) fail "$found_bad problems: see above" ;;
   esac
 }
 
@@ -69,7 +69,7 @@ END
 port_findings() { each_port port_finding; }
 port_finding() {
   case $4 in
-    us) good "port $3 for $1" "held by this stack" ;;
+    us) good "port $3 for $1" "in use by this stack" ;;
     free) good "port $3 for $1" "free" ;;
     taken) bad "port $3 for $1" "taken$(holder "$3")" "end it, or choose another port: $2=… in .env" ;;
   esac

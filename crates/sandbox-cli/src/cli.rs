@@ -1,4 +1,4 @@
-//! Every verb of `sandbox`, one line each; what it does is in `commands/<verb>.rs`.
+//! Every verb of `sandbox`, one line each. Its arguments and its output are in `commands/<verb>.rs`.
 
 use std::process::ExitCode;
 
@@ -6,37 +6,37 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use service_kit::settings::without_empty_variables;
-
-use crate::commands::{
-    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, lag, load, logs, order,
-    psql, rate, report, reset, reset_data, restart, scale, scenario, signals, status, test, topics, up, url,
-    wait,
-};
-use stack::sandbox::{Sandbox, StackSettings};
+use stack::layout::{StackLayout, StackSettings};
 use stack::terminal::{self, Usage};
 
-/// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair.
+use crate::commands::{
+    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, lag, load, logs, order, psql,
+    rate, report, reset, reset_data, restart, scale, scenario, signals, status, test, topics, up,
+    url, wait,
+};
+
+/// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair
 #[derive(Debug, Parser)]
 #[command(
     name = "sandbox",
     version,
     disable_help_subcommand = true,
-    after_help = "Begin with:  ./sandbox demo\nEvery verb explains itself with an example:  ./sandbox up --help\nBefore the verb:  --local or --docker chooses the way to run, and is remembered;  --no-install installs nothing\nExit codes: 0 done, 1 what was asked for failed, 2 asked wrongly"
+    after_help = "Begin with:  ./sandbox demo\nThe help of every verb has an example:  ./sandbox up --help\nBefore the verb:  --local or --docker chooses the mode, and is saved;  --no-install installs nothing\nExit codes: 0 success, 1 failure, 2 wrong usage"
 )]
 pub struct Cli {
-    /// Where the stack lives.
+    /// Where the stack is.
     #[command(flatten, next_help_heading = "Another stack beside the first")]
     pub stack: StackSettings,
 
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// What can be done.
+/// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Build and start everything, or the services named, and wait until all is ready
+    /// Build and start everything, or only some services, and wait until all is ready
     Up(up::Up),
     /// Stop everything: services first, broker and database last
     Down(down::Down),
@@ -44,28 +44,28 @@ pub enum Verb {
     Status(status::Status),
     /// Print the address of a service, for curl
     Url(url::Url),
-    /// Bring and build all that `up` needs, so that it works without a network
+    /// Download and build everything that `up` needs, so that it works without a network
     Fetch(fetch::Fetch),
-    /// Show how far each consumer group is behind, how fast, and what that means
+    /// Show the lag, the rates and the health of each consumer group
     Lag(lag::Lag),
-    /// Show the services' logs in order of time, or one order's journey
+    /// Show the services' logs in order of time, or everything about one order
     Logs(logs::Logs),
     /// Start or stop instances of a service
     Scale(scale::Scale),
-    /// Stop a service and start it again, with other settings if asked
+    /// Stop a service and start it again, with changed settings if you like
     Restart(restart::Restart),
-    /// End a process; it stays dead until `up`
+    /// End a process; it stays stopped until `up`
     Kill(signals::Kill),
-    /// Freeze a process and all its children
+    /// Pause a process and all its children
     Pause(signals::Pause),
-    /// Let a frozen process go on
+    /// Continue a paused process
     Continue(signals::Continue),
-    /// Empty topics, groups and databases, and start what ran
+    /// Empty topics, groups and databases, and start what ran before
     Reset(reset::Reset),
     /// Empty topics and groups
     #[command(hide = true)]
     ResetData(reset_data::ResetData),
-    /// Say what is missing or wrong, and how to repair it
+    /// Show what is missing or wrong, and how to repair it
     Doctor(doctor::Doctor),
     /// Place an order, or show one
     Order(order::Order),
@@ -73,11 +73,11 @@ pub enum Verb {
     Rate(rate::Rate),
     /// Wait for a condition
     Wait(wait::Wait),
-    /// Check a fact; fails if it is not so in time
+    /// Check a condition; fails if it does not hold in time
     Expect(expect::Expect),
-    /// Run a scenario as its README says
+    /// Run the steps of a scenario's README
     Scenario(scenario::Scenario),
-    /// Run a scenario, and write down what was seen as one HTML file
+    /// Run a scenario, and write a report with charts as one HTML file
     Report(report::Report),
     /// List, show and replay dead letters
     Dlq(dlq::Dlq),
@@ -87,11 +87,11 @@ pub enum Verb {
     Psql(psql::Psql),
     /// Produce orders with load-generator
     Load(load::Load),
-    /// Make the consumers of a service slow or fast, pause and resume them
+    /// Make the consumers of a service slow or fast; pause and resume them
     Consumer(consumer::Consumer),
-    /// Look into topics; create, grow and delete them
+    /// Show topics and their records; create, grow and delete topics
     Topics(topics::Topics),
-    /// Start everything and tell the four stories
+    /// Start everything and place four orders, one for each outcome of a saga
     Demo(demo::Demo),
     /// Run the tests on a real broker and database
     Test(test::Test),
@@ -100,8 +100,8 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Its name, if it needs the processes, files or tools of the host; `None` if it only asks broker and services.
-    fn of_host(&self) -> Option<&'static str> {
+    /// The name of a verb that needs the processes, files or tools of the host; `None` for a verb that needs only the network.
+    fn host_only(&self) -> Option<&'static str> {
         Some(match self {
             Self::Up(_) => "up",
             Self::Down(_) => "down",
@@ -137,7 +137,7 @@ impl Verb {
     }
 }
 
-/// Reads the command line. What is wrong with it is said in one line; help goes to standard output.
+/// Parses the command line. Prints an error as one line to standard error, and help to standard output.
 pub fn parse() -> Result<Cli, ExitCode> {
     let command = without_empty_variables(Cli::command());
     let parsed = command
@@ -153,61 +153,60 @@ pub fn parse() -> Result<Cli, ExitCode> {
             ExitCode::from(2)
         }
         _ => {
-            let wrong = one_line(&error);
-            terminal::error(&Usage::error(format_args!("{wrong} (see --help)")));
+            let message = one_line(&error);
+            terminal::error(&Usage::error(format_args!("{message} (see --help)")));
             ExitCode::from(2)
         }
     })
 }
 
-/// clap explains in paragraphs: what is wrong (sometimes with a list, sometimes with a tip), the usage, where help is. The first
-/// is enough.
+/// The error of clap without the usage and the pointer to help, in one line.
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error:").unwrap_or(&text);
     let lines = text.lines().map(str::trim);
-    let wrong =
+    let error =
         lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let wrong: Vec<&str> = wrong.filter(|line| !line.is_empty()).collect();
-    wrong.join(" ")
+    let error: Vec<&str> = error.filter(|line| !line.is_empty()).collect();
+    error.join(" ")
 }
 
-/// Does it.
-pub async fn run(verb: Verb, sandbox: &Sandbox) -> Result<()> {
-    if let Some(name) = verb.of_host() {
-        sandbox.vantage().require_host(name)?;
+/// Runs the verb.
+pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
+    if let Some(name) = verb.host_only() {
+        layout.host_or_container().require_host(name)?;
     }
     match verb {
-        Verb::Up(args) => up::run(args, sandbox).await,
-        Verb::Down(args) => down::run(args, sandbox).await,
-        Verb::Status(args) => status::run(args, sandbox).await,
-        Verb::Url(args) => url::run(args, sandbox).await,
-        Verb::Fetch(args) => fetch::run(args, sandbox).await,
-        Verb::Lag(args) => lag::run(args, sandbox).await,
-        Verb::Logs(args) => logs::run(args, sandbox).await,
-        Verb::Scale(args) => scale::run(args, sandbox).await,
-        Verb::Restart(args) => restart::run(args, sandbox).await,
-        Verb::Kill(args) => signals::kill(args, sandbox).await,
-        Verb::Pause(args) => signals::pause(args, sandbox).await,
-        Verb::Continue(args) => signals::resume(args, sandbox).await,
-        Verb::Reset(args) => reset::run(args, sandbox).await,
-        Verb::ResetData(args) => reset_data::run(args, sandbox).await,
-        Verb::Doctor(args) => doctor::run(args, sandbox).await,
-        Verb::Order(args) => order::run(args, sandbox).await,
-        Verb::Rate(args) => rate::run(args, sandbox).await,
-        Verb::Wait(args) => wait::run(args, sandbox).await,
-        Verb::Expect(args) => expect::run(args, sandbox).await,
-        Verb::Scenario(args) => scenario::run(args, sandbox).await,
-        Verb::Report(args) => report::run(args, sandbox).await,
-        Verb::Dlq(args) => dlq::run(args, sandbox).await,
-        Verb::Kafka(args) => kafka::run(args, sandbox).await,
-        Verb::Psql(args) => psql::run(args, sandbox).await,
-        Verb::Load(args) => load::run(args, sandbox).await,
-        Verb::Consumer(args) => consumer::run(args, sandbox).await,
-        Verb::Topics(args) => topics::run(args, sandbox).await,
-        Verb::Demo(args) => demo::run(args, sandbox).await,
-        Verb::Test(args) => test::run(args, sandbox).await,
-        Verb::Bench(args) => bench::run(args, sandbox).await,
+        Verb::Up(args) => up::run(args, layout).await,
+        Verb::Down(args) => down::run(args, layout).await,
+        Verb::Status(args) => status::run(args, layout).await,
+        Verb::Url(args) => url::run(args, layout).await,
+        Verb::Fetch(args) => fetch::run(args, layout).await,
+        Verb::Lag(args) => lag::run(args, layout).await,
+        Verb::Logs(args) => logs::run(args, layout).await,
+        Verb::Scale(args) => scale::run(args, layout).await,
+        Verb::Restart(args) => restart::run(args, layout).await,
+        Verb::Kill(args) => signals::kill(args, layout).await,
+        Verb::Pause(args) => signals::pause(args, layout).await,
+        Verb::Continue(args) => signals::resume(args, layout).await,
+        Verb::Reset(args) => reset::run(args, layout).await,
+        Verb::ResetData(args) => reset_data::run(args, layout).await,
+        Verb::Doctor(args) => doctor::run(args, layout).await,
+        Verb::Order(args) => order::run(args, layout).await,
+        Verb::Rate(args) => rate::run(args, layout).await,
+        Verb::Wait(args) => wait::run(args, layout).await,
+        Verb::Expect(args) => expect::run(args, layout).await,
+        Verb::Scenario(args) => scenario::run(args, layout).await,
+        Verb::Report(args) => report::run(args, layout).await,
+        Verb::Dlq(args) => dlq::run(args, layout).await,
+        Verb::Kafka(args) => kafka::run(args, layout).await,
+        Verb::Psql(args) => psql::run(args, layout).await,
+        Verb::Load(args) => load::run(args, layout).await,
+        Verb::Consumer(args) => consumer::run(args, layout).await,
+        Verb::Topics(args) => topics::run(args, layout).await,
+        Verb::Demo(args) => demo::run(args, layout).await,
+        Verb::Test(args) => test::run(args, layout).await,
+        Verb::Bench(args) => bench::run(args, layout).await,
     }
 }
 
@@ -216,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_verb_explains_itself_with_an_example() {
+    fn the_help_of_every_verb_has_an_example() {
         for verb in Cli::command().get_subcommands_mut() {
             let help = verb.render_long_help().to_string();
             assert!(help.contains("./sandbox"), "{}: {help}", verb.get_name());
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_command_is_said_in_one_line() {
+    fn a_wrong_command_line_is_an_error_of_one_line() {
         let error = Cli::try_parse_from(["sandbox", "url", "shop"]).unwrap_err();
         let line = one_line(&error);
         assert!(

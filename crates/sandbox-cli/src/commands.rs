@@ -1,7 +1,8 @@
-//! One file a verb.
+//! One file for each verb: the arguments and the output.
 
 pub mod bench;
 pub mod consumer;
+pub mod dead_letter_view;
 pub mod demo;
 pub mod dlq;
 pub mod doctor;

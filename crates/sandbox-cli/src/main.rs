@@ -1,16 +1,15 @@
-//! The command `sandbox`: starts, scales, breaks, checks and measures the laboratory.
+//! The command `sandbox`: starts, scales, breaks, checks and measures the shop.
 //!
-//! Read in this order: [`cli`] (every verb, one line each), [`sandbox`] (what a stack is: its folder, ports and names),
-//! [`stack`] (how its processes are started, watched and stopped), [`vantage`] (what is seen of it from where), then the verb of
-//! interest in [`commands`].
+//! Read [`cli`] first (every verb, one line each), then the verb of interest in [`commands`]: its arguments and its output.
+//! The work is done by the crates `stack` (processes), `scenario-runner` (scenarios and conditions), `bench` (measurements)
+//! and `kafka-admin` (topics, records, dead letters).
 
 mod cli;
 mod commands;
-mod dead_letter_view;
 
 use std::process::ExitCode;
 
-use stack::sandbox::Sandbox;
+use stack::layout::StackLayout;
 use stack::terminal::{self, Usage};
 
 #[tokio::main]
@@ -19,8 +18,8 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let outcome = match Sandbox::new(cli.stack) {
-        Ok(sandbox) => cli::run(cli.verb, &sandbox).await,
+    let outcome = match StackLayout::new(cli.stack) {
+        Ok(layout) => cli::run(cli.verb, &layout).await,
         Err(error) => Err(error),
     };
     match outcome {

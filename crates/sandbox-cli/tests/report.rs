@@ -9,8 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use kafka_runtime::KafkaSettings;
 use kafka_admin::Cluster;
+use kafka_admin::KafkaSettings;
 use kafka_admin::publish::RawRecord;
 use shared_events::Topic;
 use tempfile::TempDir;

@@ -1,4 +1,4 @@
-//! `sandbox bench`: how fast, on this machine, now.
+//! `sandbox bench`: measures throughput, latency, recovery, draining and load. The work is in the crate `bench`.
 
 mod drain;
 mod load;
@@ -6,32 +6,31 @@ mod load;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand, ValueEnum, value_parser};
-use local_runtime::postgres::POSTGRES;
-use kafka_runtime::DeliveryMode;
-use serde_json::json;
-use shared_events::Service;
-use tokio::time::sleep;
-
-use bench::temporary_setting::{self, Change};
 use bench::figures::Figures;
 use bench::latency::{self, Pace};
+use bench::temporary_setting::{self, Change};
 use bench::usage::{self, Sample};
-use bench::{MOST_ORDERS, Scene, delivery, recovery, throughput, warm};
-use stack::sandbox::Sandbox;
+use bench::{MOST_ORDERS, Scene, delivery, recovery, throughput, warmup};
+use clap::{Args, Subcommand, ValueEnum, value_parser};
+use kafka_admin::DeliveryMode;
+use local_runtime::postgres::POSTGRES;
+use serde_json::json;
+use shared_events::Service;
 use stack::Stack;
+use stack::layout::StackLayout;
 use stack::terminal::{Progress, Usage, note, say};
+use tokio::time::sleep;
 
-/// How long processes are watched doing nothing.
-const REST: Duration = Duration::from_secs(10);
+/// How long the idle processes are sampled.
+const IDLE_TIME: Duration = Duration::from_secs(10);
 
-/// How long everybody gets to calm down before that.
-const CALM: Duration = Duration::from_secs(3);
+/// The pause before that, in which earlier work ends.
+const SETTLE_TIME: Duration = Duration::from_secs(3);
 
-/// What to measure.
+/// The measurement.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n  ./sandbox bench drain\n  ./sandbox bench load\n\nNeeds a running shop (./sandbox up). All load is made on this machine and for this machine. Close what else runs: figures are\nworth as much as the machine was quiet. They are written to target/bench/."
+    after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n  ./sandbox bench drain\n  ./sandbox bench load\n\nNeeds a running shop (./sandbox up). All load is made on this machine and sent to this machine. Close other programs: the\nresults are only as good as the machine is idle. They are written to target/bench/."
 )]
 pub struct Bench {
     #[command(subcommand)]
@@ -46,18 +45,18 @@ enum What {
     /// Time from kill -9 of inventory-service until it consumes again, with and without static membership
     #[command(after_help = "Example:  ./sandbox bench recovery --runs 5")]
     Recovery(Recovery),
-    /// How fast inventory-service takes events that wait for it: each message and batches, 1 and 3 members, both ways to settle
+    /// How fast inventory-service drains a backlog: single messages and batches, 1 and 3 members, both delivery modes
     #[command(after_help = "Example:  ./sandbox bench drain --runs 3")]
     Drain(drain::Drain),
-    /// How many events a second load-generator gets into Kafka, beside Kafka's own producer-perf-test, and how well it keeps a rate
+    /// How many events a second load-generator produces, compared with Kafka's own producer-perf-test, and how well it keeps a rate
     #[command(after_help = "Example:  ./sandbox bench load --events 5000000")]
     Load(load::Load),
-    /// Load until broker and services are at working temperature: 30 s at least
+    /// Load until broker and services are warm: 30 s at least
     #[command(after_help = "Example:  ./sandbox bench warm")]
     Warm,
 }
 
-/// How much of it.
+/// The amount of load.
 #[derive(Debug, Clone, Args)]
 struct Saga {
     /// Orders of a run at saturation
@@ -72,48 +71,48 @@ struct Saga {
     #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=5_000))]
     rate: u32,
 
-    /// Seconds of that
+    /// Seconds of the latency measurement
     #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=300))]
     seconds: u32,
 
-    /// How often everything is measured: min, median and max are of these
+    /// The number of runs, of which min, median and max are printed
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=20))]
     runs: u32,
 
-    /// Restart the services with this setting, and put it back afterwards [default: as they run]
+    /// Restart the services with this delivery mode, and restore the old one afterwards [default: the present mode]
     #[arg(long, value_enum)]
     delivery: Option<DeliveryMode>,
 
-    /// Begin cold
+    /// Do not warm up
     #[arg(long)]
     no_warm: bool,
 
-    /// Print what is written to the file
+    /// Print the JSON that is written to the file
     #[arg(long)]
     json: bool,
 }
 
-/// How often.
+/// The number of runs.
 #[derive(Debug, Clone, Args)]
 struct Recovery {
-    /// Kills of each kind
+    /// The number of kills for each kind of membership
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=20))]
     runs: u32,
 
-    /// Print what is written to the file
+    /// Print the JSON that is written to the file
     #[arg(long)]
     json: bool,
 }
 
 /// Measures.
-pub async fn run(args: Bench, sandbox: &Sandbox) -> Result<()> {
+pub async fn run(args: Bench, layout: &StackLayout) -> Result<()> {
     match args.what {
-        What::Saga(saga) => run_saga(saga, sandbox).await,
-        What::Recovery(recovery) => run_recovery(recovery, sandbox).await,
-        What::Drain(args) => drain::run(args, sandbox).await,
-        What::Load(args) => load::run(args, sandbox).await,
+        What::Saga(saga) => run_saga(saga, layout).await,
+        What::Recovery(recovery) => run_recovery(recovery, layout).await,
+        What::Drain(args) => drain::run(args, layout).await,
+        What::Load(args) => load::run(args, layout).await,
         What::Warm => {
-            let scene = Scene::open(sandbox).await?;
+            let scene = Scene::open(layout).await?;
             say(warmed(&scene).await?);
             Ok(())
         }
@@ -121,19 +120,19 @@ pub async fn run(args: Bench, sandbox: &Sandbox) -> Result<()> {
 }
 
 async fn warmed(scene: &Scene) -> Result<String> {
-    let warm = warm::warm(scene).await?;
+    let warm = warmup::warm(scene).await?;
     let (seconds, ms) = (warm.after.as_secs(), warm.middle_ms);
     Ok(match warm.stable {
-        true => format!("warm after {seconds} s: the middle order takes {ms:.1} ms"),
+        true => format!("warm after {seconds} s: the median order takes {ms:.1} ms"),
         false => {
             format!(
-                "not stable after {seconds} s (the last middle order took {ms:.1} ms): is the machine busy?"
+                "not stable after {seconds} s (the median order took {ms:.1} ms at last): is the machine busy?"
             )
         }
     })
 }
 
-async fn run_saga(saga: Saga, sandbox: &Sandbox) -> Result<()> {
+async fn run_saga(saga: Saga, layout: &StackLayout) -> Result<()> {
     if u64::from(saga.rate) * u64::from(saga.seconds) > MOST_ORDERS {
         return Err(Usage::error(format_args!(
             "--rate times --seconds must be at most {MOST_ORDERS} orders"
@@ -144,23 +143,23 @@ async fn run_saga(saga: Saga, sandbox: &Sandbox) -> Result<()> {
         .as_ref()
         .and_then(ValueEnum::to_possible_value);
     let Some(mode) = mode else {
-        return measure_saga(&saga, sandbox).await;
+        return measure_saga(&saga, layout).await;
     };
     let change = Change {
         services: &Service::ALL,
         name: "DELIVERY",
         value: mode.get_name(),
     };
-    changed::with(sandbox, change, measure_saga(&saga, sandbox)).await
+    temporary_setting::with(layout, change, measure_saga(&saga, layout)).await
 }
 
-async fn measure_saga(saga: &Saga, sandbox: &Sandbox) -> Result<()> {
-    let stack = Stack::open(sandbox)?;
-    let mode = delivery(sandbox)?;
+async fn measure_saga(saga: &Saga, layout: &StackLayout) -> Result<()> {
+    let stack = Stack::open(layout)?;
+    let mode = delivery(layout)?;
     let load_before = usage::load()?;
     let mut figures = Figures::default();
-    at_rest(&stack, &mut figures).await?;
-    let scene = Scene::open(sandbox).await?;
+    idle(&stack, &mut figures).await?;
+    let scene = Scene::open(layout).await?;
     if !saga.no_warm {
         note(warmed(&scene).await?);
     }
@@ -190,24 +189,24 @@ async fn measure_saga(saga: &Saga, sandbox: &Sandbox) -> Result<()> {
         "warmed": !saga.no_warm,
         "loadAverageBefore": load_before,
     });
-    figures.publish(sandbox, &name, &conditions, saga.json)?;
+    figures.publish(layout, &name, &conditions, saga.json)?;
     Ok(())
 }
 
-/// Memory and processor time of a shop with nothing to do.
-async fn at_rest(stack: &Stack<'_>, figures: &mut Figures) -> Result<()> {
-    let _progress = Progress::new("watching the shop at rest");
-    sleep(CALM).await;
+/// Memory and processor time of an idle shop.
+async fn idle(stack: &Stack<'_>, figures: &mut Figures) -> Result<()> {
+    let _progress = Progress::new("sampling the idle shop");
+    sleep(SETTLE_TIME).await;
     let before = Sample::take(stack)?;
-    sleep(REST).await;
+    sleep(IDLE_TIME).await;
     let after = Sample::take(stack)?;
     for (name, seconds) in after.since(&before).by_process {
         if name != usage::OURSELVES {
-            let share = 100.0 * seconds / REST.as_secs_f64();
-            figures.add(format!("processor at rest: {name}"), "% of one", share);
+            let share = 100.0 * seconds / IDLE_TIME.as_secs_f64();
+            figures.add(format!("processor when idle: {name}"), "% of one", share);
         }
     }
-    memory(&after, "at rest", figures);
+    memory(&after, "when idle", figures);
     Ok(())
 }
 
@@ -216,7 +215,7 @@ fn memory(sample: &Sample, when: &str, figures: &mut Figures) {
         .memory()
         .filter(|(name, _)| *name != usage::OURSELVES)
     {
-        // PostgreSQL is many processes, and each counts the buffers that it shares with the others.
+        // PostgreSQL is many processes, and the buffers that they share count once for each of them.
         let note = if name == POSTGRES {
             " (shared pages once a process)"
         } else {
@@ -230,10 +229,10 @@ fn memory(sample: &Sample, when: &str, figures: &mut Figures) {
     }
 }
 
-async fn run_recovery(args: Recovery, sandbox: &Sandbox) -> Result<()> {
+async fn run_recovery(args: Recovery, layout: &StackLayout) -> Result<()> {
     let mut figures = Figures::default();
-    let stack = Stack::open(sandbox)?;
-    if stack.known(Service::Inventory)?.is_empty() {
+    let stack = Stack::open(layout)?;
+    if stack.started_instances(Service::Inventory)?.is_empty() {
         bail!("inventory-service does not run: ./sandbox up");
     }
     let load_before = usage::load()?;
@@ -247,7 +246,7 @@ async fn run_recovery(args: Recovery, sandbox: &Sandbox) -> Result<()> {
             value,
         };
         let work = async {
-            let scene = Scene::open(sandbox).await?;
+            let scene = Scene::open(layout).await?;
             let progress = Progress::new("recovery");
             for run in 1..=args.runs {
                 progress.say(format!("{membership}, kill {run} of {}", args.runs));
@@ -255,13 +254,13 @@ async fn run_recovery(args: Recovery, sandbox: &Sandbox) -> Result<()> {
             }
             Ok(())
         };
-        changed::with(sandbox, change, work).await?;
+        temporary_setting::with(layout, change, work).await?;
     }
     let conditions = json!({
-        "delivery": delivery(sandbox)?,
+        "delivery": delivery(layout)?,
         "runs": args.runs,
         "loadAverageBefore": load_before,
     });
-    figures.publish(sandbox, "recovery", &conditions, args.json)?;
+    figures.publish(layout, "recovery", &conditions, args.json)?;
     Ok(())
 }

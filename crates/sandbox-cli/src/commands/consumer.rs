@@ -1,131 +1,130 @@
-//! `sandbox consumer`: makes the members of a service's group slow or fast, pauses and resumes them. All of them, and those that
-//! start later, by the service's record in `sandbox.controls`; one of them by its own HTTP interface.
+//! `sandbox consumer`: sets the controls of a service's group: slow, fast, paused. A record in `sandbox.controls` sets them for
+//! all members, those that start later included; a request to `/config` sets them for one member.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures::future::try_join_all;
 use kafka_admin::Cluster;
-use kafka_runtime::controls::{InForce, Source};
-use serde_json::{Map, json};
-use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
-use shared_events::{GroupControls, Service};
-
+use kafka_admin::member_controls::{EffectiveConfig, Source};
 use scenario_runner::conditions::controls::shown;
 use scenario_runner::conditions::{Seen, until};
 use scenario_runner::probes::instances;
-use stack::sandbox::{Instance, Sandbox};
-use stack::shop_client::Shop;
+use serde_json::{Map, json};
+use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
+use shared_events::{GroupControls, Service};
+use stack::layout::{Instance, StackLayout};
 use stack::process_name;
+use stack::shop_client::ShopClient;
 use stack::target::Target;
 use stack::terminal::{Table, note, say};
 
-/// How long the members may take to show what they were told.
-const SHOWN_WITHIN: Duration = Duration::from_secs(60);
+/// How long the members may take to apply new controls.
+const APPLY_LIMIT: Duration = Duration::from_secs(60);
 
-/// What to ask of which members.
+/// The controls and the members.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox consumer slow inventory-service                    2 s of simulated work for each message\n  ./sandbox consumer set inventory-service --batch-max 100     besides what was told before\n  ./sandbox consumer pause inventory-service.2                 this one alone\n  ./sandbox consumer clear inventory-service                   back to the defaults\n  ./sandbox consumer show inventory-service\n\nWithout .SLOT all members of the group are told, also those that start later: by a record in the compacted topic sandbox.controls.\nIt is merged into what they were told before; clear takes it all back, with what single instances were told.\nA positive time without --batch-max means each message for itself (batch_max 1), a time of 0 means batches of 500 again.\nA paused member stays in its group and keeps its partitions: they wait. Resuming also goes on after the poison limit."
+    after_help = "Examples:\n  ./sandbox consumer slow inventory-service                    2 s of simulated work for each message\n  ./sandbox consumer set inventory-service --batch-max 100     keeps the other controls\n  ./sandbox consumer pause inventory-service.2                 this instance alone\n  ./sandbox consumer clear inventory-service                   back to the defaults\n  ./sandbox consumer show inventory-service\n\nWithout .SLOT the controls are set for the whole group, members that start later included: by a record in the compacted topic\nsandbox.controls. New values are merged into that record; clear removes it, and the controls of single instances, too.\nA positive time without --batch-max sets batches of one message (batch_max 1), a time of 0 sets batches of 500 again.\nA paused member stays in its group and keeps its partitions, whose records wait. Resume also continues a member that the poison\nlimit stopped."
 )]
 pub struct Consumer {
-    /// What.
+    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// What members can be asked.
+/// The verbs.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Work long on each message
+    /// Simulate long work for each message
     Slow(Slow),
-    /// Work a short time on each message
+    /// Simulate short work for each message
     Fast(Fast),
-    /// Take no more records
-    Pause(Whom),
-    /// Take records again
-    Resume(Whom),
-    /// Set any of it
+    /// Read no more records
+    Pause(Members),
+    /// Read records again
+    Resume(Members),
+    /// Set any control
     Set(Set),
-    /// Take back all that they were told
-    Clear(All),
-    /// Show what holds for each running member, and who says so
+    /// Set all controls back to the defaults
+    Clear(Group),
+    /// Show the effective configuration of each running member, with the source of each value
     Show(Show),
 }
 
-/// Which members.
+/// One group or one member.
 #[derive(Debug, clap::Args)]
-pub struct Whom {
+pub struct Members {
     /// All members of a service's group, or one running instance
     #[arg(value_name = "SERVICE[.SLOT]")]
     pub target: Target,
 }
 
-/// All members.
+/// One group.
 #[derive(Debug, clap::Args)]
-pub struct All {
-    /// The service; what one instance was told goes with what its group was told
+pub struct Group {
+    /// The service; the controls of single instances are cleared, too
     pub service: Service,
 }
 
-/// How slow.
+/// The members and their speed.
 #[derive(Debug, clap::Args)]
 pub struct Slow {
-    /// Whom.
+    /// The members.
     #[command(flatten)]
-    pub whom: Whom,
+    pub members: Members,
 
     /// Simulated work for each message, in milliseconds
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub time_ms: u32,
 }
 
-/// How fast.
+/// The members and their speed.
 #[derive(Debug, clap::Args)]
 pub struct Fast {
-    /// Whom.
+    /// The members.
     #[command(flatten)]
-    pub whom: Whom,
+    pub members: Members,
 
     /// Simulated work for each message, in milliseconds
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub time_ms: u32,
 }
 
-/// What to set.
+/// The members and their controls.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["processing_time_ms", "batch_max", "paused"])))]
 pub struct Set {
-    /// Whom.
+    /// The members.
     #[command(flatten)]
-    pub whom: Whom,
+    pub members: Members,
 
     /// Simulated work for each batch, in milliseconds
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub processing_time_ms: Option<u32>,
 
-    /// Most records of a batch; 1 is "each message"
+    /// The highest number of records in a batch; 1 means one message at a time
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_MAX_MAX)))]
     pub batch_max: Option<u32>,
 
-    /// Whether to take no records
+    /// Whether to read no records
     #[arg(long)]
     pub paused: Option<bool>,
 }
 
-/// How to show it.
+/// The service and the form of the output.
 #[derive(Debug, clap::Args)]
 pub struct Show {
     /// The service
     pub service: Service,
 
-    /// Print JSON: an object with what /config of each instance says
+    /// Print JSON: an object with the response of each instance's /config
     #[arg(long)]
     pub json: bool,
 }
 
-/// Does it.
-pub async fn run(args: Consumer, sandbox: &Sandbox) -> Result<()> {
+/// Runs the verb.
+pub async fn run(args: Consumer, layout: &StackLayout) -> Result<()> {
     let work = |time_ms| GroupControls {
         processing_time_ms: Some(time_ms),
         ..GroupControls::default()
@@ -135,65 +134,67 @@ pub async fn run(args: Consumer, sandbox: &Sandbox) -> Result<()> {
         ..GroupControls::default()
     };
     match args.verb {
-        Verb::Slow(Slow { whom, time_ms }) => tell(whom.target, work(time_ms), sandbox).await,
-        Verb::Fast(Fast { whom, time_ms }) => tell(whom.target, work(time_ms), sandbox).await,
-        Verb::Pause(whom) => tell(whom.target, pause(true), sandbox).await,
-        Verb::Resume(whom) => tell(whom.target, pause(false), sandbox).await,
-        Verb::Set(set) => {
-            let wanted = GroupControls {
-                processing_time_ms: set.processing_time_ms,
-                batch_max: set.batch_max,
-                paused: set.paused,
+        Verb::Slow(Slow { members, time_ms }) => set(members.target, work(time_ms), layout).await,
+        Verb::Fast(Fast { members, time_ms }) => set(members.target, work(time_ms), layout).await,
+        Verb::Pause(members) => set(members.target, pause(true), layout).await,
+        Verb::Resume(members) => set(members.target, pause(false), layout).await,
+        Verb::Set(args) => {
+            let controls = GroupControls {
+                processing_time_ms: args.processing_time_ms,
+                batch_max: args.batch_max,
+                paused: args.paused,
             };
-            tell(set.whom.target, wanted, sandbox).await
+            set(args.members.target, controls, layout).await
         }
-        Verb::Clear(All { service }) => clear(service, sandbox).await,
-        Verb::Show(args) => show(args, sandbox).await,
+        Verb::Clear(Group { service }) => clear(service, layout).await,
+        Verb::Show(args) => show(args, layout).await,
     }
 }
 
-async fn tell(target: Target, wanted: GroupControls, sandbox: &Sandbox) -> Result<()> {
+async fn set(target: Target, controls: GroupControls, layout: &StackLayout) -> Result<()> {
     match target.slot {
-        Some(_) => tell_one(target, &wanted, sandbox).await,
-        None => tell_all(target.of, wanted, sandbox).await,
+        Some(_) => set_one(target, &controls, layout).await,
+        None => set_group(target.of, controls, layout).await,
     }
 }
 
-async fn tell_one(target: Target, wanted: &GroupControls, sandbox: &Sandbox) -> Result<()> {
-    let running = instances(sandbox, target).await?;
+async fn set_one(target: Target, controls: &GroupControls, layout: &StackLayout) -> Result<()> {
+    let running = instances(layout, target).await?;
     let Some(instance) = running.first() else {
         bail!("{target} does not run: ./sandbox up starts it");
     };
-    let told = Shop::new(sandbox)?.set_controls(instance, wanted).await?;
-    say(format_args!("{target}  {}", shown(&told)));
+    let config = ShopClient::new(layout)?
+        .set_controls(instance, controls)
+        .await?;
+    say(format_args!("{target}  {}", shown(&config)));
     Ok(())
 }
 
-async fn tell_all(service: Service, wanted: GroupControls, sandbox: &Sandbox) -> Result<()> {
-    let cluster = Cluster::new(&sandbox.kafka())?;
+async fn set_group(service: Service, controls: GroupControls, layout: &StackLayout) -> Result<()> {
+    let cluster = Cluster::new(&layout.kafka())?;
     let before = cluster.controls(service).await?.unwrap_or_default();
-    let told = before.merged(wanted.clone());
-    cluster.set_controls(service, &told).await?;
-    let wanted = wanted.with_implied_batch_max();
-    until_shown(service, sandbox, |held| {
-        let from = &held.sources;
-        wanted.processing_time_ms.is_none_or(|time| {
-            (time, Source::Group) == (held.processing_time_ms, from.processing_time_ms)
-        }) && wanted
+    let merged = before.merged(controls.clone());
+    cluster.set_controls(service, &merged).await?;
+    let expected = controls.with_implied_batch_max();
+    wait_until_applied(service, layout, |config| {
+        let from = &config.sources;
+        expected.processing_time_ms.is_none_or(|time| {
+            (time, Source::Group) == (config.processing_time_ms, from.processing_time_ms)
+        }) && expected
             .batch_max
-            .is_none_or(|most| (most, Source::Group) == (held.batch_max, from.batch_max))
-            && wanted
+            .is_none_or(|most| (most, Source::Group) == (config.batch_max, from.batch_max))
+            && expected
                 .paused
-                .is_none_or(|paused| (paused, Source::Group) == (held.paused, from.paused))
+                .is_none_or(|paused| (paused, Source::Group) == (config.paused, from.paused))
     })
     .await
 }
 
-async fn clear(service: Service, sandbox: &Sandbox) -> Result<()> {
-    let cluster = Cluster::new(&sandbox.kafka())?;
+async fn clear(service: Service, layout: &StackLayout) -> Result<()> {
+    let cluster = Cluster::new(&layout.kafka())?;
     cluster.clear_controls(service).await?;
-    until_shown(service, sandbox, |held| {
-        let from = &held.sources;
+    wait_until_applied(service, layout, |config| {
+        let from = &config.sources;
         [from.processing_time_ms, from.batch_max, from.paused]
             .iter()
             .all(|source| matches!(source, Source::Default | Source::Environment))
@@ -201,41 +202,41 @@ async fn clear(service: Service, sandbox: &Sandbox) -> Result<()> {
     .await
 }
 
-/// Waits until every running instance shows it, and prints a line for each.
-async fn until_shown(
+/// Waits until the effective configuration of every running instance is as expected, and prints a line for each.
+async fn wait_until_applied(
     service: Service,
-    sandbox: &Sandbox,
-    is: impl Fn(&InForce) -> bool,
+    layout: &StackLayout,
+    is_expected: impl Fn(&EffectiveConfig) -> bool,
 ) -> Result<()> {
-    let shop = Shop::new(sandbox)?;
-    let running = sandbox.instances(service).await?;
+    let shop = ShopClient::new(layout)?;
+    let running = layout.instances(service).await?;
     if running.is_empty() {
         note(format_args!(
-            "no instance of {service} runs; those that start will be told"
+            "no instance of {service} runs; instances that start later get these controls"
         ));
         return Ok(());
     }
     let look = async || {
-        let held = held(&shop, &running).await?;
-        let lines: Vec<String> = held
+        let configs = configs(&shop, &running).await?;
+        let lines: Vec<String> = configs
             .iter()
-            .map(|(instance, held)| format!("{}  {}", name(instance), shown(held)))
+            .map(|(instance, config)| format!("{}  {}", name(instance), shown(config)))
             .collect();
-        let all = held.iter().all(|(_, held)| is(held));
+        let all = configs.iter().all(|(_, config)| is_expected(config));
         Ok(Seen::judge(all, lines.join("\n")))
     };
-    let lines = until(SHOWN_WITHIN, look)
+    let lines = until(APPLY_LIMIT, look)
         .await
-        .context("it was told, but not every instance shows it")?;
+        .context("the controls are set, but not every instance applies them")?;
     say(lines);
     Ok(())
 }
 
-/// What holds for each of them.
-async fn held<'i>(
-    shop: &Shop<'_>,
+/// The effective configuration of each instance.
+async fn configs<'i>(
+    shop: &ShopClient<'_>,
     running: &'i [Instance],
-) -> Result<Vec<(&'i Instance, InForce)>> {
+) -> Result<Vec<(&'i Instance, EffectiveConfig)>> {
     let asked = running
         .iter()
         .map(async |instance| anyhow::Ok((instance, shop.controls(instance).await?)));
@@ -246,31 +247,34 @@ fn name(instance: &Instance) -> String {
     process_name(instance.workload, instance.slot)
 }
 
-async fn show(args: Show, sandbox: &Sandbox) -> Result<()> {
-    let running = sandbox.instances(args.service).await?;
-    let held = held(&Shop::new(sandbox)?, &running).await?;
+async fn show(args: Show, layout: &StackLayout) -> Result<()> {
+    let running = layout.instances(args.service).await?;
+    let configs = configs(&ShopClient::new(layout)?, &running).await?;
     if args.json {
         let mut all = Map::new();
-        for (instance, held) in &held {
-            all.insert(name(instance), json!(held));
+        for (instance, config) in &configs {
+            all.insert(name(instance), json!(config));
         }
         say(serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
-    if held.is_empty() {
+    if configs.is_empty() {
         bail!(
             "no instance of {} runs: ./sandbox up starts it",
             args.service
         );
     }
     let mut table = Table::new(&["member", "processing_time_ms", "batch_max", "paused"]);
-    for (instance, held) in held {
-        let from = held.sources;
+    for (instance, config) in configs {
+        let from = config.sources;
         table.row([
             name(instance),
-            format!("{} ({})", held.processing_time_ms, from.processing_time_ms),
-            format!("{} ({})", held.batch_max, from.batch_max),
-            format!("{} ({})", held.paused, from.paused),
+            format!(
+                "{} ({})",
+                config.processing_time_ms, from.processing_time_ms
+            ),
+            format!("{} ({})", config.batch_max, from.batch_max),
+            format!("{} ({})", config.paused, from.paused),
         ]);
     }
     say(table);

@@ -1,117 +1,122 @@
-//! `sandbox demo`: starts everything and tells the four stories of the shop, with the very commands of the README.
+//! `sandbox demo`: starts everything and places four orders, one for each outcome of a saga, with the curl commands of the
+//! README.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cluster_reader::TopicPartition;
 use kafka_admin::Cluster;
-use kafka_runtime::dead_letter::DeadLetterHeaders;
-use kafka_admin::replay;
+use kafka_admin::dead_letters::dead_letters;
 use reqwest::Method;
-use shared_events::{OrderId, Service};
-use tokio::time::Instant;
-
-use super::up::Up;
 use scenario_runner::conditions::dlq::is_about;
 use scenario_runner::conditions::order::OrderIs;
 use scenario_runner::conditions::{Seen, until};
+use shared_events::http_api::{AcceptedOrder, OrderStatus};
+use shared_events::{OrderId, Service};
+use stack::host_or_container::HostOrContainer;
 use stack::lag_view;
-use stack::sandbox::Sandbox;
-use stack::shop_client::{Placed, Shop, Status};
+use stack::layout::StackLayout;
+use stack::shop_client::ShopClient;
 use stack::terminal::{Table, say};
+use tokio::time::Instant;
 
-/// How long a saga may take. On a machine that has just started everything, the first one is slow.
-const WITHIN: Duration = Duration::from_secs(60);
+use super::up::{self, Up};
 
-/// What to start with.
+/// The time limit of one saga. The first one after a start of everything is slow.
+const SAGA_LIMIT: Duration = Duration::from_secs(60);
+
+/// Options of the start.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:  ./sandbox demo\n\nStarts what does not run, restocks, orders with curl, and shows how each order ends."
 )]
 pub struct Demo {
-    /// Use no network: everything must have been fetched before
+    /// Use no network: `./sandbox fetch` must have run before
     #[arg(long)]
     pub offline: bool,
 }
 
-/// An order, and how its saga ends.
-struct Story {
+/// One order of the demonstration.
+struct Case {
     title: &'static str,
     order: &'static str,
-    ends: Status,
-    told: &'static str,
+    status: OrderStatus,
+    summary: &'static str,
 }
 
-const STORIES: [Story; 4] = [
-    Story {
+const CASES: [Case; 4] = [
+    Case {
         title: "paid and reserved",
         order: r#"{"customerId": "cust_happy_path", "productId": "prod_123", "quantity": 2, "amount": 250.50}"#,
-        ends: Status::Confirmed,
-        told: "paid, reserved",
+        status: OrderStatus::Confirmed,
+        summary: "paid, reserved",
     },
-    Story {
-        title: "out of stock: the money goes back",
+    Case {
+        title: "out of stock: the order is refunded",
         order: r#"{"customerId": "cust_large_quantity", "productId": "prod_123", "quantity": 10, "amount": 250.00}"#,
-        ends: Status::Cancelled,
-        told: "paid, out of stock, refunded",
+        status: OrderStatus::Cancelled,
+        summary: "paid, out of stock, refunded",
     },
-    Story {
-        title: "the card is declined",
+    Case {
+        title: "the payment is declined",
         order: r#"{"customerId": "cust_big_spender", "productId": "prod_123", "quantity": 1, "amount": 1500.00}"#,
-        ends: Status::Failed,
-        told: "declined, nothing charged",
+        status: OrderStatus::Failed,
+        summary: "declined, nothing charged",
     },
-    Story {
-        title: "a poison message is set aside",
+    Case {
+        title: "poison goes to the dead letters",
         order: r#"{"customerId": "cust_dlq_test", "productId": "prod_ignore", "quantity": 1, "amount": 99.00}"#,
-        ends: Status::Paid,
-        told: "paid, then set aside in inventory.dlq; its partition moves on",
+        status: OrderStatus::Paid,
+        summary: "paid, then sent to inventory.dlq; the partition is not blocked",
     },
 ];
 
-/// Tells them.
-pub async fn run(args: Demo, sandbox: &Sandbox) -> Result<()> {
-    let up = Up {
-        offline: args.offline,
-        ..Up::default()
-    };
-    sandbox.vantage().up(up, sandbox).await?;
-    let shop = Shop::new(sandbox)?;
-    say("\nBefore the stories: 9 pieces of prod_123 in stock");
+/// Starts the stack, places the orders, and fails if one of them ends otherwise than expected.
+pub async fn run(args: Demo, layout: &StackLayout) -> Result<()> {
+    // In a container the stack runs already.
+    if layout.host_or_container() == HostOrContainer::Host {
+        let up = Up {
+            offline: args.offline,
+            ..Up::default()
+        };
+        up::run(up, layout).await?;
+    }
+    let shop = ShopClient::new(layout)?;
+    say("\nBefore the orders: 9 pieces of prod_123 in stock");
     let restock = Curl {
         method: Method::PUT,
         service: Service::Inventory,
         path: "/products/prod_123",
         body: r#"{"quantity": 9}"#,
     };
-    restock.run(&shop, sandbox).await?;
-    let mut table = Table::new(&["story", "should end", "ended", "verdict", "ms"]);
+    restock.run(&shop, layout).await?;
+    let mut table = Table::new(&["order", "expected", "status", "result", "ms"]);
     let mut failed = 0;
-    for (number, story) in STORIES.iter().enumerate() {
-        say(format_args!("\nStory {}: {}", number + 1, story.title));
+    for (number, case) in (1..).zip(&CASES) {
+        say(format_args!("\nOrder {number}: {}", case.title));
         let begun = Instant::now();
-        let outcome = tell(story, &shop, sandbox).await;
-        let took = begun.elapsed().as_millis();
-        let (seen, verdict) = match &outcome {
-            Ok(seen) => (format!("{seen}: {}", story.told), "PASS"),
+        let outcome = place(case, &shop, layout).await;
+        let ms = begun.elapsed().as_millis();
+        let (text, result) = match &outcome {
+            Ok(status) => (format!("{status}: {}", case.summary), "PASS"),
             Err(error) => (format!("{error:#}"), "FAIL"),
         };
-        say(format_args!("{seen}"));
+        say(text);
         failed += usize::from(outcome.is_err());
-        let ended = outcome.map_or_else(|_| "-".to_owned(), |seen| seen.to_string());
+        let status = outcome.map_or_else(|_| "-".to_owned(), |status| status.to_string());
         table.row([
-            format!("{} {}", number + 1, story.title),
-            story.ends.to_string(),
-            ended,
-            verdict.to_owned(),
-            took.to_string(),
+            format!("{number} {}", case.title),
+            case.status.to_string(),
+            status,
+            result.to_owned(),
+            ms.to_string(),
         ]);
     }
     say(format_args!("\n{table}"));
     if failed > 0 {
         bail!(
-            "{failed} of {} stories ended otherwise: see above",
-            STORIES.len()
+            "{failed} of {} orders ended otherwise: see above",
+            CASES.len()
         );
     }
     say(
@@ -120,75 +125,69 @@ pub async fn run(args: Demo, sandbox: &Sandbox) -> Result<()> {
     Ok(())
 }
 
-async fn tell(story: &Story, shop: &Shop<'_>, sandbox: &Sandbox) -> Result<Status> {
+async fn place(case: &Case, shop: &ShopClient<'_>, layout: &StackLayout) -> Result<OrderStatus> {
     let order = Curl {
         method: Method::POST,
         service: Service::Order,
         path: "/orders",
-        body: story.order,
+        body: case.order,
     };
-    let answer = order.run(shop, sandbox).await?;
-    let placed: Placed = serde_json::from_str(&answer)
-        .with_context(|| format!("order-service did not take the order: {answer}"))?;
-    reaches(story.ends, placed.order_id, shop).await?;
-    if story.ends == Status::Paid {
-        until(WITHIN, async || set_aside(placed.order_id, sandbox).await).await?;
-        // It had time to go on, and did not.
-        reaches(story.ends, placed.order_id, shop).await?;
+    let answer = order.run(shop, layout).await?;
+    let accepted: AcceptedOrder = serde_json::from_str(&answer)
+        .with_context(|| format!("order-service did not accept the order: {answer}"))?;
+    wait_for_status(case.status, accepted.order_id, shop).await?;
+    if case.status == OrderStatus::Paid {
+        until(SAGA_LIMIT, async || {
+            dead_letter_was_passed(accepted.order_id, layout).await
+        })
+        .await?;
+        // The group is past the record, and the order must not have changed.
+        wait_for_status(case.status, accepted.order_id, shop).await?;
     }
-    Ok(story.ends)
+    Ok(case.status)
 }
 
-async fn reaches(status: Status, id: OrderId, shop: &Shop<'_>) -> Result<String> {
-    let wanted = OrderIs {
+async fn wait_for_status(status: OrderStatus, id: OrderId, shop: &ShopClient<'_>) -> Result<()> {
+    let expected = OrderIs {
         id,
         status: vec![status],
         reason: None,
         facts: Vec::new(),
         waiting_for: None,
     };
-    until(WITHIN, async || {
-        Ok(wanted.check(shop.order(id).await?.as_ref()))
-    })
-    .await
+    let look = async || Ok(expected.check(shop.order(id).await?.as_ref()));
+    until(SAGA_LIMIT, look).await.map(drop)
 }
 
-/// Whether the order has a letter, and its group went on behind the record that it is about.
-async fn set_aside(id: OrderId, sandbox: &Sandbox) -> Result<Seen> {
-    let cluster = Cluster::new(&sandbox.kafka())?;
-    let letters = replay::letters(&cluster, Service::Inventory.dead_letter_topic()).await?;
-    let about = letters.iter().filter(|letter| is_about(letter, id));
-    let Some(origin) = about
-        .filter_map(|letter| letter.headers.as_ref().ok())
-        .next()
-    else {
+/// Whether there is a dead letter of the order, and the group has committed past the original record.
+async fn dead_letter_was_passed(id: OrderId, layout: &StackLayout) -> Result<Seen> {
+    let cluster = Cluster::new(&layout.kafka())?;
+    let all = dead_letters(&cluster, Service::Inventory.dead_letter_topic()).await?;
+    let mut of_order = all.iter().filter(|one| is_about(one, id));
+    let Some(origin) = of_order.find_map(|one| one.headers.as_ref().ok()) else {
         return Ok(Seen::Not(format!(
-            "no letter of order {id} in inventory.dlq"
+            "no dead letter of order {id} in inventory.dlq"
         )));
     };
+    let (topic, partition) = (&origin.original_topic, origin.original_partition);
+    let offset = origin.original_offset;
     let at = TopicPartition {
-        topic: origin.original_topic.clone(),
-        partition: origin.original_partition,
+        topic: topic.clone(),
+        partition,
     };
-    let snapshot = lag_view::read(&mut lag_view::reader(&sandbox.kafka())).await?;
+    let snapshot = lag_view::read(&mut lag_view::reader(&layout.kafka())).await?;
     let group = snapshot.groups.get(&origin.consumer_group);
     let row = group.and_then(|group| group.partitions.get(&at));
-    let position = row.and_then(|row| row.committed);
-    let moved_on = position > Some(origin.original_offset);
-    Ok(Seen::judge(moved_on, place(origin)))
+    let passed = row.and_then(|row| row.committed) > Some(offset);
+    Ok(Seen::judge(
+        passed,
+        format!(
+            "there is a dead letter, but its group has not committed past {topic}/{partition}/{offset}"
+        ),
+    ))
 }
 
-fn place(origin: &DeadLetterHeaders) -> String {
-    let DeadLetterHeaders {
-        original_topic: topic,
-        original_partition: partition,
-        original_offset: offset,
-        ..
-    } = origin;
-    format!("set aside, but its group did not go on behind {topic}/{partition}/{offset}")
-}
-
-/// A command that a person types.
+/// A curl command.
 struct Curl {
     method: Method,
     service: Service,
@@ -197,15 +196,18 @@ struct Curl {
 }
 
 impl Curl {
-    /// Shows the command, does what it would do, and returns what it would print.
-    async fn run(self, shop: &Shop<'_>, sandbox: &Sandbox) -> Result<String> {
+    /// Prints the command, sends the same request, and prints and returns the response.
+    async fn run(self, shop: &ShopClient<'_>, layout: &StackLayout) -> Result<String> {
         let Self {
             method,
             service,
             path,
             body,
         } = self;
-        let typed = sandbox.vantage().as_typed(sandbox, service.into()).await?;
+        let typed = layout
+            .host_or_container()
+            .url_for_shell(layout, service.into())
+            .await?;
         say(format_args!(
             "$ curl -X {method} {} -H \"Content-Type: application/json\" -d '{body}'",
             quoted(format!("{typed}{path}"))
@@ -216,7 +218,7 @@ impl Curl {
     }
 }
 
-/// As a shell wants it.
+/// The word in quotes if the shell expands something in it.
 fn quoted(word: String) -> String {
     match word.contains('$') {
         true => format!("\"{word}\""),

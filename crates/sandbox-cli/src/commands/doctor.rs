@@ -1,43 +1,44 @@
-//! `sandbox doctor`: what is missing or wrong, and how to repair it.
+//! `sandbox doctor`: shows what is missing or wrong, and how to repair it. The work is in [`stack::doctor`].
 
 use anyhow::{Result, bail};
-
-use stack::sandbox::Sandbox;
-use stack::finding::{Finding, Verdict};
+use stack::doctor::{Finding, Severity};
+use stack::layout::StackLayout;
 use stack::terminal::say;
 
-/// For whom.
+/// The form of the output.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  ./sandbox doctor\n\nFails if something stands in the way of ./sandbox up or of a service that runs."
+    after_help = "Example:\n  ./sandbox doctor\n\nFails if ./sandbox up or a running service cannot work."
 )]
 pub struct Doctor {
-    /// For scripts
+    /// Print JSON, for scripts
     #[arg(long)]
     json: bool,
 }
 
-/// Examines everything, and says what it found.
-pub async fn run(args: Doctor, sandbox: &Sandbox) -> Result<()> {
-    let findings = sandbox.vantage().findings(sandbox).await?;
+/// Prints all findings; fails if one of them is a problem.
+pub async fn run(args: Doctor, layout: &StackLayout) -> Result<()> {
+    let findings = layout.host_or_container().findings(layout).await?;
     if args.json {
         say(serde_json::to_string_pretty(&findings)?);
     } else {
         findings.iter().for_each(show);
     }
-    let bad = findings.iter().filter(|one| one.verdict == Verdict::Bad);
-    match bad.count() {
+    let problems = findings
+        .iter()
+        .filter(|one| one.severity == Severity::Problem);
+    match problems.count() {
         0 => Ok(()),
-        1 => bail!("1 thing is in the way: see above"),
-        several => bail!("{several} things are in the way: see above"),
+        1 => bail!("1 problem: see above"),
+        several => bail!("{several} problems: see above"),
     }
 }
 
 fn show(finding: &Finding) {
-    let mark = match finding.verdict {
-        Verdict::Good => "ok   ",
-        Verdict::Odd => "note ",
-        Verdict::Bad => "BAD  ",
+    let mark = match finding.severity {
+        Severity::Ok => "ok   ",
+        Severity::Warning => "note ",
+        Severity::Problem => "BAD  ",
     };
     say(format_args!("{mark} {}: {}", finding.what, finding.found));
     if let Some(fix) = &finding.fix {

@@ -1,21 +1,20 @@
-//! `sandbox fetch`: everything that `up` needs, for the day when the network is bad.
+//! `sandbox fetch`: downloads and builds everything that `up` needs, so that `up --offline` works later.
 
 use anyhow::Result;
-
-use stack::sandbox::Sandbox;
 use stack::build;
+use stack::layout::StackLayout;
 use stack::terminal::say;
 
-/// Nothing to choose.
+/// No arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  ./sandbox fetch && ./sandbox up --offline")]
 pub struct Fetch {}
 
-/// Brings Kafka and PostgreSQL, and builds the services.
-pub async fn run(_: Fetch, sandbox: &Sandbox) -> Result<()> {
-    let hold = sandbox.interrupt().hold()?;
-    build::fetch(sandbox, false, &hold).await?;
-    build::build(sandbox, false, &hold).await?;
+/// Downloads Kafka and PostgreSQL, and builds the services.
+pub async fn run(_: Fetch, layout: &StackLayout) -> Result<()> {
+    let guard = layout.interrupt().guard()?;
+    build::fetch(layout, false, &guard).await?;
+    build::build(layout, false, &guard).await?;
     say("everything is here: ./sandbox up --offline needs no network");
     Ok(())
 }

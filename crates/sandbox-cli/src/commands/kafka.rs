@@ -1,4 +1,4 @@
-//! `sandbox kafka`: Kafka's own command-line tools.
+//! `sandbox kafka`: runs one of Kafka's own command-line tools.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -6,18 +6,17 @@ use std::os::unix::process::CommandExt;
 use anyhow::{Context, Result};
 use clap::{Args, Command};
 use local_runtime::kafka_tools;
-
-use stack::sandbox::Sandbox;
+use stack::layout::StackLayout;
 use stack::terminal::{Usage, say};
 
-/// Which tool, with its own arguments.
+/// The tool, with its own arguments.
 #[derive(Debug, Args)]
 #[command(
     disable_help_flag = true,
-    after_help = "Examples:\n  ./sandbox kafka consumer-groups --describe --group inventory-service-group\n  ./sandbox kafka topics --list\n  ./sandbox kafka console-consumer --topic orders --from-beginning --timeout-ms 3000\n\nThe broker of this stack is filled in. Without a tool: the list of tools."
+    after_help = "Examples:\n  ./sandbox kafka consumer-groups --describe --group inventory-service-group\n  ./sandbox kafka topics --list\n  ./sandbox kafka console-consumer --topic orders --from-beginning --timeout-ms 3000\n\nThe address of this stack's broker is filled in. Without a tool, the error lists all tools."
 )]
 pub struct Kafka {
-    /// Its name, as in kafka-<TOOL>.sh, then whatever it takes
+    /// The name, as in kafka-<TOOL>.sh, then the tool's own arguments
     #[arg(
         value_name = "TOOL",
         trailing_var_arg = true,
@@ -26,9 +25,9 @@ pub struct Kafka {
     words: Vec<OsString>,
 }
 
-/// Becomes the tool, so that its exit code, its output and Ctrl-C are its own.
-pub async fn run(args: Kafka, sandbox: &Sandbox) -> Result<()> {
-    // Help that is asked of a tool is the tool's; so clap's own flag is off, and this is in its place.
+/// Replaces this process with the tool, so that exit code, output and Ctrl-C are those of the tool.
+pub async fn run(args: Kafka, layout: &StackLayout) -> Result<()> {
+    // `--help` after a tool belongs to the tool. So clap's own flag is disabled, and `--help` alone is handled here.
     if let [word] = args.words.as_slice()
         && (word == "--help" || word == "-h")
     {
@@ -51,8 +50,8 @@ pub async fn run(args: Kafka, sandbox: &Sandbox) -> Result<()> {
             names.join(", ")
         )));
     }
-    let installation = sandbox.sources().installed()?;
-    let bootstrap = sandbox.kafka().bootstrap_servers;
+    let installation = layout.sources().installed()?;
+    let bootstrap = layout.kafka().bootstrap_servers;
     let mut command = kafka_tools::command(&installation, &bootstrap, &tool, arguments)?;
     Err(command.exec()).context("cannot run java: install a Java runtime, version 17 or later")
 }

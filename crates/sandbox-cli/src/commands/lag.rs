@@ -1,4 +1,4 @@
-//! `sandbox lag`: how far each group is behind, how fast, and what that means.
+//! `sandbox lag`: shows the lag, the rates and the health of each group.
 
 use std::time::Duration;
 
@@ -8,76 +8,74 @@ use cluster_reader::Snapshot;
 use cluster_reader::group_health::{History, Thresholds};
 use serde_json::json;
 use shared_events::{NamePrefix, Topic};
+use stack::host_or_container::HostOrContainer;
+use stack::lag_view;
+use stack::lag_view::lag_rows::{GroupLagView, group_lag_views};
+use stack::lag_view::lag_table::{lag_values, render};
+use stack::lag_view::sparkline::Sparklines;
+use stack::layout::StackLayout;
+use stack::saved_settings::SavedSettings;
+use stack::terminal::{say, stdout_is_terminal};
+use stack::workload::Workload;
 use tokio::time::{MissedTickBehavior, interval};
 
-use stack::lag_view;
-use stack::lag_view::table::{followed, shown};
-use stack::lag_view::trend::Trends;
-use stack::lag_view::view::{GroupView, views};
-use stack::sandbox::Sandbox;
-use stack::saved_settings::Memory;
-use stack::terminal::{is_watched, say};
-use stack::host_or_container::HostOrContainer;
-use stack::workload::Workload;
+/// The time between two snapshots. A rate needs two of them.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Between two readings: a rate needs two.
-const TURN: Duration = Duration::from_secs(1);
-
-/// Of which groups, and how often.
+/// The groups, and how often.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox lag\n  ./sandbox lag --group inventory-service-group --watch\n  ./sandbox lag --json | jq '.groups[] | {group, totalLag, status}'\n\nLag is what a read_committed consumer would still get. What Kafka's own tool counts besides stands in brackets: markers of transactions, aborted records, what lies in open transactions or was lost. in/s is how fast the partition grows, out/s how fast the group commits, markers included; for these it is read twice, one second apart."
+    after_help = "Examples:\n  ./sandbox lag\n  ./sandbox lag --group inventory-service-group --watch\n  ./sandbox lag --json | jq '.groups[] | {group, totalLag, status}'\n\nLag is the number of records that a read_committed consumer would still get. In brackets: what Kafka's own tool counts as lag, too: transaction markers, aborted records, records of open transactions, lost records. in/s is how fast the partition grows, out/s how fast the group commits, markers included; both need two reads, one second apart."
 )]
 pub struct Lag {
-    /// Only this group of the cluster; the shop's own without the stack's prefix
+    /// Only this group; a group of the shop is typed without the stack's prefix
     #[arg(long)]
     group: Option<String>,
 
-    /// Only this topic; the shop's own without the stack's prefix
+    /// Only this topic; a topic of the shop is typed without the stack's prefix
     #[arg(long)]
     topic: Option<String>,
 
-    /// Go on, every second, until Ctrl-C
+    /// Repeat every second, until Ctrl-C
     #[arg(short, long)]
     watch: bool,
 
-    /// For scripts: one object, or with --watch one a line
+    /// Print JSON, for scripts: one object, or with --watch one object a line
     #[arg(long)]
     json: bool,
 
-    /// What lag-monitor is told, where only the environment says so: inside the network of docker-compose.yml
+    /// The setting of lag-monitor. In a container only the environment knows it
     #[arg(long, env = "LAG_THRESHOLD_WARNING", hide = true)]
     lag_threshold_warning: Option<i64>,
 
-    /// The same
+    /// The setting of lag-monitor
     #[arg(long, env = "LAG_THRESHOLD_CRITICAL", hide = true)]
     lag_threshold_critical: Option<i64>,
 }
 
-/// Reads twice and shows, once or until it is interrupted. While watching, a reading that fails is said, and no older one is shown in
-/// its place.
-pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
-    let kafka = sandbox.kafka();
+/// Reads two snapshots and prints, once or until Ctrl-C. While watching, a failed read is printed instead of old values.
+pub async fn run(args: Lag, layout: &StackLayout) -> Result<()> {
+    let kafka = layout.kafka();
     let prefix = &kafka.name_prefix;
     let group = args
         .group
         .as_ref()
-        .map(|group| lag_view::on_broker(group, prefix));
+        .map(|group| lag_view::prefixed_group(group, prefix));
     let topic = args
         .topic
         .as_ref()
-        .map(|topic| topic_on_broker(topic, prefix));
-    let thresholds = thresholds(&args, sandbox)?;
+        .map(|topic| prefixed_topic(topic, prefix));
+    let thresholds = thresholds(&args, layout)?;
     let mut reader = lag_view::reader(&kafka);
     if let Some(group) = &group {
         reader.remember(group);
     }
     let mut history = History::default();
     let first = lag_view::read(&mut reader).await?;
-    known(&first, group.as_deref(), topic.as_deref())?;
+    require_known(&first, group.as_deref(), topic.as_deref())?;
     history.add(first);
-    let mut trends = Trends::default();
-    let mut turns = interval(TURN);
+    let mut sparklines = Sparklines::default();
+    let mut turns = interval(POLL_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     turns.tick().await;
     loop {
@@ -86,11 +84,12 @@ pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
             Ok(snapshot) => {
                 let taken_at = snapshot.taken_at;
                 history.add(snapshot);
-                let views = views(&history, group.as_deref(), topic.as_deref(), thresholds);
-                trends.add(followed(&views));
-                show(&args, &views, &trends, taken_at)?;
+                let views =
+                    group_lag_views(&history, group.as_deref(), topic.as_deref(), thresholds);
+                sparklines.add(lag_values(&views));
+                show(&args, &views, &sparklines, taken_at)?;
             }
-            Err(error) if args.watch => say_failed(&args, &error),
+            Err(error) if args.watch => show_failure(&args, &error),
             Err(error) => return Err(error),
         }
         if !args.watch {
@@ -99,39 +98,39 @@ pub async fn run(args: Lag, sandbox: &Sandbox) -> Result<()> {
     }
 }
 
-/// From how many unread records on a group is in trouble: as lag-monitor of this stack is told, so that both say the same.
-fn thresholds(args: &Lag, sandbox: &Sandbox) -> Result<Thresholds> {
-    match sandbox.vantage() {
+/// The thresholds of this stack's lag-monitor, so that both report the same health.
+fn thresholds(args: &Lag, layout: &StackLayout) -> Result<Thresholds> {
+    match layout.host_or_container() {
         HostOrContainer::Host => {
-            let changed = Memory::load(sandbox.home())?.settings(Workload::LagMonitor);
+            let changed = SavedSettings::load(layout.home())?.settings(Workload::LagMonitor);
             let of = |name: &str| changed.get(name).and_then(|value| value.parse().ok());
-            Ok(as_told(
+            Ok(valid_thresholds(
                 of("LAG_THRESHOLD_WARNING"),
                 of("LAG_THRESHOLD_CRITICAL"),
             ))
         }
-        HostOrContainer::Inside => Ok(as_told(
+        HostOrContainer::Container => Ok(valid_thresholds(
             args.lag_threshold_warning,
             args.lag_threshold_critical,
         )),
     }
 }
 
-/// One that is not told is the default; so are both where lag-monitor would refuse them.
-fn as_told(warning: Option<i64>, critical: Option<i64>) -> Thresholds {
+/// Missing values are the defaults. Both are the defaults if lag-monitor would refuse the pair.
+fn valid_thresholds(warning: Option<i64>, critical: Option<i64>) -> Thresholds {
     let default = Thresholds::default();
     let warning = warning.unwrap_or(default.warning());
     Thresholds::new(warning, critical.unwrap_or(default.critical())).unwrap_or(default)
 }
 
-/// The stack's prefix stands before the shop's own topics, and before no other.
-fn topic_on_broker(topic: &str, prefix: &NamePrefix) -> String {
+/// Only the shop's own topics get the stack's prefix.
+fn prefixed_topic(topic: &str, prefix: &NamePrefix) -> String {
     let of_shop = Topic::ALL.into_iter().find(|one| one.name() == topic);
     of_shop.map_or_else(|| topic.to_owned(), |one| prefix.topic(one))
 }
 
-/// Refuses what is not there, and says what is.
-fn known(snapshot: &Snapshot, group: Option<&str>, topic: Option<&str>) -> Result<()> {
+/// Fails if the group or the topic does not exist; the error lists those that exist.
+fn require_known(snapshot: &Snapshot, group: Option<&str>, topic: Option<&str>) -> Result<()> {
     if let Some(group) = group
         && !snapshot.groups.contains_key(group)
     {
@@ -146,7 +145,12 @@ fn known(snapshot: &Snapshot, group: Option<&str>, topic: Option<&str>) -> Resul
     }
 }
 
-fn show(args: &Lag, views: &[GroupView], trends: &Trends, taken_at: DateTime<Utc>) -> Result<()> {
+fn show(
+    args: &Lag,
+    views: &[GroupLagView],
+    sparklines: &Sparklines,
+    taken_at: DateTime<Utc>,
+) -> Result<()> {
     if args.json {
         let object = json!({"takenAt": taken_at, "groups": views});
         say(match args.watch {
@@ -157,7 +161,7 @@ fn show(args: &Lag, views: &[GroupView], trends: &Trends, taken_at: DateTime<Utc
     }
     let text = match views.is_empty() {
         true => "no group reads anything".to_owned(),
-        false => shown(views, args.watch.then_some(trends)),
+        false => render(views, args.watch.then_some(sparklines)),
     };
     match args.watch {
         true => redraw(taken_at, &text),
@@ -166,19 +170,19 @@ fn show(args: &Lag, views: &[GroupView], trends: &Trends, taken_at: DateTime<Utc
     Ok(())
 }
 
-/// On a terminal in the place of the last reading, else below it.
+/// On a terminal over the last output, otherwise below it.
 fn redraw(at: DateTime<Utc>, text: &str) {
     let at = at.format("%H:%M:%S UTC");
-    match is_watched() {
+    match stdout_is_terminal() {
         true => say(format_args!("\x1b[H\x1b[2J{at}\n\n{text}")),
         false => say(format_args!("{at}\n{text}\n")),
     }
 }
 
-fn say_failed(args: &Lag, error: &anyhow::Error) {
+fn show_failure(args: &Lag, error: &anyhow::Error) {
     match args.json {
         true => say(json!({"takenAt": Utc::now(), "error": format!("{error:#}")})),
-        false => redraw(Utc::now(), &format!("not read: {error:#}")),
+        false => redraw(Utc::now(), &format!("read failed: {error:#}")),
     }
 }
 
@@ -187,9 +191,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thresholds_are_as_lag_monitor_is_told_and_what_it_is_not_told_is_the_default() {
+    fn missing_or_invalid_thresholds_are_the_defaults() {
         let of = |warning, critical| {
-            let thresholds = as_told(warning, critical);
+            let thresholds = valid_thresholds(warning, critical);
             (thresholds.warning(), thresholds.critical())
         };
         assert_eq!(of(None, None), (100, 500));

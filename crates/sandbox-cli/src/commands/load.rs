@@ -1,4 +1,4 @@
-//! `sandbox load`: load-generator on this stack.
+//! `sandbox load`: runs load-generator against this stack.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,19 +6,18 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-
-use stack::sandbox::Sandbox;
+use stack::layout::StackLayout;
 use stack::settings::environment;
 use stack::workload::Workload;
 
-/// What it shall produce.
+/// The arguments of load-generator.
 #[derive(Debug, clap::Args)]
 #[command(
     disable_help_flag = true,
-    after_help = "Examples:\n  ./sandbox load burst --count 1000\n  ./sandbox load continuous --events-per-second 50 --duration 1m --via http\n  ./sandbox load burst --count 1000 --keys single     all on one partition\n\nBroker and order-service of this stack are filled in: ./sandbox load --help shows the rest."
+    after_help = "Examples:\n  ./sandbox load burst --count 1000\n  ./sandbox load continuous --events-per-second 50 --duration 1m --via http\n  ./sandbox load burst --count 1000 --keys single     all on one partition\n\nThe addresses of this stack's broker and order-service are filled in; ./sandbox load --help shows all arguments."
 )]
 pub struct Load {
-    /// Whatever load-generator takes
+    /// The arguments of load-generator
     #[arg(
         value_name = "ARGUMENT",
         trailing_var_arg = true,
@@ -27,11 +26,11 @@ pub struct Load {
     arguments: Vec<OsString>,
 }
 
-/// Becomes load-generator, so that its exit code, its output and Ctrl-C are its own.
-pub async fn run(args: Load, sandbox: &Sandbox) -> Result<()> {
+/// Replaces this process with load-generator, so that exit code, output and Ctrl-C are those of load-generator.
+pub async fn run(args: Load, layout: &StackLayout) -> Result<()> {
     let generator = Workload::LoadGenerator;
-    let environment = environment(sandbox, generator, 1, &BTreeMap::new())?;
-    let error = Command::new(sandbox.binary(generator))
+    let environment = environment(layout, generator, 1, &BTreeMap::new())?;
+    let error = Command::new(layout.binary(generator))
         .args(args.arguments)
         .envs(environment)
         .exec();

@@ -1,16 +1,16 @@
-//! `sandbox order`: what curl does, for scripts: places an order and prints its id.
+//! `sandbox order`: places an order and prints its id, or shows an order.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::value::RawValue;
-use service_kit::settings::duration_between;
-use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity};
-
 use scenario_runner::conditions::order::OrderIs;
 use scenario_runner::conditions::until;
-use stack::sandbox::Sandbox;
-use stack::shop_client::{NewOrder, Shop};
+use serde_json::value::RawValue;
+use service_kit::settings::duration_between;
+use shared_events::http_api::NewOrder;
+use shared_events::{Amount, CustomerId, OrderId, ProductId, Quantity};
+use stack::layout::StackLayout;
+use stack::shop_client::{ShopClient, describe_order};
 use stack::terminal::say;
 
 /// An order to place, or one to show.
@@ -23,35 +23,35 @@ pub struct Order {
     #[arg(conflicts_with_all = ["customer", "product", "quantity", "amount", "key", "wait"])]
     pub id: Option<OrderId>,
 
-    /// Who orders
+    /// The customer
     #[arg(long, default_value = "cust_happy_path")]
     pub customer: CustomerId,
 
-    /// What
+    /// The product
     #[arg(long, default_value = "prod_123")]
     pub product: ProductId,
 
-    /// How many pieces
+    /// The number of pieces
     #[arg(long, default_value = "2", value_parser = quantity)]
     pub quantity: Quantity,
 
-    /// What all of them cost; above 1000.00 the card is declined
+    /// The price of the whole order; above 1000.00 the card is declined
     #[arg(long, default_value = "250.50")]
     pub amount: Amount,
 
-    /// The Idempotency-Key: the same order with the same key is one order
+    /// The Idempotency-Key: two requests with the same key make one order
     #[arg(long)]
     pub key: Option<String>,
 
-    /// Wait until the saga has ended, and print how
+    /// Wait until the saga has ended, and print its outcome
     #[arg(long)]
     pub wait: bool,
 
-    /// How long to wait, at most
+    /// The time limit of --wait
     #[arg(long, default_value = "60s", value_parser = duration_between(0, 3_600), requires = "wait")]
     pub within: Duration,
 
-    /// Print the shop's own answer
+    /// Print the JSON of order-service
     #[arg(long)]
     pub json: bool,
 }
@@ -61,9 +61,9 @@ fn quantity(text: &str) -> Result<Quantity, String> {
     Quantity::new(pieces).map_err(|limit| limit.to_string())
 }
 
-/// Places it, or shows it.
-pub async fn run(args: Order, sandbox: &Sandbox) -> Result<()> {
-    let shop = Shop::new(sandbox)?;
+/// Places or shows the order.
+pub async fn run(args: Order, layout: &StackLayout) -> Result<()> {
+    let shop = ShopClient::new(layout)?;
     if let Some(id) = args.id {
         return show(&shop, id, args.json).await;
     }
@@ -73,24 +73,25 @@ pub async fn run(args: Order, sandbox: &Sandbox) -> Result<()> {
         quantity: args.quantity,
         amount: args.amount,
     };
-    let placed = shop.place(&order, args.key.as_deref()).await?;
+    let accepted = shop.place_order(&order, args.key.as_deref()).await?;
     match (args.wait, args.json) {
-        (false, false) => say(placed.order_id),
-        (false, true) => say(serde_json::to_string(&placed)?),
+        (false, false) => say(accepted.order_id),
+        (false, true) => say(serde_json::to_string(&accepted)?),
         (true, json) => {
-            let seen = ended(&shop, placed.order_id, args.within).await;
-            let seen = seen.with_context(|| format!("order {} did not end", placed.order_id))?;
+            let outcome = wait_for_end(&shop, accepted.order_id, args.within).await;
+            let outcome =
+                outcome.with_context(|| format!("order {} did not end", accepted.order_id))?;
             if json {
-                say(order_json(&shop, placed.order_id).await?);
+                say(order_json(&shop, accepted.order_id).await?);
             } else {
-                say(seen);
+                say(outcome);
             }
         }
     }
     Ok(())
 }
 
-async fn ended(shop: &Shop<'_>, id: OrderId, within: Duration) -> Result<String> {
+async fn wait_for_end(shop: &ShopClient<'_>, id: OrderId, within: Duration) -> Result<String> {
     let end = OrderIs {
         id,
         status: Vec::new(),
@@ -104,15 +105,15 @@ async fn ended(shop: &Shop<'_>, id: OrderId, within: Duration) -> Result<String>
     .await
 }
 
-async fn show(shop: &Shop<'_>, id: OrderId, json: bool) -> Result<()> {
+async fn show(shop: &ShopClient<'_>, id: OrderId, json: bool) -> Result<()> {
     if json {
         say(order_json(shop, id).await?);
         return Ok(());
     }
     let Some(order) = shop.order(id).await? else {
-        bail!("order-service knows no order {id}");
+        bail!("order-service has no order {id}");
     };
-    say(&order);
+    say(describe_order(&order));
     for fact in &order.facts {
         let at = fact.at.format("%Y-%m-%d %H:%M:%S%.3f");
         say(format_args!("  {at}  {}  {}", fact.event, fact.event_id));
@@ -120,7 +121,7 @@ async fn show(shop: &Shop<'_>, id: OrderId, json: bool) -> Result<()> {
     Ok(())
 }
 
-async fn order_json(shop: &Shop<'_>, id: OrderId) -> Result<Box<RawValue>> {
+async fn order_json(shop: &ShopClient<'_>, id: OrderId) -> Result<Box<RawValue>> {
     let order = shop.order_json(id).await?;
-    order.with_context(|| format!("order-service knows no order {id}"))
+    order.with_context(|| format!("order-service has no order {id}"))
 }

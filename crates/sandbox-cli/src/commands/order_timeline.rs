@@ -1,36 +1,36 @@
-//! `sandbox logs --order ID`: one order's whole journey. What Kafka holds of it, what order-service made of that, and what the
-//! services said meanwhile.
+//! `sandbox logs --order ID`: everything about one order: its records in Kafka, its facts in order-service, and the log lines
+//! that name it.
 
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
 use kafka_admin::Cluster;
 use kafka_admin::records::Record;
-use shared_events::{OrderId, Topic};
-
-use crate::dead_letter_view::readable;
 use scenario_runner::probes::about;
-use stack::sandbox::Sandbox;
-use stack::shop_client::Shop;
-use stack::merged_logs::Line;
+use shared_events::{OrderId, Topic};
+use stack::layout::StackLayout;
+use stack::merged_logs::LogLine;
+use stack::shop_client::{ShopClient, describe_order};
 use stack::terminal::{Usage, note, say};
 
-/// Bytes of a record's value that are shown.
-const SHOWN: usize = 400;
+use super::dead_letter_view::readable;
 
-/// Shows it. What cannot be asked (a broker or a service that is away) is said, and the rest is shown all the same.
-pub async fn run(order: &str, sandbox: &Sandbox) -> Result<()> {
+/// The bytes of a record's value that are printed.
+const MAX_VALUE_BYTES: usize = 400;
+
+/// Prints everything that can be read. A broker or a service that cannot be reached is one note.
+pub async fn run(order: &str, layout: &StackLayout) -> Result<()> {
     let id: OrderId = order
         .parse()
         .map_err(|limit| Usage::error(format_args!("{order}: an order id {limit}")))?;
     say(format_args!("Records of order {id}, oldest first"));
-    match records(id, sandbox).await {
+    match records(id, layout).await {
         Ok(records) if records.is_empty() => say("  none"),
         Ok(records) => records.iter().for_each(show_record),
         Err(error) => note(format_args!("  unknown: {error:#}")),
     }
-    say("\nFacts, as order-service has them");
-    match Shop::new(sandbox)?.order(id).await {
-        Ok(None) => say("  order-service knows no such order"),
+    say("\nFacts in order-service");
+    match ShopClient::new(layout)?.order(id).await {
+        Ok(None) => say("  order-service has no such order"),
         Ok(Some(order)) => {
             for fact in &order.facts {
                 say(format_args!(
@@ -40,34 +40,37 @@ pub async fn run(order: &str, sandbox: &Sandbox) -> Result<()> {
                     fact.event_id
                 ));
             }
-            say(format_args!("  {order}"));
+            say(format_args!("  {}", describe_order(&order)));
         }
         Err(error) => note(format_args!("  unknown: {error:#}")),
     }
-    if let Some(lines) = sandbox.vantage().lines_about(sandbox, id)? {
+    if let Some(lines) = layout
+        .host_or_container()
+        .log_lines_about_order(layout, id)?
+    {
         show_lines(&lines);
     }
     Ok(())
 }
 
-fn show_lines(lines: &[Line]) {
+fn show_lines(lines: &[LogLine]) {
     say("\nLog lines that name it");
     if lines.is_empty() {
-        say("  none (what goes well is not logged one by one; RUST_LOG=debug does)");
+        say("  none (a successful record is logged at level debug only: RUST_LOG=debug)");
     }
     for line in lines {
         say(format_args!("  {:<19} {}", line.name, line.text));
     }
 }
 
-/// From all topics, the dead letters included.
-async fn records(id: OrderId, sandbox: &Sandbox) -> Result<Vec<Record>> {
-    let cluster = Cluster::new(&sandbox.kafka())?;
+/// The records of the order in all topics, dead letters included.
+async fn records(id: OrderId, layout: &StackLayout) -> Result<Vec<Record>> {
+    let cluster = Cluster::new(&layout.kafka())?;
     let topics = Topic::ALL.map(|topic| cluster.prefix().topic(topic));
     let mut records = cluster.read_all(&topics, &about(id)).await?;
-    // By time; of one time, in the order of a story: orders before payments before inventory, dead letters last.
-    let story = |record: &Record| topics.iter().position(|topic| *topic == record.topic);
-    records.sort_by_key(|record| (record.timestamp_ms, story(record), record.offset));
+    // By time. Records of the same time are in the order of the saga: orders, payments, inventory, dead letters.
+    let saga_step = |record: &Record| topics.iter().position(|topic| *topic == record.topic);
+    records.sort_by_key(|record| (record.timestamp_ms, saga_step(record), record.offset));
     Ok(records)
 }
 
@@ -91,7 +94,7 @@ fn show_record(record: &Record) {
         None => say("      no value"),
         Some(value) => say(format_args!(
             "      {}",
-            readable(value.get(..SHOWN).unwrap_or(value))
+            readable(value.get(..MAX_VALUE_BYTES).unwrap_or(value))
         )),
     }
 }

@@ -1,15 +1,14 @@
-//! `sandbox psql`: SQL on a database of the stack.
+//! `sandbox psql`: opens a database of the stack with psql.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use stack::layout::Database;
+use stack::layout::StackLayout;
 
-use stack::database::Database;
-use stack::sandbox::Sandbox;
-
-/// Which database, and what psql is told besides.
+/// The database, and the arguments of psql.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox psql orders_db\n  ./sandbox psql inventory_db -c 'SELECT * FROM products'"
@@ -19,7 +18,7 @@ pub struct Psql {
     #[arg(value_name = "DB", value_parser = database)]
     database: Database,
 
-    /// Whatever psql takes
+    /// More arguments of psql
     #[arg(
         value_name = "ARGUMENT",
         trailing_var_arg = true,
@@ -40,10 +39,10 @@ fn database(name: &str) -> Result<Database, String> {
     })
 }
 
-/// Becomes psql, so that its exit code, its output and Ctrl-C are its own.
-pub async fn run(args: Psql, sandbox: &Sandbox) -> Result<()> {
+/// Replaces this process with psql, so that exit code, output and Ctrl-C are those of psql.
+pub async fn run(args: Psql, layout: &StackLayout) -> Result<()> {
     let error = Command::new("psql")
-        .arg(sandbox.url_of(args.database))
+        .arg(layout.connection_url(args.database))
         .args(args.arguments)
         .exec();
     Err(error).context("cannot run psql: install the PostgreSQL client (Debian: apt-get install postgresql-client)")

@@ -1,4 +1,4 @@
-//! `sandbox report`: plays a scenario as `sandbox scenario` does, watches the stack meanwhile, and writes down both.
+//! `sandbox report`: runs a scenario as `sandbox scenario` does, samples the stack meanwhile, and writes both to an HTML file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use chrono::Utc;
+use scenario_runner::progress::{Narrator, table};
+use scenario_runner::readme::Reading;
+use scenario_runner::report::sampler::Sampler;
+use scenario_runner::report::{self, page};
+use service_kit::mode::{MODE_VARIABLE, Mode};
+use stack::layout::StackLayout;
+use stack::terminal::{Usage, say};
 use tokio_util::sync::CancellationToken;
 
 use super::scenario;
-use scenario_runner::report::sampler::Sampler;
-use scenario_runner::report::{self, page};
-use stack::sandbox::Sandbox;
-use scenario_runner::readme::{Reading, Way};
-use scenario_runner::progress::{Narrator, table};
-use stack::terminal::{Usage, say};
 
-/// Of which, and where to.
+/// The scenario, and the file.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox report consumer-lag\n  ./sandbox report hot-partition --short --output hot.html\n  ./sandbox report ./my-scenario    one that you write\n\nThe file needs nothing besides itself: it can be opened, sent and printed. The exit code is the scenario's."
+    after_help = "Examples:\n  ./sandbox report consumer-lag\n  ./sandbox report hot-partition --short --output hot.html\n  ./sandbox report ./my-scenario    a scenario of your own\n\nThe file is self-contained: you can open, send and print it. The exit code is that of the scenario."
 )]
 pub struct Report {
     /// Name of a folder in scenarios/, or a path to another folder with a README.md
@@ -29,35 +30,35 @@ pub struct Report {
     #[arg(long)]
     pub short: bool,
 
-    /// Where the file goes [default: reports/SCENARIO.html in the folder of the stack]
+    /// The file [default: reports/SCENARIO.html in the folder of the stack]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// The way in which the stack runs: the blocks of the other way are left out
-    #[arg(long, env = "SANDBOX_MODE", value_enum, default_value = "local")]
-    pub way: Way,
+    /// The mode of the stack: blocks of the other mode are left out
+    #[arg(long, env = MODE_VARIABLE, value_enum, default_value_t = Mode::Local)]
+    pub mode: Mode,
 }
 
-/// Plays it, and writes the file whether it passes or fails.
-pub async fn run(args: Report, sandbox: &Sandbox) -> Result<()> {
-    let Report { short, way, .. } = args;
-    let scenario = scenario::one(&args.scenario, sandbox, Reading { way, short })?;
+/// Runs the scenario, and writes the file whether it passes or fails.
+pub async fn run(args: Report, layout: &StackLayout) -> Result<()> {
+    let Report { short, mode, .. } = args;
+    let scenario = scenario::one(&args.scenario, layout, Reading { mode, short })?;
     let file = match args.output {
         Some(file) => file,
         None => {
             let name = scenario.name.replace(['/', '\\'], "-");
-            sandbox.home().join(format!("reports/{name}.html"))
+            layout.home().join(format!("reports/{name}.html"))
         }
     };
-    // Before the scenario is played: else minutes would pass for nothing.
+    // Checked first: a scenario takes minutes.
     prepare(&file)?;
-    let stage = scenario::stage(sandbox, way);
-    let hold = sandbox.interrupt().hold()?;
+    let stage = scenario::stage(layout, mode);
+    let guard = layout.interrupt().guard()?;
     let (date, stop) = (Utc::now(), CancellationToken::new());
-    let mut sampler = Sampler::new(sandbox, way)?;
+    let mut sampler = Sampler::new(layout, mode)?;
     let begun = sampler.begun();
     let play = async {
-        let outcome = stage.play(&scenario, &hold, &Narrator::new(false)).await;
+        let outcome = stage.play(&scenario, &guard, &Narrator::new(false)).await;
         stop.cancel();
         outcome
     };
@@ -72,7 +73,7 @@ pub async fn run(args: Report, sandbox: &Sandbox) -> Result<()> {
         date,
         begun,
         took,
-        versions: versions(sandbox, way, short),
+        versions: versions(layout, mode, short),
     });
     fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))?;
     let outcomes = [outcome];
@@ -81,7 +82,7 @@ pub async fn run(args: Report, sandbox: &Sandbox) -> Result<()> {
     scenario::verdict(&outcomes)
 }
 
-/// Makes the folder, and refuses a place where no file can be.
+/// Creates the folder, and fails if the file cannot be written.
 fn prepare(file: &Path) -> Result<()> {
     if file.is_dir() {
         return Err(Usage::error(format_args!(
@@ -91,32 +92,32 @@ fn prepare(file: &Path) -> Result<()> {
     }
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     }
-    // Kept as it was, if it was there: the scenario may still be stopped.
+    // An existing file is not truncated: the scenario may be stopped before there is a new report.
     let opened = fs::OpenOptions::new().create(true).append(true).open(file);
     opened.with_context(|| format!("cannot write {}", file.display()))?;
     Ok(())
 }
 
-/// What was played with, as far as it can be told.
-fn versions(sandbox: &Sandbox, way: Way, short: bool) -> Vec<(String, String)> {
+/// The versions of what ran, as far as they are known.
+fn versions(layout: &StackLayout, mode: Mode, short: bool) -> Vec<(String, String)> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let mut versions = vec![(
         "saga-sandbox".to_owned(),
         env!("CARGO_PKG_VERSION").to_owned(),
     )];
-    match way {
-        Way::Local => {
+    match mode {
+        Mode::Local => {
             versions.push(("Ran as".to_owned(), "processes of one machine".to_owned()));
-            versions.extend(local(sandbox));
+            versions.extend(local(layout));
         }
-        Way::Docker => {
+        Mode::Docker => {
             versions.push((
                 "Ran as".to_owned(),
                 "containers of Docker Compose".to_owned(),
             ));
-            versions.extend(images(sandbox));
+            versions.extend(images(layout));
         }
     }
     versions.push(("Processors".to_owned(), cores.to_string()));
@@ -129,9 +130,9 @@ fn versions(sandbox: &Sandbox, way: Way, short: bool) -> Vec<(String, String)> {
     versions
 }
 
-/// Kafka by the name of its client's archive, PostgreSQL by what it says itself.
-fn local(sandbox: &Sandbox) -> Vec<(String, String)> {
-    let Ok(installed) = sandbox.sources().installed() else {
+/// Kafka's version is in the name of its client's archive; PostgreSQL prints its own.
+fn local(layout: &StackLayout) -> Vec<(String, String)> {
+    let Ok(installed) = layout.sources().installed() else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -148,18 +149,18 @@ fn local(sandbox: &Sandbox) -> Vec<(String, String)> {
     let postgres = Command::new(installed.postgres_bin.join("postgres"))
         .arg("--version")
         .output();
-    if let Ok(said) = postgres {
-        let said = String::from_utf8_lossy(&said.stdout);
-        if let Some(version) = said.trim().strip_prefix("postgres (PostgreSQL) ") {
+    if let Ok(output) = postgres {
+        let output = String::from_utf8_lossy(&output.stdout);
+        if let Some(version) = output.trim().strip_prefix("postgres (PostgreSQL) ") {
             found.push(("PostgreSQL".to_owned(), version.to_owned()));
         }
     }
     found
 }
 
-/// The images of broker and database that the Compose file names.
-fn images(sandbox: &Sandbox) -> Vec<(String, String)> {
-    let file = sandbox.checkout().join("docker-compose.yml");
+/// The images of broker and database in the Compose file.
+fn images(layout: &StackLayout) -> Vec<(String, String)> {
+    let file = layout.checkout().join("docker-compose.yml");
     let text = fs::read_to_string(file).unwrap_or_default();
     let names = text
         .lines()

@@ -1,28 +1,28 @@
-//! `sandbox scenario`: does what the READMEs in `scenarios/` say, and tells whether it came out as they promise.
+//! `sandbox scenario`: runs the steps of the READMEs in `scenarios/`, and compares their output with what the README shows.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
-
-use stack::sandbox::Sandbox;
-use scenario_runner::runner::{Outcome, Scenario as Playable, Stage};
-use scenario_runner::readme::{Reading, Way};
 use scenario_runner::progress::{self, Narrator};
+use scenario_runner::readme::Reading;
+use scenario_runner::runner::{Outcome, Scenario as Playable, Stage};
+use serde_json::json;
+use service_kit::mode::{MODE_VARIABLE, Mode};
+use stack::layout::StackLayout;
 use stack::terminal::{Table, Usage, say};
 
-/// Which, and how.
+/// The scenarios, and how to run them.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox scenario --list\n  ./sandbox scenario dead-letter --step\n  ./sandbox scenario                  all of them\n  ./sandbox scenario ./my-scenario    one that you write\n  ./sandbox scenario consumer-lag --short"
+    after_help = "Examples:\n  ./sandbox scenario --list\n  ./sandbox scenario dead-letter --step\n  ./sandbox scenario                  all scenarios\n  ./sandbox scenario ./my-scenario    a scenario of your own\n  ./sandbox scenario consumer-lag --short"
 )]
 pub struct Scenario {
     /// Names of folders in scenarios/, or a path to another folder with a README.md; without any: all in scenarios/
     pub names: Vec<String>,
 
-    /// Only list what there is
+    /// Only list the scenarios
     #[arg(long)]
     pub list: bool,
 
@@ -30,45 +30,45 @@ pub struct Scenario {
     #[arg(long, conflicts_with = "json")]
     pub step: bool,
 
-    /// The way in which the stack runs: the blocks of the other way are left out
-    #[arg(long, env = "SANDBOX_MODE", value_enum, default_value = "local")]
-    pub way: Way,
+    /// The mode of the stack: blocks of the other mode are left out
+    #[arg(long, env = MODE_VARIABLE, value_enum, default_value_t = Mode::Local)]
+    pub mode: Mode,
 
     /// The same steps with smaller numbers, where the scenario has some
     #[arg(long)]
     pub short: bool,
 
-    /// Print JSON, with everything the steps printed
+    /// Print JSON, with the output of every step
     #[arg(long)]
     pub json: bool,
 }
 
-/// Plays them, one after the other, in order of their names.
-pub async fn run(args: Scenario, sandbox: &Sandbox) -> Result<()> {
+/// Runs the scenarios one after the other, in order of their names.
+pub async fn run(args: Scenario, layout: &StackLayout) -> Result<()> {
     if args.step && !std::io::stdin().is_terminal() {
         return Err(Usage::error(
-            "--step asks before each step, and needs a terminal for it",
+            "--step waits for Enter before each step, so it needs a terminal",
         ));
     }
     let reading = Reading {
-        way: args.way,
+        mode: args.mode,
         short: args.short,
     };
-    let scenarios = load(&args.names, &sandbox.checkout().join("scenarios"), reading)?;
+    let scenarios = load(&args.names, &layout.checkout().join("scenarios"), reading)?;
     if args.list {
         list(&scenarios, args.json);
         return Ok(());
     }
-    let stage = stage(sandbox, args.way);
+    let stage = stage(layout, args.mode);
     let narrator = if args.json {
         Narrator::silent()
     } else {
         Narrator::new(args.step)
     };
-    let hold = sandbox.interrupt().hold()?;
+    let guard = layout.interrupt().guard()?;
     let mut outcomes = Vec::new();
     for scenario in &scenarios {
-        let outcome = stage.play(scenario, &hold, &narrator).await?;
+        let outcome = stage.play(scenario, &guard, &narrator).await?;
         let stopped = outcome.stopped;
         outcomes.push(outcome);
         if stopped {
@@ -76,24 +76,24 @@ pub async fn run(args: Scenario, sandbox: &Sandbox) -> Result<()> {
         }
     }
     if args.json {
-        say(serde_json::to_string_pretty(&report::json(&outcomes))?);
+        say(serde_json::to_string_pretty(&progress::json(&outcomes))?);
     } else {
-        say(format_args!("\n{}", report::table(&outcomes)));
+        say(format_args!("\n{}", progress::table(&outcomes)));
     }
     verdict(&outcomes)
 }
 
-/// Where this stack's scenarios are played.
-pub(super) fn stage(sandbox: &Sandbox, way: Way) -> Stage {
+/// The environment of the steps of this stack.
+pub(super) fn stage(layout: &StackLayout, mode: Mode) -> Stage {
     Stage {
-        root: sandbox.checkout().to_owned(),
-        variables: variables(sandbox, way),
+        root: layout.checkout().to_owned(),
+        variables: variables(layout, mode),
     }
 }
 
-/// An error that names the first step that failed, if one did, or says that somebody stopped before the end.
+/// Fails if a step failed, with its name, or if the person stopped before the end.
 pub(super) fn verdict(outcomes: &[Outcome]) -> Result<()> {
-    if let Some(failure) = report::first_failure(outcomes) {
+    if let Some(failure) = progress::first_failure(outcomes) {
         bail!("{failure}");
     }
     if !outcomes.iter().all(Outcome::passed) {
@@ -102,11 +102,11 @@ pub(super) fn verdict(outcomes: &[Outcome]) -> Result<()> {
     Ok(())
 }
 
-/// The scenario of this name, or in the folder of this path.
-pub(super) fn one(name: &str, sandbox: &Sandbox, reading: Reading) -> Result<Playable> {
+/// The scenario of this name, or of the folder at this path.
+pub(super) fn one(name: &str, layout: &StackLayout, reading: Reading) -> Result<Playable> {
     let found = load(
         &[name.to_owned()],
-        &sandbox.checkout().join("scenarios"),
+        &layout.checkout().join("scenarios"),
         reading,
     )?;
     found.into_iter().next().context("there is no scenario")
@@ -130,10 +130,10 @@ fn list(scenarios: &[Playable], as_json: bool) {
 }
 
 fn load(names: &[String], folder: &Path, reading: Reading) -> Result<Vec<Playable>> {
-    let known = known(folder)?;
+    let known = scenario_names(folder)?;
     let mut folders: Vec<PathBuf> = Vec::new();
     for name in names {
-        // What holds a slash is a path, as a shell tells programs from paths.
+        // A name with a slash is a path, as in a shell.
         let path = PathBuf::from(name);
         if name.contains('/') {
             folders.push(path);
@@ -155,7 +155,7 @@ fn load(names: &[String], folder: &Path, reading: Reading) -> Result<Vec<Playabl
         .collect()
 }
 
-fn known(folder: &Path) -> Result<Vec<String>> {
+fn scenario_names(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder);
     let mut names = Vec::new();
     for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
@@ -171,34 +171,19 @@ fn known(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// So that the `./sandbox` of a step means the stack that this one means, also when that was named by options. Docker Compose
-/// has its own ideas of it, in `.env`.
-fn variables(sandbox: &Sandbox, way: Way) -> BTreeMap<String, String> {
-    let mode = |name: &str| ("SANDBOX_MODE".to_owned(), name.to_owned());
-    match way {
-        Way::Docker => BTreeMap::from([mode("docker")]),
-        Way::Local => local(sandbox).chain([mode("local")]).collect(),
+/// The environment of a step: its `./sandbox` must address the same stack, even if that stack was given by options. In Docker
+/// mode, Compose reads `.env`.
+fn variables(layout: &StackLayout, mode: Mode) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::from([(MODE_VARIABLE.to_owned(), mode.name().to_owned())]);
+    if mode == Mode::Local {
+        let settings = layout.settings();
+        let place = [
+            ("SANDBOX_HOME", layout.home().display().to_string()),
+            ("NAME_PREFIX", settings.name_prefix.to_string()),
+            ("BIND_ADDR", settings.bind_addr.to_string()),
+        ];
+        let place = place.into_iter().chain(settings.ports.variables());
+        variables.extend(place.map(|(name, value)| (name.to_owned(), value)));
     }
-}
-
-fn local(sandbox: &Sandbox) -> impl Iterator<Item = (String, String)> {
-    let settings = sandbox.settings();
-    let variables = [
-        ("SANDBOX_HOME", sandbox.home().display().to_string()),
-        ("NAME_PREFIX", settings.name_prefix.to_string()),
-        ("BIND_ADDR", settings.bind_addr.to_string()),
-        ("ORDER_PORT", settings.order_port.to_string()),
-        ("PAYMENT_PORT", settings.payment_port.to_string()),
-        ("INVENTORY_PORTS", settings.inventory_ports.to_string()),
-        (
-            "LOAD_GENERATOR_PORT",
-            settings.load_generator_port.to_string(),
-        ),
-        ("LAG_MONITOR_PORT", settings.lag_monitor_port.to_string()),
-        ("KAFKA_PORT", settings.kafka_port.to_string()),
-        ("POSTGRES_PORT", settings.postgres_port.to_string()),
-        ("PROMETHEUS_PORT", settings.prometheus_port.to_string()),
-    ];
-    let variables = variables.into_iter();
-    variables.map(|(name, value)| (name.to_owned(), value))
+    variables
 }

@@ -1,22 +1,19 @@
-//! `sandbox kill`, `pause`, `continue`: what failures are made of.
+//! `sandbox kill`, `pause`, `continue`: failures on purpose. The work is in [`stack::signals`].
 
-use anyhow::{Result, bail};
-use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
-use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
-use local_runtime::prometheus::{PROMETHEUS, PROMETHEUS_GRACE};
-
-use stack::sandbox::Sandbox;
+use anyhow::Result;
 use stack::Stack;
-use stack::target::AnyTarget;
+use stack::layout::StackLayout;
+use stack::signals::EndSignal;
+use stack::target::ProcessTarget;
 use stack::terminal::say;
 
-/// Whom to end, and how.
+/// The processes to end, and the signal.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox kill -9 inventory-service.1\n  ./sandbox kill kafka\n\nIt stays dead until it is asked for: ./sandbox up inventory-service.1"
+    after_help = "Examples:\n  ./sandbox kill -9 inventory-service.1\n  ./sandbox kill kafka\n\nThe process stays stopped until you start it: ./sandbox up inventory-service.1"
 )]
 pub struct Kill {
-    /// SIGKILL instead of SIGTERM: no drain, no goodbye
+    /// SIGKILL instead of SIGTERM: the process does not drain
     #[arg(short = '9', long = "now")]
     now: bool,
 
@@ -25,13 +22,13 @@ pub struct Kill {
         value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
         required = true
     )]
-    targets: Vec<AnyTarget>,
+    targets: Vec<ProcessTarget>,
 }
 
-/// Whom to freeze.
+/// The processes to pause.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  ./sandbox pause postgres\n\nIt keeps its memory and its connections, but does nothing: ./sandbox continue postgres"
+    after_help = "Example:\n  ./sandbox pause postgres\n\nThe process keeps its memory and its connections, but does nothing: ./sandbox continue postgres"
 )]
 pub struct Pause {
     /// A service or tool, one of its instances, kafka, postgres or prometheus
@@ -39,10 +36,10 @@ pub struct Pause {
         value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
         required = true
     )]
-    targets: Vec<AnyTarget>,
+    targets: Vec<ProcessTarget>,
 }
 
-/// Whom to let go on.
+/// The processes to continue.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  ./sandbox continue postgres")]
 pub struct Continue {
@@ -51,72 +48,44 @@ pub struct Continue {
         value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
         required = true
     )]
-    targets: Vec<AnyTarget>,
+    targets: Vec<ProcessTarget>,
 }
 
-/// Ends them, and remembers that it was meant.
-pub async fn kill(args: Kill, sandbox: &Sandbox) -> Result<()> {
-    let stack = Stack::open(sandbox)?;
+/// Ends the processes one after the other.
+pub async fn kill(args: Kill, layout: &StackLayout) -> Result<()> {
+    let stack = Stack::open(layout)?;
     let _lock = stack.lock().await?;
-    for name in running(&stack, &args.targets)? {
-        let mut memory = stack.memory()?;
-        memory.killed(&name);
-        memory.save(stack.home().folder())?;
-        if args.now {
-            stack.processes.kill(&name).await?;
-        } else {
-            end(&stack, &name).await?;
-        }
+    let signal = match args.now {
+        true => EndSignal::Kill,
+        false => EndSignal::Terminate,
+    };
+    for name in stack.alive_processes_of(&args.targets)? {
+        stack.end_process(&name, signal).await?;
         say(format_args!(
-            "{name} is dead: ./sandbox up {name} starts it again"
+            "{name} is stopped: ./sandbox up {name} starts it again"
         ));
     }
     Ok(())
 }
 
-async fn end(stack: &Stack<'_>, name: &str) -> Result<()> {
-    match name {
-        KAFKA => stack.processes.stop(name, KAFKA_GRACE).await.map(drop),
-        POSTGRES => stack.processes.stop(name, POSTGRES_GRACE).await.map(drop),
-        PROMETHEUS => stack.processes.stop(name, PROMETHEUS_GRACE).await.map(drop),
-        service => stack.stop_names(&[service.to_owned()]).await,
-    }
-}
-
-/// Freezes them.
-pub async fn pause(args: Pause, sandbox: &Sandbox) -> Result<()> {
-    let stack = Stack::open(sandbox)?;
+/// Pauses the processes.
+pub async fn pause(args: Pause, layout: &StackLayout) -> Result<()> {
+    let stack = Stack::open(layout)?;
     let _lock = stack.lock().await?;
-    for name in running(&stack, &args.targets)? {
+    for name in stack.alive_processes_of(&args.targets)? {
         stack.processes.pause(&name)?;
         say(format_args!("{name} is paused: ./sandbox continue {name}"));
     }
     Ok(())
 }
 
-/// Lets them go on.
-pub async fn resume(args: Continue, sandbox: &Sandbox) -> Result<()> {
-    let stack = Stack::open(sandbox)?;
+/// Continues the processes.
+pub async fn resume(args: Continue, layout: &StackLayout) -> Result<()> {
+    let stack = Stack::open(layout)?;
     let _lock = stack.lock().await?;
-    for name in running(&stack, &args.targets)? {
+    for name in stack.alive_processes_of(&args.targets)? {
         stack.processes.resume(&name)?;
-        say(format_args!("{name} goes on"));
+        say(format_args!("{name} runs again"));
     }
     Ok(())
-}
-
-/// The processes that the targets mean, all of which must run (paused ones do): of a service without slot, those that do.
-fn running(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Vec<String>> {
-    let alive = stack.running()?;
-    let mut names = Vec::new();
-    for target in targets {
-        let mut found = stack.names(*target)?;
-        found.retain(|name| alive.contains(name));
-        if found.is_empty() {
-            bail!("{target} does not run: ./sandbox up {target}");
-        }
-        names.extend(found);
-    }
-    names.dedup();
-    Ok(names)
 }

@@ -1,43 +1,42 @@
-//! `sandbox status`: what runs, how it is, and how far behind.
+//! `sandbox status`: shows processes, changed settings, topics and groups. The rows are made in [`stack::status_rows`].
 
 use std::time::Duration;
 
 use anyhow::Result;
 use kafka_admin::Cluster;
 use serde_json::json;
-
 use stack::lag_view;
-use stack::sandbox::Sandbox;
-use stack::status_rows::{Brokerage, Changed, ProcessRow, brokerage};
+use stack::layout::StackLayout;
+use stack::status_rows::{BrokerStatus, ChangedSetting, ProcessRow, broker_status};
 use stack::terminal::{Table, say};
 
-/// How long the broker may take for its first answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit of the broker's first answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For whom.
+/// The form of the output.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox status\n  ./sandbox status --json | jq '.processes[] | select(.readiness != \"ready\")'"
 )]
 pub struct Status {
-    /// For scripts
+    /// Print JSON, for scripts
     #[arg(long)]
     json: bool,
 }
 
-/// Shows processes, changed settings, topics and groups.
-pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
-    let vantage = sandbox.vantage();
-    let processes = vantage.processes(sandbox).await?;
-    let changed = vantage.changed(sandbox)?;
-    let brokerage = match vantage.may_reach_kafka(sandbox)? {
-        true => ask_broker(sandbox)
+/// Prints everything, or as much as can be read while the broker is down.
+pub async fn run(args: Status, layout: &StackLayout) -> Result<()> {
+    let side = layout.host_or_container();
+    let processes = side.processes(layout).await?;
+    let changed = side.changed_settings(layout)?;
+    let brokered = match side.kafka_may_run(layout)? {
+        true => read_broker(layout)
             .await
             .map_err(|error| format!("{error:#}")),
         false => Err("kafka does not run".to_owned()),
     };
     if args.json {
-        let (kafka, kafka_error) = match brokerage {
+        let (kafka, kafka_error) = match brokered {
             Ok(found) => (Some(found), None),
             Err(why) => (None, Some(why)),
         };
@@ -49,7 +48,7 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
         }))?);
         return Ok(());
     }
-    match (processes.is_empty(), brokerage.is_err()) {
+    match (processes.is_empty(), brokered.is_err()) {
         (true, true) => {
             say("nothing runs: ./sandbox up");
             return Ok(());
@@ -59,7 +58,7 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
     }
     if !changed.is_empty() {
         say("\nSettings changed (kept until --unset, reset or down):");
-        for Changed {
+        for ChangedSetting {
             service,
             name,
             value,
@@ -68,18 +67,18 @@ pub async fn run(args: Status, sandbox: &Sandbox) -> Result<()> {
             say(format_args!("  {service} {name}={value}"));
         }
     }
-    match brokerage {
+    match brokered {
         Ok(found) => show_brokerage(&found),
         Err(why) => say(format_args!("\nTopics and groups cannot be shown: {why}")),
     }
     Ok(())
 }
 
-async fn ask_broker(sandbox: &Sandbox) -> Result<Brokerage> {
-    let cluster = Cluster::new(&sandbox.kafka())?;
-    cluster.answers(PATIENCE).await?;
-    let snapshot = lag_view::read(&mut lag_view::reader(&sandbox.kafka())).await?;
-    Ok(brokerage(&snapshot, cluster.prefix()))
+async fn read_broker(layout: &StackLayout) -> Result<BrokerStatus> {
+    let cluster = Cluster::new(&layout.kafka())?;
+    cluster.ping(TIMEOUT).await?;
+    let snapshot = lag_view::read(&mut lag_view::reader(&layout.kafka())).await?;
+    Ok(broker_status(&snapshot, cluster.prefix()))
 }
 
 fn show_processes(processes: &[ProcessRow]) {
@@ -105,7 +104,7 @@ fn show_processes(processes: &[ProcessRow]) {
     say(table);
     for row in processes {
         if let Some(line) = &row.last_log_line {
-            say(format_args!("  {} said last: {line}", row.name));
+            say(format_args!("  last line of {}: {line}", row.name));
         }
     }
 }
@@ -114,7 +113,7 @@ fn shown_uptime(seconds: u64) -> String {
     humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
 }
 
-fn show_brokerage(found: &Brokerage) {
+fn show_brokerage(found: &BrokerStatus) {
     let mut table = Table::new(&["topic", "partitions", "records up to"]);
     for topic in &found.topics {
         let ends: Vec<String> = topic.ends.iter().map(ToString::to_string).collect();

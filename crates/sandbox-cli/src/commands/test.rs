@@ -10,12 +10,13 @@ use anyhow::{Context, Result, bail};
 use local_runtime::backends::Backends;
 use local_runtime::process::Processes;
 use local_runtime::state_dir::StateDir;
-
-use run::{Runner, TestCounts};
+use stack::Mode;
 use stack::build;
 use stack::interrupt::InterruptGuard;
 use stack::layout::StackLayout;
 use stack::terminal::{note, say};
+
+use run::{Runner, TestCounts};
 
 /// The tests.
 #[derive(Debug, clap::Args)]
@@ -37,15 +38,6 @@ pub struct Test {
 
     /// Only tests whose name contains this
     filter: Option<String>,
-}
-
-impl Stack {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Docker => "docker",
-        }
-    }
 }
 
 /// Builds everything, runs the tests, and ends with one line that counts them. On an interrupt, all that it started ends.

@@ -1,42 +1,39 @@
-//! `sandbox up`: everything that shall run, does, and is ready.
+//! `sandbox up`: starts everything, or the named targets, and waits until all is ready. The work is in [`stack::start`].
 
 use std::time::Instant;
 
 use anyhow::Result;
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
-use local_runtime::process::ProcessState;
 use local_runtime::prometheus::PROMETHEUS;
 use shared_events::Service;
-
-use stack::database::Database;
-use stack::sandbox::Sandbox;
-use stack::services::Slot;
-use stack::start::{Brought, Wanted};
-use stack::{Stack, process_name, provision};
-use stack::target::{AnyTarget, Target};
+use stack::layout::{Database, StackLayout};
+use stack::start::StartReport;
+use stack::start_plan::StartPlan;
+use stack::target::ProcessTarget;
 use stack::terminal::{Table, note, say};
 use stack::workload::Workload;
+use stack::{Stack, build, process_name};
 
 /// What to start.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     what was killed is started again\n  ./sandbox up kafka\n  ./sandbox up --observe               Prometheus too, which must be on this machine\n\nWhat already runs is left alone, what is paused goes on."
+    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     starts a killed instance again\n  ./sandbox up kafka\n  ./sandbox up --observe               Prometheus too, which must be installed on this machine\n\nProcesses that run are left alone, paused processes are continued."
 )]
 pub struct Up {
     /// Only these: a service or tool (with what it needs), one of its instances, kafka, postgres or prometheus
     #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus")]
-    pub targets: Vec<AnyTarget>,
+    pub targets: Vec<ProcessTarget>,
 
-    /// Start Prometheus too; from then on it is one of the stack's processes, until `down`
+    /// Start Prometheus, too; until `down` it is one of the stack's processes
     #[arg(long)]
     pub observe: bool,
 
-    /// Use no network: everything must have been fetched before
+    /// Use no network: `./sandbox fetch` must have run before
     #[arg(long)]
     pub offline: bool,
 
-    /// Start the binaries that are there, built or not since the last change
+    /// Start the binaries as they are, without a build
     #[arg(long)]
     pub no_build: bool,
 
@@ -45,26 +42,29 @@ pub struct Up {
     pub no_wait: bool,
 }
 
-/// Brings it up and shows where everything is.
-pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
-    let hold = sandbox.interrupt().hold()?;
-    let stack = Stack::open(sandbox)?;
-    let _lock = hold.or(stack.lock()).await?;
-    let mut wanted = wanted(&stack, &args.targets)?;
-    wanted.no_wait = args.no_wait;
-    wanted.prometheus |= args.observe;
+/// Builds, starts, waits, and prints all addresses.
+pub async fn run(args: Up, layout: &StackLayout) -> Result<()> {
+    let guard = layout.interrupt().guard()?;
+    let stack = Stack::open(layout)?;
+    let _lock = guard.unless_interrupted(stack.lock()).await?;
+    let mut plan = match args.targets.as_slice() {
+        [] => StartPlan::of_everything(&stack)?,
+        targets => StartPlan::of_targets(&stack, targets)?,
+    };
+    plan.no_wait = args.no_wait;
+    plan.prometheus |= args.observe;
     // Checked before anything that takes time, and again before anything starts.
-    if wanted.prometheus {
+    if plan.prometheus {
         stack.require_prometheus()?;
     }
-    stack.require_free_ports(&wanted)?;
-    if !wanted.slots.is_empty() && !args.no_build {
-        build::build(sandbox, args.offline, &hold).await?;
+    stack.require_free_ports(&plan)?;
+    if !plan.instances.is_empty() && !args.no_build {
+        build::build(layout, args.offline, &guard).await?;
     }
-    build::fetch(sandbox, args.offline, &hold).await?;
+    build::fetch(layout, args.offline, &guard).await?;
     let begun = Instant::now();
-    let brought = stack.bring(&wanted, &hold).await?;
-    tell(&brought);
+    let report = stack.start(&plan, &guard).await?;
+    show_report(&report);
     let what = if args.no_wait { "started" } else { "ready" };
     note(format_args!(
         "{what} after {:.1} s",
@@ -73,67 +73,11 @@ pub async fn run(args: Up, sandbox: &Sandbox) -> Result<()> {
     show_addresses(&stack).await
 }
 
-fn wanted(stack: &Stack<'_>, targets: &[AnyTarget]) -> Result<Wanted> {
-    if targets.is_empty() {
-        let mut slots = Vec::new();
-        for of in Workload::ALL {
-            slots.extend(slots_of(stack, Target { of, slot: None })?);
-        }
-        return Ok(Wanted {
-            kafka: true,
-            postgres: true,
-            prometheus: stack.is_observed()?,
-            slots,
-            ..Wanted::default()
-        });
-    }
-    let mut wanted = Wanted {
-        kafka: targets.contains(&AnyTarget::Kafka),
-        postgres: targets.contains(&AnyTarget::Postgres),
-        prometheus: targets.contains(&AnyTarget::Prometheus),
-        ..Wanted::default()
-    };
-    for target in targets {
-        if let AnyTarget::Workload(target) = target {
-            wanted.slots.extend(slots_of(stack, *target)?);
-            wanted.kafka |= is_needed(stack, KAFKA)?;
-            wanted.postgres |= is_needed(stack, POSTGRES)?;
-        }
-    }
-    wanted.slots.sort();
-    wanted.slots.dedup();
-    Ok(wanted)
-}
-
-/// The instances a target means: those that were ever started, else the first.
-fn slots_of(stack: &Stack<'_>, target: Target<Workload>) -> Result<Vec<Slot>> {
-    let Target { of, slot } = target;
-    if let Some(slot) = slot {
-        stack.sandbox.port(of, slot)?;
-        return Ok(vec![(of, slot)]);
-    }
-    let known: Vec<_> = stack.known(of)?.iter().map(|one| (of, one.slot)).collect();
-    Ok(if known.is_empty() {
-        vec![(of, 1)]
-    } else {
-        known
-    })
-}
-
-/// A service needs broker and database; but what was killed or paused on purpose stays so until it is named.
-fn is_needed(stack: &Stack<'_>, name: &str) -> Result<bool> {
-    Ok(match stack.state(name)? {
-        None => true,
-        Some(ProcessState::Ended(_)) => !stack.memory()?.is_killed(name),
-        Some(ProcessState::Running | ProcessState::Paused) => false,
-    })
-}
-
-fn tell(brought: &Brought) {
+fn show_report(report: &StartReport) {
     for (what, names) in [
-        ("already running", &brought.ran),
-        ("continued", &brought.continued),
-        ("started", &brought.started),
+        ("already running", &report.already_running),
+        ("continued", &report.continued),
+        ("started", &report.started),
     ] {
         if !names.is_empty() {
             note(format_args!("{what}: {}", names.join(", ")));
@@ -142,43 +86,43 @@ fn tell(brought: &Brought) {
 }
 
 async fn show_addresses(stack: &Stack<'_>) -> Result<()> {
-    let sandbox = stack.sandbox;
+    let layout = stack.layout;
     let mut table = Table::new(&["what", "address"]);
     for workload in Workload::ALL {
-        for instance in sandbox.instances(workload).await? {
+        for instance in layout.instances(workload).await? {
             table.row([process_name(workload, instance.slot), instance.url]);
         }
     }
-    let running = stack.running()?;
-    if running.iter().any(|name| name == KAFKA) {
-        table.row(["Kafka".to_owned(), sandbox.kafka().bootstrap_servers]);
+    let alive = stack.alive_processes()?;
+    if alive.iter().any(|name| name == KAFKA) {
+        table.row(["Kafka".to_owned(), layout.kafka().bootstrap_servers]);
     }
-    if running.iter().any(|name| name == POSTGRES) {
+    if alive.iter().any(|name| name == POSTGRES) {
         for database in Database::ALL {
             table.row([
                 format!("PostgreSQL {}", database.name),
-                sandbox.url_of(database),
+                layout.connection_url(database),
             ]);
         }
     }
-    if running.iter().any(|name| name == PROMETHEUS) {
+    if alive.iter().any(|name| name == PROMETHEUS) {
         table.row([
             "Prometheus".to_owned(),
-            sandbox.http_url(sandbox.settings().prometheus_port),
+            layout.http_url(layout.settings().ports.prometheus_port),
         ]);
     }
     say(table);
-    let Some(order) = sandbox.instances(Service::Order).await?.into_iter().next() else {
+    let Some(order) = layout.instances(Service::Order).await?.into_iter().next() else {
         return Ok(());
     };
     let order = order.url;
     say(format_args!(
-        "\nTry next:\n  curl -X POST {order}/orders -H \"Content-Type: application/json\" \\\n    -d '{{\"customerId\": \"cust_happy_path\", \"productId\": \"prod_123\", \"quantity\": 2, \"amount\": 250.50}}'\n  ./sandbox demo      the four stories of an order\n  ./sandbox status    what runs, and how far behind it is\n  ./sandbox scenario consumer-lag    a group that falls behind, and three ways to help it"
+        "\nTry next:\n  curl -X POST {order}/orders -H \"Content-Type: application/json\" \\\n    -d '{{\"customerId\": \"cust_happy_path\", \"productId\": \"prod_123\", \"quantity\": 2, \"amount\": 250.50}}'\n  ./sandbox demo      the four outcomes of an order\n  ./sandbox status    what runs, and the lag of each group\n  ./sandbox scenario consumer-lag    a group that falls behind, and three ways to repair that"
     ));
-    let monitor = sandbox.instances(Workload::LagMonitor).await?;
+    let monitor = layout.instances(Workload::LagMonitor).await?;
     if let Some(monitor) = monitor.into_iter().next() {
         say(format_args!(
-            "  {}/    in a browser: every group live, with sliders to make it slow and a button for a burst",
+            "  {}/    in a browser: every group live, with sliders that make it slow and a button for a burst",
             monitor.url
         ));
     }

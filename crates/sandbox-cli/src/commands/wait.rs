@@ -1,59 +1,58 @@
-//! `sandbox wait`: nothing goes on until a condition holds.
+//! `sandbox wait`: waits until a condition holds.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use service_kit::settings::duration_between;
-
 use scenario_runner::conditions::controls::ControlsAre;
-use scenario_runner::conditions::lag::LagIs;
 use scenario_runner::conditions::dlq::Letters;
+use scenario_runner::conditions::lag::LagIs;
 use scenario_runner::conditions::members::MembersAre;
 use scenario_runner::conditions::order::OrderIs;
 use scenario_runner::conditions::ready::AreReady;
 use scenario_runner::conditions::status::StatusIs;
 use scenario_runner::conditions::until;
 use scenario_runner::probes::Observer;
-use stack::sandbox::Sandbox;
+use service_kit::settings::duration_between;
+use stack::layout::StackLayout;
 use stack::terminal::say;
 
-/// What to wait for, and how long.
+/// The condition, and the time limit.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox wait order $ID --status CONFIRMED\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n\nPrints what was seen; when the time is over, what was seen last, and exits with 1."
+    after_help = "Examples:\n  ./sandbox wait order $ID --status CONFIRMED\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n\nPrints the observed state when the condition holds; after the time limit, the last observed state, with exit code 1."
 )]
 pub struct Wait {
-    /// How long, at most
+    /// The time limit
     #[arg(long, global = true, default_value = "60s", value_parser = duration_between(0, 3_600))]
     pub within: Duration,
 
-    /// What for.
+    /// The condition.
     #[command(subcommand)]
     pub condition: Condition,
 }
 
-/// What can be waited for.
+/// The conditions.
 #[derive(Debug, clap::Subcommand)]
 pub enum Condition {
-    /// An order has come so far
+    /// An order has a status
     Order(OrderIs),
-    /// Groups are so far behind
+    /// The lag of groups is above or below a limit, or they are caught up
     Lag(LagIs),
-    /// lag-monitor says this of a group
+    /// lag-monitor reports a group under this rule
     Status(StatusIs),
-    /// Services can do their work
+    /// Services are ready
     Ready(AreReady),
-    /// A service's group has so many members
+    /// A service's group has a number of members
     Members(MembersAre),
-    /// Dead letters are there
+    /// There are dead letters
     Dlq(Letters),
-    /// All members of a service are told the same
+    /// All members of a service have the same controls
     Controls(ControlsAre),
 }
 
 /// Waits.
-pub async fn run(args: Wait, sandbox: &Sandbox) -> Result<()> {
-    let observer = Observer::new(sandbox)?;
+pub async fn run(args: Wait, layout: &StackLayout) -> Result<()> {
+    let observer = Observer::new(layout)?;
     let look = async || match &args.condition {
         Condition::Order(wanted) => observer.order(wanted).await,
         Condition::Lag(wanted) => observer.lag(wanted).await,

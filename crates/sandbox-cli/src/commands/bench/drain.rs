@@ -1,67 +1,66 @@
-//! `sandbox bench drain`
+//! `sandbox bench drain`: how fast inventory-service drains a backlog.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use bench::drain::{FEW, Scene, Way};
+use bench::figures::Figures;
+use bench::{MOST_ORDERS, isolated_instances, usage};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, value_parser};
 use serde_json::json;
-
-use bench::drain::{FEW, Scene, Way};
-use bench::figures::Figures;
-use bench::{MOST_ORDERS, cast, usage};
-use stack::sandbox::Sandbox;
+use stack::layout::StackLayout;
 use stack::terminal::Progress;
 
-/// How services settle, the dearer way first.
+/// The delivery modes, the slower one first.
 const DELIVERIES: [&str; 2] = ["exactly-once", "at-least-once"];
 
-/// How many members drain: one, and one for each partition.
+/// The numbers of members: one, and one for each partition.
 const MEMBERS: [u32; 2] = [1, 3];
 
-/// Records of a batch, where batches are measured: the default of every service.
+/// The batch size where batches are measured: the default of every service.
 const BATCH: u32 = 500;
 
-/// How long a broker takes to its working temperature. New members are warmed up once each besides.
+/// How long the broker takes to get warm. New members are warmed up once, too.
 const WARM: Duration = Duration::from_secs(30);
 
-/// Most events of a warm-up of members that take one at a time.
+/// The highest number of events in a warm-up of members with batches of one.
 const WARM_SINGLES: u64 = 2_000;
 
-/// How much of it.
+/// The amount of load.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Drain {
-    /// Events that wait for batches
+    /// The backlog for members with batches
     #[arg(long, default_value_t = MOST_ORDERS, value_parser = value_parser!(u64).range(FEW..=MOST_ORDERS))]
     events: u64,
 
-    /// Events that wait for members that take one at a time, some hundred a second. Below 10000 nothing is said of a plain
-    /// consumer, which takes so few at one go
+    /// The backlog for members with batches of one, which read some hundred a second. Below 10000 the plain consumer is not
+    /// measured, since it reads so few in one fetch
     #[arg(long, default_value_t = FEW, value_parser = value_parser!(u64).range(100..=MOST_ORDERS))]
     single_events: u64,
 
-    /// Only this way to settle [default: both]
+    /// Only this delivery mode [default: both]
     #[arg(long, value_parser = PossibleValuesParser::new(DELIVERIES))]
     delivery: Option<String>,
 
-    /// Begin cold
+    /// Do not warm up
     #[arg(long)]
     no_warm: bool,
 
-    /// How often everything is measured: min, median and max are of these
+    /// The number of runs, of which min, median and max are printed
     #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=20))]
     runs: u32,
 
-    /// Print what is written to the file
+    /// Print the JSON that is written to the file
     #[arg(long)]
     json: bool,
 }
 
-/// Measures each way of draining, with one member and with three.
-pub(super) async fn run(args: Drain, sandbox: &Sandbox) -> Result<()> {
+/// Measures each delivery mode and batch size, with one member and with three.
+pub(super) async fn run(args: Drain, layout: &StackLayout) -> Result<()> {
     let load_before = usage::load()?;
     let mut figures = Figures::default();
-    cast::alone(sandbox, measure(&args, sandbox, &mut figures)).await?;
+    isolated_instances::alone(layout, measure(&args, layout, &mut figures)).await?;
     let conditions = json!({
         "runs": args.runs,
         "events": args.events,
@@ -69,17 +68,17 @@ pub(super) async fn run(args: Drain, sandbox: &Sandbox) -> Result<()> {
         "warmed": !args.no_warm,
         "loadAverageBefore": load_before,
     });
-    figures.publish(sandbox, "drain", &conditions, args.json)?;
+    figures.publish(layout, "drain", &conditions, args.json)?;
     Ok(())
 }
 
-async fn measure(args: &Drain, sandbox: &Sandbox, figures: &mut Figures) -> Result<()> {
-    let scene = Scene::open(sandbox)?;
+async fn measure(args: &Drain, layout: &StackLayout, figures: &mut Figures) -> Result<()> {
+    let scene = Scene::open(layout)?;
     let progress = Progress::new("drain");
     let begun = Instant::now();
-    let wanted = args.delivery.as_deref();
+    let only = args.delivery.as_deref();
     for delivery in DELIVERIES {
-        if wanted.is_some_and(|wanted| wanted != delivery) {
+        if only.is_some_and(|only| only != delivery) {
             continue;
         }
         for members in MEMBERS {
@@ -93,7 +92,7 @@ async fn measure(args: &Drain, sandbox: &Sandbox, figures: &mut Figures) -> Resu
             let say =
                 |what: String| progress.say(format!("{delivery}, {members} member(s): {what}"));
             say("starting".to_owned());
-            let instances = cast::inventory(sandbox, members, delivery).await?;
+            let instances = isolated_instances::inventory(layout, members, delivery).await?;
             scene.prime().await?;
             let mut warm = args.no_warm;
             while !warm {

@@ -1,21 +1,20 @@
-//! `sandbox bench load`
+//! `sandbox bench load`: how fast load-generator produces.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::{Args, value_parser};
-use serde_json::json;
-
 use bench::figures::Figures;
 use bench::load::{MOST_EVENTS, RATES, Scene};
 use bench::usage;
-use stack::sandbox::Sandbox;
+use clap::{Args, value_parser};
+use serde_json::json;
+use stack::layout::StackLayout;
 use stack::terminal::Progress;
 
-/// How long a broker takes to its working temperature.
+/// How long the broker takes to get warm.
 const WARM: Duration = Duration::from_secs(30);
 
-/// How much of it.
+/// The amount of load.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Load {
     /// Events of a burst, and records of Kafka's producer-perf-test
@@ -26,23 +25,23 @@ pub(super) struct Load {
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=60))]
     seconds: u32,
 
-    /// How often everything is measured: min, median and max are of these
+    /// The number of runs, of which min, median and max are printed
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=20))]
     runs: u32,
 
-    /// Begin cold
+    /// Do not warm up
     #[arg(long)]
     no_warm: bool,
 
-    /// Print what is written to the file
+    /// Print the JSON that is written to the file
     #[arg(long)]
     json: bool,
 }
 
-/// Measures bursts, Kafka's own tool beside them, and rates.
-pub(super) async fn run(args: Load, sandbox: &Sandbox) -> Result<()> {
+/// Measures bursts, Kafka's own tool, and rates.
+pub(super) async fn run(args: Load, layout: &StackLayout) -> Result<()> {
     let load_before = usage::load()?;
-    let scene = Scene::open(sandbox).await?;
+    let scene = Scene::open(layout).await?;
     let mut figures = Figures::default();
     scene.during(measure(&args, &scene, &mut figures)).await?;
     let conditions = json!({
@@ -52,7 +51,7 @@ pub(super) async fn run(args: Load, sandbox: &Sandbox) -> Result<()> {
         "warmed": !args.no_warm,
         "loadAverageBefore": load_before,
     });
-    figures.publish(sandbox, "load", &conditions, args.json)?;
+    figures.publish(layout, "load", &conditions, args.json)?;
     Ok(())
 }
 

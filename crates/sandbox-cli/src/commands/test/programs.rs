@@ -5,11 +5,10 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
-
 use stack::interrupt::InterruptGuard;
 use stack::layout::StackLayout;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 /// Programs that take longest, as last measured: they start first, so that none of them runs alone at the end. A program that is
 /// missing here only starts later.

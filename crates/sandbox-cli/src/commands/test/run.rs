@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use futures::stream::{self, StreamExt};
 use local_runtime::process_tree::{ProcessIdentity, Signal, signal_tree};
-use tokio::process::Command;
-
-use super::programs::{self, Program, Programs};
 use stack::interrupt::InterruptGuard;
 use stack::layout::StackLayout;
 use stack::terminal::{note, say};
+use tokio::process::Command;
+
+use super::programs::{self, Program, Programs};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct TestCounts {
     /// Tests that passed.
     pub passed: u64,
     /// Tests that failed, and programs that ended in another way than by a failed test.
     pub failed: u64,
 }
 
-impl Tally {
+impl TestCounts {
     /// Adds what a test program printed: `test result: ok. 3 passed; 0 failed; …`.
     fn add(&mut self, output: &str, status: ExitStatus) {
         let failed_before = self.failed;
@@ -98,7 +98,7 @@ impl Runner {
 
     /// Runs all programs and shows the output of each when it has ended. On an interrupt every program ends, with all that it
     /// started.
-    pub async fn run(&self, programs: Programs, guard: &InterruptGuard) -> Result<Tally> {
+    pub async fn run(&self, programs: Programs, guard: &InterruptGuard) -> Result<TestCounts> {
         let documentation = std::iter::once((&self.documentation, &self.cargo_arguments[..]));
         let units = programs.unit.iter().map(|program| (program, &[][..]));
         let units = stream::iter(units.chain(documentation))
@@ -110,13 +110,13 @@ impl Runner {
         let mut all = stream::select(integration, units);
         guard
             .unless_interrupted(async {
-                let mut tally = Tally::default();
+                let mut counts = TestCounts::default();
                 while let Some(finished) = all.next().await {
                     let finished = finished?;
-                    tally.add(&finished.output, finished.status);
+                    counts.add(&finished.output, finished.status);
                     finished.show();
                 }
-                Ok(tally)
+                Ok(counts)
             })
             .await
     }
@@ -217,18 +217,18 @@ test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; 
 
     #[test]
     fn results_of_all_test_programs_are_added_up_and_nothing_else() {
-        let mut tally = Tally::default();
-        tally.add(OUTPUT, ExitStatus::from_raw(0));
-        assert_eq!((tally.passed, tally.failed), (5, 1));
+        let mut counts = TestCounts::default();
+        counts.add(OUTPUT, ExitStatus::from_raw(0));
+        assert_eq!((counts.passed, counts.failed), (5, 1));
         // A failed test makes its program fail: that is one failure and not two.
-        tally.add(OUTPUT, ExitStatus::from_raw(101 << 8));
-        assert_eq!((tally.passed, tally.failed), (10, 2));
+        counts.add(OUTPUT, ExitStatus::from_raw(101 << 8));
+        assert_eq!((counts.passed, counts.failed), (10, 2));
     }
 
     #[test]
     fn a_program_that_crashes_counts_as_a_failure() {
-        let mut tally = Tally::default();
-        tally.add("running 3 tests\n", ExitStatus::from_raw(6));
-        assert_eq!((tally.passed, tally.failed), (0, 1));
+        let mut counts = TestCounts::default();
+        counts.add("running 3 tests\n", ExitStatus::from_raw(6));
+        assert_eq!((counts.passed, counts.failed), (0, 1));
     }
 }

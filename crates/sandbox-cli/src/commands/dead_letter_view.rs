@@ -1,26 +1,25 @@
-//! A dead letter as a person or a script sees it.
+//! A dead letter as text and as JSON.
 
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::DateTime;
-use kafka_runtime::dead_letter::{MAX_REPLAYS, replay_count};
-use kafka_admin::replay::{Letter, Verdict};
+use kafka_admin::dead_letters::{DeadLetter, ReplayDecision};
+use kafka_admin::dead_letters::{MAX_REPLAYS, replay_count};
+use scenario_runner::conditions::dlq::dead_letter_topic;
 use serde_json::{Value, json};
 use shared_events::Topic;
-
-use scenario_runner::conditions::dlq::dead_letter_topic;
 use stack::terminal::say;
 
-/// How often a record may be replayed.
+/// The highest number of replays of a record.
 pub const MAX: u32 = MAX_REPLAYS;
 
-/// Bytes of a value that are shown to a person.
-const SHOWN: usize = 2000;
+/// The bytes of a value that `dlq show` prints.
+const MAX_VALUE_BYTES: usize = 2000;
 
-/// Where a letter lies: `inventory.dlq/2/17`.
+/// Topic, partition and offset of a dead letter: `inventory.dlq/2/17`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct DeadLetterId {
     /// The dead-letter topic.
     pub topic: Topic,
     /// The partition.
@@ -29,72 +28,72 @@ pub struct Place {
     pub offset: i64,
 }
 
-impl Place {
-    /// Where this letter lies. A letter comes from a topic of the table, so it has a name without prefix.
-    pub fn of(letter: &Letter) -> String {
-        let record = &letter.record;
+impl DeadLetterId {
+    /// The id of this dead dead_letter, with the topic's name without the stack's prefix.
+    pub fn of(dead_letter: &DeadLetter) -> String {
+        let record = &dead_letter.record;
         format!(
             "{}/{}/{}",
-            short(&record.topic),
+            without_prefix(&record.topic),
             record.partition,
             record.offset
         )
     }
 
-    /// Whether this is the letter that lies there.
-    pub fn is_of(&self, letter: &Letter) -> bool {
-        (self.partition, self.offset) == (letter.record.partition, letter.record.offset)
+    /// Whether the dead letter has this partition and offset. Its topic must be the same.
+    pub fn is_of(&self, dead_letter: &DeadLetter) -> bool {
+        (self.partition, self.offset) == (dead_letter.record.partition, dead_letter.record.offset)
     }
 }
 
-/// The topic's name without the stack's prefix, as every command takes it.
-fn short(name: &str) -> &str {
+/// The topic's name without the stack's prefix, as typed in every command.
+fn without_prefix(name: &str) -> &str {
     let mut known = Topic::ALL.into_iter().map(Topic::name);
     known.find(|known| name.ends_with(known)).unwrap_or(name)
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for DeadLetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.topic, self.partition, self.offset)
     }
 }
 
-impl FromStr for Place {
+impl FromStr for DeadLetterId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "must be TOPIC/PARTITION/OFFSET, as in inventory.dlq/2/17".to_owned();
+        let invalid = || "must be TOPIC/PARTITION/OFFSET, as in inventory.dlq/2/17".to_owned();
         let parts: Vec<&str> = text.split('/').collect();
         let [topic, partition, offset] = parts.as_slice() else {
-            return Err(wrong());
+            return Err(invalid());
         };
         Ok(Self {
             topic: dead_letter_topic(topic)?,
-            partition: partition.parse().map_err(|_| wrong())?,
-            offset: offset.parse().map_err(|_| wrong())?,
+            partition: partition.parse().map_err(|_| invalid())?,
+            offset: offset.parse().map_err(|_| invalid())?,
         })
     }
 }
 
-/// Why a replay would not take it, if so.
-pub fn refusal(letter: &Letter) -> Option<&str> {
-    match &letter.verdict {
-        Verdict::Refuse(reason) => Some(reason),
-        Verdict::Replay { .. } => None,
+/// The reason why a replay refuses it; `None` if a replay publishes it.
+pub fn refusal(dead_letter: &DeadLetter) -> Option<&str> {
+    match &dead_letter.decision {
+        ReplayDecision::Refuse(reason) => Some(reason),
+        ReplayDecision::Replay { .. } => None,
     }
 }
 
-fn state(letter: &Letter) -> &'static str {
-    match (&letter.verdict, letter.passed) {
-        (Verdict::Replay { .. }, true) => "replayed",
-        (Verdict::Replay { .. }, false) => "waiting",
-        (Verdict::Refuse(_), _) => "refused",
+fn state(dead_letter: &DeadLetter) -> &'static str {
+    match (&dead_letter.decision, dead_letter.processed) {
+        (ReplayDecision::Replay { .. }, true) => "replayed",
+        (ReplayDecision::Replay { .. }, false) => "waiting",
+        (ReplayDecision::Refuse(_), _) => "refused",
     }
 }
 
-/// Its cells in the table of `dlq list`.
-pub fn row(letter: &Letter) -> [String; 7] {
-    let (from, at, why) = match &letter.headers {
+/// The cells of its row in `dlq list`.
+pub fn row(dead_letter: &DeadLetter) -> [String; 7] {
+    let (from, at, why) = match &dead_letter.headers {
         Ok(headers) => (
             format!(
                 "{}/{}/{}",
@@ -105,10 +104,10 @@ pub fn row(letter: &Letter) -> [String; 7] {
         ),
         Err(reason) => ("-".to_owned(), "-".to_owned(), reason.clone()),
     };
-    let replays = replay_count(letter.record.header_pairs());
+    let replays = replay_count(dead_letter.record.header_pairs());
     [
-        Place::of(letter),
-        letter
+        DeadLetterId::of(dead_letter),
+        dead_letter
             .record
             .key
             .as_deref()
@@ -116,14 +115,14 @@ pub fn row(letter: &Letter) -> [String; 7] {
         from,
         at,
         replays.map_or_else(|_| "?".to_owned(), |count| count.to_string()),
-        state(letter).to_owned(),
-        one_line(refusal(letter).unwrap_or(&why)),
+        state(dead_letter).to_owned(),
+        one_line(refusal(dead_letter).unwrap_or(&why)),
     ]
 }
 
-/// All of it, for a script. Bytes that are not UTF-8 are shown with replacement characters, and their number is exact.
-pub fn json(letter: &Letter) -> Value {
-    let record = &letter.record;
+/// The whole dead letter as JSON. Bytes that are not UTF-8 become replacement characters; `valueBytes` is exact.
+pub fn json(dead_letter: &DeadLetter) -> Value {
+    let record = &dead_letter.record;
     let headers: Vec<Value> = record
         .header_pairs()
         .map(|(name, value)| json!({"name": name, "value": value.map(text)}))
@@ -132,15 +131,15 @@ pub fn json(letter: &Letter) -> Value {
         .timestamp_ms
         .and_then(DateTime::from_timestamp_millis);
     json!({
-        "letter": Place::of(letter),
+        "deadLetter": DeadLetterId::of(dead_letter),
         "timestamp": time.map(|time| time.to_rfc3339()),
         "key": record.key.as_deref().map(text),
         "headers": headers,
         "value": record.value.as_deref().map(text),
         "valueBytes": record.value.as_ref().map(Vec::len),
-        "state": state(letter),
-        "refusedBecause": refusal(letter),
-        "origin": letter.headers.as_ref().ok().map(|headers| json!({
+        "state": state(dead_letter),
+        "refusedBecause": refusal(dead_letter),
+        "origin": dead_letter.headers.as_ref().ok().map(|headers| json!({
             "topic": headers.original_topic,
             "partition": headers.original_partition,
             "offset": headers.original_offset,
@@ -154,11 +153,15 @@ pub fn json(letter: &Letter) -> Value {
     })
 }
 
-/// All of it, for a person.
-pub fn show(letter: &Letter) {
-    let record = &letter.record;
-    say(format_args!("{}  {}", Place::of(letter), state(letter)));
-    if let Some(reason) = refusal(letter) {
+/// Prints the whole dead dead_letter.
+pub fn show(dead_letter: &DeadLetter) {
+    let record = &dead_letter.record;
+    say(format_args!(
+        "{}  {}",
+        DeadLetterId::of(dead_letter),
+        state(dead_letter)
+    ));
+    if let Some(reason) = refusal(dead_letter) {
         say(format_args!("refused: {reason}"));
     }
     say(format_args!(
@@ -177,12 +180,12 @@ pub fn show(letter: &Letter) {
         None => say("value: none (a tombstone)"),
         Some(value) => {
             say(format_args!("value, {} bytes:", value.len()));
-            say(readable(value.get(..SHOWN).unwrap_or(value)));
+            say(readable(value.get(..MAX_VALUE_BYTES).unwrap_or(value)));
         }
     }
 }
 
-/// The bytes as text: what is not UTF-8 or would move the cursor is replaced, since a dead letter may hold anything.
+/// The bytes as text. Bytes that are not UTF-8 and control characters are replaced, since a dead letter may hold anything.
 pub fn readable(bytes: &[u8]) -> String {
     let visible = |c: char| {
         if c.is_control() {
@@ -215,9 +218,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_as_it_is_printed() {
-        let place: Place = "inventory.dlq/2/17".parse().unwrap();
-        assert_eq!(place.to_string(), "inventory.dlq/2/17");
+    fn an_id_is_typed_as_it_is_printed() {
+        let id: DeadLetterId = "inventory.dlq/2/17".parse().unwrap();
+        assert_eq!(id.to_string(), "inventory.dlq/2/17");
         for bad in [
             "",
             "inventory.dlq",
@@ -226,12 +229,12 @@ mod tests {
             "inventory.dlq/x/1",
             "a/1/2/3",
         ] {
-            assert!(bad.parse::<Place>().is_err(), "{bad}");
+            assert!(bad.parse::<DeadLetterId>().is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_letter_cannot_write_to_the_terminal_as_it_likes() {
+    fn a_dead_letter_cannot_control_the_terminal() {
         assert_eq!(
             readable(b"a\x1b[31m\n\xffb"),
             "a\u{fffd}[31m\u{fffd}\u{fffd}b"
@@ -240,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_called_without_the_prefix_of_the_stack() {
-        assert_eq!(short("second.inventory.dlq"), "inventory.dlq");
-        assert_eq!(short("inventory.dlq"), "inventory.dlq");
+    fn a_topic_is_named_without_the_prefix_of_the_stack() {
+        assert_eq!(without_prefix("second.inventory.dlq"), "inventory.dlq");
+        assert_eq!(without_prefix("inventory.dlq"), "inventory.dlq");
     }
 }

@@ -1,23 +1,23 @@
-//! Which topics there are, and what one is like.
+//! `sandbox topics list` and `describe`.
 
 use anyhow::Result;
 use kafka_admin::Cluster;
-use kafka_admin::named::Description;
+use kafka_admin::topic_admin::TopicDescription;
 use serde_json::{Value, json};
-
-use super::topic_name;
 use stack::terminal::{Table, note, say};
 
-/// How to list.
+use super::topic_name;
+
+/// The form of the output.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  ./sandbox topics list")]
 pub struct List {
-    /// Print JSON: an array with one object a topic
+    /// Print JSON: an array with one object for each topic
     #[arg(long)]
     json: bool,
 }
 
-/// What to describe.
+/// The topic to describe.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  ./sandbox topics describe payments")]
 pub struct Describe {
@@ -80,8 +80,8 @@ pub(super) async fn describe(args: Describe, cluster: &Cluster) -> Result<()> {
         table.row([
             partition.number.to_string(),
             partition.leader.to_string(),
-            listed(&partition.replicas),
-            listed(&partition.in_sync),
+            joined(&partition.replicas),
+            joined(&partition.in_sync),
             partition.low_watermark.to_string(),
             partition.high_watermark.to_string(),
         ]);
@@ -97,12 +97,12 @@ pub(super) async fn describe(args: Describe, cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn listed(ids: &[i32]) -> String {
+fn joined(ids: &[i32]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     ids.join(" ")
 }
 
-fn as_json(topic: &Description) -> Value {
+fn as_json(topic: &TopicDescription) -> Value {
     let partitions: Vec<Value> = topic
         .partitions
         .iter()
