@@ -137,7 +137,7 @@ mod tests {
             "--lag-threshold-warning=0",
             "--lag-threshold-critical=1000000000001",
             "--group=",
-            "--sandbox-way=vm",
+            "--mode=vm",
             "--load-generator-url=127.0.0.1:8000",
             "--load-generator-url=https://localhost",
         ] {

@@ -56,6 +56,7 @@ struct LagGauges {
     total: GaugeVec,
     end: GaugeVec,
     committed: GaugeVec,
+    stalled: GaugeVec,
     status: GaugeVec,
     rate: GaugeVec,
     oldest: GaugeVec,
@@ -88,6 +89,11 @@ impl LagGauges {
                 "Offset of the next record that the group consumes; absent if the group has committed none",
                 &PARTITION_LABELS,
             )?,
+            stalled: gauge(
+                "kafka_consumer_group_partition_stalled",
+                "1 if the committed offset is stuck while records wait and the group makes progress elsewhere, else 0",
+                &PARTITION_LABELS,
+            )?,
             status: gauge(
                 "kafka_lag_status",
                 "0 ok, 1 warning, 2 critical; absent if unknown",
@@ -116,12 +122,13 @@ impl LagGauges {
         })
     }
 
-    fn all(&self) -> [&GaugeVec; 9] {
+    fn all(&self) -> [&GaugeVec; 10] {
         let Self {
             lag,
             total,
             end,
             committed,
+            stalled,
             status,
             rate,
             oldest,
@@ -129,7 +136,7 @@ impl LagGauges {
             left_out,
         } = self;
         [
-            lag, total, end, committed, status, rate, oldest, drain, left_out,
+            lag, total, end, committed, stalled, status, rate, oldest, drain, left_out,
         ]
     }
 
@@ -170,6 +177,13 @@ impl LagGauges {
                 set(&self.lag, &labels, lag);
                 let committed = partition.committed.map(|offset| offset as f64);
                 set(&self.committed, &labels, committed);
+                let pair = GroupTopic {
+                    group: name.clone(),
+                    topic: at.topic.clone(),
+                };
+                let health = current.health.get(&pair);
+                let stalled = health.map(|health| health.stalled_partitions.contains(at));
+                set(&self.stalled, &labels, stalled.map(f64::from));
             }
         }
         series.saturating_sub(MAX_SERIES)
