@@ -1,4 +1,4 @@
-//! `sandbox report` as a person runs it, on a real broker: the file, and the exit code.
+//! `sandbox report` as a person runs it, with a real broker: the file and the exit code.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,10 +16,10 @@ use shared_events::Topic;
 use tempfile::TempDir;
 use test_stack::{kafka_tool, shared};
 
-/// Records that the group has before it.
+/// The lag of the group.
 const RECORDS: usize = 40;
 
-/// A stack of which there is only a broker, with a group that is behind.
+/// A stack of which only the broker exists, with a group that has a lag.
 struct Stack {
     home: TempDir,
     prefix: String,
@@ -68,7 +68,7 @@ impl Stack {
         }
     }
 
-    /// Plays the scenario of this README, in a folder of this name.
+    /// Runs the scenario of this README, in a folder of this name.
     fn report(&self, name: &str, readme: &str, more: &[&str]) -> Output {
         let folder = self.home.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
@@ -76,7 +76,7 @@ impl Stack {
         Command::new(env!("CARGO_BIN_EXE_sandbox"))
             .args(["--home", &self.home.path().display().to_string()])
             .args(["--name-prefix", &self.prefix, "--kafka-port", &self.port])
-            // Where nobody listens.
+            // Ports without a listener.
             .args([
                 "--order-port",
                 "1",
@@ -116,22 +116,22 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_report_is_written_of_a_scenario_that_passes_with_the_lag_that_was_seen() {
+async fn the_report_of_a_passed_scenario_shows_the_sampled_lag() {
     let stack = Stack::new("report_pass").await;
-    let readme = "# A lag that stays\n## Look <i>twice</i>\n```sh\necho 'seen & <b>told</b>'\nsleep 2\n```\n";
+    let readme = "# A lag that stays\n## Look <i>twice</i>\n```sh\necho 'seen & <b>shown</b>'\nsleep 2\n```\n";
     let output = stack.report("passes", readme, &[]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let file = stack.file("passes");
-    let said = text(&output.stdout);
+    let printed = text(&output.stdout);
     assert!(
-        said.trim_end().ends_with(&file.display().to_string()),
-        "{said}"
+        printed.trim_end().ends_with(&file.display().to_string()),
+        "{printed}"
     );
     let page = read(&file);
     for part in [
         "<h1>A lag that stays</h1>",
         ">PASS</p>",
-        "seen &amp; &lt;b&gt;told&lt;/b&gt;",
+        "seen &amp; &lt;b&gt;shown&lt;/b&gt;",
         "Look &lt;i&gt;twice&lt;/i&gt;",
         &format!(
             "{} <span>highest {RECORDS} · last {RECORDS}</span>",
@@ -145,13 +145,13 @@ async fn a_report_is_written_of_a_scenario_that_passes_with_the_lag_that_was_see
         page.contains("<g class=\"line c0\"") && page.contains("<path d=\"M"),
         "{page}"
     );
-    for elsewhere in ["src=", "href=\"http", "url(", "@import", "<script"] {
-        assert!(!page.contains(elsewhere), "{elsewhere} in {page}");
+    for external in ["src=", "href=\"http", "url(", "@import", "<script"] {
+        assert!(!page.contains(external), "{external} in {page}");
     }
 }
 
 #[tokio::test]
-async fn a_report_is_written_of_a_scenario_that_fails_and_the_exit_code_is_the_scenarios() {
+async fn the_report_of_a_failed_scenario_has_its_exit_code() {
     let stack = Stack::new("report_fail").await;
     let readme = "# It breaks\n## Fix\n```sh\necho two\n```\n```text expect\none\n```\n## Verify\n```sh\ntrue\n```\n\
         ## Restore\n```sh\necho restored\n```\n";
@@ -172,7 +172,7 @@ async fn a_report_is_written_of_a_scenario_that_fails_and_the_exit_code_is_the_s
 }
 
 #[tokio::test]
-async fn without_a_broker_there_is_a_report_that_says_so() {
+async fn a_report_without_a_broker_states_that() {
     let mut stack = Stack::new("report_alone").await;
     stack.port = "1".to_owned();
     let output = stack.report("alone", "# Alone\n```sh\ntrue\n```\n", &[]);
@@ -185,7 +185,7 @@ async fn without_a_broker_there_is_a_report_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_place_where_no_file_can_be_is_refused_before_anything_is_played() {
+async fn an_output_that_cannot_be_a_file_is_refused_before_the_run() {
     let stack = Stack::new("report_place").await;
     let mark = stack.home.path().join("played");
     let readme = format!("# A\n```sh\ntouch '{}'\n```\n", mark.display());

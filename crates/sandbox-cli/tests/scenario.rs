@@ -1,4 +1,4 @@
-//! `sandbox scenario` as a person or a script runs it: exit codes, what is said, and that it always restores.
+//! `sandbox scenario` as a person or a script runs it: exit codes and output. Steps under `Restore` always run.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,7 +27,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A folder with a scenario whose steps may name the folder as `DIR`.
+/// A folder with a scenario. `DIR` in its steps is replaced with the folder.
 fn scenario(readme: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let readme = readme.replace("DIR", &folder.path().display().to_string());
@@ -48,23 +48,23 @@ fn wait_for(file: &Path) {
 }
 
 #[test]
-fn a_scenario_is_played_in_one_way_and_its_steps_know_in_which() {
+fn a_scenario_runs_in_one_mode_which_its_steps_know() {
     let folder = scenario(
-        "# Two ways\n## Look\n```sh\necho \"$SANDBOX_MODE ${KAFKA_PORT-none}\" > DIR/seen\n```\n```sh docker\ntouch DIR/docker\n```\n",
+        "# Two modes\n## Look\n```sh\necho \"$SANDBOX_MODE ${KAFKA_PORT-none}\" > DIR/seen\n```\n```sh docker\ntouch DIR/docker\n```\n",
     );
-    for (way, seen) in [("docker", "docker none\n"), ("local", "local 9092\n")] {
-        let mut play = sandbox(&["scenario", "--way", way, &path(&folder)]);
-        let output = play.env_remove("KAFKA_PORT").output().unwrap();
+    for (mode, seen) in [("docker", "docker none\n"), ("local", "local 9092\n")] {
+        let mut command = sandbox(&["scenario", "--mode", mode, &path(&folder)]);
+        let output = command.env_remove("KAFKA_PORT").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         let found = std::fs::read_to_string(folder.path().join("seen")).unwrap();
         assert_eq!(found, seen);
         let docker = std::fs::remove_file(folder.path().join("docker"));
-        assert_eq!(docker.is_ok(), way == "docker");
+        assert_eq!(docker.is_ok(), mode == "docker");
     }
 }
 
 #[test]
-fn a_scenario_that_fails_exits_with_1_and_says_which_step() {
+fn a_failed_scenario_exits_with_1_and_names_the_step() {
     let folder = scenario(
         "# Broken\n## Break\n```sh\necho fine\n```\n## Fix\n```sh\nfalse\n```\n## Verify\n```sh\ntouch DIR/verified\n```\n## Restore\n```sh\ntouch DIR/restored\n```\n",
     );
@@ -82,7 +82,7 @@ fn a_scenario_that_fails_exits_with_1_and_says_which_step() {
 }
 
 #[test]
-fn a_control_that_only_asks_wrongly_is_no_control() {
+fn a_step_that_must_fail_may_not_fail_by_wrong_usage() {
     let sandbox = env!("CARGO_BIN_EXE_sandbox");
     let control = |figures: &str| {
         let step = format!("{sandbox} expect ratio {figures} --at-least 2");
@@ -100,12 +100,12 @@ fn a_control_that_only_asks_wrongly_is_no_control() {
 }
 
 #[test]
-fn a_scenario_that_passes_exits_with_0_and_tells_all_as_json() {
+fn a_passed_scenario_exits_with_0_and_is_complete_as_json() {
     let folder = scenario("# Whole\n```sh\necho seen\n```\n");
     let output = run(&["scenario", "--json", &path(&folder)]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let scenario = &told["scenarios"][0];
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let scenario = &result["scenarios"][0];
     assert_eq!(
         (
             scenario["verdict"].as_str(),
@@ -142,7 +142,7 @@ fn ctrl_c_ends_the_step_and_restores() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_with_its_line() {
+fn an_invalid_readme_is_an_error_with_its_line() {
     let folder = scenario("# Typo\n```sh fail\n```\n");
     let output = run(&["scenario", &path(&folder)]);
     assert_eq!(output.status.code(), Some(1));
@@ -151,8 +151,8 @@ fn what_cannot_be_read_is_said_with_its_line() {
 }
 
 #[test]
-fn wrong_usage_exits_with_2_and_one_line_that_says_what_is_right() {
-    for (arguments, right) in [
+fn wrong_usage_exits_with_2_and_one_line_that_names_what_is_valid() {
+    for (arguments, valid) in [
         (&["scenario", "no-such-scenario"][..], "dead-letter"),
         (&["scenario", "--step"], "terminal"),
         (&["wait", "weather"], "weather"),
@@ -160,7 +160,7 @@ fn wrong_usage_exits_with_2_and_one_line_that_says_what_is_right() {
         (
             &[
                 "expect",
-                "told",
+                "events",
                 "0190a7c2-0000-7000-8000-000000000000",
                 "Paid=1",
             ],
@@ -177,7 +177,7 @@ fn wrong_usage_exits_with_2_and_one_line_that_says_what_is_right() {
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(
-            error.trim_end().lines().count() == 1 && error.contains(right),
+            error.trim_end().lines().count() == 1 && error.contains(valid),
             "{arguments:?}: {error}"
         );
     }

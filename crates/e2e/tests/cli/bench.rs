@@ -49,5 +49,5 @@ fn a_load_and_a_drain_are_measured_and_leave_everything_as_it_was() {
     }
     assert_eq!(rig.alive(), alive);
     // order-service learns of all that was told meanwhile, before another test has the stack.
-    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+    rig.good(&["wait", "lag", "--caught-up", "--within", "60s"]);
 }

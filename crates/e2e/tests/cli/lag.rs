@@ -74,7 +74,7 @@ fn what_a_paused_group_leaves_is_its_lag_until_it_goes_on() {
             false => Err(format!("{told:?}")),
         }
     });
-    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+    rig.good(&["wait", "lag", "--caught-up", "--within", "60s"]);
     rig.good(&["consumer", "pause", "inventory-service"]);
     for _ in 0..3 {
         rig.good(&["order", "--product", "prod_burst"]);
@@ -91,7 +91,7 @@ fn what_a_paused_group_leaves_is_its_lag_until_it_goes_on() {
     let oldest = told[0]["oldestUnreadSeconds"].as_f64();
     assert!(oldest.unwrap() >= 0.0, "{told:?}");
     rig.good(&["consumer", "resume", "inventory-service"]);
-    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+    rig.good(&["wait", "lag", "--caught-up", "--within", "60s"]);
     assert_eq!(lag(&rig, &group)[0]["totalLag"], 0);
 }
 
@@ -103,7 +103,7 @@ fn a_group_or_topic_that_is_not_there_is_answered_with_those_there_are() {
         "lag",
         "--group",
         "nobody",
-        "--at-rest",
+        "--caught-up",
         "--within",
         "20s",
     ];

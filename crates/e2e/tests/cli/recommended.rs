@@ -66,13 +66,13 @@ fn fall_behind(rig: &Rig) {
     ]);
 }
 
-fn at_rest(rig: &Rig) {
+fn caught_up(rig: &Rig) {
     rig.good(&[
         "wait",
         "lag",
         "--group",
         GROUP,
-        "--at-rest",
+        "--caught-up",
         "--within",
         "120s",
     ]);
@@ -96,7 +96,7 @@ fn paste(rig: &Rig, command: &str) {
 /// A group has a lag only where it has committed something.
 fn read_once(rig: &Rig) {
     rig.good(&["load", "burst", "--count", "30"]);
-    rig.good(&["wait", "lag", "--at-rest", "--within", "120s"]);
+    rig.good(&["wait", "lag", "--caught-up", "--within", "120s"]);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
     fall_behind(&rig);
     let scale = "./sandbox scale inventory-service=3";
     paste_all(with_advice(&rig, GROUP, "payments", scale));
-    at_rest(&rig);
+    caught_up(&rig);
 
     // Four. What it recommends besides, to grow the topic, would leave no member without work.
     rig.good(&["scale", "inventory-service=4"]);
@@ -143,14 +143,14 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
     fall_behind(&rig);
     let grow = "./sandbox topics grow payments --partitions 6";
     paste_all(with_advice(&rig, GROUP, "payments", grow));
-    at_rest(&rig);
+    caught_up(&rig);
 
     // None.
     rig.good(&["kill", "inventory-service"]);
     rig.good(&["load", "burst", "--count", "60"]);
     let up = "./sandbox up inventory-service";
     paste_all(with_advice(&rig, GROUP, "payments", up));
-    at_rest(&rig);
+    caught_up(&rig);
 
     for command in COMMANDS.lines().filter(|one| !pasted.contains(*one)) {
         let of_others = ["order-service", "payment-service"];
@@ -174,7 +174,7 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
     for command in with_advice(&rig, stopped, topic, resume) {
         paste(&rig, &command);
     }
-    rig.good(&["wait", "lag", "--at-rest", "--within", "60s"]);
+    rig.good(&["wait", "lag", "--caught-up", "--within", "60s"]);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_rate_is_a_number_and_a_group_that_nobody_knows_is_answered_with_those_there
             "lag",
             "--group",
             "no-such-group",
-            "--at-rest",
+            "--caught-up",
             "--within",
             "20s",
         ],

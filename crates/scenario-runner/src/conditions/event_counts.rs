@@ -11,7 +11,7 @@ use super::Seen;
 /// An order of which these events, and no others, were told so often.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:  ./sandbox expect told $ID OrderCreated=1 PaymentSucceeded=1 InventoryReserved=1\n\nCounted are records that read_committed consumers see, on orders, payments and inventory. Events not named must not be there."
+    after_help = "Example:  ./sandbox expect events $ID OrderCreated=1 PaymentSucceeded=1 InventoryReserved=1\n\nCounted are records that read_committed consumers see, on orders, payments and inventory. Events not named must not be there."
 )]
 pub struct Told {
     /// The order

@@ -7,9 +7,9 @@ use super::Seen;
 /// Groups that are so far behind.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n  ./sandbox wait lag --at-rest\n\nLag is what a read_committed consumer would still get, summed over the group's partitions: neither markers of transactions nor aborted records count. A partition for which the group has committed nothing has an unknown lag: it is left out of --above, and keeps --below and --at-rest from holding. --at-rest wants, besides, that no transaction is open."
+    after_help = "Examples:\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n  ./sandbox wait lag --caught-up\n\nLag is what a read_committed consumer would still get, summed over the group's partitions: neither markers of transactions nor aborted records count. A partition for which the group has committed nothing has an unknown lag: it is left out of --above, and keeps --below and --caught-up from holding. --caught-up wants, besides, that no transaction is open."
 )]
-#[command(group(clap::ArgGroup::new("bound").required(true).args(["above", "below", "at_rest"])))]
+#[command(group(clap::ArgGroup::new("bound").required(true).args(["above", "below", "caught_up"])))]
 pub struct LagIs {
     /// Only this group of the cluster; the shop's own without the stack's prefix. Otherwise each of the shop's groups
     #[arg(long)]
@@ -25,7 +25,7 @@ pub struct LagIs {
 
     /// Nothing left to read
     #[arg(long)]
-    pub at_rest: bool,
+    pub caught_up: bool,
 }
 
 impl LagIs {
@@ -88,12 +88,12 @@ mod tests {
     }
 
     fn holds(above: Option<i64>, below: Option<i64>, committed: Option<i64>) -> bool {
-        let at_rest = above.is_none() && below.is_none();
+        let caught_up = above.is_none() && below.is_none();
         let wanted = LagIs {
             group: None,
             above,
             below,
-            at_rest,
+            caught_up,
         };
         matches!(
             wanted.check(&[lag(Some(10)), lag(committed)]),
@@ -119,7 +119,7 @@ mod tests {
             group: None,
             above: None,
             below: None,
-            at_rest: true,
+            caught_up: true,
         };
         assert!(matches!(
             wanted.check(&[lag(Some(10)), lag(Some(9))]),
@@ -137,7 +137,7 @@ mod tests {
         let parse =
             |line: &str| Command::try_parse_from(line.split(' ')).map(|command| command.lag);
         let group = "--group inventory-service-group";
-        assert!(parse(&format!("lag {group} --at-rest")).unwrap().at_rest);
+        assert!(parse(&format!("lag {group} --caught-up")).unwrap().caught_up);
         assert_eq!(
             parse(&format!("lag --above 5 {group}")).unwrap().above,
             Some(5)
