@@ -212,7 +212,9 @@ impl KafkaLoad<'_> {
             if stop.is_set() {
                 return false;
             }
-            producer.poll_until(Instant::now() + STOP_CHECK_INTERVAL, || producer.has_capacity());
+            producer.poll_until(Instant::now() + STOP_CHECK_INTERVAL, || {
+                producer.has_capacity()
+            });
         }
         self.sent += 1;
         true

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zipfian_partitions_are_unequally_hot_and_single_is_partition_0() {
+    fn zipfian_partitions_are_unequally_hot_and_single_is_the_first() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         let zipfian = PartitionChooser::new(KeyDistribution::Zipfian, 3);
         let mut counts = [0; 3];
