@@ -1,38 +1,32 @@
 # shellcheck shell=sh
-# What `restart --set` changes stands in .env, below a line that says so: there plain Compose calls see it, and the last of two
-# lines with one name counts. So whatever a person wrote above comes back when the part below goes.
+# `restart --set` writes below a mark in .env: plain Compose reads it there, and the last of two lines with one name counts. Without
+# that part, .env is as a person wrote it.
 
 settings_mark='# --- set by ./sandbox restart --set, and taken away by --unset, reset and down ---'
 
 # INVENTORY for inventory-service, LAG_MONITOR for lag-monitor.
 prefix_of() { printf '%s' "${1%-service}" | tr '[:lower:]-' '[:upper:]_'; }
 
-# What was changed, one NAME=VALUE a line, with the service's prefix before the name.
-changed_settings() {
-  if [ -f .env ]; then awk -v mark="$settings_mark" 'below; $0 == mark { below = 1 }' .env; fi
-}
-
-# Of one service, without the prefix.
+# The settings below the mark, one NAME=VALUE a line, with the service's prefix before the name; of one service, without the prefix.
+changed_settings() { if [ -f .env ]; then awk -v mark="$settings_mark" 'below; $0 == mark { below = 1 }' .env; fi; }
 changed_of() { changed_settings | sed -n "s/^$(prefix_of "$1")_//p"; }
 
 # The names that docker-compose.yml passes on to a service.
-known_settings() {
-  sed -n "s/^ *\([A-Z_]*\): \${$(prefix_of "$1")_\1-.*/\1/p" docker-compose.yml
-}
+known_settings() { sed -n "s/^ *\([A-Z_]*\): \${$(prefix_of "$1")_\1-.*/\1/p" docker-compose.yml; }
 
 require_known() {
   known_settings "$1" | grep -qxF -e "$2" ||
     wrong "$1 has no setting $2; it has $(known_settings "$1" | sort | tr '\n' ' ' | sed 's/ $//; s/ /, /g')"
 }
 
-# Both Composes read these characters as they stand; $, # and quotes mean something in .env.
+# Both Composes read these characters literally; $, # and quotes have a meaning in .env.
 require_plain() {
   case $2 in
     *[!A-Za-z0-9_.,:\;=/@+%{}*\ -]* | *' ') wrong "$1: in .env a value can hold letters, digits and _.,:;=/@+%{}*- only" ;;
   esac
 }
 
-# Replaces our part of .env by what comes in on standard input.
+# Replaces the part below the mark by standard input.
 write_changed() {
   fresh=$(cat)
   touch .env
@@ -46,14 +40,12 @@ write_changed() {
   [ -s .env ] || rm -f .env
 }
 
-# set_setting SERVICE NAME VALUE, unset_setting SERVICE NAME
+# set_setting SERVICE NAME [VALUE]: without a value the setting is removed.
 set_setting() {
-  { changed_settings | grep -v "^$(prefix_of "$1")_$2=" || true; echo "$(prefix_of "$1")_$2=$3"; } | write_changed
+  line=$(prefix_of "$1")_$2=
+  { changed_settings | grep -v "^$line" || true; if [ $# -eq 3 ]; then echo "$line$3"; fi; } | write_changed
 }
-unset_setting() {
-  { changed_settings | grep -v "^$(prefix_of "$1")_$2=" || true; } | write_changed
-}
-forget_settings() { if [ -f .env ]; then write_changed </dev/null; fi }
+forget_settings() { if [ -f .env ]; then write_changed </dev/null; fi; }
 
 # A variable of docker-compose.yml as Compose will see it: the environment's, else the last one in .env, else the default.
 variable() {

@@ -1,109 +1,184 @@
 # shellcheck shell=sh
-# Every verb of `./sandbox --docker`. Those that start and stop are Compose's and the engine's; those that ask the shop run in the
-# container `sandbox`, inside the network, and are the same program as on the local way.
+# The verbs of Docker mode. Compose and the engine start and stop; the verbs that ask the shop run in the container `sandbox`, inside
+# the network, and are the same program as in local mode.
 
-# shellcheck source=docker/engine.sh
-. "$root/docker/engine.sh"
+# shellcheck source=docker/containers.sh
+. "$root/docker/containers.sh"
 # shellcheck source=docker/settings.sh
 . "$root/docker/settings.sh"
 # shellcheck source=docker/doctor.sh
 . "$root/docker/doctor.sh"
 # shellcheck source=docker/start.sh
 . "$root/docker/start.sh"
-# shellcheck source=docker/look.sh
-. "$root/docker/look.sh"
-
-# How long a stack may take from its containers' start until all is ready. Measured: 13 s on two cores.
-ready_limit=180s
 
 # A verb of the program in the network. -T: its output goes into pipes and variables.
 inside() { compose run --rm --no-deps -T sandbox "$@"; }
 
-docker_way() {
+docker_mode() {
   cd "$root"
-  verb=${1:-}
-  [ $# -eq 0 ] || shift
-  case $verb in
-    '' | -h | --help) usage; [ -n "$verb" ] || exit 2; exit 0 ;;
-  esac
+  require_engine
+  verb=${1:---help}
   case "$verb $* " in
-    # load-generator has its own, and so has each of Kafka's tools.
-    'load '* | 'kafka '[!-]*) ;;
-    # Not as one that runs in the network, where the program refuses what works on the host only.
-    *' --help '* | *' -h '*) require_engine; compose run --rm --no-deps -T -e SANDBOX_INSIDE=false sandbox "$verb" --help; exit ;;
+    # load-generator has its own help, and so has each of Kafka's tools.
+    'load '* | 'kafka '*' '[!-]*) ;;
+    # As on the host: in the network the program refuses what works on the host only.
+    *' --help '* | *' -h '* | --help*) compose run --rm --no-deps -T -e SANDBOX_INSIDE=false sandbox "$verb" --help; [ $# -gt 0 ] || exit 2; exit ;;
   esac
+  shift
   case $verb in
-    doctor) doctor; exit ;;
-    up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | load | demo)
-      require_engine
-      "verb_$verb" "$@"
-      ;;
-    expect)
-      require_engine
-      if [ "${1:-}" = settings ]; then shift; expect_settings "$@"; else inside expect "$@"; fi
-      ;;
-    wait | order | dlq | consumer | topics | lag | rate) require_engine; inside "$verb" "$@" ;;
-    *) wrong "no verb $verb: ./sandbox --docker --help shows them" ;;
+    doctor | up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | load | demo | expect)
+      "verb_$verb" "$@" ;;
+    wait | order | dlq | consumer | topics | lag | rate) inside "$verb" "$@" ;;
+    *) wrong "no verb $verb: ./sandbox --docker --help lists the verbs" ;;
   esac
 }
 
-usage() {
-  cat <<'END'
-./sandbox --docker VERB …     the shop in Docker Compose
+verb_status() {
+  case "$*" in
+    --json) inside status --json; return ;;
+    '') ;;
+    *) wrong "status takes --json or nothing" ;;
+  esac
+  if [ -z "$(compose ps -q 2>/dev/null)" ]; then echo "nothing runs: ./sandbox up"; return; fi
+  compose ps
+  with=$(changed_settings | sed 's/^/  /')
+  if [ -n "$with" ]; then printf '\nSettings changed (kept until --unset, reset or down):\n%s\n' "$with"; fi
+  echo
+  inside status
+}
 
-  start, look, stop   up [SERVICE…] [--offline] [--no-build] [--no-wait], status, url SERVICE, logs [-f], doctor, down [--reset]
-  begin anew          reset
-  break               kill [-9], pause, continue with SERVICE[.slot], kafka, postgres, prometheus or grafana
-  change              scale inventory-service=3, restart SERVICE [--set NAME=VALUE] [--unset NAME],
-                      consumer slow|fast|pause|resume|set|clear SERVICE, topics create|grow|delete TOPIC
-  ask                 order …, lag [-w], rate GROUP --over 10s, wait …, expect …, dlq list|show|replay, consumer show,
-                      topics tail|list|describe
-  tools               load burst|continuous …, kafka TOOL …, psql orders_db|inventory_db …
-  prove               demo; and on Linux, with Rust on this machine: scenario, report, test, bench
-  without a network   fetch, then up --offline
+verb_url() {
+  [ $# -eq 1 ] || wrong "url takes one SERVICE[.slot]"
+  parse_target "$1"
+  id=$(ids "$1" running paused | head -n 1)
+  [ -n "$id" ] || fail "$1 does not run: ./sandbox up $1"
+  case $service in kafka | postgres) ;; *) printf 'http://' ;; esac
+  address_of "$id"
+}
 
-./sandbox --docker VERB --help explains a verb. --docker is remembered: the next call does not need it. --local goes back.
-END
+verb_logs() {
+  follow='' tail='' order='' targets=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -f | --follow) follow=-f ;;
+      --tail | --order) [ $# -gt 1 ] || wrong "$1 needs a value" ;;
+    esac
+    case $1 in
+      -f | --follow) ;;
+      # Compose would take any other word for "all".
+      --tail) [ "$2" -ge 0 ] 2>/dev/null || wrong "--tail $2: must be a whole number"; tail=--tail=$2; shift ;;
+      --order) order=$2; shift ;;
+      -*) wrong "logs takes -f, --tail LINES and --order ID, not $1" ;;
+      *) parse_target "$1"; targets="$targets $1" ;;
+    esac
+    shift
+  done
+  # shellcheck disable=SC2086  # one word each
+  set -- ${targets:-$services}
+  if [ -n "$order" ]; then
+    inside logs --order "$order"
+    printf '\nLog lines that name it\n'
+    # shellcheck disable=SC2086  # one word a service
+    lines=$(sorted_logs $services) || exit
+    lines=$(printf '%s\n' "$lines" | grep -F -e "$order" || true)
+    printf '%s\n' "${lines:-none (success is logged only with RUST_LOG=debug)}" | sed 's/^/  /'
+  elif parse_target "$1" && [ -n "$slot" ] && [ $# -eq 1 ]; then
+    id=$(ids "$1" running paused exited restarting | head -n 1)
+    [ -n "$id" ] || fail "there is no $1"
+    # shellcheck disable=SC2086  # nothing, or one word
+    docker logs $follow $tail "$id" 2>&1
+  else
+    # shellcheck disable=SC2046  # one word a service
+    set -- $(for target in "$@"; do echo "${target%%.*}"; done)
+    # shellcheck disable=SC2086  # nothing, or one word
+    if [ -n "$follow" ]; then compose --ansi never logs -f $tail "$@"; else sorted_logs $tail "$@"; fi
+  fi
+}
+
+# What `compose logs` shows, in order of time, which each line begins with. Compose clears a line of the terminal even in a pipe.
+sorted_logs() {
+  lines=$(compose --ansi never logs "$@") || fail "Compose cannot show the logs: see above"
+  printf '%s\n' "$lines" | sed "s/$(printf '\033')\[2K//g" | sort -s -t '|' -k 2
+}
+
+# `expect settings`: what the containers of a service were started with; without names: that nothing was changed.
+verb_expect() {
+  if [ "${1:-}" != settings ]; then inside expect "$@"; return; fi
+  [ $# -gt 1 ] || wrong "expect settings needs a service"
+  parse_service "$2"
+  shift 2
+  if [ $# -eq 0 ]; then
+    with=$(changed_of "$service" | tr '\n' ' ')
+    [ -z "$with" ] || fail "changed: $with"
+    echo "nothing was changed"
+    return
+  fi
+  running=$(ids "$service" running paused)
+  [ -n "$running" ] || fail "no instance of $service runs"
+  for id in $running; do
+    for setting in "$@"; do
+      docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id" | grep -qxF -e "$setting" ||
+        fail "an instance of $service was not started with $setting"
+    done
+  done
+  echo "$service: $*"
+}
+
+verb_kafka() {
+  [ $# -gt 0 ] || wrong "which tool? As in kafka-TOOL.sh: consumer-groups, topics, console-consumer, get-offsets, configs …"
+  tool=${1#kafka-} && tool=${tool%.sh}
+  shift
+  case "$tool $* " in
+    # These read files, or have the broker as another option.
+    'cluster '* | 'dump-log '* | 'storage '* | *' --bootstrap-server'* | *' --bootstrap-controller'* | *' --help '*) ;;
+    *) set -- --bootstrap-server kafka:29092 "$@" ;;
+  esac
+  run_in kafka "/opt/kafka/bin/kafka-$tool.sh" "$@"
+}
+
+verb_psql() {
+  case ${1:-} in orders_db | inventory_db) ;; *) wrong "${1:-psql}: must be orders_db or inventory_db" ;; esac
+  run_in postgres psql --username "${1%_db}" "$@"
+}
+
+# load-generator, beside the one that serves. -T: progress bars are for terminals, and its result goes into variables.
+verb_load() { compose run --rm --no-deps -T load-generator load-generator "$@"; }
+
+# A program in the container of a service, on the terminal if there is one.
+run_in() {
+  [ -n "$(ids "$1" running)" ] || fail "$1 does not run: ./sandbox up $1"
+  if [ -t 0 ] && [ -t 1 ]; then compose exec "$@"; else compose exec -T "$@"; fi
 }
 
 verb_kill() {
-  how=stop targets=
+  action=stop targets=
   for argument in "$@"; do
     case $argument in
-      -9 | --now) how=kill ;;
+      -9 | --now) action=kill ;;
       -*) wrong "kill takes -9 or --now, not $argument" ;;
-      *) parse_target "$argument"; targets="$targets $argument" ;;
+      *) targets="$targets $argument" ;;
     esac
   done
-  [ -n "$targets" ] || wrong "kill whom? SERVICE[.slot], $(listed "$backends")"
   # shellcheck disable=SC2086  # one word a target
-  each "$how" "is stopped: ./sandbox up % starts it again" "running restarting paused" $targets
+  each "$action" "is dead: ./sandbox up % starts it again" "running restarting paused" $targets
 }
+verb_pause() { each pause "is paused: ./sandbox continue %" running "$@"; }
+verb_continue() { each unpause "goes on" paused "$@"; }
 
-verb_pause() {
-  [ $# -gt 0 ] || wrong "pause whom? SERVICE[.slot], $(listed "$backends")"
-  each pause "is paused: ./sandbox continue %" running "$@"
-}
-
-verb_continue() {
-  [ $# -gt 0 ] || wrong "continue whom? SERVICE[.slot], $(listed "$backends")"
-  each unpause "runs again" paused "$@"
-}
-
-# each COMMAND MESSAGE STATES TARGET…: docker's command on each container of the targets.
+# each ACTION MESSAGE STATES TARGET…: Docker's command on each container of the targets.
 each() {
-  command=$1 message=$2 states=$3
+  action=$1 message=$2 states=$3
   shift 3
+  [ $# -gt 0 ] || wrong "$verb what? SERVICE[.slot], $(listed "$backends")"
   for target in "$@"; do parse_target "$target"; done
   for target in "$@"; do
+    parse_target "$target"
     # shellcheck disable=SC2086  # one word a state
     found=$(ids "$target" $states)
     [ -n "$found" ] || fail "$target does not run, or not so: ./sandbox status"
-    parse_target "$target"
     for id in $found; do
-      said=$(docker "$command" "$id" 2>&1) || fail "$(meaning "$said")"
-      name=$service.$(docker inspect --format '{{index .Config.Labels "com.docker.compose.container-number"}}' "$id")
-      if is_single "$service"; then name=$service; fi
+      quietly docker "$action" "$id"
+      name=$(name_of "$service" "$(docker inspect --format '{{index .Config.Labels "com.docker.compose.container-number"}}' "$id")")
       echo "$name $(echo "$message" | sed "s/%/$name/")"
     done
   done

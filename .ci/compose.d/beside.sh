@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# A second project beside the first, with every variable of .env.example another; then nothing is left of either.
+# A second project beside the first, with another value for every variable of .env.example. Then nothing is left of either.
 
-# The other value of a variable; an unknown variable is an error, so that a new one gets its value here.
+# other VARIABLE: its other value. An unknown variable is an error: a new variable needs a value here.
 other() {
   case $1 in
     BIND_ADDR) echo 127.0.0.2 ;;
-    ORDER_PORT) echo 23000 ;;
-    PAYMENT_PORT) echo 23002 ;;
-    INVENTORY_PORTS) echo 28001-28003 ;;
-    LOAD_GENERATOR_PORT) echo 28000 ;;
-    LAG_MONITOR_PORT) echo 28010 ;;
-    KAFKA_PORT) echo 29093 ;;
-    POSTGRES_PORT) echo 25432 ;;
-    PROMETHEUS_PORT) echo 29090 ;;
-    GRAFANA_PORT) echo 23001 ;;
-    JAEGER_PORT) echo 26687 ;;
+    ORDER_PORT) echo 14000 ;;
+    PAYMENT_PORT) echo 14002 ;;
+    INVENTORY_PORTS) echo 14101-14103 ;;
+    LOAD_GENERATOR_PORT) echo 14100 ;;
+    LAG_MONITOR_PORT) echo 14110 ;;
+    KAFKA_PORT) echo 14093 ;;
+    POSTGRES_PORT) echo 14432 ;;
+    PROMETHEUS_PORT) echo 14090 ;;
+    GRAFANA_PORT) echo 14001 ;;
+    JAEGER_PORT) echo 14687 ;;
     KAFKA_ADVERTISED_HOST) echo 127.0.0.2 ;;
     KAFKA_CLUSTER_ID) echo c2FnYS1zYW5kYm94LTAwMw ;;
     KAFKA_HEAP_OPTS) echo '-Xms200m -Xmx300m' ;;
@@ -44,7 +44,7 @@ other() {
     *_PROTECTION_OFF) echo poison-limit ;;
     *_RUST_LOG) echo debug,hyper=info ;;
     *_SANDBOX_UNSAFE) echo 1 ;;
-    # Its instances have no number of their own here.
+    # The instances have no fixed number in Docker mode.
     INVENTORY_STATIC_MEMBERSHIP) echo false ;;
     *_STATIC_MEMBERSHIP) echo true ;;
     ORDER_HTTP_QUEUE) echo 500 ;;
@@ -69,7 +69,7 @@ beside_the_first() {
   if grep '=$' "$work/second.env"; then return 1; fi
   docker image tag "$SANDBOX_IMAGE" "$SANDBOX_IMAGE-second"
   cp "$work/second.env" "$copy/.env"
-  # Variables of the environment would win over those of the file.
+  # Variables of the environment would override those of the file.
   (
     unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT \
       PROMETHEUS_PORT GRAFANA_PORT JAEGER_PORT
@@ -78,10 +78,10 @@ beside_the_first() {
     ./sandbox up --no-build
     local id url
     url=$(./sandbox url order-service)
-    equals 'address' "$url" http://127.0.0.2:23000
+    equals 'address' "$url" http://127.0.0.2:14000
     id=$(./sandbox order --customer cust_happy_path --product prod_123 --quantity 2 --amount 250.50)
     ./sandbox wait order "$id" --status CONFIRMED
-    ./sandbox expect told "$id" OrderCreated=1 PaymentSucceeded=1 InventoryReserved=1
+    ./sandbox expect events "$id" OrderCreated=1 PaymentSucceeded=1 InventoryReserved=1
     curl -sS --fail --noproxy '*' "$url/orders/$id"
     ./sandbox kafka topics --list | grep -x second-orders
   )
@@ -100,5 +100,5 @@ nothing_left() {
   equals 'left of the second' "$(left_of "$second")" ''
 }
 
-check 'a second project, all its variables other ones, runs the happy path beside the first' beside_the_first
+check 'a second project with other values for all variables runs beside the first' beside_the_first
 check 'down --volumes leaves nothing' nothing_left

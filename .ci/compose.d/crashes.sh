@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Killed at any moment, nothing is lost and nothing doubled.
+# Killed at any moment, the shop loses nothing and doubles nothing.
 
-# kill -9 of the program itself, not of its container: that is a crash, which the restart policy answers. From within, since the
-# engine may be on another machine; the shell that does it may end with the container, by the same signal.
+# kill -9 of the program and not of its container: after a crash the restart policy applies. The signal comes from inside the
+# container, since the engine may be on another machine; the shell may end with the container.
 crash() { docker exec "$1" sh -c 'kill -KILL $(cat /proc/1/task/1/children)' || true; }
 
 restarted() { [ "$(inspect "$1" '{{.RestartCount}}')" -gt "$2" ]; }
@@ -11,7 +11,7 @@ killed_in_the_middle() {
   local orders=$work/orders-killed placing before service id count
   ./sandbox wait ready
   before=$(stock)
-  # Until all were killed: orders come during the last crash, too.
+  # Orders arrive during each crash.
   place_until "$orders.enough" "$orders" &
   placing=$!
   for service in order-service payment-service inventory-service; do
@@ -27,12 +27,12 @@ killed_in_the_middle() {
   equals 'stock' "$(stock)" "$((before - $(sort -u "$orders" | wc -l)))"
 }
 
-# docker kill counts as stopped by hand: the restart policy leaves it dead, `up` brings it back. The broker is killed while no
-# transaction is between its decision and its markers: Kafka 4.3.1 can forget the markers then (docs/failure-modes.md).
+# The restart policy does not apply after docker kill; `up` starts the container again. The broker is killed while no transaction is
+# between its commit and its markers: Kafka 4.3.1 can lose the markers then (docs/failure-modes.md).
 backends_killed() {
   local orders=$work/orders-backends placing before
   before=$(stock)
-  ./sandbox wait lag --at-rest
+  ./sandbox wait lag --caught-up
   docker kill "$(container kafka)" >/dev/null
   place 100 "$orders.kafka"
   docker compose up -d --no-deps kafka
@@ -51,17 +51,17 @@ backends_killed() {
 records() { ./sandbox status --json | grep -A 4 '"ends"' | tr -d ' \n'; }
 has_records() { equals 'ends of the partitions' "$(records)" "$1"; }
 
-broker_made_anew() {
+recreated_broker() {
   local before
-  ./sandbox wait lag --at-rest
+  ./sandbox wait lag --caught-up
   before=$(records)
   docker compose rm -sf kafka
   docker compose up -d --no-deps kafka
   ./sandbox wait ready --within 90s
-  ./sandbox wait lag --at-rest --within 90s
+  ./sandbox wait lag --caught-up --within 90s
   eventually 60 has_records "$before"
 }
 
-check 'kill -9 of each service while orders come: back by itself, nothing lost or doubled' killed_in_the_middle
-check 'docker kill of broker and database while orders come: nothing lost or doubled' backends_killed
-check 'a broker made anew has its records' broker_made_anew
+check 'kill -9 of each service while orders arrive: restarted, nothing lost or doubled' killed_in_the_middle
+check 'docker kill of broker and database while orders arrive: nothing lost or doubled' backends_killed
+check 'a recreated broker has its records' recreated_broker

@@ -1,35 +1,12 @@
 # shellcheck shell=bash
-# Sourced by .ci/compose: counting, and looking at a project's containers.
+# Sourced by .ci/compose: assertions, and the containers of a project.
 
-passed=0 failed=0 child=''
 work=$(mktemp -d)
 
-pass() { passed=$((passed + 1)); }
-fail() { failed=$((failed + 1)); printf '=== FAILED: %s\n' "$1"; }
-
-# check NAME COMMAND [ARGUMENT]…: one check, in a shell of its own where the first failure ends it; what it prints is shown.
-check() {
-  local name=$1 began=$SECONDS
-  shift
-  printf '\n=== %s\n' "$name"
-  # In the background and waited for, so that a signal is answered at once. A process group of its own: what the check left in the
-  # background is ended with it, whatever ended it.
-  set -m
-  (set -e; "$@") </dev/null 2>&1 &
-  child=$!
-  set +m
-  wait "$child"
-  local code=$?
-  kill -TERM -- "-$child" 2>/dev/null
-  child=''
-  if [ "$code" -eq 0 ]; then pass; else fail "$name"; fi
-  printf '    %s s\n' "$((SECONDS - began))"
-}
-
-# fails COMMAND [ARGUMENT]…: it must fail with one line, which is left in $said.
+# fails COMMAND [ARGUMENT]…: the command must fail. Sets $output.
 fails() {
-  if said=$("$@" 2>&1); then echo "should have failed: $*"; return 1; fi
-  printf '%s\n' "$said"
+  if output=$("$@" 2>&1); then echo "should have failed: $*"; return 1; fi
+  printf '%s\n' "$output"
 }
 
 # contains TEXT PATTERN
@@ -38,7 +15,7 @@ contains() { grep -qE -e "$2" <<<"$1" || { printf 'not in it: %s\n%s\n' "$2" "$1
 # equals WHAT FOUND WANTED
 equals() { [ "$2" = "$3" ] || { printf '%s: %s, should be %s\n' "$1" "$2" "$3"; return 1; }; }
 
-# eventually SECONDS COMMAND…: until it succeeds.
+# eventually SECONDS COMMAND…: repeats the command until it succeeds.
 eventually() {
   local end=$((SECONDS + $1))
   shift
@@ -50,7 +27,7 @@ eventually() {
 
 sandbox() { ./sandbox "$@"; }
 
-# The running container of a service, or its n-th; what docker inspect knows of it.
+# container SERVICE [N]: the first or n-th running container of a service. inspect ID FORMAT
 container() { docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --filter "label=com.docker.compose.service=$1" --filter 'label=com.docker.compose.oneoff=False' | sed -n "${2:-1}p"; }
 inspect() { docker inspect --format "$2" "$1"; }
 
@@ -62,10 +39,10 @@ remove_project() {
   true
 }
 
-# Which machine and folder this is: others may use the same engine.
+# A number for this machine and folder: other checkouts may use the same engine.
 here=$(printf '%s' "$(uname -n):$PWD" | cksum | cut -d ' ' -f 1)
 
-# The projects of .ci/compose in this folder of which something is left.
+# The Compose projects of this folder's runs that have containers, volumes or networks.
 our_projects() {
   local kind
   for kind in 'ps -a' 'volume ls' 'network ls'; do
@@ -74,8 +51,8 @@ our_projects() {
   done | grep -E "^saga-ci-$here-[0-9]+(-second)?\$" | sort -u
 }
 
-# Removes what killed runs of .ci/compose left, and succeeds if there was anything. Each has its process id in its names, so that one
-# that is still at it keeps what it has.
+# Removes what killed runs of .ci/compose left; succeeds if there was anything. The names contain the process id: a run that is still
+# active is skipped.
 remove_killed_runs() {
   local project run found=1
   for project in $(our_projects); do
@@ -90,12 +67,12 @@ remove_killed_runs() {
   return "$found"
 }
 
-# Whether a file begins with the line below which ./sandbox writes settings: nobody wrote anything above.
+# True when a file begins with the mark below which ./sandbox writes settings: a person wrote nothing in it.
 only_settings_in() {
   [ -f "$1" ] && [ "$(head -n 1 "$1")" = "$(sed -n "s/^settings_mark='\(.*\)'$/\1/p" docker/settings.sh)" ]
 }
 
-# What is left of a project: containers, volumes, networks.
+# The containers, volumes and networks of a project.
 left_of() {
   local filter=(--filter "label=com.docker.compose.project=$1")
   docker ps -aq "${filter[@]}"
@@ -105,28 +82,28 @@ left_of() {
 
 order_url() { ./sandbox url order-service; }
 
-# place_one NUMBER FILE: an order that the shop can fulfil, with a key so that a repetition after a crash is the same order; its id
-# into FILE.
+# place_one NUMBER FILE: places an order that the shop can fulfil and appends its id to FILE. The key makes a repetition after a crash
+# the same order.
 place_one() {
   local answer end=$((SECONDS + 180))
   until answer=$(curl -sS --max-time 5 --noproxy '*' -X POST "http://127.0.0.1:$ORDER_PORT/orders" -H 'Content-Type: application/json' \
     -H "Idempotency-Key: $COMPOSE_PROJECT_NAME-$2-$1" \
     -d '{"customerId": "cust_ci", "productId": "prod_burst", "quantity": 1, "amount": 10.00}' 2>/dev/null) &&
     grep -o '"orderId":"[^"]*"' <<<"$answer" | cut -d '"' -f 4 >>"$2"; do
-    [ "$SECONDS" -lt "$end" ] || { echo "order $1 was not taken: $answer"; return 1; }
+    [ "$SECONDS" -lt "$end" ] || { echo "order $1 was not accepted: $answer"; return 1; }
     sleep 0.2
   done
 }
 
-# place N FILE: N of them.
+# place N FILE: places N orders.
 place() {
   local number
   : >"$2"
   for ((number = 1; number <= $1; number++)); do place_one "$number" "$2" || return 1; done
 }
 
-# place_until MARK FILE: one after the other until the file MARK is there. At most five a second, and not for ever: all_confirmed
-# names each in one argument.
+# place_until MARK FILE: places orders until the file MARK exists. At most five a second and for ten minutes: all_confirmed passes all
+# ids in one argument.
 place_until() {
   local number end=$((SECONDS + 600))
   : >"$2"
@@ -138,7 +115,7 @@ place_until() {
   done
 }
 
-# Nothing lost, nothing doubled: each order of the file has one row, confirmed; and its pieces left the stock once.
+# Nothing lost, nothing doubled: each order of the file has one confirmed row. The callers compare the stock.
 all_confirmed() {
   local wanted found
   wanted=$(sort -u "$1" | wc -l)
@@ -148,7 +125,7 @@ all_confirmed() {
 }
 stock() { ./sandbox psql inventory_db -Atc "SELECT quantity FROM products WHERE product_id = 'prod_burst'"; }
 
-# Those that kill, stop and pause the broker and the database they were given.
+# The tests that kill, stop and pause their broker and database.
 tests_on_containers() {
   SANDBOX_TEST_STACK=docker cargo test --release --workspace --test stack
   SANDBOX_TEST_STACK=docker cargo test --release --workspace --test it relay::

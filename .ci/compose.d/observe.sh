@@ -1,19 +1,19 @@
 # shellcheck shell=bash
 # Prometheus and Grafana beside the running shop.
 
-# query EXPRESSION [PREFIX]: the values, one a line, asked of Prometheus, or through Grafana.
+# query EXPRESSION [URL]: the values, one a line, from Prometheus or through Grafana.
 query() {
   curl -sS --fail --noproxy '*' --get --data-urlencode "query=$1" "${2:-http://127.0.0.1:$PROMETHEUS_PORT}/api/v1/query" |
     grep -o '"value":\[[^]]*' | cut -d '"' -f 4
 }
 
-# drawn FROM TO EXPRESSION: how many values a panel has between two times, in seconds since 1970, one each 5 seconds.
+# drawn FROM TO EXPRESSION: how many values a panel has between two times, in Unix seconds, with a step of 5 seconds.
 drawn() {
   curl -sS --fail --noproxy '*' --get --data-urlencode "query=$3" --data "start=$1&end=$2&step=5" \
     "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/query_range" | grep -o '\[[0-9.]*,"[^"]*"\]' | wc -l
 }
 
-# scrapes NUMBER: so many instances of inventory-service and one of each other are scraped, and nothing else is tried.
+# scrapes N: N instances of inventory-service and one of each other service are scraped, and no other target exists.
 scrapes() {
   local found wanted
   found=$(query 'sum by (job) (up)' | sort | paste -sd ' ')
@@ -37,7 +37,7 @@ blind_for_a_while() {
   before=$(date +%s)
   ./sandbox kill prometheus
   gone=$(date +%s)
-  # For longer than a last value is drawn on (--query.lookback-delta), and some steps.
+  # Longer than --query.lookback-delta and some steps.
   sleep 30
   back=$(date +%s)
   ./sandbox up --no-build prometheus
@@ -55,7 +55,7 @@ dashboards_are_there() {
   equals 'dashboards' "$(curl -sS --fail --noproxy '*' "$url/api/search?type=dash-db" | grep -oE '"uid": *"[^"]*"' | cut -d '"' -f 4 | sort)" \
     "$(basename -s .json grafana/dashboards/*.json | sort)"
   equals 'through Grafana' "$(query 'max(up{job="lag-monitor"})' "$url/api/datasources/proxy/uid/prometheus")" 1
-  # Nobody can log in, and nobody who has not can change anything.
+  # There is no login, and a request without one can change nothing.
   fails curl -sS --fail --noproxy '*' -X POST "$url/api/dashboards/db" -H 'Content-Type: application/json' -d '{"dashboard": {"title": "x"}}'
 }
 
@@ -69,5 +69,5 @@ profiles_are_valid() {
 
 check 'the profiles k6 and tracing are valid for Compose 2 and 1.29' profiles_are_valid
 check 'Prometheus scrapes every container, also after --scale' every_container_is_scraped
-check 'Prometheus that was away keeps what it saw, and draws a gap' blind_for_a_while
+check 'a restarted Prometheus keeps its data and draws a gap' blind_for_a_while
 check 'Grafana has the dashboards and reaches Prometheus' dashboards_are_there

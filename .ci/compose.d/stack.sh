@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# One stack from its cold start through what people do with it.
+# One stack, from its cold start through the commands that people use.
 
 healthy() {
   local service
@@ -16,7 +16,7 @@ cold_up() {
 
 warm_up() {
   ./sandbox down
-  # As without Docker, where Prometheus has to be asked for.
+  # As in local mode, where Prometheus starts only with --observe.
   ./sandbox up --no-build --observe
 }
 
@@ -33,7 +33,7 @@ no_root_and_no_writing() {
     id=$(container $service)
     equals "user of $service" "$(docker exec "$id" id -u)" 10001
     fails docker exec "$id" touch /tmp/file
-    contains "$said" 'Read-only file system'
+    contains "$output" 'Read-only file system'
     equals "capabilities of $service" "$(docker exec "$id" sed -n 's/^CapEff:\t//p' /proc/1/status)" 0000000000000000
     equals "new privileges of $service" "$(docker exec "$id" sed -n 's/^NoNewPrivs:\t//p' /proc/1/status)" 1
   done
@@ -42,7 +42,7 @@ no_root_and_no_writing() {
   done
   for service in prometheus grafana; do
     fails docker exec "$(container $service)" touch /etc/file
-    contains "$said" 'Read-only file system'
+    contains "$output" 'Read-only file system'
   done
 }
 
@@ -56,7 +56,7 @@ under_dash() {
   dash ./sandbox doctor
 }
 
-# With 1.29, as people type it; it takes containers of Compose 2 for changed ones, so it begins anew.
+# With 1.29, as people type it. It considers the containers of Compose 2 changed: hence `down` first.
 scaled_to_three() {
   ./sandbox down
   export SANDBOX_COMPOSE=docker-compose
@@ -78,7 +78,7 @@ scaled_to_three() {
   ./sandbox up --no-build
 }
 
-# A second build makes the same image, so what runs is left alone.
+# A second build results in the same image, so the containers are kept.
 left_alone() {
   local before
   before=$(container order-service)
@@ -86,7 +86,7 @@ left_alone() {
   equals 'container' "$(container order-service)" "$before"
 }
 
-# SIGTERM reaches the binary through init, and it drains: exit code 0, not 137 after the grace period.
+# SIGTERM reaches the service through the init process, and the service drains: exit code 0, not 137 after the grace period.
 ends_in_good_order() {
   local id
   id=$(container payment-service)
@@ -99,7 +99,7 @@ changed_and_seen_by_plain_compose() {
   ./sandbox restart inventory-service --set BATCH_MAX=7
   ./sandbox expect settings inventory-service BATCH_MAX=7
   contains "$(docker compose config)" 'BATCH_MAX: "7"'
-  # Nothing to change: what runs already has it.
+  # The containers have the setting already.
   local before
   before=$(container inventory-service)
   docker compose up -d --no-deps inventory-service
@@ -114,12 +114,12 @@ scenario() { "${CARGO_TARGET_DIR:-target}/release/sandbox" scenario --short "$1"
 check 'a cold up becomes healthy' cold_up
 check 'up again' warm_up
 check 'only 127.0.0.1 listens' only_loopback
-check 'nobody is root, and none of ours can write' no_root_and_no_writing
+check 'no process is root, and services cannot write' no_root_and_no_writing
 check 'the four stories' sandbox demo
 check 'status, url, logs and doctor under dash' under_dash
-check 'what runs is left alone by another up' left_alone
+check 'another up keeps the containers' left_alone
 check 'docker-compose 1.29 scales to three members' scaled_to_three
 check 'a service that is stopped drains' ends_in_good_order
-check 'a changed setting is in .env, and goes again' changed_and_seen_by_plain_compose
+check 'a changed setting is in .env until it is unset' changed_and_seen_by_plain_compose
 for name in happy-path dead-letter connectivity; do check "scenario $name" scenario "$name"; done
 check 'reset empties everything' sandbox reset

@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# Bad input and bad surroundings: one line that names the cause and the remedy.
+# Invalid commands and a broken environment: one line that names the cause and the remedy.
 
 one_error_line() {
-  equals 'lines' "$(grep -c . <<<"$said")" 1
-  contains "$said" "$1"
+  equals 'lines' "$(grep -c . <<<"$output")" 1
+  contains "$output" "$1"
 }
 
 exits_with() {
   local code=$1 found=0
   shift
-  said=$("$@" 2>&1 </dev/null) || found=$?
+  output=$("$@" 2>&1 </dev/null) || found=$?
   equals "exit code of $*" "$found" "$code"
 }
 
-asked_wrongly() {
+invalid_commands() {
   local words
   while read -r words; do
     # shellcheck disable=SC2086  # one word each
@@ -45,7 +45,7 @@ wait order not-an-id --status PAID
 END
   SANDBOX_MODE=podman exits_with 2 ./sandbox up
   one_error_line '^error: .*podman'
-  # None of it stopped anything.
+  # None of these commands stopped anything.
   ./sandbox wait ready
 }
 
@@ -53,10 +53,10 @@ END
 port_taken() {
   local port=${!2}
   ./sandbox down
-  # It listens without a broker, too.
+  # load-generator listens also without a broker.
   PORT=$port BIND_ADDR=127.0.0.1 "${CARGO_TARGET_DIR:-target}/release/load-generator" serve >/dev/null 2>&1 &
   server=$!
-  # Also where a line below is the last; `check` runs this in a shell of its own. Waited for: the next check may want the port.
+  # On every exit; `check` runs this in a shell of its own. With wait: the next check may need the port.
   trap 'kill -KILL "$server"; wait "$server" || true' EXIT
   eventually 60 curl -s -o /dev/null --noproxy '*' "http://127.0.0.1:$port/"
   fails ./sandbox up --no-build
@@ -69,10 +69,10 @@ volume_of_another_cluster() {
   ./sandbox down
   export KAFKA_CLUSTER_ID=c2FnYS1zYW5kYm94LTAwMg
   fails ./sandbox up --no-build kafka
-  contains "$said" 'another KAFKA_CLUSTER_ID'
+  contains "$output" 'another KAFKA_CLUSTER_ID'
   fails ./sandbox doctor
-  contains "$said" 'another KAFKA_CLUSTER_ID'
-  # The data is still there.
+  contains "$output" 'another KAFKA_CLUSTER_ID'
+  # The data is kept.
   unset KAFKA_CLUSTER_ID
   ./sandbox down
   ./sandbox up --no-build
@@ -104,10 +104,10 @@ image_missing() {
   one_error_line 'no-such-image:1 is not here.*fetch'
 }
 
-check 'wrong commands: one line, exit code 2, nothing stopped' asked_wrongly
+check 'invalid commands: one line, exit code 2, nothing stopped' invalid_commands
 check 'a taken port is named before anything starts' port_taken order-service ORDER_PORT
-check 'so is the one of Grafana' port_taken grafana GRAFANA_PORT
-check 'a volume of another cluster is named, and left alone' volume_of_another_cluster
+check 'a taken port of Grafana is named' port_taken grafana GRAFANA_PORT
+check 'a volume of another cluster is named and kept' volume_of_another_cluster
 check 'no engine' no_engine
 check 'no Docker' no_docker
 check 'an old Compose' old_compose
