@@ -1,4 +1,4 @@
-//! What a command answers that asks for something that cannot be. Nothing has to run for it.
+//! Wrong commands and their errors. No stack has to run.
 
 use std::net::TcpListener;
 
@@ -20,7 +20,13 @@ fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
         &["restart", "lag-monitor", "--set", "BATCH_MAX=1"],
         &["rate", "inventory-service-group", "--over", "0s"],
         &["expect", "ratio", "1", "0", "--at-least", "1"],
-        &["wait", "lag", "--caught-up", "--within", "500000000000years"],
+        &[
+            "wait",
+            "lag",
+            "--caught-up",
+            "--within",
+            "500000000000years",
+        ],
         &["wait", "lag", "--caught-up", "--within", "61m"],
         &["wait", "members", "inventory-service", "--count", "101"],
         &["expect", "stock", "prod_123", "--quantity", "1000000001"],
@@ -91,7 +97,7 @@ fn inside_the_containers_network_a_verb_of_the_host_is_refused_and_nothing_is_wr
     let inside = |arguments: &[&str]| {
         let mut command = rig.command(arguments);
         command.env("SANDBOX_INSIDE", "true");
-        // Nobody listens there, and nobody is told names of this stack's services.
+        // No broker listens there, so no name of this stack's services can be resolved.
         command.env("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1");
         command.env("SANDBOX_HOME", &folder).output().unwrap()
     };

@@ -1,15 +1,14 @@
-//! Measurements, as small as they can be: that they come to an end, leave the shop as it was, and have figures. What those are is no
-//! matter of a test.
+//! `sandbox bench` with the smallest sizes: it ends, restores the settings, and prints every figure. The values are not asserted.
 
 use serde_json::Value;
 
 use crate::rig::Rig;
 
-/// What the measurement found, by name; each has to be a figure.
+/// The figures of a benchmark by name; each must be a number.
 fn figures(rig: &Rig, arguments: &[&str]) -> Vec<String> {
     let asked = [&["bench"], arguments, &["--runs=1", "--no-warm", "--json"]].concat();
-    let told: Value = serde_json::from_str(&rig.good(&asked)).unwrap();
-    let figures = told["figures"].as_array().unwrap().iter();
+    let output: Value = serde_json::from_str(&rig.good(&asked)).unwrap();
+    let figures = output["figures"].as_array().unwrap().iter();
     figures
         .map(|figure| {
             assert!(figure["median"].is_f64(), "{figure}");
@@ -34,7 +33,7 @@ fn a_load_and_a_drain_are_measured_and_leave_everything_as_it_was() {
     }
     assert!(!rig.good(&["topics", "list"]).contains("bench-"));
 
-    // Fewer could be gone before anybody looks twice.
+    // Fewer orders could be processed between two polls.
     let drain = ["--events=30000", "--single-events=1000"];
     let drain = figures(
         &rig,
@@ -48,6 +47,6 @@ fn a_load_and_a_drain_are_measured_and_leave_everything_as_it_was() {
         assert!(drain.iter().any(|known| known == name), "{name}: {drain:?}");
     }
     assert_eq!(rig.alive(), alive);
-    // order-service learns of all that was told meanwhile, before another test has the stack.
+    // order-service must have consumed everything before another test uses the stack.
     rig.good(&["wait", "lag", "--caught-up", "--within", "60s"]);
 }

@@ -1,4 +1,4 @@
-//! The members of a group, told what to do.
+//! `sandbox consumer`: the controls of a group and of its members.
 
 use serde_json::Value;
 
@@ -13,10 +13,10 @@ fn shown(rig: &Rig) -> Value {
 #[test]
 fn a_whole_group_is_told_also_who_joins_later_and_one_instance_can_differ_until_the_next_word() {
     let rig = Rig::shared();
-    let told = rig.good(&["consumer", "slow", SERVICE, "--time-ms", "30"]);
+    let output = rig.good(&["consumer", "slow", SERVICE, "--time-ms", "30"]);
     assert!(
-        told.contains("inventory-service.1  processing_time_ms=30 [group] batch_max=1 [group]"),
-        "{told}"
+        output.contains("inventory-service.1  processing_time_ms=30 [group] batch_max=1 [group]"),
+        "{output}"
     );
     rig.good(&["consumer", "set", SERVICE, "--batch-max", "7"]);
     rig.good(&["scale", "inventory-service=2"]);

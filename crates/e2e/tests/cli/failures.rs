@@ -1,4 +1,4 @@
-//! Processes killed and paused, as scenarios do it.
+//! `sandbox kill`, `pause` and `continue`.
 
 use crate::rig::{Rig, children, kernel_state, until};
 
@@ -12,7 +12,7 @@ fn what_is_killed_stays_dead_until_it_is_asked_for() {
         (&"ended".into(), &"killed by SIGKILL".into()),
         "{dead}"
     );
-    // Its own last words, which begin with their time, and not the shell's remark on its end.
+    // The last log line of the process, which begins with a time stamp, and not the message of the shell.
     assert!(
         dead["lastLogLine"].as_str().unwrap().starts_with("20"),
         "{dead}"
@@ -48,7 +48,7 @@ fn a_dead_broker_stays_dead_while_services_come_and_go() {
     assert_eq!(rig.run(&["doctor"]).code, 1);
 
     rig.good(&["up", "kafka"]);
-    // By itself.
+    // Without a restart.
     assert_eq!(rig.is("payment-service.1", "ready")["pid"], row["pid"]);
 }
 

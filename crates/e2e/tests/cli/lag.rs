@@ -1,4 +1,4 @@
-//! How far groups are behind, as a person asks for it.
+//! `sandbox lag` and `sandbox rate`.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -14,32 +14,32 @@ const GROUPS: [&str; 3] = [
 ];
 
 fn lag(rig: &Rig, arguments: &[&str]) -> Vec<Value> {
-    let told = rig.good(&[&["lag", "--json"], arguments].concat());
-    let told: Value = serde_json::from_str(&told).unwrap();
-    told["groups"].as_array().unwrap().clone()
+    let output = rig.good(&[&["lag", "--json"], arguments].concat());
+    let output: Value = serde_json::from_str(&output).unwrap();
+    output["groups"].as_array().unwrap().clone()
 }
 
 #[test]
 fn lag_tells_of_every_group_who_owns_what_and_how_it_does() {
     let rig = Rig::shared();
     // An earlier test may have left a rebalance behind.
-    let told = until("every partition of every group has an owner", || {
-        let told = lag(&rig, &[]);
-        let stable = told.iter().all(|group| {
+    let output = until("every partition of every group has an owner", || {
+        let output = lag(&rig, &[]);
+        let stable = output.iter().all(|group| {
             let mut rows = group["partitions"].as_array().unwrap().iter();
             group["state"] == "Stable" && rows.all(|row| row["owner"].is_string())
         });
         match stable {
-            true => Ok(told),
-            false => Err(format!("{told:?}")),
+            true => Ok(output),
+            false => Err(format!("{output:?}")),
         }
     });
-    let names: Vec<&str> = told
+    let names: Vec<&str> = output
         .iter()
         .map(|one| one["group"].as_str().unwrap())
         .collect();
     assert_eq!(names, GROUPS);
-    for group in &told {
+    for group in &output {
         assert!(!group["rule"].as_str().unwrap().is_empty(), "{group}");
         for partition in group["partitions"].as_array().unwrap() {
             let owner = partition["owner"].as_str().unwrap();
@@ -64,14 +64,14 @@ fn lag_tells_of_every_group_who_owns_what_and_how_it_does() {
 fn what_a_paused_group_leaves_is_its_lag_until_it_goes_on() {
     let rig = Rig::shared();
     let group = ["--group", GROUPS[0]];
-    // Where nothing was ever committed the lag is not known.
+    // Without a committed offset there is no lag.
     until("the group has committed on every partition", || {
         rig.good(&["order", "--product", "prod_burst"]);
-        let told = lag(&rig, &group);
-        let partitions = told[0]["partitions"].as_array().unwrap();
+        let output = lag(&rig, &group);
+        let partitions = output[0]["partitions"].as_array().unwrap();
         match partitions.iter().all(|one| one["lag"].is_i64()) {
             true => Ok(()),
-            false => Err(format!("{told:?}")),
+            false => Err(format!("{output:?}")),
         }
     });
     rig.good(&["wait", "lag", "--caught-up", "--within", "60s"]);
@@ -86,10 +86,10 @@ fn what_a_paused_group_leaves_is_its_lag_until_it_goes_on() {
         ]
         .concat(),
     );
-    let told = lag(&rig, &group);
-    assert_eq!(told[0]["totalLag"], 3, "{told:?}");
-    let oldest = told[0]["oldestUnreadSeconds"].as_f64();
-    assert!(oldest.unwrap() >= 0.0, "{told:?}");
+    let output = lag(&rig, &group);
+    assert_eq!(output[0]["totalLag"], 3, "{output:?}");
+    let oldest = output[0]["oldestUnreadSeconds"].as_f64();
+    assert!(oldest.unwrap() >= 0.0, "{output:?}");
     rig.good(&["consumer", "resume", "inventory-service"]);
     rig.good(&["wait", "lag", "--caught-up", "--within", "60s"]);
     assert_eq!(lag(&rig, &group)[0]["totalLag"], 0);

@@ -1,4 +1,4 @@
-//! A stack brought up, scaled, emptied and taken down.
+//! `sandbox up`, `scale`, `reset` and `down`.
 
 use std::net::TcpListener;
 
@@ -95,7 +95,7 @@ fn reset_empties_everything_and_starts_what_ran() {
             "lag-monitor.1"
         ]
     );
-    // The groups are new too: a committed offset of the old topic would hide the first records of the new one.
+    // The groups are deleted too: a committed offset of the old topic would skip the first records of the new one.
     rig.good(&["order", "--wait"]);
 }
 
@@ -103,7 +103,7 @@ fn reset_empties_everything_and_starts_what_ran() {
 fn an_interrupted_up_leaves_nothing_running_and_neither_does_down() {
     let rig = Rig::new();
     let mut up = rig.start(&["up", "--no-build"]);
-    // By its records, not by `status`: that would take as long as the rest of the start.
+    // Reads process records instead of calling `status`, which would take as long as the rest of the start.
     let started = until("broker and services are being started", || {
         let (kafka, service) = (rig.recorded("kafka"), rig.recorded("order-service.1"));
         match (kafka, service) {
@@ -156,7 +156,7 @@ fn the_logs_of_all_services_are_one_in_order_of_time() {
     for line in logs.lines() {
         let (name, text) = line.split_once(' ').unwrap();
         names.insert(name);
-        // Same length and zone everywhere, so their order as text is their order in time.
+        // All time stamps have the same length and zone, so text order is time order.
         let time = text.split_whitespace().next().unwrap().to_owned();
         if time.starts_with("20") {
             assert!(time >= last, "{line} comes after {last}");
@@ -186,7 +186,7 @@ fn kafka_and_psql_speak_to_the_broker_and_the_databases_of_the_stack() {
     let groups = rig.good(&[
         "kafka",
         "kafka-consumer-groups.sh",
-        // Its own patience is 5 s, and then it prints nothing and ends with 0.
+        // Its default time-out is 5 s, after which it prints nothing and exits with 0.
         "--timeout",
         "60000",
         "--describe",

@@ -1,4 +1,4 @@
-//! The command line, on real stacks of its own beside whatever else runs on this machine.
+//! The command `sandbox` on real stacks of the test program, on free ports.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

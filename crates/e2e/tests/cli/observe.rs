@@ -1,4 +1,4 @@
-//! Prometheus as a process of the stack. It must be on this machine (Debian: apt-get install prometheus).
+//! `sandbox up --observe`. Prometheus must be installed (Debian: apt-get install prometheus).
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::rig::{Ran, Rig, kernel_state, until};
 
-/// The answer of a query or a list of Prometheus' API.
+/// The `data` of a response of Prometheus.
 fn ask(rig: &Rig, path: &str, query: &str) -> Value {
     let url = rig.good(&["url", "prometheus"]);
     let output = Command::new("curl")
@@ -33,7 +33,7 @@ fn targets(rig: &Rig) -> BTreeMap<String, (String, String)> {
     each.collect()
 }
 
-/// The same, as it shall be: every instance that runs is scraped with success.
+/// The expected targets: every running instance is scraped successfully.
 fn all_scraped(rig: &Rig) -> BTreeMap<String, (String, String)> {
     let status = rig.status();
     let rows = status["processes"].as_array().unwrap().iter();
@@ -62,9 +62,9 @@ fn wait_until_all_are_scraped(rig: &Rig, instances: usize) {
 #[test]
 fn prometheus_follows_every_instance_and_is_a_process_of_the_stack_until_down() {
     let rig = Rig::new();
-    let told = rig.good(&["up", "--no-build", "--observe"]);
+    let output = rig.good(&["up", "--no-build", "--observe"]);
     let url = rig.good(&["url", "prometheus"]);
-    assert!(told.contains(url.trim()), "{told}");
+    assert!(output.contains(url.trim()), "{output}");
     wait_until_all_are_scraped(&rig, 5);
     rig.good(&["scale", "inventory-service=2"]);
     wait_until_all_are_scraped(&rig, 6);
@@ -73,7 +73,7 @@ fn prometheus_follows_every_instance_and_is_a_process_of_the_stack_until_down() 
     assert_eq!(row["address"], url.trim(), "{row}");
     assert!(rig.good(&["logs", "prometheus"]).contains("local.yml"));
 
-    // What does not answer stays a target, and is seen to be away.
+    // An instance that does not answer stays a target, with health `down`.
     rig.good(&["kill", "-9", "inventory-service.2"]);
     let away = rig.good(&["url", "inventory-service.2"]);
     let away = away.trim().strip_prefix("http://").unwrap();
@@ -98,7 +98,7 @@ fn prometheus_follows_every_instance_and_is_a_process_of_the_stack_until_down() 
     };
     assert_eq!(series(&rig), Some(1), "what was measured is kept");
     rig.good(&["reset"]);
-    assert_eq!(series(&rig), Some(0), "reset begins anew");
+    assert_eq!(series(&rig), Some(0), "reset deletes the series");
     wait_until_all_are_scraped(&rig, 5);
 
     let pid = rig.pid("prometheus").unwrap();

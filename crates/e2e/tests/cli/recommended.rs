@@ -1,4 +1,4 @@
-//! Lag made, seen and recommended against, by the verbs that a person types.
+//! Every command that lag-monitor recommends is run as it is recommended.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -9,23 +9,23 @@ use crate::rig::{PROGRAM, Rig, until};
 
 const GROUP: &str = "inventory-service-group";
 
-/// Every form that a recommended command can have: a test of lag-monitor holds it against its code.
+/// Every form of a recommended command. A unit test of lag-monitor compares this file with the code.
 const COMMANDS: &str = include_str!("../../../../lag-monitor/src/recommend/commands.txt");
 
-/// Leaves the stack to the next test as that wants it, by this command, however the test ends.
+/// Runs this command when it is dropped, so that the next test finds the defaults even after a failure.
 struct Afterwards<'r>(&'r Rig, &'static [&'static str]);
 
 impl Drop for Afterwards<'_> {
     fn drop(&mut self) {
         let ran = self.0.run(self.1);
-        // A second panic would end the program, and hide the first.
+        // A second panic would abort the program and hide the first one.
         if !std::thread::panicking() {
             assert_eq!(ran.code, 0, "{:?}: {}", self.1, ran.errors);
         }
     }
 }
 
-/// The commands that lag-monitor recommends now for the group.
+/// The commands that lag-monitor recommends at present for the group.
 fn recommended(rig: &Rig, group: &str, topic: &str) -> Result<Vec<String>, String> {
     let monitor = rig.good(&["url", "lag-monitor"]);
     let url = format!(
@@ -46,7 +46,7 @@ fn recommended(rig: &Rig, group: &str, topic: &str) -> Result<Vec<String>, Strin
     Ok(commands.map(str::to_owned).collect())
 }
 
-/// All that it recommends, as soon as this command is among it.
+/// Waits until this command is recommended, and returns all recommended commands.
 fn with_advice(rig: &Rig, group: &str, topic: &str, command: &str) -> Vec<String> {
     until(&format!("{command} is recommended"), || {
         let commands = recommended(rig, group, topic)?;
@@ -78,7 +78,7 @@ fn caught_up(rig: &Rig) {
     ]);
 }
 
-/// Pastes a command, as a person would at the root of the repository.
+/// Runs a command in a shell at the root of the repository.
 fn paste(rig: &Rig, command: &str) {
     let pasted = command.replace("./sandbox", &PROGRAM.to_string_lossy());
     let of_stack = rig.command(&[]);
@@ -93,7 +93,7 @@ fn paste(rig: &Rig, command: &str) {
     assert!(output.status.success(), "{command}: {said}");
 }
 
-/// A group has a lag only where it has committed something.
+/// A group has a lag only after its first commit.
 fn read_once(rig: &Rig) {
     rig.good(&["load", "burst", "--count", "30"]);
     rig.good(&["wait", "lag", "--caught-up", "--within", "120s"]);
@@ -102,11 +102,11 @@ fn read_once(rig: &Rig) {
 #[test]
 fn every_command_that_is_recommended_works_when_it_is_pasted() {
     let rig = Rig::shared();
-    // A topic that was grown cannot be shrunk.
+    // Kafka cannot remove partitions.
     let _afterwards = Afterwards(&rig, &["reset"]);
     rig.good(&["restart", "lag-monitor", "--set", "POLL_INTERVAL_SECONDS=1"]);
     read_once(&rig);
-    // Seen at the end: only a group that has committed nothing for a minute has stopped.
+    // Checked at the end: the rule `stopped` needs a minute without a commit.
     rig.good(&["consumer", "pause", "order-service"]);
     let mut pasted = BTreeSet::new();
     let mut paste_all = |commands: Vec<String>| {
@@ -122,7 +122,7 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
     paste_all(with_advice(&rig, GROUP, "payments", scale));
     caught_up(&rig);
 
-    // Four. What it recommends besides, to grow the topic, would leave no member without work.
+    // Four members. The other recommendation, more partitions, would give each member work.
     rig.good(&["scale", "inventory-service=4"]);
     let idle = [
         "wait",
@@ -139,13 +139,13 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
     with_advice(&rig, GROUP, "payments", scale);
     paste_all(vec![scale.to_owned()]);
 
-    // Three, which are not enough.
+    // Three members, which are not enough.
     fall_behind(&rig);
     let grow = "./sandbox topics grow payments --partitions 6";
     paste_all(with_advice(&rig, GROUP, "payments", grow));
     caught_up(&rig);
 
-    // None.
+    // No member.
     rig.good(&["kill", "inventory-service"]);
     rig.good(&["load", "burst", "--count", "60"]);
     let up = "./sandbox up inventory-service";
@@ -156,16 +156,16 @@ fn every_command_that_is_recommended_works_when_it_is_pasted() {
         let of_others = ["order-service", "payment-service"];
         let of_another = of_others.iter().any(|name| command.contains(name));
         if command.contains("theirs") {
-            // No topic can have this name; how a shell reads it is a test of lag-monitor.
+            // No topic can have this name; a unit test of lag-monitor covers its quoting.
         } else if of_another && !command.starts_with("./sandbox kafka ") {
-            // It is the same but for the service: that it is taken is enough.
+            // The same command for another service: it only has to be accepted.
             paste(&rig, &format!("{command} --help"));
         } else {
             paste(&rig, command);
         }
     }
 
-    // Nobody reads.
+    // No member reads.
     let (stopped, topic) = ("order-service-group", "orders");
     rig.good(&[
         "wait", "status", stopped, "--topic", topic, "--rule", "stopped", "--within", "120s",

@@ -1,4 +1,4 @@
-//! A stack of its own for the tests: own folder, own ports, taken down with the test program, however that ends.
+//! A stack for tests: its own folder and free ports. It is taken down when the test program ends, also when the program is killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,10 @@ use serde_json::Value;
 /// The command, built beside this test program: `target/release/sandbox`.
 pub static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let test = std::env::current_exe().unwrap();
-    test.parent().and_then(Path::parent).unwrap().join("sandbox")
+    test.parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("sandbox")
 });
 
 /// Runs `sandbox down --reset` as soon as its standard input is closed, which also happens when the test program is killed. In a
@@ -25,7 +28,7 @@ pub struct Rig {
     guard: Child,
 }
 
-/// What a command answered.
+/// Exit code and output of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
@@ -34,7 +37,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Runs it to its end.
+    /// Runs the command and waits for its end.
     pub fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
         Self {
@@ -46,7 +49,7 @@ impl Ran {
 }
 
 impl Rig {
-    /// A stack of which nothing runs yet.
+    /// A stack without running processes.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("saga-sandbox-cli-")
@@ -76,7 +79,8 @@ impl Rig {
         ];
         let mut guard = Command::new("setsid");
         guard
-            .args(["sh", "-c", GUARD]).arg(&*PROGRAM)
+            .args(["sh", "-c", GUARD])
+            .arg(&*PROGRAM)
             .envs(environment.iter().cloned());
         guard
             .stdin(Stdio::piped())
@@ -86,11 +90,11 @@ impl Rig {
         Self { environment, guard }
     }
 
-    /// The stack that the tests of this program share, with everything running, one instance each, and no setting changed. One
-    /// test at a time has it.
+    /// The stack that the tests of this program share: one running instance of everything, default settings. One test at a time uses
+    /// it.
     pub fn shared() -> MutexGuard<'static, Self> {
         static SHARED: LazyLock<Mutex<Rig>> = LazyLock::new(|| Mutex::new(Rig::new()));
-        // A test that failed before this one leaves it poisoned; what it left behind is put right below.
+        // The lock is poisoned after a failed test; the state that the test left is repaired below.
         let rig = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         rig.good(&["up", "--no-build"]);
         for service in ["order-service", "payment-service", "inventory-service"] {
@@ -113,7 +117,7 @@ impl Rig {
         self.variable(name).parse().unwrap()
     }
 
-    /// The command, ready to be started.
+    /// The command with the environment of this stack.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&*PROGRAM);
         command
@@ -123,7 +127,7 @@ impl Rig {
         command
     }
 
-    /// Starts a command whose end is not waited for.
+    /// Starts a command and does not wait for its end.
     pub fn start(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(arguments);
         Running(
@@ -135,14 +139,14 @@ impl Rig {
         )
     }
 
-    /// The process id in the record of this name, as soon as there is one.
+    /// Waits for the process record of this name, and returns its process id.
     pub fn recorded(&self, name: &str) -> Option<i64> {
         let record = fs::read_to_string(self.home().join(format!("run/{name}.json"))).ok()?;
         let record: Value = serde_json::from_str(&record).unwrap();
         record["process"]["pid"].as_i64()
     }
 
-    /// Runs a command to its end.
+    /// Runs a command and waits for its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         Ran::of(&mut self.command(arguments))
     }
@@ -159,7 +163,7 @@ impl Rig {
         serde_json::from_str(&self.good(&["status", "--json"])).unwrap()
     }
 
-    /// Waits until a process is as ready as this, and returns its row.
+    /// Waits until a process has this readiness, and returns its row.
     pub fn is(&self, name: &str, readiness: &str) -> Value {
         until(&format!("{name} is {readiness}"), || {
             let row = self.process(name).unwrap();
@@ -177,12 +181,12 @@ impl Rig {
         rows.iter().find(|row| row["name"] == name).cloned()
     }
 
-    /// The process id of one that lives.
+    /// The process id of a running process.
     pub fn pid(&self, name: &str) -> Option<i64> {
         self.process(name)?["pid"].as_i64()
     }
 
-    /// The names of those that live.
+    /// The names of the running processes.
     pub fn alive(&self) -> Vec<String> {
         let status = self.status();
         let rows = status["processes"].as_array().unwrap();
@@ -193,18 +197,18 @@ impl Rig {
     }
 }
 
-/// A command on its way; killed with the test that started it.
+/// A running command; killed when it is dropped.
 pub struct Running(Child);
 
 impl Running {
-    /// Ctrl-C.
+    /// Sends SIGINT.
     pub fn interrupt(&self) {
         use nix::sys::signal::{Signal, kill};
         let pid = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
         kill(pid, Signal::SIGINT).unwrap();
     }
 
-    /// Its exit code, once it has ended.
+    /// Waits for its end, and returns the exit code.
     pub fn ended(&mut self) -> Option<i32> {
         self.0.wait().unwrap().code()
     }
@@ -212,7 +216,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Of one that has ended, this is refused, and that is well.
+        // Fails for a process that has ended, which is expected.
         let _ = self.0.kill();
         self.0.wait().unwrap();
     }
@@ -225,10 +229,10 @@ impl Drop for Rig {
     }
 }
 
-/// What any single thing may take on a busy machine.
+/// The longest that any single step may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Waits until the condition holds; says what was seen last if it never does.
+/// Waits until the condition holds; panics with the last observation if it does not.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -243,7 +247,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     }
 }
 
-/// The letter by which the kernel says what a process does; `None` if there is none.
+/// The state letter of a process in `/proc`; `None` if there is no such process.
 pub fn kernel_state(pid: i64) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()

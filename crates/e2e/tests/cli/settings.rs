@@ -1,4 +1,4 @@
-//! Settings of services, changed from outside.
+//! `sandbox restart --set`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::rig::{Rig, until};
 const SERVICE: &str = "payment-service";
 const INSTANCE: &str = "payment-service.1";
 
-/// What the process was really started with.
+/// The environment that the process was started with.
 fn environment(rig: &Rig) -> BTreeSet<String> {
     let pid = rig.pid(INSTANCE).unwrap();
     let variables = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();

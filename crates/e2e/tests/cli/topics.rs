@@ -1,4 +1,4 @@
-//! Topics, looked into and changed.
+//! `sandbox topics`.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::rig::Rig;
 
-/// The records that a tail in JSON shows.
+/// The records of `topics tail --json`.
 fn records(rig: &Rig, arguments: &[&str]) -> Vec<Value> {
     let mut all = vec!["topics", "tail", "--json"];
     all.extend(arguments);
@@ -36,7 +36,7 @@ fn order(rig: &Rig) -> String {
 fn the_last_records_are_found_among_markers_and_those_of_one_key_in_any_topic() {
     let rig = Rig::shared();
     let ids: Vec<String> = (0..3).map(|_| order(&rig)).collect();
-    // One transaction an answer: behind each record lies a marker.
+    // One transaction for each event: each record is followed by a marker.
     let last = records(&rig, &["payments", "-n", "3"]);
     assert_eq!(keys(&last), ids);
     let one = records(&rig, &["inventory", "--key", &ids[1], "--from", "0"]);

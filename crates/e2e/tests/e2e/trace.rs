@@ -249,7 +249,7 @@ async fn a_dead_letter_and_its_replay_stay_in_the_orders_trace() {
     let errors: Vec<_> = attempts.map(|span| span.error.as_deref()).collect();
     assert_eq!(errors.len(), 2, "{spans:#?}");
     assert!(errors.contains(&None), "{errors:?}");
-    let explained = errors.iter().flatten().next().unwrap();
+    let error = errors.iter().flatten().next().unwrap();
     assert!(error.starts_with("domain_rule"), "{error}");
 }
 

@@ -12,19 +12,19 @@ use crate::observed::OBSERVED;
 use crate::rig::until;
 use crate::text;
 
-/// For everything to have been scraped twice, and the slowest rule to have been evaluated.
+/// Long enough for two scrapes and one evaluation of every rule.
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// Series that Prometheus makes itself.
+/// Series that Prometheus creates itself.
 const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];
 
-/// Asks until each has an answer; what has none in time is what is wrong.
+/// Repeats the queries until each one succeeds; panics with those that did not in time.
 fn all_answered<T>(
     mut open: Vec<T>,
     mut ask: impl FnMut(&T) -> Result<(), String>,
     say: impl Fn(&T) -> String,
 ) {
-    // First of all the stack must be there.
+    // Starts the stack.
     LazyLock::force(&OBSERVED);
     let deadline = Instant::now() + WITHIN;
     assert!(!open.is_empty(), "nothing is asked");
@@ -106,7 +106,7 @@ fn selectors_of_rules() -> Vec<(String, Selector)> {
 
 #[test]
 fn every_selector_of_every_rule_finds_a_series() {
-    // An alert that does not fire is empty. A misspelt one is, too.
+    // A rule that does not fire has an empty result. A misspelt one has, too.
     all_answered(
         selectors_of_rules(),
         |(_, selector)| match OBSERVED.prometheus.series(&selector.text)?.is_empty() {
@@ -134,7 +134,7 @@ fn prometheus_evaluates_every_rule_and_the_poison_order_makes_one_fire() {
     );
 }
 
-/// The families of metrics that dashboards or rules name; an error at one that nobody exports.
+/// The metric families that dashboards or rules name; an error for one that no program exports.
 fn shown(exported: &BTreeMap<String, String>) -> Result<BTreeSet<String>, String> {
     let family = |place: &str, metric: &str| {
         let of_histogram = ["_bucket", "_count", "_sum"].iter().find_map(|end| {
@@ -144,7 +144,7 @@ fn shown(exported: &BTreeMap<String, String>) -> Result<BTreeSet<String>, String
         let itself = exported.contains_key(metric) || OF_PROMETHEUS.contains(&metric);
         of_histogram
             .or(itself.then(|| metric.to_owned()))
-            .ok_or_else(|| format!("{place}: nobody exports {metric}"))
+            .ok_or_else(|| format!("{place}: no program exports {metric}"))
     };
     let all = dashboard::all();
     let asked = all.iter().flat_map(dashboard::Dashboard::asked);
@@ -160,7 +160,7 @@ fn shown(exported: &BTreeMap<String, String>) -> Result<BTreeSet<String>, String
         .collect()
 }
 
-/// What is not shown on purpose, with the reason.
+/// The metrics that are not shown, each with its reason.
 fn not_shown() -> BTreeMap<String, String> {
     let all = text("prometheus/not-shown.txt");
     let lines = all
@@ -179,7 +179,7 @@ fn not_shown() -> BTreeMap<String, String> {
 fn every_metric_that_a_program_exports_is_shown_or_listed_as_not_shown() {
     let mut exported = BTreeMap::new();
     let shown = until("every metric that is asked for is exported", || {
-        // What nothing was measured of in the last seconds is not there at the moment.
+        // A summary without recent values is absent for the moment.
         exported.extend(OBSERVED.exported());
         shown(&exported)
     });
@@ -195,7 +195,7 @@ fn every_metric_that_a_program_exports_is_shown_or_listed_as_not_shown() {
     for (name, why) in &not_shown {
         assert!(
             exported.contains_key(name),
-            "listed, and nobody exports it: {name}"
+            "listed, and no program exports it: {name}"
         );
         assert!(!shown.contains(name), "listed, and shown: {name}");
         assert!(why.len() > 20, "{name}: {why}");

@@ -1,4 +1,4 @@
-//! The dashboards as they are in the repository.
+//! The dashboards of the repository.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,14 +13,14 @@ pub struct Dashboard {
     pub json: Value,
 }
 
-/// Something that a dashboard asks Prometheus for.
+/// A query of a dashboard.
 pub struct Asked {
     /// Dashboard, and panel or variable.
     pub place: String,
     pub expression: String,
 }
 
-/// All of them, by the names of their files.
+/// All dashboards, by file name.
 pub fn all() -> Vec<Dashboard> {
     let folder = fs::read_dir(checkout("grafana/dashboards")).unwrap();
     let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
@@ -34,7 +34,7 @@ pub fn all() -> Vec<Dashboard> {
 }
 
 impl Dashboard {
-    /// Rows and panels.
+    /// Rows and panels, in order.
     pub fn everything(&self) -> &[Value] {
         self.json["panels"].as_array().unwrap()
     }
@@ -44,7 +44,7 @@ impl Dashboard {
         self.everything().iter().filter(|one| one["type"] != "row")
     }
 
-    /// Dashboard and title, to say where something is wrong.
+    /// Dashboard, type and title of a panel, for error messages.
     pub fn place(&self, panel: &Value) -> String {
         format!("{}, {} {}", self.name, panel["type"], panel["title"])
     }
@@ -54,7 +54,7 @@ impl Dashboard {
         self.json["templating"]["list"].as_array().unwrap()
     }
 
-    /// What its panels ask for, with every variable set to "All".
+    /// The queries of its panels, with every variable set to "All".
     pub fn asked(&self) -> Vec<Asked> {
         let of_panel = |panel: &Value| {
             let targets = panel["targets"].as_array().unwrap().iter();
@@ -83,7 +83,7 @@ impl Dashboard {
         offered.collect()
     }
 
-    /// What Grafana makes of an expression before it asks.
+    /// The expression with its variables replaced, as Grafana sends it.
     fn filled_in(&self, expression: &str) -> String {
         let mut values = BTreeMap::from([("__rate_interval".to_owned(), "1m")]);
         for variable in self.variables() {

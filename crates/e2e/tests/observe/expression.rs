@@ -1,4 +1,4 @@
-//! The selectors of a PromQL expression: enough of its grammar to find them, and an error where it is not.
+//! The selectors of a PromQL expression. Covers as much of the grammar as the dashboards use; anything else is an error.
 
 /// A metric with its matchers, as they are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ const FUNCTIONS: [&str; 15] = [
     "time",
 ];
 
-/// Every selector of an expression. Fails at a function that is not known here: what follows it might be anything.
+/// Every selector of an expression. An unknown function is an error, because its arguments could be of any form.
 pub fn selectors(expression: &str) -> Result<Vec<Selector>, String> {
     let mut found = Vec::new();
     let mut rest = expression;
@@ -78,7 +78,7 @@ fn word(text: &str) -> (&str, &str) {
     text.split_at(text.find(|one| !is_name(one)).unwrap_or(text.len()))
 }
 
-/// What comes behind the next of these characters.
+/// The text after the next `end`.
 fn behind(text: &str, end: char) -> Result<&str, String> {
     let (_, after) = text
         .split_once(end)
@@ -86,7 +86,7 @@ fn behind(text: &str, end: char) -> Result<&str, String> {
     Ok(after)
 }
 
-/// What comes behind the matchers of a metric, if it has any. A `}` within a string is none.
+/// The text after the matchers of a metric, if it has any. A `}` within a string does not end them.
 fn matchers(text: &str) -> Result<&str, String> {
     let Some(mut rest) = text.strip_prefix('{') else {
         return Ok(text);

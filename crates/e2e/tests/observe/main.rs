@@ -1,7 +1,7 @@
-//! What is seen of the laboratory: the dashboards, the alert rules, and that both fit what the programs tell.
+//! The dashboards and the alert rules, compared with the metrics that the programs export.
 //!
-//! Prometheus and promtool must be on this machine (Debian: apt-get install prometheus). Grafana is not needed: what it would draw is
-//! asked of Prometheus directly.
+//! Prometheus and promtool must be installed (Debian: apt-get install prometheus). Grafana is not needed: the queries of the panels are
+//! sent to Prometheus directly.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,7 +26,9 @@ use std::path::{Path, PathBuf};
 
 /// A file or folder of the checkout.
 fn checkout(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
 }
 
 /// A text file of the checkout.

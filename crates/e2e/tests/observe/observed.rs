@@ -1,4 +1,4 @@
-//! A stack that Prometheus watches, and on which everything has happened once that there is to be seen.
+//! A stack that Prometheus scrapes, after every kind of event has happened once.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,11 +12,11 @@ use crate::rig::{Rig, until};
 pub struct Observed {
     rig: Rig,
     pub prometheus: Prometheus,
-    /// The series of partitions there were before anybody had committed anything.
+    /// The lag series that existed before any group had committed.
     pub lag_of_nothing: Vec<Value>,
 }
 
-/// Started when it is first asked for; taken down with the test program.
+/// Started at the first use; taken down with the test program.
 pub static OBSERVED: LazyLock<Observed> = LazyLock::new(|| {
     program("prometheus");
     let rig = Rig::new();
@@ -34,7 +34,7 @@ pub static OBSERVED: LazyLock<Observed> = LazyLock::new(|| {
 });
 
 impl Observed {
-    /// Every program was scraped: what rises from now on is seen to rise.
+    /// Waits until every program was scraped, so that later increases of counters are visible.
     fn is_scraped(&self) {
         until("Prometheus scrapes all programs", || {
             self.prometheus.has_data("count(up == 1) == 5")?;
@@ -45,7 +45,7 @@ impl Observed {
         });
     }
 
-    /// What there is of each partition now.
+    /// The present lag series.
     fn lag(&self) -> Vec<Value> {
         let lag = r#"{__name__=~"kafka_consumer_group_lag|kafka_partition_committed_offset"}"#;
         let data = self.prometheus.ask("query", &[("query", lag)]).unwrap();
@@ -56,14 +56,14 @@ impl Observed {
         format!("{}{path}", self.rig.good(&["url", service]).trim())
     }
 
-    fn told(&self, method: &str, url: &str, body: &Value) -> u16 {
+    fn status_of(&self, method: &str, url: &str, body: &Value) -> u16 {
         self.prometheus.call(method, url, Some(body)).0
     }
 
-    /// The four stories, a poison order among them; requests that are refused; load; members that come, go, are slow and paused.
+    /// The four orders of the demo, one of them poison; refused requests; load; members that join, leave, are slow and paused.
     fn busy(&self) {
         let shelf = self.at("inventory-service", "/products/prod_123");
-        assert_eq!(self.told("PUT", &shelf, &json!({"quantity": 9})), 200);
+        assert_eq!(self.status_of("PUT", &shelf, &json!({"quantity": 9})), 200);
         let order = |product: &str, quantity: &str, amount: &str| {
             let order = [
                 "order",
@@ -113,24 +113,27 @@ impl Observed {
         self.rig.good(&["consumer", "resume", "payment-service"]);
         self.rig.good(&["consumer", "clear", "inventory-service"]);
 
-        // Goes on while Prometheus is asked: what is measured over the last seconds is absent when nothing happens.
+        // The load continues during the queries: rates over the last seconds have no value without traffic.
         let generator = |path| self.at("load-generator", path);
         assert_eq!(
-            self.told("POST", &generator("/config"), &json!({"rate_ms": 20})),
+            self.status_of("POST", &generator("/config"), &json!({"rate_ms": 20})),
             200
         );
-        assert_eq!(self.told("POST", &generator("/start"), &json!({})), 200);
+        assert_eq!(
+            self.status_of("POST", &generator("/start"), &json!({})),
+            200
+        );
     }
 
-    /// One more order over HTTP, which the generator's own do not pass.
+    /// Places an order over HTTP; load-generator publishes directly to Kafka.
     pub fn order(&self) {
         let order =
             json!({"customerId": "cust_1", "productId": "prod_burst", "quantity": 1, "amount": 10});
         let orders = self.at("order-service", "/orders");
-        assert_eq!(self.told("POST", &orders, &order), 202);
+        assert_eq!(self.status_of("POST", &orders, &order), 202);
     }
 
-    /// The families of metrics that any of the programs tells, with their types.
+    /// The metric families that the programs export, with their types.
     pub fn exported(&self) -> BTreeMap<String, String> {
         let data = self
             .prometheus

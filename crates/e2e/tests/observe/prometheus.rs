@@ -1,4 +1,4 @@
-//! Prometheus, asked over its HTTP interface.
+//! A client of Prometheus' HTTP API.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub fn program(name: &str) -> Command {
     Command::new(name)
 }
 
-/// One Prometheus, and whatever else answers over HTTP.
+/// A client of one Prometheus and of other HTTP servers.
 pub struct Prometheus {
     url: String,
     http: reqwest::Client,
@@ -34,7 +34,7 @@ impl Prometheus {
         }
     }
 
-    /// A request to anybody: method, address, body in JSON. Returns the status and the text.
+    /// Sends a request with a JSON body. Returns the status and the text.
     pub fn call(&self, method: &str, url: &str, body: Option<&Value>) -> (u16, String) {
         let request = self.http.request(method.parse().unwrap(), url);
         let request = match body {
@@ -48,7 +48,7 @@ impl Prometheus {
         })
     }
 
-    /// `data` of an answer of Prometheus, or what it says is wrong.
+    /// The `data` of a response of Prometheus, or its error.
     pub fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, String> {
         let mut url = reqwest::Url::parse(&format!("{}/api/v1/{path}", self.url)).unwrap();
         url.query_pairs_mut().extend_pairs(query);
@@ -60,7 +60,7 @@ impl Prometheus {
         }
     }
 
-    /// Whether an expression has a value now: at least one that is a number.
+    /// Whether an expression has at least one number now.
     pub fn has_data(&self, expression: &str) -> Result<(), String> {
         let data = self.ask("query", &[("query", expression)])?;
         let series = data["result"].as_array().unwrap();

@@ -16,7 +16,7 @@ fn rules() -> BTreeMap<String, String> {
     rules.collect()
 }
 
-/// For each alert the cases there are: those that fire, and those that must not.
+/// For each alert, the number of cases that fire and of cases that must not fire.
 fn cases() -> BTreeMap<String, (usize, usize)> {
     let mut cases: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     let all = text("prometheus/alerts.test.yml");
@@ -116,7 +116,7 @@ fn every_scenario_says_where_to_look_and_the_panels_it_names_are_there() {
     }
 }
 
-/// The paragraph of a scenario that says where it can be seen, on one line.
+/// The paragraph "Where to look" of a scenario, on one line.
 fn where_to_look(readme: &str) -> String {
     let paragraph = readme
         .split("\n\n")
@@ -124,7 +124,7 @@ fn where_to_look(readme: &str) -> String {
     paragraph.unwrap_or_default().replace('\n', " ")
 }
 
-/// What stands behind a key of a rule.
+/// The value of a key of a rule.
 fn value(rule: &str, lines: &str, key: &str) -> String {
     let mut lines = lines.lines().map(str::trim);
     let found = lines.find_map(|line| line.strip_prefix(&format!("{key}: ")));

@@ -1,4 +1,4 @@
-//! What can be said of the dashboards without Grafana and without Prometheus.
+//! Checks of the dashboards that need neither Grafana nor Prometheus.
 
 use std::collections::BTreeSet;
 
@@ -205,7 +205,7 @@ fn every_panel_leads_to_a_scenario_that_exists() {
 #[test]
 fn every_variable_is_used_and_every_one_that_is_used_is_there() {
     for dashboard in all() {
-        // Fails at one that is not there.
+        // Panics at an undefined variable.
         dashboard.asked();
         dashboard.offered();
         let panels = dashboard.json["panels"].to_string();
