@@ -24,16 +24,13 @@ use crate::commands::{
     after_help = "Begin with:  ./sandbox demo\nThe help of every verb has an example:  ./sandbox up --help\nBefore the verb:  --local or --docker chooses the mode, and is saved;  --no-install installs nothing\nExit codes: 0 success, 1 failure, 2 wrong usage"
 )]
 pub struct Cli {
-    /// Where the stack is.
     #[command(flatten, next_help_heading = "Another stack beside the first")]
     pub stack: StackSettings,
 
-    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Build and start everything, or only some services, and wait until all is ready
@@ -171,7 +168,6 @@ pub fn one_line(error: &clap::Error) -> String {
     error.join(" ")
 }
 
-/// Runs the verb.
 pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
     if let Some(name) = verb.host_only() {
         layout.host_or_container().require_host(name)?;

@@ -44,6 +44,6 @@ pub mod target;
 pub mod terminal;
 pub mod workload;
 
-pub use service_kit::Mode;
+pub use service_kit::mode::{MODE_VARIABLE, Mode};
 pub use stack::{Stack, StartedInstance, describe_exit};
 pub use workload::process_name;

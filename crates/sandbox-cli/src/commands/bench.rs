@@ -27,7 +27,6 @@ const IDLE_TIME: Duration = Duration::from_secs(10);
 /// The pause before that, in which earlier work ends.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
 
-/// The measurement.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n  ./sandbox bench drain\n  ./sandbox bench load\n\nNeeds a running shop (./sandbox up). All load is made on this machine and sent to this machine. Close other programs: the\nresults are only as good as the machine is idle. They are written to target/bench/."
@@ -104,7 +103,6 @@ struct Recovery {
     json: bool,
 }
 
-/// Measures.
 pub async fn run(args: Bench, layout: &StackLayout) -> Result<()> {
     match args.what {
         What::Saga(saga) => run_saga(saga, layout).await,

@@ -28,12 +28,10 @@ const APPLY_LIMIT: Duration = Duration::from_secs(60);
     after_help = "Examples:\n  ./sandbox consumer slow inventory-service                    2 s of simulated work for each message\n  ./sandbox consumer set inventory-service --batch-max 100     keeps the other controls\n  ./sandbox consumer pause inventory-service.2                 this instance alone\n  ./sandbox consumer clear inventory-service                   back to the defaults\n  ./sandbox consumer show inventory-service\n\nWithout .SLOT the controls are set for the whole group, members that start later included: by a record in the compacted topic\nsandbox.controls. New values are merged into that record; clear removes it, and the controls of single instances, too.\nA positive time without --batch-max sets batches of one message (batch_max 1), a time of 0 sets batches of 500 again.\nA paused member stays in its group and keeps its partitions, whose records wait. Resume also continues a member that the poison\nlimit stopped."
 )]
 pub struct Consumer {
-    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// The verbs.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
     /// Simulate long work for each message
@@ -70,7 +68,6 @@ pub struct Group {
 /// The members and their speed.
 #[derive(Debug, clap::Args)]
 pub struct Slow {
-    /// The members.
     #[command(flatten)]
     pub members: Members,
 
@@ -82,7 +79,6 @@ pub struct Slow {
 /// The members and their speed.
 #[derive(Debug, clap::Args)]
 pub struct Fast {
-    /// The members.
     #[command(flatten)]
     pub members: Members,
 
@@ -95,7 +91,6 @@ pub struct Fast {
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["processing_time_ms", "batch_max", "paused"])))]
 pub struct Set {
-    /// The members.
     #[command(flatten)]
     pub members: Members,
 
@@ -123,7 +118,6 @@ pub struct Show {
     pub json: bool,
 }
 
-/// Runs the verb.
 pub async fn run(args: Consumer, layout: &StackLayout) -> Result<()> {
     let work = |time_ms| GroupControls {
         processing_time_ms: Some(time_ms),

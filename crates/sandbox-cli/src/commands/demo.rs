@@ -25,7 +25,6 @@ use super::up::{self, Up};
 /// The time limit of one saga. The first one after a start of everything is slow.
 const SAGA_LIMIT: Duration = Duration::from_secs(60);
 
-/// Options of the start.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:  ./sandbox demo\n\nStarts what does not run, restocks, orders with curl, and shows how each order ends."
@@ -93,24 +92,9 @@ pub async fn run(args: Demo, layout: &StackLayout) -> Result<()> {
     let mut table = Table::new(&["order", "expected", "status", "result", "ms"]);
     let mut failed = 0;
     for (number, case) in (1..).zip(&CASES) {
-        say(format_args!("\nOrder {number}: {}", case.title));
-        let begun = Instant::now();
-        let outcome = place(case, &shop, layout).await;
-        let ms = begun.elapsed().as_millis();
-        let (text, result) = match &outcome {
-            Ok(status) => (format!("{status}: {}", case.summary), "PASS"),
-            Err(error) => (format!("{error:#}"), "FAIL"),
-        };
-        say(text);
-        failed += usize::from(outcome.is_err());
-        let status = outcome.map_or_else(|_| "-".to_owned(), |status| status.to_string());
-        table.row([
-            format!("{number} {}", case.title),
-            case.status.to_string(),
-            status,
-            result.to_owned(),
-            ms.to_string(),
-        ]);
+        let (passed, row) = run_case(number, case, &shop, layout).await;
+        failed += usize::from(!passed);
+        table.row(row);
     }
     say(format_args!("\n{table}"));
     if failed > 0 {
@@ -123,6 +107,32 @@ pub async fn run(args: Demo, layout: &StackLayout) -> Result<()> {
         "\nWhat next:  ./sandbox scenario --list     ./sandbox status     ./sandbox logs --order ID     ./sandbox down",
     );
     Ok(())
+}
+
+/// Places one order. Returns whether it ended as expected, and its row in the table.
+async fn run_case(
+    number: usize,
+    case: &Case,
+    shop: &ShopClient<'_>,
+    layout: &StackLayout,
+) -> (bool, [String; 5]) {
+    say(format_args!("\nOrder {number}: {}", case.title));
+    let begun = Instant::now();
+    let outcome = place(case, shop, layout).await;
+    let ms = begun.elapsed().as_millis();
+    let (text, status, result) = match &outcome {
+        Ok(status) => (format!("{status}: {}", case.summary), status.name(), "PASS"),
+        Err(error) => (format!("{error:#}"), "-", "FAIL"),
+    };
+    say(text);
+    let row = [
+        format!("{number} {}", case.title),
+        case.status.to_string(),
+        status.to_owned(),
+        result.to_owned(),
+        ms.to_string(),
+    ];
+    (outcome.is_ok(), row)
 }
 
 async fn place(case: &Case, shop: &ShopClient<'_>, layout: &StackLayout) -> Result<OrderStatus> {

@@ -12,18 +12,15 @@ use stack::terminal::{Table, note, say};
 
 use super::dead_letter_view::{self, DeadLetterId};
 
-/// The verb.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox dlq list --order $ID\n  ./sandbox dlq show inventory.dlq/2/17\n  ./sandbox dlq replay inventory.dlq           what would happen\n  ./sandbox dlq replay inventory.dlq --yes"
 )]
 pub struct Dlq {
-    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// The verbs.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
     /// List dead letters, oldest first in each partition
@@ -87,7 +84,6 @@ pub struct ReplayArgs {
     pub json: bool,
 }
 
-/// Runs the verb.
 pub async fn run(args: Dlq, layout: &StackLayout) -> Result<()> {
     let cluster = Cluster::new(&layout.kafka())?;
     match args.verb {

@@ -5,7 +5,6 @@ use stack::doctor::{Finding, Severity};
 use stack::layout::StackLayout;
 use stack::terminal::say;
 
-/// The form of the output.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  ./sandbox doctor\n\nFails if ./sandbox up or a running service cannot work."

@@ -29,12 +29,10 @@ pub struct Expect {
     #[arg(long, global = true, default_value = "60s", value_parser = duration_between(0, 3_600))]
     pub within: Duration,
 
-    /// The condition.
     #[command(subcommand)]
     pub condition: Condition,
 }
 
-/// The conditions.
 #[derive(Debug, clap::Subcommand)]
 pub enum Condition {
     /// An order has a status

@@ -5,7 +5,6 @@ use stack::build;
 use stack::layout::StackLayout;
 use stack::terminal::say;
 
-/// No arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  ./sandbox fetch && ./sandbox up --offline")]
 pub struct Fetch {}

@@ -10,9 +10,9 @@ use scenario_runner::progress::{Narrator, table};
 use scenario_runner::readme::Reading;
 use scenario_runner::report::sampler::Sampler;
 use scenario_runner::report::{self, page};
-use service_kit::mode::{MODE_VARIABLE, Mode};
 use stack::layout::StackLayout;
 use stack::terminal::{Usage, say};
+use stack::{MODE_VARIABLE, Mode};
 use tokio_util::sync::CancellationToken;
 
 use super::scenario;

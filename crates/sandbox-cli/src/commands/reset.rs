@@ -7,7 +7,6 @@ use stack::Stack;
 use stack::layout::StackLayout;
 use stack::terminal::say;
 
-/// No arguments.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  ./sandbox reset\n\nRemoves orders, stock, topics, groups, changed settings and the data of Prometheus. What ran runs again afterwards."

@@ -7,7 +7,6 @@ use stack::backends::clear_kafka;
 use stack::layout::StackLayout;
 use stack::terminal::say;
 
-/// No arguments.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A part of ./sandbox reset where the stack runs in containers: topics and groups are emptied. No service may run."

@@ -9,9 +9,9 @@ use scenario_runner::progress::{self, Narrator};
 use scenario_runner::readme::Reading;
 use scenario_runner::runner::{Outcome, Scenario as Playable, Stage};
 use serde_json::json;
-use service_kit::mode::{MODE_VARIABLE, Mode};
 use stack::layout::StackLayout;
 use stack::terminal::{Table, Usage, say};
+use stack::{MODE_VARIABLE, Mode};
 
 /// The scenarios, and how to run them.
 #[derive(Debug, clap::Args)]

@@ -13,7 +13,6 @@ use stack::terminal::{Table, say};
 /// The time limit of the broker's first answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The form of the output.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox status\n  ./sandbox status --json | jq '.processes[] | select(.readiness != \"ready\")'"
@@ -29,26 +28,16 @@ pub async fn run(args: Status, layout: &StackLayout) -> Result<()> {
     let side = layout.host_or_container();
     let processes = side.processes(layout).await?;
     let changed = side.changed_settings(layout)?;
-    let brokered = match side.kafka_may_run(layout)? {
+    let broker = match side.kafka_may_run(layout)? {
         true => read_broker(layout)
             .await
             .map_err(|error| format!("{error:#}")),
         false => Err("kafka does not run".to_owned()),
     };
     if args.json {
-        let (kafka, kafka_error) = match brokered {
-            Ok(found) => (Some(found), None),
-            Err(why) => (None, Some(why)),
-        };
-        say(serde_json::to_string_pretty(&json!({
-            "processes": processes,
-            "settings": changed,
-            "kafka": kafka,
-            "kafkaError": kafka_error,
-        }))?);
-        return Ok(());
+        return show_json(&processes, &changed, broker);
     }
-    match (processes.is_empty(), brokered.is_err()) {
+    match (processes.is_empty(), broker.is_err()) {
         (true, true) => {
             say("nothing runs: ./sandbox up");
             return Ok(());
@@ -56,22 +45,45 @@ pub async fn run(args: Status, layout: &StackLayout) -> Result<()> {
         (true, false) => say("no service runs: ./sandbox up"),
         (false, _) => show_processes(&processes),
     }
-    if !changed.is_empty() {
-        say("\nSettings changed (kept until --unset, reset or down):");
-        for ChangedSetting {
-            service,
-            name,
-            value,
-        } in &changed
-        {
-            say(format_args!("  {service} {name}={value}"));
-        }
-    }
-    match brokered {
-        Ok(found) => show_brokerage(&found),
+    show_changed(&changed);
+    match broker {
+        Ok(found) => show_broker(&found),
         Err(why) => say(format_args!("\nTopics and groups cannot be shown: {why}")),
     }
     Ok(())
+}
+
+fn show_json(
+    processes: &[ProcessRow],
+    changed: &[ChangedSetting],
+    broker: Result<BrokerStatus, String>,
+) -> Result<()> {
+    let (kafka, kafka_error) = match broker {
+        Ok(found) => (Some(found), None),
+        Err(why) => (None, Some(why)),
+    };
+    say(serde_json::to_string_pretty(&json!({
+        "processes": processes,
+        "settings": changed,
+        "kafka": kafka,
+        "kafkaError": kafka_error,
+    }))?);
+    Ok(())
+}
+
+fn show_changed(changed: &[ChangedSetting]) {
+    if changed.is_empty() {
+        return;
+    }
+    say("\nSettings changed (kept until --unset, reset or down):");
+    for one in changed {
+        let ChangedSetting {
+            service,
+            name,
+            value,
+        } = one;
+        say(format_args!("  {service} {name}={value}"));
+    }
 }
 
 async fn read_broker(layout: &StackLayout) -> Result<BrokerStatus> {
@@ -113,7 +125,7 @@ fn shown_uptime(seconds: u64) -> String {
     humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
 }
 
-fn show_brokerage(found: &BrokerStatus) {
+fn show_broker(found: &BrokerStatus) {
     let mut table = Table::new(&["topic", "partitions", "records up to"]);
     for topic in &found.topics {
         let ends: Vec<String> = topic.ends.iter().map(ToString::to_string).collect();

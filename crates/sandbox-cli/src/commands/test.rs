@@ -18,7 +18,6 @@ use stack::terminal::{note, say};
 
 use run::{Runner, TestCounts};
 
-/// The tests.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox test\n  ./sandbox test redelivery\n  ./sandbox test --jobs 1\n  SANDBOX_TEST_STACK=docker ./sandbox test outage"

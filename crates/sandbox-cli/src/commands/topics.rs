@@ -10,18 +10,15 @@ use anyhow::Result;
 use kafka_admin::Cluster;
 use stack::layout::StackLayout;
 
-/// The verb.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox topics tail orders -n 3\n  ./sandbox topics tail inventory -f --json | jq .value\n  ./sandbox topics create                                the shop's topics, if they are missing\n  ./sandbox topics create clicks --partitions 6 --config retention.ms=3600000\n  ./sandbox topics grow payments --partitions 6\n\nThe shop's own topics (orders, payments, inventory, orders.dlq, payments.dlq, inventory.dlq, sandbox.controls) are typed without\nthe prefix of this stack (NAME_PREFIX); any other topic with its full name on the broker."
 )]
 pub struct Topics {
-    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// The verbs.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
     /// Show a topic's records, and follow it
@@ -38,7 +35,6 @@ pub enum Verb {
     Delete(change::Delete),
 }
 
-/// Runs the verb.
 pub async fn run(args: Topics, layout: &StackLayout) -> Result<()> {
     let cluster = Cluster::new(&layout.kafka())?;
     match args.verb {

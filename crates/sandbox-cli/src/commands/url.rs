@@ -6,7 +6,6 @@ use stack::target::{ProcessTarget, Target};
 use stack::terminal::say;
 use stack::workload::Workload;
 
-/// The process.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  curl \"$(./sandbox url inventory-service)/products\"")]
 pub struct Url {

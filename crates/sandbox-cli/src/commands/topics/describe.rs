@@ -8,7 +8,6 @@ use stack::terminal::{Table, note, say};
 
 use super::topic_name;
 
-/// The form of the output.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  ./sandbox topics list")]
 pub struct List {
