@@ -16,7 +16,9 @@ const EXAMPLE: &str = include_str!("../../../.env.example");
 const PROMETHEUS: &str = include_str!("../../../prometheus/compose.yml");
 const DATABASES: &str = include_str!("../../../docker/databases.sql");
 
-/// The settings of the programs that name a default port of another file.
+const KAFKA_SETTINGS: &str = include_str!("../../kafka-runtime/src/settings.rs");
+
+/// The settings of the programs, whose defaults name ports and databases.
 const PROGRAM_SETTINGS: [(Workload, &str); 5] = [
     (
         Workload::Service(Service::Order),
@@ -39,6 +41,9 @@ const PROGRAM_SETTINGS: [(Workload, &str); 5] = [
         include_str!("../../../lag-monitor/src/settings.rs"),
     ),
 ];
+
+/// The default of inventory-service. Compose repeats it, since an empty value in `.env` means no poison product.
+const POISON_PRODUCT: &str = "prod_ignore";
 
 /// Variables of a container that `restart --set` does not change: its place in the network, and how it runs.
 const FIXED: [&str; 8] = [
@@ -83,7 +88,7 @@ fn environment(service: &str) -> Vec<(&'static str, &'static str)> {
 fn passed(workload: Workload, name: &str) -> String {
     let default = match name {
         "KAFKA_BOOTSTRAP_SERVERS" => CONTAINER_BOOTSTRAP_SERVERS,
-        "POISON_PRODUCT" => "prod_ignore",
+        "POISON_PRODUCT" => POISON_PRODUCT,
         _ => "",
     };
     format!("${{{}_{name}-{default}}}", prefix(workload))
@@ -176,6 +181,64 @@ fn a_program_listens_on_the_port_of_its_container_by_default() {
         assert!(
             line.is_some_and(|line| line.contains(&default)),
             "{workload}: {line:?}"
+        );
+    }
+}
+
+#[test]
+fn a_program_finds_broker_database_and_other_programs_of_a_default_stack() {
+    let ports = default_ports();
+    let broker = format!("\"127.0.0.1:{}\"", ports["KAFKA_PORT"]);
+    assert!(KAFKA_SETTINGS.contains(&broker), "{broker}");
+    for (workload, settings) in PROGRAM_SETTINGS {
+        let database = workload.service().and_then(Database::of);
+        let database = database.map(|Database { name, role }| {
+            let port = &ports["POSTGRES_PORT"];
+            format!("\"postgres://{role}:{role}@127.0.0.1:{port}/{name}\"")
+        });
+        let url = match workload {
+            Workload::LoadGenerator => {
+                Some(format!("\"http://127.0.0.1:{}\"", ports["ORDER_PORT"]))
+            }
+            Workload::LagMonitor => {
+                let port = &ports["LOAD_GENERATOR_PORT"];
+                Some(format!("\"http://127.0.0.1:{port}\""))
+            }
+            Workload::Service(_) => None,
+        };
+        for default in database.into_iter().chain(url) {
+            let default = format!("default_value = {default}");
+            assert!(settings.contains(&default), "{workload}: {default}");
+        }
+    }
+}
+
+#[test]
+fn the_poison_product_of_the_containers_is_that_of_local_mode() {
+    let default = format!("default_value = \"{POISON_PRODUCT}\"");
+    let inventory = Workload::Service(Service::Inventory);
+    let settings = PROGRAM_SETTINGS.iter().find(|(one, _)| *one == inventory);
+    assert!(settings.unwrap().1.contains(&default), "{default}");
+}
+
+#[test]
+fn the_containers_find_each_other_at_the_ports_they_listen_on() {
+    for (user, variable, used) in [
+        (
+            Workload::LoadGenerator,
+            "ORDER_URL",
+            Workload::Service(Service::Order),
+        ),
+        (
+            Workload::LagMonitor,
+            "LOAD_GENERATOR_URL",
+            Workload::LoadGenerator,
+        ),
+    ] {
+        let url = format!("http://{used}:{}", container_port(used));
+        assert!(
+            environment(user.name()).contains(&(variable, url.as_str())),
+            "{user}: {variable}={url}"
         );
     }
 }
