@@ -8,7 +8,7 @@
 //! 4. [`start_plan`] and [`start`]: which processes a command starts, and how. [`instances`] starts one service,
 //!    [`backends`] broker and database, [`prometheus`] Prometheus.
 //! 5. [`stop`], [`scale`], [`restart`], [`reset`], [`signals`]: the verbs of the command, one file each.
-//! 6. [`mod@readiness_probe`], [`status_rows`], [`lag_view`], [`merged_logs`], [`doctor`]: what can be seen of a stack.
+//! 6. [`readiness_probe`], [`status_rows`], [`lag_view`], [`merged_logs`], [`doctor`]: what can be seen of a stack.
 //!    [`host_or_container`] says which part of that can be seen from a container.
 //! 7. [`shop_client`]: the shop over HTTP, as its customers use it.
 

@@ -56,7 +56,7 @@ impl<'a> Stack<'a> {
         &self.state_dir
     }
 
-    /// The right to change which processes run, until the lock is dropped. Waits at most [`LOCK_LIMIT`] for another command:
+    /// The right to change which processes run, until the lock is dropped. Waits at most 60 s for another command:
     /// two commands at once would each act on a state that the other is changing.
     pub async fn lock(&self) -> Result<StateDirLock> {
         let deadline = Instant::now() + LOCK_LIMIT;
