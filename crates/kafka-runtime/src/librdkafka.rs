@@ -141,7 +141,7 @@ impl ResilientConsumer {
         if context.has_silent_partition() && !self.replaced_for_silence {
             // Only once: a replacement makes the whole group rebalance, and it does not help if the broker is the cause.
             self.replaced_for_silence = true;
-            return self.replace("the committed offset of a partition is not answered");
+            return self.replace("the committed offset of a partition is not returned");
         }
         Ok(ClientState::Kept)
     }

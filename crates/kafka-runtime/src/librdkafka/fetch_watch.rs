@@ -1,4 +1,4 @@
-//! Issue 5586: a partition whose committed offset is never answered, and which is therefore never fetched.
+//! Issue 5586: a partition whose committed offset is never returned, and which is therefore never fetched.
 
 use rdkafka::statistics::Statistics;
 
@@ -8,7 +8,7 @@ const SILENT: u32 = 4;
 
 /// Whether a consumer fetches all of its partitions, decided by its statistics.
 ///
-/// A broker that has forgotten the end of a transaction is another cause of silence: it never answers the committed offset,
+/// A broker that has forgotten the end of a transaction is another cause of silence: it never returns the committed offset,
 /// and replacing the client does not help (docs/failure-modes.md).
 #[derive(Debug, Default)]
 pub(super) struct FetchWatch {

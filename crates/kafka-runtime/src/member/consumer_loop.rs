@@ -247,7 +247,7 @@ impl<H: Handler> ConsumerLoop<H> {
         let stage = match &error {
             BatchError::Commit(CommitError::SlotTaken) => return Err(MemberError::SlotTaken),
             BatchError::Commit(CommitError::OutcomeUnknown(_)) => {
-                // A new consumer begins at the committed offsets. The broker does not answer them before the transaction has
+                // A new consumer begins at the committed offsets. The broker does not return them before the transaction has
                 // ended, so the batch is neither published twice nor skipped.
                 self.metrics.failed(FailedStage::Commit);
                 tracing::warn!(cause = %ErrorChain(&error), "outcome of the commit unknown");

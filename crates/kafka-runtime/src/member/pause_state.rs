@@ -121,7 +121,7 @@ impl<H: Handler> ConsumerLoop<H> {
                 degraded("has not read its group's settings from sandbox.controls yet")
             }
             None if self.consumer.has_silent_partition() => degraded(
-                "the broker does not answer the committed offset of a partition: see docs/failure-modes.md",
+                "the broker does not return the committed offset of a partition: see docs/failure-modes.md",
             ),
             None if self.failures > 0 => degraded("batch failed, will retry"),
             None => self.blocked.first_key_value().map(|(partition, offset)| {
