@@ -61,6 +61,7 @@ async fn start(limits: Limits, drain: Duration) -> Server {
             "/json",
             post(async || Problem::unsupported_media_type("application/json").into_response()),
         )
+        .route("/logged/{id}", get(async || "logged"))
         .route("/things/{id}", get(async || "a thing"))
         .route("/things/{id}/parts/{part}", get(async || "a part"))
         .route("/slow", get(async || sleep(SHORT).await))
