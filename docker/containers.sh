@@ -6,7 +6,7 @@
 published_services() {
   awk '
     function end_service() { if (port != "" && !profile) print name, kind, port }
-    /^  [a-z-]+:$/ { end_service(); name = substr($1, 1, length($1) - 1); kind = "theirs"; port = ""; profile = 0 }
+    /^  [a-z0-9-]+:$/ { end_service(); name = substr($1, 1, length($1) - 1); kind = "theirs"; port = ""; profile = 0 }
     /^    <<: [*]ours$/ { kind = "ours" }
     /^    profiles:/ { profile = 1 }
     /^    ports:/ { port = $0; sub(/.*:[$][{]/, "", port); sub(/[}].*/, "", port); sub(/-/, " ", port) }

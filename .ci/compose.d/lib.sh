@@ -1,7 +1,12 @@
 # shellcheck shell=bash
 # Sourced by .ci/compose: assertions, and the containers of a project.
 
+# shellcheck source=docker/containers.sh
+source docker/containers.sh
 work=$(mktemp -d)
+# The services that publish ports, as docker-compose.yml has them: ours, and the others.
+published=$(published_services)
+services=$(named ours) backends=$(named theirs)
 
 # fails COMMAND [ARGUMENT]…: the command must fail. Sets $output.
 fails() {
