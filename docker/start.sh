@@ -16,6 +16,7 @@ verb_up() {
       *) parse_target "$argument"; targets="$targets $argument" ;;
     esac
   done
+  targets=$targets${targets:+ $observe}
   began=$(date +%s)
   require_free_ports
   needs_build=${targets:+no}
@@ -26,11 +27,13 @@ verb_up() {
     unpause $services $backends
     up_containers --scale "inventory-service=$(count inventory-service)"
   else
-    up_targets $targets $observe
+    up_targets $targets
   fi
   # shellcheck disable=SC2046  # one word a service
   if [ "$wait" = yes ]; then await_ready $(for target in $targets; do echo "${target%%.*}"; done); fi
-  say "started after $(($(date +%s) - began)) s"
+  what=started
+  if [ "$wait" = yes ]; then what=ready; fi
+  say "$what after $(($(date +%s) - began)) s"
   show_addresses
 }
 

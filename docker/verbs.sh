@@ -60,11 +60,11 @@ verb_logs() {
   follow='' tail='' order='' targets=''
   while [ $# -gt 0 ]; do
     case $1 in
-      -f | --follow) follow=-f ;;
+      --tail=* | --order=*) value=${1#*=} option=${1%%=*}; shift; set -- "$option" "$value" "$@" ;;
       --tail | --order) [ $# -gt 1 ] || wrong "$1 needs a value" ;;
     esac
     case $1 in
-      -f | --follow) ;;
+      -f | --follow) follow=-f ;;
       # Compose would take any other word for "all".
       --tail) [ "$2" -ge 0 ] 2>/dev/null || wrong "--tail $2: must be a whole number"; tail=--tail=$2; shift ;;
       --order) order=$2; shift ;;

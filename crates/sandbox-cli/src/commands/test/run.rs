@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures::stream::{self, StreamExt};
-use local_runtime::process_tree::{ProcessIdentity, Signal, signal_tree};
+use local_runtime::process_tree::{ProcessIdentity, Signal};
+use nix::unistd::{Pid, getsid};
 use stack::interrupt::InterruptGuard;
 use stack::layout::StackLayout;
 use stack::terminal::{note, say};
@@ -96,8 +97,8 @@ impl Runner {
         self.variables.push((name, value));
     }
 
-    /// Runs all programs and shows the output of each when it has ended. On an interrupt every program ends, with all that it
-    /// started.
+    /// Runs all programs and shows the output of each when it has ended. On an interrupt every
+    /// program ends.
     pub async fn run(&self, programs: Programs, guard: &InterruptGuard) -> Result<TestCounts> {
         let documentation = std::iter::once((&self.documentation, &self.cargo_arguments[..]));
         let units = programs.unit.iter().map(|program| (program, &[][..]));
@@ -175,21 +176,34 @@ impl Finished {
     }
 }
 
-/// A process that is killed with all its descendants when its test run is given up. A descendant would outlive it: cargo's test
-/// programs, and what a test program starts.
+/// A test program that is killed when its run is given up, together with what it started in its
+/// session. A descendant with a session of its own is left alive: it notices the end of the test
+/// program, and stops the servers that belong to it.
 struct KillOnDrop(Option<ProcessIdentity>);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        if let Some(process) = &self.0
-            && let Err(error) = signal_tree(process, Signal::KILL)
-        {
-            note(format_args!(
-                "process {} may be left: {error:#}",
-                process.pid
-            ));
+        let Some(program) = &self.0 else {
+            return;
+        };
+        let session = session_of(program);
+        // Before the kill: orphans have another parent.
+        let mut processes = program.descendants().unwrap_or_default();
+        processes.retain(|process| session_of(process) == session);
+        processes.insert(0, program.clone());
+        for process in processes {
+            if let Err(error) = process.signal(Signal::KILL) {
+                note(format_args!(
+                    "process {} may be left: {error:#}",
+                    process.pid
+                ));
+            }
         }
     }
+}
+
+fn session_of(process: &ProcessIdentity) -> Option<Pid> {
+    getsid(Some(Pid::from_raw(process.pid))).ok()
 }
 
 fn writer(file: &File) -> Result<Stdio> {
