@@ -1,5 +1,5 @@
-//! Conditions that scenarios wait for and assert. Each is two halves: what it says (its arguments and a pure check of what was
-//! seen, in a file of its own), and how that is seen ([`crate::probes`]).
+//! The conditions of `sandbox wait` and `sandbox expect`. Each has a file with its arguments and a pure check; [`crate::probes`] reads the
+//! present state for the check.
 
 pub mod controls;
 pub mod dlq;
@@ -20,20 +20,20 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use stack::terminal::Usage;
 
-/// How often a condition is looked at.
+/// The interval between two checks.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What was seen, and whether the condition holds.
+/// The present state in one line, and whether the condition holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    /// It holds.
+pub enum Observation {
+    /// The condition holds.
     Holds(String),
-    /// It does not, or not yet.
+    /// The condition does not hold, or not yet.
     Not(String),
 }
 
-impl Seen {
-    /// What was seen, judged.
+impl Observation {
+    /// An observation from the result of a check.
     pub fn judge(holds: bool, what: impl ToString) -> Self {
         let what = what.to_string();
         if holds {
@@ -44,7 +44,7 @@ impl Seen {
     }
 }
 
-/// A value parser for how many there shall be, from 0 to `most`: more there cannot be, and waiting for them would be in vain.
+/// A value parser for a number from 0 to `most`. A larger number can never be reached, so waiting for it would be useless.
 pub fn at_most(
     most: usize,
 ) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync + 'static {
@@ -54,18 +54,18 @@ pub fn at_most(
     }
 }
 
-/// Looks until the condition holds, and returns what was seen then. An error of looking counts as "not yet", since services and
-/// broker may be away in a scenario; wrong usage does not. Over time: an error that tells what was seen last.
+/// Repeats `look` until the condition holds, and returns the last observation. An error counts as "not yet", because services and broker
+/// may be down in a scenario; wrong usage is returned at once. After `within`: an error with the last observation.
 pub async fn until(
     within: Duration,
-    mut look: impl AsyncFnMut() -> Result<Seen>,
+    mut look: impl AsyncFnMut() -> Result<Observation>,
 ) -> Result<String> {
     let deadline = Instant::now() + within;
     let mut last = String::new();
     loop {
         match timeout_at(deadline, look()).await {
-            Ok(Ok(Seen::Holds(seen))) => return Ok(seen),
-            Ok(Ok(Seen::Not(seen))) => last = seen,
+            Ok(Ok(Observation::Holds(seen))) => return Ok(seen),
+            Ok(Ok(Observation::Not(seen))) => last = seen,
             Ok(Err(error)) if error.is::<Usage>() => return Err(error),
             Ok(Err(error)) => last = format!("{error:#}"),
             Err(_) if last.is_empty() => "no answer".clone_into(&mut last),
@@ -89,22 +89,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_condition_is_looked_at_until_it_holds() {
+    async fn a_condition_is_checked_until_it_holds() {
         let mut looks = 0;
         let seen = until(Duration::from_secs(5), async || {
             looks += 1;
-            Ok(Seen::judge(looks == 3, format!("look {looks}")))
+            Ok(Observation::judge(looks == 3, format!("look {looks}")))
         });
         assert_eq!(seen.await.unwrap(), "look 3");
     }
 
     #[tokio::test]
-    async fn a_condition_that_never_holds_tells_what_was_seen_last() {
+    async fn a_condition_that_never_holds_reports_the_last_observation() {
         let mut looks = 0;
         let failed = until(Duration::from_millis(250), async || {
             looks += 1;
             if looks == 1 {
-                Ok(Seen::Not("PENDING".to_owned()))
+                Ok(Observation::Not("PENDING".to_owned()))
             } else {
                 bail!("order-service cannot be reached")
             }
@@ -116,17 +116,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_that_hangs_does_not_outlast_the_deadline() {
+    async fn a_check_that_hangs_ends_at_the_deadline() {
         let failed = until(Duration::from_millis(100), async || {
             std::future::pending::<()>().await;
-            Ok(Seen::Holds(String::new()))
+            Ok(Observation::Holds(String::new()))
         });
         let error = failed.await.unwrap_err().to_string();
         assert_eq!(error, "not within 100ms; last seen: no answer");
     }
 
     #[tokio::test]
-    async fn wrong_usage_is_said_at_once() {
+    async fn wrong_usage_is_returned_at_once() {
         let failed = until(Duration::from_secs(60), async || {
             Err(Usage::error("no such slot"))
         });

@@ -1,7 +1,7 @@
-//! What a step should print: text in which `…` stands for anything, also for several lines or for nothing.
+//! The expected output of a step: text in which `…` stands for any text, also for several lines or for none.
 
-/// Whether the output is as expected. Spaces at line ends and empty lines around do not count: nobody sees them.
-pub fn fits(expected: &str, output: &str) -> bool {
+/// Whether the output is as expected. Spaces at line ends, and empty lines at the beginning and the end, are ignored.
+pub fn matches_expected(expected: &str, output: &str) -> bool {
     let (expected, output) = (tidy(expected), tidy(output));
     let mut parts = expected.split('…');
     let first = parts.next().unwrap_or_default();
@@ -16,7 +16,7 @@ pub fn fits(expected: &str, output: &str) -> bool {
         if parts.peek().is_none() {
             return rest.ends_with(part);
         }
-        // The earliest place leaves the most for the parts to come.
+        // The earliest match leaves the most text for the following parts.
         let Some((_, behind)) = rest.split_once(part) else {
             return false;
         };
@@ -48,7 +48,10 @@ mod tests {
             ("…", ""),
             ("a…b…b", "a b b"),
         ] {
-            assert!(fits(expected, output), "{expected:?} {output:?}");
+            assert!(
+                matches_expected(expected, output),
+                "{expected:?} {output:?}"
+            );
         }
         for (expected, output) in [
             ("", "a"),
@@ -59,7 +62,10 @@ mod tests {
             ("a…b…b", "a b"),
             ("a…b", "a b c"),
         ] {
-            assert!(!fits(expected, output), "{expected:?} {output:?}");
+            assert!(
+                !matches_expected(expected, output),
+                "{expected:?} {output:?}"
+            );
         }
     }
 
@@ -71,7 +77,7 @@ mod tests {
             let expected = format!("{}…{}", &text[..start], &text[end..]);
             // Empty lines at the edges do not count, and a cut there may make one.
             prop_assume!(tidy(&text) == text && tidy(&expected) == expected);
-            prop_assert!(fits(&expected, &text));
+            prop_assert!(matches_expected(&expected, &text));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sees what conditions are about: the shop over HTTP, the cluster without joining anything, the processes of the stack.
+//! Reads the state that conditions check: services over HTTP, the cluster without joining a group, the processes of the stack.
 
 use anyhow::Result;
 use cluster_reader::ClusterReader;
@@ -10,17 +10,17 @@ use procfs::process::Process;
 use shared_events::{Decoded, OrderId, Service, Topic};
 use tokio::sync::Mutex;
 
-use crate::conditions::Seen;
-use crate::conditions::controls::{ControlsAre, Member};
-use crate::conditions::dlq::Letters;
-use crate::conditions::event_counts::{Records, Told};
-use crate::conditions::lag::LagIs;
-use crate::conditions::members::MembersAre;
-use crate::conditions::order::OrderIs;
-use crate::conditions::ready::AreReady;
-use crate::conditions::settings::{Settings, SettingsAre};
-use crate::conditions::status::StatusIs;
-use crate::conditions::stock::StockIs;
+use crate::conditions::Observation;
+use crate::conditions::controls::{ControlsCondition, Member};
+use crate::conditions::dlq::DeadLetterCount;
+use crate::conditions::event_counts::{EventCounts, Records};
+use crate::conditions::lag::LagCondition;
+use crate::conditions::members::MembersCondition;
+use crate::conditions::order::OrderCondition;
+use crate::conditions::ready::ReadyCondition;
+use crate::conditions::settings::{Settings, SettingsCondition};
+use crate::conditions::status::StatusCondition;
+use crate::conditions::stock::StockCondition;
 use stack::lag_view;
 use stack::layout::{Instance, StackLayout};
 use stack::readiness_probe::ProbeResult;
@@ -29,14 +29,14 @@ use stack::target::Target;
 use stack::workload::Workload;
 use stack::{Stack, StartedInstance, process_name, readiness_probe};
 
-/// The topics that events are told on.
+/// The topics that events are published to.
 pub const EVENT_TOPICS: [Topic; 3] = [Topic::Orders, Topic::Payments, Topic::Inventory];
 
-/// How much older than its id, by the clock of whoever made it, a record of an order may be.
+/// How much older than the time in its order id a record may be: clocks of producers differ.
 const CLOCK_SLACK_MS: i64 = 60_000;
 
-/// Looks at one stack.
-pub struct Observer<'a> {
+/// Reads the state of one stack.
+pub struct Probes<'a> {
     layout: &'a StackLayout,
     shop: ShopClient<'a>,
     cluster: Cluster,
@@ -44,8 +44,8 @@ pub struct Observer<'a> {
     http: reqwest::Client,
 }
 
-impl<'a> Observer<'a> {
-    /// Nothing is asked yet.
+impl<'a> Probes<'a> {
+    /// Sends no request.
     pub fn new(layout: &'a StackLayout) -> Result<Self> {
         Ok(Self {
             layout,
@@ -56,31 +56,31 @@ impl<'a> Observer<'a> {
         })
     }
 
-    /// See [`OrderIs`].
-    pub async fn order(&self, wanted: &OrderIs) -> Result<Seen> {
+    /// See [`OrderCondition`].
+    pub async fn order(&self, wanted: &OrderCondition) -> Result<Observation> {
         let order = self.shop.order(wanted.id).await?;
         Ok(wanted.check(order.as_ref()))
     }
 
-    /// See [`StockIs`].
-    pub async fn stock(&self, wanted: &StockIs) -> Result<Seen> {
+    /// See [`StockCondition`].
+    pub async fn stock(&self, wanted: &StockCondition) -> Result<Observation> {
         Ok(wanted.check(self.shop.stock(&wanted.product).await?))
     }
 
-    /// See [`Told`].
-    pub async fn told(&self, wanted: &Told) -> Result<Seen> {
+    /// See [`EventCounts`].
+    pub async fn event_counts(&self, wanted: &EventCounts) -> Result<Observation> {
         let topics = EVENT_TOPICS.map(|topic| self.cluster.prefix().topic(topic));
-        let mut told = Records::default();
+        let mut counts = Records::default();
         for record in self.cluster.read_all(&topics, &about(wanted.id)).await? {
             if let Ok(Decoded::Event(envelope)) = record.decode() {
-                told.count(envelope.event.event_type());
+                counts.count(envelope.event.event_type());
             }
         }
-        Ok(wanted.check(&told))
+        Ok(wanted.check(&counts))
     }
 
-    /// See [`LagIs`].
-    pub async fn lag(&self, wanted: &LagIs) -> Result<Seen> {
+    /// See [`LagCondition`].
+    pub async fn lag(&self, wanted: &LagCondition) -> Result<Observation> {
         let prefix = self.cluster.prefix();
         let mut reader = self.reader.lock().await;
         if let Some(typed) = &wanted.group {
@@ -106,41 +106,41 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// See [`StatusIs`].
-    pub async fn status(&self, wanted: &StatusIs) -> Result<Seen> {
+    /// See [`StatusCondition`].
+    pub async fn status(&self, wanted: &StatusCondition) -> Result<Observation> {
         let topic = wanted.topic.as_deref();
         let judged = self.shop.group_status(&wanted.group, topic).await?;
         Ok(wanted.check(&judged))
     }
 
-    /// See [`MembersAre`].
-    pub async fn members(&self, wanted: &MembersAre) -> Result<Seen> {
+    /// See [`MembersCondition`].
+    pub async fn members(&self, wanted: &MembersCondition) -> Result<Observation> {
         let name = self.cluster.prefix().group(wanted.service);
         let snapshot = self.reader.lock().await.poll().await?;
         Ok(wanted.check(&name, &snapshot.group_on_topics(&name, &[])))
     }
 
-    /// See [`ControlsAre`].
-    pub async fn controls(&self, wanted: &ControlsAre) -> Result<Seen> {
+    /// See [`ControlsCondition`].
+    pub async fn controls(&self, wanted: &ControlsCondition) -> Result<Observation> {
         let running = self.layout.instances(wanted.service).await?;
         let members = running.iter().map(async |instance| -> Result<Member> {
             let stats = self.shop.stats(instance).await?;
             Ok(Member {
                 name: process_name(instance.workload, instance.slot),
-                told: self.shop.controls(instance).await?,
+                config: self.shop.controls(instance).await?,
                 applied: stats.applied,
             })
         });
         Ok(wanted.check(&try_join_all(members).await?))
     }
 
-    /// See [`Letters`].
-    pub async fn letters(&self, wanted: &Letters) -> Result<Seen> {
+    /// See [`DeadLetterCount`].
+    pub async fn dead_letters(&self, wanted: &DeadLetterCount) -> Result<Observation> {
         Ok(wanted.check(&dead_letters(&self.cluster, wanted.topic).await?))
     }
 
-    /// See [`AreReady`].
-    pub async fn ready(&self, wanted: &AreReady) -> Result<Seen> {
+    /// See [`ReadyCondition`].
+    pub async fn ready(&self, wanted: &ReadyCondition) -> Result<Observation> {
         let all = Workload::ALL.map(|of| Target { of, slot: None });
         let targets = if wanted.targets.is_empty() {
             &all[..]
@@ -163,7 +163,7 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Of a service of which nothing runs, the first instance: so that it is seen not to answer.
+    /// The addresses of the running instances; for a service without one, the address of the first, which then does not answer.
     async fn addresses(&self, target: Target<Workload>) -> Result<Vec<(String, Option<String>)>> {
         let running = instances(self.layout, target).await?;
         if running.is_empty() {
@@ -176,8 +176,8 @@ impl<'a> Observer<'a> {
         Ok(running.into_iter().map(address).collect())
     }
 
-    /// See [`SettingsAre`].
-    pub async fn settings(&self, wanted: &SettingsAre) -> Result<Seen> {
+    /// See [`SettingsCondition`].
+    pub async fn settings(&self, wanted: &SettingsCondition) -> Result<Observation> {
         self.layout
             .host_or_container()
             .require_host("expect settings")?;
@@ -196,7 +196,7 @@ impl<'a> Observer<'a> {
     }
 }
 
-/// The running instances that a target means.
+/// The running instances of a target.
 pub async fn instances(
     layout: &StackLayout,
     target: Target<impl Into<Workload>>,
@@ -206,7 +206,7 @@ pub async fn instances(
     Ok(running)
 }
 
-/// The committed records of one order. An id made by the shop holds its time (UUIDv7), so older records need not be read.
+/// The query for the committed records of one order. An order id contains its time (UUIDv7), so older records are not read.
 pub fn about(order: OrderId) -> Query {
     let made = order
         .as_uuid()

@@ -1,4 +1,4 @@
-//! What is said while a scenario is played, and what came of it.
+//! What is printed while a scenario runs, and its result.
 
 use std::io::{BufRead, stdin};
 
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::readme::Step;
-use crate::runner::{Outcome, Scenario, StepOutcome, Verdict};
+use crate::runner::{Scenario, ScenarioOutcome, StepOutcome, StepVerdict};
 use stack::terminal::{Table, note, say};
 
-/// Characters of a step's last line that the table shows.
+/// Characters of a step's last line in the table.
 const SEEN: usize = 80;
 
-/// Tells what happens, to whoever watches.
+/// Prints the steps and their output.
 #[derive(Debug, Clone, Copy)]
-pub struct Narrator {
+pub struct ProgressPrinter {
     speaks: bool,
     asks: bool,
 }
 
-impl Narrator {
+impl ProgressPrinter {
     /// Shows every step with what it prints; if it `asks`, waits for Enter before each.
     pub fn new(asks: bool) -> Self {
         Self { speaks: true, asks }
@@ -76,21 +76,21 @@ impl Narrator {
     }
 
     pub(super) fn after(self, step: &StepOutcome) {
-        if let (true, Verdict::Fail(reason)) = (self.speaks, &step.verdict) {
+        if let (true, StepVerdict::Fail(reason)) = (self.speaks, &step.verdict) {
             say(format_args!("✗ {}: {reason}", step.name));
         }
     }
 }
 
 /// One row a step: what became of it, how long it took, and the last thing it printed.
-pub fn table(outcomes: &[Outcome]) -> Table {
+pub fn table(outcomes: &[ScenarioOutcome]) -> Table {
     let mut table = Table::new(&["scenario", "step", "verdict", "seconds", "seen"]);
     for outcome in outcomes {
         for step in &outcome.steps {
             let seconds = format!("{:.1}", step.took.as_secs_f64());
             let seen = match &step.verdict {
-                Verdict::Fail(reason) => reason.clone(),
-                Verdict::Pass | Verdict::Skipped => last_line(&step.output),
+                StepVerdict::Fail(reason) => reason.clone(),
+                StepVerdict::Pass | StepVerdict::Skipped => last_line(&step.output),
             };
             table.row([
                 outcome.name.clone(),
@@ -105,11 +105,11 @@ pub fn table(outcomes: &[Outcome]) -> Table {
 }
 
 /// The same for a script, with everything that was printed.
-pub fn json(outcomes: &[Outcome]) -> Value {
+pub fn json(outcomes: &[ScenarioOutcome]) -> Value {
     let step = |step: &StepOutcome| {
         let reason = match &step.verdict {
-            Verdict::Fail(reason) => Some(reason),
-            Verdict::Pass | Verdict::Skipped => None,
+            StepVerdict::Fail(reason) => Some(reason),
+            StepVerdict::Pass | StepVerdict::Skipped => None,
         };
         json!({
             "step": step.name,
@@ -119,7 +119,7 @@ pub fn json(outcomes: &[Outcome]) -> Value {
             "output": step.output,
         })
     };
-    let scenario = |outcome: &Outcome| {
+    let scenario = |outcome: &ScenarioOutcome| {
         let steps: Vec<Value> = outcome.steps.iter().map(step).collect();
         let verdict = if outcome.passed() { "PASS" } else { "FAIL" };
         json!({"scenario": outcome.name, "verdict": verdict, "steps": steps})
@@ -128,20 +128,20 @@ pub fn json(outcomes: &[Outcome]) -> Value {
 }
 
 /// The first step that failed, as `scenario: step: reason`.
-pub fn first_failure(outcomes: &[Outcome]) -> Option<String> {
+pub fn first_failure(outcomes: &[ScenarioOutcome]) -> Option<String> {
     outcomes.iter().find_map(|outcome| {
         outcome.steps.iter().find_map(|step| match &step.verdict {
-            Verdict::Fail(reason) => Some(format!("{}: {}: {reason}", outcome.name, step.name)),
-            Verdict::Pass | Verdict::Skipped => None,
+            StepVerdict::Fail(reason) => Some(format!("{}: {}: {reason}", outcome.name, step.name)),
+            StepVerdict::Pass | StepVerdict::Skipped => None,
         })
     })
 }
 
-fn word(verdict: &Verdict) -> &'static str {
+fn word(verdict: &StepVerdict) -> &'static str {
     match verdict {
-        Verdict::Pass => "PASS",
-        Verdict::Fail(_) => "FAIL",
-        Verdict::Skipped => "SKIPPED",
+        StepVerdict::Pass => "PASS",
+        StepVerdict::Fail(_) => "FAIL",
+        StepVerdict::Skipped => "SKIPPED",
     }
 }
 

@@ -1,52 +1,53 @@
 //! Which blocks of a README are steps.
 //!
-//! * ```` ```sh ```` is a step; its name is the heading above it. `sh local` and `sh docker` are steps in one mode
-//!   only; `sh fails` is a step that must fail, and not by a slip (see `play`); `sh short` is a step only where time is short: it
-//!   makes numbers smaller.
-//! * ```` ```text expect ```` is what the step before it prints. Any other block is illustration.
+//! * ```` ```sh ```` is a step; its name is the heading above it. `sh local` and `sh docker` are steps in one mode only; `sh fails` is
+//!   a step that must fail, but not by a script error; `sh short` is a step only with `--short`: it makes numbers smaller.
+//! * ```` ```text expect ```` is the expected output of the step before it. Any other block is illustration.
 //! * A heading that ends in `(≤ 10 min)` gives its steps more time, 15 minutes at most.
-//! * Steps under a heading `Restore` run at the end, whatever happened.
+//! * Steps under a heading `Restore` always run, at the end.
+//!
+//! Own code, not pulldown-cmark: an error must name the line of a block that is never closed, which CommonMark accepts silently.
 
 use std::time::Duration;
 
 use stack::Mode;
 
-/// How long a step may take. Several times as long as one of its waits: a wait that is in vain says what it saw last.
+/// The longest that a step may take. Several times the default of a wait, so that a wait fails first and reports its last observation.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// How long a step may take whose heading asks for more.
+/// The longest that a heading can allow.
 const MOST: Duration = Duration::from_secs(900);
 
-/// Which of a README's blocks are steps.
+/// Selects the blocks of a README that are steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reading {
-    /// The mode of the stack. Blocks of the other mode are left out.
+pub struct ReadOptions {
+    /// The mode of the stack. Blocks of the other mode are skipped.
     pub mode: Mode,
-    /// Whether blocks marked `short` are some.
+    /// Whether blocks marked `short` are steps.
     pub short: bool,
 }
 
-/// What must become of a step.
+/// How a step must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Must {
+pub enum Expectation {
     /// It must succeed.
     Succeed,
-    /// It must fail, for what it claims and not since it is written wrongly: the negative control.
+    /// It must fail, but not by a script error: a negative control.
     Fail,
 }
 
-/// One block that is executed.
+/// A block that is executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The heading above it.
     pub name: String,
-    /// What bash executes.
+    /// The script for bash.
     pub script: String,
-    /// What must become of it.
-    pub must: Must,
-    /// How long it may take.
+    /// How it must end.
+    pub must: Expectation,
+    /// Its time limit.
     pub limit: Duration,
-    /// What it prints, with `…` for anything.
+    /// Its expected output, in which `…` stands for anything.
     pub expected: Option<String>,
 }
 
@@ -55,26 +56,26 @@ pub struct Step {
 pub struct Readme {
     /// Its first heading.
     pub title: String,
-    /// What a person does, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// What puts everything back.
+    /// The steps of the section `Restore`.
     pub restore: Vec<Step>,
 }
 
-/// A README that cannot be executed, and in which line.
+/// An error in a README, with its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
-pub struct Unreadable {
+pub struct InvalidReadme {
     line: usize,
     problem: String,
 }
 
 /// Reads a README.
-pub fn read(text: &str, reading: Reading) -> Result<Readme, Unreadable> {
+pub fn read(text: &str, options: ReadOptions) -> Result<Readme, InvalidReadme> {
     let mut reader = Reader::default();
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
-        let at = |problem: String| Unreadable {
+        let at = |problem: String| InvalidReadme {
             line: number + 1,
             problem,
         };
@@ -99,7 +100,7 @@ pub fn read(text: &str, reading: Reading) -> Result<Readme, Unreadable> {
             block.push_str(line);
             block.push('\n');
         }
-        reader.block(info, block, reading).map_err(at)?;
+        reader.block(info, block, options).map_err(at)?;
     }
     reader.finish()
 }
@@ -112,19 +113,19 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     (1..=6).contains(&level).then_some((level, text))
 }
 
-/// The backticks of an opening fence, and what stands behind them.
+/// The backticks of an opening fence, and the words after them.
 fn fence(line: &str) -> Option<(&str, &str)> {
     let info = line.trim_start_matches('`');
     let (fence, _) = line.split_at(line.len() - info.len());
     (fence.len() >= 3).then_some((fence, info.trim()))
 }
 
-/// What the block before was, to which an expectation belongs.
+/// The kind of the previous block, to which an expectation belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
+enum PreviousBlock {
     Nothing,
     Step,
-    LeftOut,
+    Skipped,
 }
 
 struct Reader {
@@ -133,7 +134,7 @@ struct Reader {
     limit: Duration,
     restoring: Option<usize>,
     blocks_here: usize,
-    before: Before,
+    before: PreviousBlock,
     steps: Vec<Step>,
     restore: Vec<Step>,
 }
@@ -146,7 +147,7 @@ impl Default for Reader {
             limit: LIMIT,
             restoring: None,
             blocks_here: 0,
-            before: Before::Nothing,
+            before: PreviousBlock::Nothing,
             steps: Vec::new(),
             restore: Vec::new(),
         }
@@ -174,23 +175,23 @@ impl Reader {
         Ok(())
     }
 
-    fn block(&mut self, info: &str, block: String, reading: Reading) -> Result<(), String> {
+    fn block(&mut self, info: &str, block: String, options: ReadOptions) -> Result<(), String> {
         let words: Vec<&str> = info.split_whitespace().collect();
         match words.as_slice() {
-            ["sh", marks @ ..] => self.step(marks, block, reading),
+            ["sh", marks @ ..] => self.step(marks, block, options),
             ["text", "expect"] => self.expectation(block),
             ["text", unknown, ..] => Err(format!("text {unknown}: only `text expect` is known")),
             _ => Ok(()),
         }
     }
 
-    fn step(&mut self, marks: &[&str], script: String, reading: Reading) -> Result<(), String> {
-        let (mut only, mut must, mut short) = (None, Must::Succeed, false);
+    fn step(&mut self, marks: &[&str], script: String, options: ReadOptions) -> Result<(), String> {
+        let (mut only, mut must, mut short) = (None, Expectation::Succeed, false);
         for mark in marks {
             match *mark {
                 "local" => only = Some(Mode::Local),
                 "docker" => only = Some(Mode::Docker),
-                "fails" => must = Must::Fail,
+                "fails" => must = Expectation::Fail,
                 "short" => short = true,
                 other => {
                     return Err(format!(
@@ -199,8 +200,8 @@ impl Reader {
                 }
             }
         }
-        if only.is_some_and(|only| only != reading.mode) || (short && !reading.short) {
-            self.before = Before::LeftOut;
+        if only.is_some_and(|only| only != options.mode) || (short && !options.short) {
+            self.before = PreviousBlock::Skipped;
             return Ok(());
         }
         self.blocks_here += 1;
@@ -215,15 +216,15 @@ impl Reader {
             expected: None,
         };
         self.section().push(step);
-        self.before = Before::Step;
+        self.before = PreviousBlock::Step;
         Ok(())
     }
 
     fn expectation(&mut self, text: String) -> Result<(), String> {
-        let before = std::mem::replace(&mut self.before, Before::Nothing);
+        let before = std::mem::replace(&mut self.before, PreviousBlock::Nothing);
         match (before, self.section().last_mut()) {
-            (Before::LeftOut, _) => Ok(()),
-            (Before::Step, Some(step)) => {
+            (PreviousBlock::Skipped, _) => Ok(()),
+            (PreviousBlock::Step, Some(step)) => {
                 step.expected = Some(text);
                 Ok(())
             }
@@ -239,8 +240,8 @@ impl Reader {
         }
     }
 
-    fn finish(self) -> Result<Readme, Unreadable> {
-        let at_the_end = |problem: &str| Unreadable {
+    fn finish(self) -> Result<Readme, InvalidReadme> {
+        let at_the_end = |problem: &str| InvalidReadme {
             line: 1,
             problem: problem.to_owned(),
         };
@@ -271,117 +272,4 @@ fn limit(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOCAL: Reading = Reading {
-        mode: Mode::Local,
-        short: false,
-    };
-
-    const DOCKER: Reading = Reading {
-        mode: Mode::Docker,
-        short: false,
-    };
-
-    const README: &str = "# Broken\n\
-        Words.\n\
-        ## Break it\n\
-        ```sh\nID=1\n```\n\
-        ```text expect\nconfirmed …\n```\n\
-        ```sh docker\ndocker\n```\n```text expect\nof docker\n```\n\
-        ```sh local fails\nfalse\n```\n\
-        ```json\n{}\n```\n\
-        ## Wait for long (≤ 10 min)\n\
-        ````sh\n```\n````\n\
-        ## Restore\n\
-        ### Settings\n\
-        ```sh\nrestore\n```\n\
-        ## Read on\n\
-        ```text\nillustration\n```\n";
-
-    #[test]
-    fn steps_are_named_by_their_heading_and_know_what_they_must_do() {
-        let readme = read(README, LOCAL).unwrap();
-        assert_eq!(readme.title, "Broken");
-        let names: Vec<_> = readme.steps.iter().map(|step| step.name.as_str()).collect();
-        assert_eq!(names, ["Break it", "Break it (2)", "Wait for long"]);
-        let [first, second, long] = readme.steps.as_slice() else {
-            panic!()
-        };
-        assert_eq!(first.expected.as_deref(), Some("confirmed …\n"));
-        assert_eq!((second.must, second.expected.as_ref()), (Must::Fail, None));
-        assert_eq!((long.limit.as_secs(), long.script.as_str()), (600, "```\n"));
-        assert_eq!(first.limit.as_secs(), 300);
-        let restore: Vec<_> = readme
-            .restore
-            .iter()
-            .map(|step| step.name.as_str())
-            .collect();
-        assert_eq!(restore, ["Settings"]);
-    }
-
-    #[test]
-    fn blocks_of_the_other_mode_are_left_out_with_their_output() {
-        let docker = read(README, DOCKER).unwrap();
-        let scripts: Vec<_> = docker
-            .steps
-            .iter()
-            .map(|step| step.script.as_str())
-            .collect();
-        assert_eq!(scripts, ["ID=1\n", "docker\n", "```\n"]);
-        assert_eq!(docker.steps[1].expected.as_deref(), Some("of docker\n"));
-    }
-
-    #[test]
-    fn small_numbers_are_for_the_short_mode_only() {
-        let text = "# A\n```sh\nN=1000\n```\n```sh short\nN=10\n```\n```text expect\nsmall\n```\n";
-        let scripts = |reading| {
-            let steps = read(text, reading).unwrap().steps.into_iter();
-            steps.map(|step| step.script).collect::<Vec<_>>()
-        };
-        assert_eq!(scripts(LOCAL), ["N=1000\n"]);
-        let short = Reading {
-            short: true,
-            ..LOCAL
-        };
-        assert_eq!(scripts(short), ["N=1000\n", "N=10\n"]);
-    }
-
-    #[test]
-    fn what_cannot_be_executed_is_said_with_its_line() {
-        for (text, problem) in [
-            ("# A\n```sh\n", "line 2: this block is never closed"),
-            (
-                "# A\n```sh never\n```\n",
-                "line 2: sh never: only local, docker, fails and short are known",
-            ),
-            (
-                "# A\n```text expect\n```\n",
-                "line 2: there is no step before this expectation",
-            ),
-            (
-                "# A\n```text expects\n```\n",
-                "line 2: text expects: only `text expect` is known",
-            ),
-            (
-                "# A (≤ 16 min)\n",
-                "line 1: (≤ 16 min): must be (≤ N min), 15 minutes at most",
-            ),
-            ("# A\nwords\n", "line 1: there is no ```sh block to execute"),
-            ("```sh\n```\n", "line 1: there is no heading"),
-        ] {
-            assert_eq!(
-                read(text, LOCAL).unwrap_err().to_string(),
-                problem,
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_step_is_expected_to_print_one_thing() {
-        let twice = "# A\n```sh\n```\n```text expect\n```\n```text expect\n```\n";
-        assert!(read(twice, LOCAL).is_err());
-    }
-}
+mod tests;

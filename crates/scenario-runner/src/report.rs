@@ -1,8 +1,7 @@
-//! What a scenario was like, for somebody who was not there: one HTML file that needs nothing besides itself.
+//! A run of a scenario as one HTML file that needs nothing besides itself.
 //!
-//! Read in this order: [`sampler`] (who looks at the stack once a second while the scenario is played), [`samples`] (what is
-//! kept of it), [`changes`] (settings, before and after), [`chart`] (lines over time), [`page`] (the whole of it), [`escape`]
-//! (how foreign text gets in).
+//! Read in this order: [`sampler`] (reads the stack once a second while the scenario runs), [`samples`] (what is kept), [`changes`]
+//! (settings before and after), [`chart`] (lines over time), [`page`] (the HTML), [`escape`] (how text of others gets into it).
 
 pub mod changes;
 pub mod chart;
@@ -17,34 +16,34 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::runner::{Outcome, Scenario};
+use crate::runner::{Scenario, ScenarioOutcome};
 use samples::Samples;
 
-/// All that a page tells of.
+/// The content of a page.
 pub struct Report<'a> {
-    /// What was played.
+    /// The scenario.
     pub scenario: &'a Scenario,
-    /// What came of it.
-    pub outcome: &'a Outcome,
-    /// What was seen meanwhile.
+    /// Its result.
+    pub outcome: &'a ScenarioOutcome,
+    /// The samples taken meanwhile.
     pub samples: &'a Samples,
-    /// When it began, for people.
+    /// The start, as a date.
     pub date: DateTime<Utc>,
-    /// When it began, for the charts.
+    /// The start, for the charts.
     pub begun: Instant,
-    /// How long all of it took.
+    /// The duration.
     pub took: Duration,
-    /// Of what and where: name and value.
+    /// Versions and machine: name and value.
     pub versions: Vec<(String, String)>,
 }
 
 impl Report<'_> {
-    /// Seconds from the beginning to this moment.
+    /// Seconds from the start to this moment.
     pub fn since(&self, moment: Instant) -> f64 {
         moment.saturating_duration_since(self.begun).as_secs_f64()
     }
 
-    /// When what restores began, seconds from the beginning; the end, if nothing did.
+    /// When the section `Restore` began, in seconds from the start; the end, if there is none.
     pub fn restored_at(&self) -> f64 {
         let mut restoring = self.outcome.steps.iter();
         let first = restoring.nth(self.scenario.readme.steps.len());

@@ -1,8 +1,8 @@
-//! The one bash of a run: what a step sets, the next one knows.
+//! The bash of a run. All steps share it, so a step can use variables of an earlier one.
 //!
-//! Steps are files that this bash reads in turn. It ends at the first command that fails (`-e`), at the first variable that is
-//! not set (`-u`), and takes the failure of any part of a pipe for the failure of the pipe. Everything that is printed goes one
-//! way, as on a terminal; after a step, bash prints a line that nobody can know beforehand, with the step's exit code.
+//! Steps are files that this bash sources in turn. It ends at the first failing command (`-e`), at the first unset variable (`-u`), and a
+//! pipe fails if any part of it fails. Standard output and standard error are one stream, as on a terminal. After a step, bash prints a
+//! marker line with a random id and the exit code of the step.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,16 +19,16 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
-use super::readme::{Must, Step};
+use super::readme::{Expectation, Step};
 
-/// How long what a step started may take to end after SIGTERM.
+/// How long the processes of a step may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// How long the last words of a bash that ended are listened to. Only something it left running can keep them from ending.
+/// How long the output of a bash that has ended is read. Only a process that it left running keeps the output open.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Before the first step. The shop is on this machine, and `curl` must not ask a proxy for it. Programs differ in which of the two
-/// names they look at first, so neither may lack what only the other has.
+/// Runs before the first step. The shop is on this machine, so `curl` must not use a proxy. Programs read either of the two names, so
+/// both get the values of both.
 const WITHOUT_PROXY: &str = concat!(
     r#"export no_proxy="${no_proxy:-${NO_PROXY:-}}" NO_PROXY="${NO_PROXY:-${no_proxy:-}}"; "#,
     r#"no_proxy="${no_proxy:+$no_proxy,}127.0.0.1,localhost"; "#,
@@ -48,7 +48,7 @@ pub struct Shell {
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum StepEnd {
     /// With this exit code.
     Code(i32),
     /// The step ended its bash, with this exit code.
@@ -57,23 +57,23 @@ pub enum End {
     TooLate,
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
+pub struct StepRun {
     /// How it ended.
-    pub end: End,
-    /// All it printed.
+    pub end: StepEnd,
+    /// Its output.
     pub output: String,
 }
 
 impl Shell {
-    /// Starts bash in this folder, with these variables besides those of this program.
+    /// Starts bash in this folder, with these variables in addition to those of this program.
     pub fn start(folder: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let mut bash = Command::new("bash")
             .args(["-eu", "-o", "pipefail"])
             .current_dir(folder)
             .envs(variables)
-            // Its own group: Ctrl-C reaches this program alone, which then ends the step and restores.
+            // A process group of its own: Ctrl-C reaches only this program, which then ends the step and runs Restore.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -93,11 +93,11 @@ impl Shell {
         })
     }
 
-    /// Runs one step to its end, and calls `show` with each line it prints. After any end but [`End::Code`], the bash is gone.
-    pub async fn run(&mut self, step: &Step, mut show: impl FnMut(&str)) -> Result<Ran> {
+    /// Runs one step, and calls `show` with each line of output. After any end but [`StepEnd::Code`], bash has ended.
+    pub async fn run(&mut self, step: &Step, mut show: impl FnMut(&str)) -> Result<StepRun> {
         let deadline = Instant::now() + step.limit;
         self.begin(step).await?;
-        let mut heard = Heard::new(&self.mark);
+        let mut output = StepOutput::new(&self.mark);
         loop {
             let mut chunk = [0; 4096];
             tokio::select! {
@@ -105,26 +105,26 @@ impl Shell {
                 read = timeout_at(deadline, self.output.read(&mut chunk)) => match read {
                     Err(_) => {
                         self.end().await?;
-                        return Ok(Ran { end: End::TooLate, output: heard.all(&mut show) });
+                        return Ok(StepRun { end: StepEnd::TooLate, output: output.all(&mut show) });
                     }
                     Ok(read) => {
                         let read = read.context("cannot read what a step prints")?;
-                        heard.hear(chunk.get(..read).unwrap_or_default(), &mut show);
-                        if let Some(code) = heard.code() {
-                            return Ok(Ran { end: End::Code(code), output: heard.all(&mut show) });
+                        output.hear(chunk.get(..read).unwrap_or_default(), &mut show);
+                        if let Some(code) = output.code() {
+                            return Ok(StepRun { end: StepEnd::Code(code), output: output.all(&mut show) });
                         }
                         if read == 0 {
                             let code = self.code().await?;
-                            return Ok(Ran { end: End::Shell(code), output: heard.all(&mut show) });
+                            return Ok(StepRun { end: StepEnd::Shell(code), output: output.all(&mut show) });
                         }
                     }
                 },
                 code = self.bash.wait() => {
                     let code = code.context("cannot wait for bash")?.code().unwrap_or(-1);
-                    // What it left running would keep the output open.
+                    // A process that it left running would keep the output open.
                     self.end().await?;
-                    let _ = timeout(LAST_WORDS, self.last_words(&mut heard, &mut show)).await;
-                    return Ok(Ran { end: End::Shell(code), output: heard.all(&mut show) });
+                    let _ = timeout(LAST_WORDS, self.last_words(&mut output, &mut show)).await;
+                    return Ok(StepRun { end: StepEnd::Shell(code), output: output.all(&mut show) });
                 }
             }
         }
@@ -136,9 +136,11 @@ impl Shell {
         std::fs::write(&script, &step.script).context("cannot write down a step")?;
         let (script, mark) = (script.display(), &self.mark);
         let read = match step.must {
-            Must::Succeed => format!(". '{script}' </dev/null; __code=0"),
-            // Not in a condition: there bash would forget -e.
-            Must::Fail => format!("set +e; (set -e; . '{script}' </dev/null); __code=$?; set -e"),
+            Expectation::Succeed => format!(". '{script}' </dev/null; __code=0"),
+            // Not in a condition: bash ignores -e there.
+            Expectation::Fail => {
+                format!("set +e; (set -e; . '{script}' </dev/null); __code=$?; set -e")
+            }
         };
         let first = if self.count == 1 { WITHOUT_PROXY } else { "" };
         let line = format!(
@@ -148,10 +150,10 @@ impl Shell {
         written.context("bash takes no more commands")
     }
 
-    async fn last_words(&mut self, heard: &mut Heard, show: &mut impl FnMut(&str)) {
+    async fn last_words(&mut self, output: &mut StepOutput, show: &mut impl FnMut(&str)) {
         let mut chunk = [0; 4096];
         while let Ok(read @ 1..) = self.output.read(&mut chunk).await {
-            heard.hear(chunk.get(..read).unwrap_or_default(), show);
+            output.hear(chunk.get(..read).unwrap_or_default(), show);
         }
     }
 
@@ -161,23 +163,22 @@ impl Shell {
         Ok(status.code().unwrap_or(-1))
     }
 
-    /// Ends bash and everything it started that did not become a process of its own: SIGTERM, so that a `./sandbox` in the
-    /// middle of something can leave it in order, then SIGKILL.
+    /// Ends bash and every process of its group: SIGTERM, so that a running `./sandbox` can clean up, then SIGKILL.
     pub async fn end(&mut self) -> Result<()> {
         let deadline = Instant::now() + GRACE;
         let mut signal = Signal::SIGTERM;
         loop {
             match killpg(self.group, signal) {
-                // Nobody is left in the group.
+                // The group is empty.
                 Err(Errno::ESRCH) => return Ok(()),
                 Err(error) => return Err(error).context("cannot end a step"),
                 Ok(()) => {}
             }
-            // Else bash would stay in its group as a zombie.
+            // Otherwise bash would stay in its group as a zombie.
             let _ = self.bash.try_wait();
             signal = match (signal, Instant::now() > deadline) {
                 (_, true) => Signal::SIGKILL,
-                // Signal 0 would only ask; SIGCONT asks too, and wakes what somebody paused.
+                // SIGCONT checks like signal 0, and also resumes stopped processes.
                 (_, false) => Signal::SIGCONT,
             };
             sleep(Duration::from_millis(20)).await;
@@ -185,18 +186,18 @@ impl Shell {
     }
 }
 
-/// What bash prints, up to the mark that ends a step.
-struct Heard {
+/// The output of bash up to the marker that ends a step.
+struct StepOutput {
     mark: String,
     bytes: Vec<u8>,
     place: Option<usize>,
     shown: usize,
 }
 
-impl Heard {
+impl StepOutput {
     fn new(mark: &str) -> Self {
         Self {
-            // The line break before the mark is ours: a step need not end its last line.
+            // The line break belongs to the marker: a step may end without one.
             mark: format!("\n{mark} "),
             bytes: Vec::new(),
             place: None,
@@ -220,7 +221,7 @@ impl Heard {
         }
     }
 
-    /// The next line that is whole.
+    /// The next complete line.
     fn next_line(&mut self) -> Option<String> {
         let rest = self.bytes.get(self.shown..self.own()).unwrap_or_default();
         let end = rest.iter().position(|byte| *byte == b'\n')?;
@@ -229,25 +230,25 @@ impl Heard {
         Some(line)
     }
 
-    /// Bytes that are surely the step's: what may become the mark is not.
+    /// The number of bytes that belong to the step for certain. A suffix that may become the marker does not count.
     fn own(&self) -> usize {
-        let (mark, heard) = (self.mark.as_bytes(), self.bytes.len());
+        let (mark, output) = (self.mark.as_bytes(), self.bytes.len());
         let begun = |length: &usize| {
             mark.get(..*length)
                 .is_some_and(|begun| self.bytes.ends_with(begun))
         };
-        let begins = (0..=mark.len().min(heard)).rev().find(begun);
-        self.place.unwrap_or(heard - begins.unwrap_or(0))
+        let begins = (0..=mark.len().min(output)).rev().find(begun);
+        self.place.unwrap_or(output - begins.unwrap_or(0))
     }
 
-    /// The exit code behind the mark, once it is there as a whole line.
+    /// The exit code after the marker, once its line is complete.
     fn code(&self) -> Option<i32> {
         let code = self.bytes.get(self.place? + self.mark.len()..)?;
         let code = std::str::from_utf8(code).ok()?.split_once('\n')?.0;
         code.parse().ok()
     }
 
-    /// All that the step printed, once it has ended; what was not shown yet, for want of a line's end, is shown.
+    /// The complete output of a step that has ended. Shows the last line if it has no line break.
     fn all(&self, show: &mut impl FnMut(&str)) -> String {
         let own = self.place.unwrap_or(self.bytes.len());
         if let Some(rest) = self

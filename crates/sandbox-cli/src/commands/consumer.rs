@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 use kafka_admin::Cluster;
 use kafka_admin::member_controls::{EffectiveConfig, Source};
 use scenario_runner::conditions::controls::shown;
-use scenario_runner::conditions::{Seen, until};
+use scenario_runner::conditions::{Observation, until};
 use scenario_runner::probes::instances;
 use serde_json::{Map, json};
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
@@ -217,7 +217,7 @@ async fn wait_until_applied(
             .map(|(instance, config)| format!("{}  {}", name(instance), shown(config)))
             .collect();
         let all = configs.iter().all(|(_, config)| is_expected(config));
-        Ok(Seen::judge(all, lines.join("\n")))
+        Ok(Observation::judge(all, lines.join("\n")))
     };
     let lines = until(APPLY_LIMIT, look)
         .await

@@ -9,8 +9,8 @@ use kafka_admin::Cluster;
 use kafka_admin::dead_letters::dead_letters;
 use reqwest::Method;
 use scenario_runner::conditions::dlq::is_about;
-use scenario_runner::conditions::order::OrderIs;
-use scenario_runner::conditions::{Seen, until};
+use scenario_runner::conditions::order::OrderCondition;
+use scenario_runner::conditions::{Observation, until};
 use shared_events::http_api::{AcceptedOrder, OrderStatus};
 use shared_events::{OrderId, Service};
 use stack::host_or_container::HostOrContainer;
@@ -158,7 +158,7 @@ async fn place(case: &Case, shop: &ShopClient<'_>, layout: &StackLayout) -> Resu
 }
 
 async fn wait_for_status(status: OrderStatus, id: OrderId, shop: &ShopClient<'_>) -> Result<()> {
-    let expected = OrderIs {
+    let expected = OrderCondition {
         id,
         status: vec![status],
         reason: None,
@@ -170,12 +170,12 @@ async fn wait_for_status(status: OrderStatus, id: OrderId, shop: &ShopClient<'_>
 }
 
 /// Whether there is a dead letter of the order, and the group has committed past the original record.
-async fn dead_letter_was_passed(id: OrderId, layout: &StackLayout) -> Result<Seen> {
+async fn dead_letter_was_passed(id: OrderId, layout: &StackLayout) -> Result<Observation> {
     let cluster = Cluster::new(&layout.kafka())?;
     let all = dead_letters(&cluster, Service::Inventory.dead_letter_topic()).await?;
     let mut of_order = all.iter().filter(|one| is_about(one, id));
     let Some(origin) = of_order.find_map(|one| one.headers.as_ref().ok()) else {
-        return Ok(Seen::Not(format!(
+        return Ok(Observation::Not(format!(
             "no dead letter of order {id} in inventory.dlq"
         )));
     };
@@ -189,7 +189,7 @@ async fn dead_letter_was_passed(id: OrderId, layout: &StackLayout) -> Result<See
     let group = snapshot.groups.get(&origin.consumer_group);
     let row = group.and_then(|group| group.partitions.get(&at));
     let passed = row.and_then(|row| row.committed) > Some(offset);
-    Ok(Seen::judge(
+    Ok(Observation::judge(
         passed,
         format!(
             "there is a dead letter, but its group has not committed past {topic}/{partition}/{offset}"

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use scenario_runner::conditions::controls::ControlsAre;
-use scenario_runner::conditions::dlq::Letters;
-use scenario_runner::conditions::event_counts::Told;
-use scenario_runner::conditions::lag::LagIs;
-use scenario_runner::conditions::members::MembersAre;
-use scenario_runner::conditions::order::OrderIs;
+use scenario_runner::conditions::controls::ControlsCondition;
+use scenario_runner::conditions::dlq::DeadLetterCount;
+use scenario_runner::conditions::event_counts::EventCounts;
+use scenario_runner::conditions::lag::LagCondition;
+use scenario_runner::conditions::members::MembersCondition;
+use scenario_runner::conditions::order::OrderCondition;
 use scenario_runner::conditions::ratio::Ratio;
-use scenario_runner::conditions::settings::SettingsAre;
-use scenario_runner::conditions::status::StatusIs;
-use scenario_runner::conditions::stock::StockIs;
+use scenario_runner::conditions::settings::SettingsCondition;
+use scenario_runner::conditions::status::StatusCondition;
+use scenario_runner::conditions::stock::StockCondition;
 use scenario_runner::conditions::until;
-use scenario_runner::probes::Observer;
+use scenario_runner::probes::Probes;
 use service_kit::settings::duration_between;
 use stack::layout::StackLayout;
 use stack::terminal::say;
@@ -36,25 +36,25 @@ pub struct Expect {
 #[derive(Debug, clap::Subcommand)]
 pub enum Condition {
     /// An order has a status
-    Order(OrderIs),
+    Order(OrderCondition),
     /// A product has a number of pieces in stock
-    Stock(StockIs),
+    Stock(StockCondition),
     /// Each event of an order was published a number of times
-    Events(Told),
+    Events(EventCounts),
     /// There is a number of dead letters
-    Dlq(Letters),
+    Dlq(DeadLetterCount),
     /// The lag of groups is above or below a limit, or they are caught up
-    Lag(LagIs),
+    Lag(LagCondition),
     /// lag-monitor reports a group under this rule
-    Status(StatusIs),
+    Status(StatusCondition),
     /// A service's group has a number of members
-    Members(MembersAre),
+    Members(MembersCondition),
     /// The ratio of two figures is within limits
     Ratio(Ratio),
     /// A service runs with these settings
-    Settings(SettingsAre),
+    Settings(SettingsCondition),
     /// All members of a service have the same controls
-    Controls(ControlsAre),
+    Controls(ControlsCondition),
 }
 
 /// Checks.
@@ -64,12 +64,12 @@ pub async fn run(args: Expect, layout: &StackLayout) -> Result<()> {
         Condition::Ratio(_) => Duration::ZERO,
         _ => args.within,
     };
-    let observer = Observer::new(layout)?;
+    let observer = Probes::new(layout)?;
     let look = async || match &args.condition {
         Condition::Order(wanted) => observer.order(wanted).await,
         Condition::Stock(wanted) => observer.stock(wanted).await,
-        Condition::Events(wanted) => observer.told(wanted).await,
-        Condition::Dlq(wanted) => observer.letters(wanted).await,
+        Condition::Events(wanted) => observer.event_counts(wanted).await,
+        Condition::Dlq(wanted) => observer.dead_letters(wanted).await,
         Condition::Lag(wanted) => observer.lag(wanted).await,
         Condition::Status(wanted) => observer.status(wanted).await,
         Condition::Members(wanted) => observer.members(wanted).await,

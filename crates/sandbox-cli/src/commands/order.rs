@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use scenario_runner::conditions::order::OrderIs;
+use scenario_runner::conditions::order::OrderCondition;
 use scenario_runner::conditions::until;
 use serde_json::value::RawValue;
 use service_kit::settings::duration_between;
@@ -92,7 +92,7 @@ pub async fn run(args: Order, layout: &StackLayout) -> Result<()> {
 }
 
 async fn wait_for_end(shop: &ShopClient<'_>, id: OrderId, within: Duration) -> Result<String> {
-    let end = OrderIs {
+    let end = OrderCondition {
         id,
         status: Vec::new(),
         reason: None,

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use chrono::Utc;
-use scenario_runner::progress::{Narrator, table};
-use scenario_runner::readme::Reading;
+use scenario_runner::progress::{ProgressPrinter, table};
+use scenario_runner::readme::ReadOptions;
 use scenario_runner::report::sampler::Sampler;
 use scenario_runner::report::{self, page};
 use stack::layout::StackLayout;
@@ -42,7 +42,7 @@ pub struct Report {
 /// Runs the scenario, and writes the file whether it passes or fails.
 pub async fn run(args: Report, layout: &StackLayout) -> Result<()> {
     let Report { short, mode, .. } = args;
-    let scenario = scenario::one(&args.scenario, layout, Reading { mode, short })?;
+    let scenario = scenario::one(&args.scenario, layout, ReadOptions { mode, short })?;
     let file = match args.output {
         Some(file) => file,
         None => {
@@ -58,7 +58,9 @@ pub async fn run(args: Report, layout: &StackLayout) -> Result<()> {
     let mut sampler = Sampler::new(layout, mode)?;
     let begun = sampler.begun();
     let play = async {
-        let outcome = stage.play(&scenario, &guard, &Narrator::new(false)).await;
+        let outcome = stage
+            .play(&scenario, &guard, &ProgressPrinter::new(false))
+            .await;
         stop.cancel();
         outcome
     };

@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use scenario_runner::progress::{self, Narrator};
-use scenario_runner::readme::Reading;
-use scenario_runner::runner::{Outcome, Scenario as Playable, Stage};
+use scenario_runner::progress::{self, ProgressPrinter};
+use scenario_runner::readme::ReadOptions;
+use scenario_runner::runner::{Runner, Scenario as Playable, ScenarioOutcome};
 use serde_json::json;
 use stack::layout::StackLayout;
 use stack::terminal::{Table, Usage, say};
@@ -50,7 +50,7 @@ pub async fn run(args: Scenario, layout: &StackLayout) -> Result<()> {
             "--step waits for Enter before each step, so it needs a terminal",
         ));
     }
-    let reading = Reading {
+    let reading = ReadOptions {
         mode: args.mode,
         short: args.short,
     };
@@ -61,9 +61,9 @@ pub async fn run(args: Scenario, layout: &StackLayout) -> Result<()> {
     }
     let stage = stage(layout, args.mode);
     let narrator = if args.json {
-        Narrator::silent()
+        ProgressPrinter::silent()
     } else {
-        Narrator::new(args.step)
+        ProgressPrinter::new(args.step)
     };
     let guard = layout.interrupt().guard()?;
     let mut outcomes = Vec::new();
@@ -84,26 +84,26 @@ pub async fn run(args: Scenario, layout: &StackLayout) -> Result<()> {
 }
 
 /// The environment of the steps of this stack.
-pub(super) fn stage(layout: &StackLayout, mode: Mode) -> Stage {
-    Stage {
+pub(super) fn stage(layout: &StackLayout, mode: Mode) -> Runner {
+    Runner {
         root: layout.checkout().to_owned(),
         variables: variables(layout, mode),
     }
 }
 
 /// Fails if a step failed, with its name, or if the person stopped before the end.
-pub(super) fn verdict(outcomes: &[Outcome]) -> Result<()> {
+pub(super) fn verdict(outcomes: &[ScenarioOutcome]) -> Result<()> {
     if let Some(failure) = progress::first_failure(outcomes) {
         bail!("{failure}");
     }
-    if !outcomes.iter().all(Outcome::passed) {
+    if !outcomes.iter().all(ScenarioOutcome::passed) {
         bail!("stopped before the end");
     }
     Ok(())
 }
 
 /// The scenario of this name, or of the folder at this path.
-pub(super) fn one(name: &str, layout: &StackLayout, reading: Reading) -> Result<Playable> {
+pub(super) fn one(name: &str, layout: &StackLayout, reading: ReadOptions) -> Result<Playable> {
     let found = load(
         &[name.to_owned()],
         &layout.checkout().join("scenarios"),
@@ -129,7 +129,7 @@ fn list(scenarios: &[Playable], as_json: bool) {
     }
 }
 
-fn load(names: &[String], folder: &Path, reading: Reading) -> Result<Vec<Playable>> {
+fn load(names: &[String], folder: &Path, reading: ReadOptions) -> Result<Vec<Playable>> {
     let known = scenario_names(folder)?;
     let mut folders: Vec<PathBuf> = Vec::new();
     for name in names {

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use scenario_runner::conditions::controls::ControlsAre;
-use scenario_runner::conditions::dlq::Letters;
-use scenario_runner::conditions::lag::LagIs;
-use scenario_runner::conditions::members::MembersAre;
-use scenario_runner::conditions::order::OrderIs;
-use scenario_runner::conditions::ready::AreReady;
-use scenario_runner::conditions::status::StatusIs;
+use scenario_runner::conditions::controls::ControlsCondition;
+use scenario_runner::conditions::dlq::DeadLetterCount;
+use scenario_runner::conditions::lag::LagCondition;
+use scenario_runner::conditions::members::MembersCondition;
+use scenario_runner::conditions::order::OrderCondition;
+use scenario_runner::conditions::ready::ReadyCondition;
+use scenario_runner::conditions::status::StatusCondition;
 use scenario_runner::conditions::until;
-use scenario_runner::probes::Observer;
+use scenario_runner::probes::Probes;
 use service_kit::settings::duration_between;
 use stack::layout::StackLayout;
 use stack::terminal::say;
@@ -33,31 +33,31 @@ pub struct Wait {
 #[derive(Debug, clap::Subcommand)]
 pub enum Condition {
     /// An order has a status
-    Order(OrderIs),
+    Order(OrderCondition),
     /// The lag of groups is above or below a limit, or they are caught up
-    Lag(LagIs),
+    Lag(LagCondition),
     /// lag-monitor reports a group under this rule
-    Status(StatusIs),
+    Status(StatusCondition),
     /// Services are ready
-    Ready(AreReady),
+    Ready(ReadyCondition),
     /// A service's group has a number of members
-    Members(MembersAre),
+    Members(MembersCondition),
     /// There are dead letters
-    Dlq(Letters),
+    Dlq(DeadLetterCount),
     /// All members of a service have the same controls
-    Controls(ControlsAre),
+    Controls(ControlsCondition),
 }
 
 /// Waits.
 pub async fn run(args: Wait, layout: &StackLayout) -> Result<()> {
-    let observer = Observer::new(layout)?;
+    let observer = Probes::new(layout)?;
     let look = async || match &args.condition {
         Condition::Order(wanted) => observer.order(wanted).await,
         Condition::Lag(wanted) => observer.lag(wanted).await,
         Condition::Status(wanted) => observer.status(wanted).await,
         Condition::Ready(wanted) => observer.ready(wanted).await,
         Condition::Members(wanted) => observer.members(wanted).await,
-        Condition::Dlq(wanted) => observer.letters(wanted).await,
+        Condition::Dlq(wanted) => observer.dead_letters(wanted).await,
         Condition::Controls(wanted) => observer.controls(wanted).await,
     };
     say(until(args.within, look).await?);

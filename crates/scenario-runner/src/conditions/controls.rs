@@ -1,18 +1,18 @@
-//! What the members of a service are told to do, and do.
+//! The controls of a service's members.
 
 use kafka_admin::member_controls::{AppliedConfig, EffectiveConfig};
 use shared_events::Service;
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 
-use super::{Seen, at_most};
+use super::{Observation, at_most};
 use stack::ports::MAX_SLOTS;
 
-/// A service whose running members are all told the same, and this if named.
+/// The expected controls. All running members must have the same.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox expect controls inventory-service --processing-time-ms 2000 --batch-max 1 --members 3\n  ./sandbox expect controls inventory-service --applied      whatever it is, and the last batch of each was taken so\n\nBefore a measurement: a member that works at another pace than the others would tell a lie about scaling."
 )]
-pub struct ControlsAre {
+pub struct ControlsCondition {
     /// The service
     pub service: Service,
 
@@ -28,11 +28,11 @@ pub struct ControlsAre {
     #[arg(long)]
     pub paused: Option<bool>,
 
-    /// Exactly so many run; without it, one at least
+    /// Exactly this number of members runs; without it, at least one
     #[arg(long, value_parser = at_most(MAX_SLOTS as usize))]
     pub members: Option<usize>,
 
-    /// The last batch of each member that has taken one was taken so, too
+    /// The last batch of each member was processed with these controls, too
     #[arg(long)]
     pub applied: bool,
 }
@@ -40,26 +40,26 @@ pub struct ControlsAre {
 /// One running member.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// Which.
+    /// Its name, `inventory-service.1`.
     pub name: String,
-    /// What it is told.
-    pub told: EffectiveConfig,
-    /// What its last batch was taken with, if it has taken one.
+    /// Its effective configuration.
+    pub config: EffectiveConfig,
+    /// The configuration of its last batch, if it has processed one.
     pub applied: Option<AppliedConfig>,
 }
 
 impl Member {
     fn values(&self) -> (u32, u32, bool) {
-        let told = &self.told;
-        (told.processing_time_ms, told.batch_max, told.paused)
+        let config = &self.config;
+        (config.processing_time_ms, config.batch_max, config.paused)
     }
 
-    fn does_as_told(&self) -> bool {
-        let told = AppliedConfig {
-            processing_time_ms: self.told.processing_time_ms,
-            batch_max: self.told.batch_max,
+    fn last_batch_agrees(&self) -> bool {
+        let config = AppliedConfig {
+            processing_time_ms: self.config.processing_time_ms,
+            batch_max: self.config.batch_max,
         };
-        self.applied.is_none_or(|applied| applied == told)
+        self.applied.is_none_or(|applied| applied == config)
     }
 
     fn shown(&self) -> String {
@@ -73,33 +73,33 @@ impl Member {
                 format!("last batch: processing_time_ms={processing_time_ms} batch_max={batch_max}")
             },
         );
-        format!("{}: {} ({applied})", self.name, shown(&self.told))
+        format!("{}: {} ({applied})", self.name, shown(&self.config))
     }
 }
 
-/// Settings with where they come from, in one line.
-pub fn shown(told: &EffectiveConfig) -> String {
-    let from = &told.sources;
+/// Controls with the layer of each value, in one line.
+pub fn shown(config: &EffectiveConfig) -> String {
+    let from = &config.sources;
     format!(
         "processing_time_ms={} [{}] batch_max={} [{}] paused={} [{}]",
-        told.processing_time_ms,
+        config.processing_time_ms,
         from.processing_time_ms,
-        told.batch_max,
+        config.batch_max,
         from.batch_max,
-        told.paused,
+        config.paused,
         from.paused
     )
 }
 
-impl ControlsAre {
-    /// Whether they are all told the same, and that.
-    pub fn check(&self, members: &[Member]) -> Seen {
+impl ControlsCondition {
+    /// Whether all members have the same controls, and the expected ones.
+    pub fn check(&self, members: &[Member]) -> Observation {
         let so = |member: &Member| {
             let (time, batch, paused) = member.values();
             self.processing_time_ms.is_none_or(|wanted| wanted == time)
                 && self.batch_max.is_none_or(|wanted| wanted == batch)
                 && self.paused.is_none_or(|wanted| wanted == paused)
-                && (!self.applied || member.does_as_told())
+                && (!self.applied || member.last_batch_agrees())
         };
         let first = members.first().map(Member::values);
         let same = members.iter().all(|one| Some(one.values()) == first);
@@ -109,7 +109,7 @@ impl ControlsAre {
         };
         let seen: Vec<String> = members.iter().map(Member::shown).collect();
         let seen = format!("{} members; {}", members.len(), seen.join("; "));
-        Seen::judge(enough && same && members.iter().all(so), seen)
+        Observation::judge(enough && same && members.iter().all(so), seen)
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
         };
         Member {
             name: "inventory-service.1".to_owned(),
-            told: EffectiveConfig {
+            config: EffectiveConfig {
                 processing_time_ms,
                 batch_max,
                 paused: false,
@@ -140,8 +140,8 @@ mod tests {
         }
     }
 
-    fn wanted() -> ControlsAre {
-        ControlsAre {
+    fn wanted() -> ControlsCondition {
+        ControlsCondition {
             service: Service::Inventory,
             processing_time_ms: Some(2_000),
             batch_max: Some(1),
@@ -151,18 +151,18 @@ mod tests {
         }
     }
 
-    fn holds(wanted: &ControlsAre, members: &[Member]) -> bool {
-        matches!(wanted.check(members), Seen::Holds(_))
+    fn holds(wanted: &ControlsCondition, members: &[Member]) -> bool {
+        matches!(wanted.check(members), Observation::Holds(_))
     }
 
     #[test]
-    fn every_member_has_to_be_told_the_same() {
+    fn every_member_must_have_the_same_controls() {
         let slow = || member(2_000, 1, None);
         assert!(holds(&wanted(), &[slow(), slow()]));
         assert!(!holds(&wanted(), &[]));
         for other in [member(0, 1, None), member(2_000, 500, None)] {
             assert!(!holds(&wanted(), &[slow(), other.clone()]));
-            let anything = ControlsAre {
+            let anything = ControlsCondition {
                 processing_time_ms: None,
                 batch_max: None,
                 ..wanted()
@@ -170,12 +170,12 @@ mod tests {
             assert!(!holds(&anything, &[slow(), other.clone()]));
             assert!(holds(&anything, &[other.clone(), other]));
         }
-        let paused = ControlsAre {
+        let paused = ControlsCondition {
             paused: Some(true),
             ..wanted()
         };
         assert!(!holds(&paused, &[slow()]));
-        let two = ControlsAre {
+        let two = ControlsCondition {
             members: Some(2),
             ..wanted()
         };
@@ -183,10 +183,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_member_did_last_counts_only_when_asked_for() {
+    fn the_last_batch_counts_only_with_applied() {
         let before = member(2_000, 1, Some((0, 500)));
         let since = member(2_000, 1, Some((2_000, 1)));
-        let applied = ControlsAre {
+        let applied = ControlsCondition {
             applied: true,
             ..wanted()
         };

@@ -1,16 +1,16 @@
-//! What is in a dead-letter topic.
+//! The records of a dead-letter topic.
 
 use kafka_admin::dead_letters::DeadLetter;
 use shared_events::{OrderId, Service, Topic};
 
-use super::{Seen, at_most};
+use super::{Observation, at_most};
 
-/// Dead letters of a topic, so many.
+/// The expected number of dead letters in a topic.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox wait dlq inventory.dlq --order $ID\n  ./sandbox expect dlq inventory.dlq --order $ID --count 1\n  ./sandbox expect dlq inventory.dlq --waiting --count 0"
 )]
-pub struct Letters {
+pub struct DeadLetterCount {
     /// The dead-letter topic: orders.dlq, payments.dlq or inventory.dlq
     #[arg(value_parser = dead_letter_topic)]
     pub topic: Topic,
@@ -19,11 +19,11 @@ pub struct Letters {
     #[arg(long)]
     pub order: Option<OrderId>,
 
-    /// Only those that no replay has passed yet
+    /// Only those that were not replayed yet
     #[arg(long)]
     pub waiting: bool,
 
-    /// Exactly so many; without it, one at least
+    /// Exactly this number; without it, at least one
     #[arg(long, value_parser = at_most(1_000_000))]
     pub count: Option<usize>,
 }
@@ -35,29 +35,32 @@ pub fn dead_letter_topic(name: &str) -> Result<Topic, String> {
     found.ok_or_else(|| "must be orders.dlq, payments.dlq or inventory.dlq".to_owned())
 }
 
-/// Whether the letter is about this order: the key of its record is the order's id.
-pub fn is_about(letter: &DeadLetter, order: OrderId) -> bool {
-    letter.record.key.as_deref() == Some(order.to_string().as_bytes())
+/// Whether the dead letter belongs to this order: the key of its record is the order id.
+pub fn is_about(dead_letter: &DeadLetter, order: OrderId) -> bool {
+    dead_letter.record.key.as_deref() == Some(order.to_string().as_bytes())
 }
 
-impl Letters {
-    /// Whether there are so many.
-    pub fn check(&self, letters: &[DeadLetter]) -> Seen {
-        let meant: Vec<&DeadLetter> = letters
+impl DeadLetterCount {
+    /// Whether the number is as expected.
+    pub fn check(&self, dead_letters: &[DeadLetter]) -> Observation {
+        let meant: Vec<&DeadLetter> = dead_letters
             .iter()
-            .filter(|letter| self.order.is_none_or(|order| is_about(letter, order)))
-            .filter(|letter| !(self.waiting && letter.processed))
+            .filter(|dead_letter| self.order.is_none_or(|order| is_about(dead_letter, order)))
+            .filter(|dead_letter| !(self.waiting && dead_letter.processed))
             .collect();
-        let letters = if meant.len() == 1 {
-            "letter"
+        let dead_letters = if meant.len() == 1 {
+            "dead_letter"
         } else {
-            "letters"
+            "dead_letters"
         };
-        let mut seen = format!("{} {letters} in {}", meant.len(), self.topic);
+        let mut seen = format!("{} {dead_letters} in {}", meant.len(), self.topic);
         if let Some(order) = self.order {
             seen += &format!(" of order {order}");
         }
-        if let Some(headers) = meant.last().and_then(|letter| letter.headers.as_ref().ok()) {
+        if let Some(headers) = meant
+            .last()
+            .and_then(|dead_letter| dead_letter.headers.as_ref().ok())
+        {
             seen += &format!(
                 "; the last: {}: {}",
                 headers.error_class, headers.error_message
@@ -66,7 +69,7 @@ impl Letters {
         let holds = self
             .count
             .map_or(!meant.is_empty(), |count| count == meant.len());
-        Seen::judge(holds, seen)
+        Observation::judge(holds, seen)
     }
 }
 
@@ -77,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    fn letter(key: &str, passed: bool) -> DeadLetter {
+    fn dead_letter(key: &str, passed: bool) -> DeadLetter {
         DeadLetter {
             record: Record {
                 topic: "inventory.dlq".to_owned(),
@@ -95,17 +98,20 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_counted_by_order_and_by_what_is_left_of_them() {
+    fn dead_letters_are_counted_by_order_and_by_replay_state() {
         let order = OrderId::now();
-        let letters = [letter(&order.to_string(), true), letter("another", false)];
+        let dead_letters = [
+            dead_letter(&order.to_string(), true),
+            dead_letter("another", false),
+        ];
         let holds = |order, waiting, count| {
-            let wanted = Letters {
+            let wanted = DeadLetterCount {
                 topic: Topic::InventoryDlq,
                 order,
                 waiting,
                 count,
             };
-            matches!(wanted.check(&letters), Seen::Holds(_))
+            matches!(wanted.check(&dead_letters), Observation::Holds(_))
         };
         assert!(holds(None, false, Some(2)) && !holds(None, false, Some(1)));
         assert!(holds(Some(order), false, None) && holds(Some(order), false, Some(1)));

@@ -1,4 +1,4 @@
-//! How often each event of an order was told: what is on the topics, and not what a service believes.
+//! The number of records of each event of an order, read from the topics and not from a service.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,22 +6,22 @@ use std::str::FromStr;
 
 use shared_events::{EventType, OrderId};
 
-use super::Seen;
+use super::Observation;
 
-/// An order of which these events, and no others, were told so often.
+/// The expected number of records of each event of an order; other events must not exist.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:  ./sandbox expect events $ID OrderCreated=1 PaymentSucceeded=1 InventoryReserved=1\n\nCounted are records that read_committed consumers see, on orders, payments and inventory. Events not named must not be there."
 )]
-pub struct Told {
+pub struct EventCounts {
     /// The order
     pub id: OrderId,
 
-    /// How often each event was told: `OrderCreated=1`
+    /// The number of records of each event: `OrderCreated=1`
     #[arg(value_name = "EVENT=COUNT", required = true)]
     pub counts: Vec<Count>,
 
-    /// Each at least so often: after a crash with DELIVERY=at-least-once, events may be told again
+    /// At least this number of each: after a crash with DELIVERY=at-least-once, events may be published twice
     #[arg(long)]
     pub at_least: bool,
 }
@@ -47,12 +47,12 @@ impl FromStr for Count {
     }
 }
 
-/// How many records of each event type there are.
+/// The number of records of each event type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Records(BTreeMap<EventType, u32>);
 
 impl Records {
-    /// One more.
+    /// Counts one record.
     pub fn count(&mut self, event: EventType) {
         *self.0.entry(event).or_default() += 1;
     }
@@ -64,27 +64,27 @@ impl Records {
 
 impl fmt::Display for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told: Vec<String> = self
+        let counts: Vec<String> = self
             .0
             .iter()
             .map(|(event, records)| format!("{event}={records}"))
             .collect();
-        match told.as_slice() {
-            [] => f.write_str("nothing was told"),
-            told => f.write_str(&told.join(" ")),
+        match counts.as_slice() {
+            [] => f.write_str("no event was published"),
+            counts => f.write_str(&counts.join(" ")),
         }
     }
 }
 
-impl Told {
-    /// Whether the records are so many.
-    pub fn check(&self, records: &Records) -> Seen {
+impl EventCounts {
+    /// Whether the numbers are as expected.
+    pub fn check(&self, records: &Records) -> Observation {
         let holds = EventType::ALL.into_iter().all(|event| {
             let wanted = self.counts.iter().find(|count| count.event == event);
             let (wanted, found) = (wanted.map_or(0, |count| count.records), records.of(event));
             found == wanted || (self.at_least && wanted > 0 && found > wanted)
         });
-        Seen::judge(holds, records)
+        Observation::judge(holds, records)
     }
 }
 
@@ -92,8 +92,8 @@ impl Told {
 mod tests {
     use super::*;
 
-    fn told(counts: &[&str], at_least: bool) -> Told {
-        Told {
+    fn counts_of(counts: &[&str], at_least: bool) -> EventCounts {
+        EventCounts {
             id: OrderId::now(),
             counts: counts.iter().map(|count| count.parse().unwrap()).collect(),
             at_least,
@@ -107,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_not_named_must_not_be_there() {
+    fn an_event_that_is_not_named_must_not_exist() {
         use EventType::{InventoryReserved, OrderCreated};
-        let wanted = told(&["OrderCreated=1"], false);
+        let wanted = counts_of(&["OrderCreated=1"], false);
         assert!(matches!(
             wanted.check(&records(&[OrderCreated])),
-            Seen::Holds(_)
+            Observation::Holds(_)
         ));
         for others in [
             &[][..],
@@ -120,17 +120,17 @@ mod tests {
             &[OrderCreated, InventoryReserved],
         ] {
             assert!(
-                matches!(wanted.check(&records(others)), Seen::Not(_)),
+                matches!(wanted.check(&records(others)), Observation::Not(_)),
                 "{others:?}"
             );
         }
-        let at_least = told(&["OrderCreated=1"], true);
+        let at_least = counts_of(&["OrderCreated=1"], true);
         assert!(matches!(
             at_least.check(&records(&[OrderCreated; 2])),
-            Seen::Holds(_)
+            Observation::Holds(_)
         ));
         let unnamed = records(&[OrderCreated, InventoryReserved]);
-        assert!(matches!(at_least.check(&unnamed), Seen::Not(_)));
+        assert!(matches!(at_least.check(&unnamed), Observation::Not(_)));
     }
 
     #[test]

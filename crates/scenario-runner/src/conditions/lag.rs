@@ -1,16 +1,16 @@
-//! How far groups are behind.
+//! The lag of groups.
 
 use cluster_reader::Group;
 
-use super::Seen;
+use super::Observation;
 
-/// Groups that are so far behind.
+/// The expected lag of one group or of all.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox wait lag --group inventory-service-group --above 1000 --within 60s\n  ./sandbox wait lag --caught-up\n\nLag is what a read_committed consumer would still get, summed over the group's partitions: neither markers of transactions nor aborted records count. A partition for which the group has committed nothing has an unknown lag: it is left out of --above, and keeps --below and --caught-up from holding. --caught-up wants, besides, that no transaction is open."
 )]
 #[command(group(clap::ArgGroup::new("bound").required(true).args(["above", "below", "caught_up"])))]
-pub struct LagIs {
+pub struct LagCondition {
     /// Only this group of the cluster; the shop's own without the stack's prefix. Otherwise each of the shop's groups
     #[arg(long)]
     pub group: Option<String>,
@@ -23,14 +23,14 @@ pub struct LagIs {
     #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(i64).range(1..))]
     pub below: Option<i64>,
 
-    /// Nothing left to read
+    /// Lag 0, and no open transaction
     #[arg(long)]
     pub caught_up: bool,
 }
 
-impl LagIs {
-    /// Whether each of the groups, given with their names, is so far behind.
-    pub fn check(&self, groups: &[(String, Group)]) -> Seen {
+impl LagCondition {
+    /// Whether each of the groups, given with its name, has the expected lag.
+    pub fn check(&self, groups: &[(String, Group)]) -> Observation {
         let holds = |group: &Group| match (self.above, self.below) {
             (Some(above), _) => group.known_lag() > above,
             (None, Some(below)) => group.lag_at_most(below - 1),
@@ -38,7 +38,7 @@ impl LagIs {
         };
         let seen = groups.iter().map(|(name, group)| format!("{name} {group}"));
         let seen: Vec<String> = seen.collect();
-        Seen::judge(
+        Observation::judge(
             groups.iter().all(|(_, group)| holds(group)),
             seen.join("; "),
         )
@@ -89,7 +89,7 @@ mod tests {
 
     fn holds(above: Option<i64>, below: Option<i64>, committed: Option<i64>) -> bool {
         let caught_up = above.is_none() && below.is_none();
-        let wanted = LagIs {
+        let wanted = LagCondition {
             group: None,
             above,
             below,
@@ -97,8 +97,8 @@ mod tests {
         };
         matches!(
             wanted.check(&[lag(Some(10)), lag(committed)]),
-            Seen::Holds(_)
-        ) || matches!(wanted.check(&[lag(committed)]), Seen::Holds(_))
+            Observation::Holds(_)
+        ) || matches!(wanted.check(&[lag(committed)]), Observation::Holds(_))
     }
 
     #[test]
@@ -114,8 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn each_group_has_to_be_so() {
-        let wanted = LagIs {
+    fn every_group_must_meet_the_condition() {
+        let wanted = LagCondition {
             group: None,
             above: None,
             below: None,
@@ -123,21 +123,25 @@ mod tests {
         };
         assert!(matches!(
             wanted.check(&[lag(Some(10)), lag(Some(9))]),
-            Seen::Not(_)
+            Observation::Not(_)
         ));
     }
 
     #[test]
-    fn one_bound_has_to_be_given_and_any_group_may_be() {
+    fn one_bound_is_required_and_the_group_is_optional() {
         #[derive(clap::Parser)]
         struct Command {
             #[command(flatten)]
-            lag: LagIs,
+            lag: LagCondition,
         }
         let parse =
             |line: &str| Command::try_parse_from(line.split(' ')).map(|command| command.lag);
         let group = "--group inventory-service-group";
-        assert!(parse(&format!("lag {group} --caught-up")).unwrap().caught_up);
+        assert!(
+            parse(&format!("lag {group} --caught-up"))
+                .unwrap()
+                .caught_up
+        );
         assert_eq!(
             parse(&format!("lag --above 5 {group}")).unwrap().above,
             Some(5)

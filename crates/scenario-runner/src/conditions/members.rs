@@ -1,34 +1,34 @@
-//! Who is in a group.
+//! The members of a group.
 
 use cluster_reader::Group;
 use shared_events::Service;
 
-use super::{Seen, at_most};
+use super::{Observation, at_most};
 
-/// Nine instances run at most; strangers may be in the group besides.
+/// At most nine instances run, but other clients may be in the group too.
 const MOST_MEMBERS: usize = 100;
 
-/// A service's group with so many members, after the last rebalance.
+/// The expected members of a service's group, after the last rebalance.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox wait members inventory-service --count 3 --within 15s\n  ./sandbox wait members inventory-service --count 4 --idle 1"
 )]
-pub struct MembersAre {
-    /// The service whose group is meant
+pub struct MembersCondition {
+    /// The service
     pub service: Service,
 
-    /// Its members; a member that was killed counts until its session ends
+    /// The number of members; a killed member counts until its session ends
     #[arg(long, value_parser = at_most(MOST_MEMBERS))]
     pub count: usize,
 
-    /// How many of them own no partition
+    /// The number of members without a partition
     #[arg(long, value_parser = at_most(MOST_MEMBERS))]
     pub idle: Option<usize>,
 }
 
-impl MembersAre {
-    /// Whether the group is stable and has so many members.
-    pub fn check(&self, name: &str, group: &Group) -> Seen {
+impl MembersCondition {
+    /// Whether the group is stable and has these members.
+    pub fn check(&self, name: &str, group: &Group) -> Observation {
         let mut seen = format!(
             "{name} is {} with {} members",
             group.state,
@@ -42,12 +42,12 @@ impl MembersAre {
             };
             seen += &format!("; {}: {owns}", member.owner.client_id);
         }
-        // A group that everybody left is not "stable", but it is at rest.
+        // A group that all members have left is "Empty" and not "Stable".
         let settled = group.state == "Stable" || (self.count == 0 && group.members.is_empty());
         let idle = group.members.iter();
         let idle = idle.filter(|member| member.assignment.is_empty()).count();
         let as_many = group.members.len() == self.count;
-        Seen::judge(
+        Observation::judge(
             settled && as_many && self.idle.is_none_or(|wanted| wanted == idle),
             seen,
         )
@@ -85,28 +85,31 @@ mod tests {
 
     #[test]
     fn a_group_in_the_middle_of_a_rebalance_does_not_count() {
-        let two = MembersAre {
+        let two = MembersCondition {
             service: Service::Inventory,
             count: 2,
             idle: Some(0),
         };
         assert!(
-            matches!(two.check("g", &group("Stable", 2)), Seen::Holds(seen) if seen.contains("payments[2]"))
+            matches!(two.check("g", &group("Stable", 2)), Observation::Holds(seen) if seen.contains("payments[2]"))
         );
         assert!(matches!(
             two.check("g", &group("PreparingRebalance", 2)),
-            Seen::Not(_)
+            Observation::Not(_)
         ));
-        assert!(matches!(two.check("g", &group("Stable", 1)), Seen::Not(_)));
-        let one_idle = MembersAre {
+        assert!(matches!(
+            two.check("g", &group("Stable", 1)),
+            Observation::Not(_)
+        ));
+        let one_idle = MembersCondition {
             idle: Some(1),
             ..two
         };
         assert!(matches!(
             one_idle.check("g", &group("Stable", 2)),
-            Seen::Not(_)
+            Observation::Not(_)
         ));
-        let nobody = MembersAre {
+        let nobody = MembersCondition {
             service: Service::Inventory,
             count: 0,
             idle: None,
@@ -114,7 +117,7 @@ mod tests {
 
         assert!(matches!(
             nobody.check("g", &group("Empty", 0)),
-            Seen::Holds(_)
+            Observation::Holds(_)
         ));
     }
 }

@@ -5,12 +5,12 @@ use shared_events::http_api::{OrderStatus, OrderView};
 use shared_events::{EventType, OrderId};
 use stack::shop_client::describe_order;
 
-use super::Seen;
+use super::Observation;
 
 /// The expected status and facts of an order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  ./sandbox wait order $ID --status CONFIRMED")]
-pub struct OrderIs {
+pub struct OrderCondition {
     /// The order
     pub id: OrderId,
 
@@ -45,11 +45,11 @@ fn event() -> impl TypedValueParser<Value = EventType> {
 #[error("is not an event of the shop")]
 struct UnknownEvent;
 
-impl OrderIs {
+impl OrderCondition {
     /// Whether the order exists and is as expected.
-    pub fn check(&self, order: Option<&OrderView>) -> Seen {
+    pub fn check(&self, order: Option<&OrderView>) -> Observation {
         let Some(order) = order else {
-            return Seen::Not(format!("order-service has no order {}", self.id));
+            return Observation::Not(format!("order-service has no order {}", self.id));
         };
         let status = match self.status.as_slice() {
             [] => order.status.is_final(),
@@ -69,9 +69,9 @@ impl OrderIs {
             .collect();
         let found = describe_order(order);
         if missing.is_empty() {
-            Seen::judge(status && reason && waiting, found)
+            Observation::judge(status && reason && waiting, found)
         } else {
-            Seen::Not(format!("{found}; missing facts: {}", missing.join(", ")))
+            Observation::Not(format!("{found}; missing facts: {}", missing.join(", ")))
         }
     }
 }
@@ -80,8 +80,8 @@ impl OrderIs {
 mod tests {
     use super::*;
 
-    fn condition(status: &[OrderStatus]) -> OrderIs {
-        OrderIs {
+    fn condition(status: &[OrderStatus]) -> OrderCondition {
+        OrderCondition {
             id: OrderId::now(),
             status: status.to_vec(),
             reason: None,
@@ -101,8 +101,8 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
-    fn holds(seen: &Seen) -> bool {
-        matches!(seen, Seen::Holds(_))
+    fn holds(seen: &Observation) -> bool {
+        matches!(seen, Observation::Holds(_))
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
             OrderStatus::Cancelled,
             Some("out_of_stock")
         )))));
-        let fact = OrderIs {
+        let fact = OrderCondition {
             facts: vec![EventType::OrderCreated],
             ..condition(&[OrderStatus::Paid])
         };

@@ -1,28 +1,28 @@
-//! How many times faster.
+//! The ratio of two figures.
 
-use super::Seen;
+use super::Observation;
 use stack::terminal::Usage;
 
-/// One figure, as many times another.
+/// The expected ratio of two figures.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:  ./sandbox expect ratio \"$THREE\" \"$ONE\" --at-least 2\n\nThe figures are numbers, as ./sandbox rate prints them."
 )]
 #[command(group(clap::ArgGroup::new("limit").required(true).multiple(true).args(["at_least", "at_most"])))]
 pub struct Ratio {
-    /// What is compared
+    /// The first figure
     #[arg(value_parser = figure)]
     pub figure: f64,
 
-    /// With what
+    /// The second figure
     #[arg(value_parser = figure)]
     pub with: f64,
 
-    /// So many times as much, or more
+    /// The ratio is at least this
     #[arg(long, value_name = "TIMES", value_parser = figure)]
     pub at_least: Option<f64>,
 
-    /// So many times as much, or less
+    /// The ratio is at most this
     #[arg(long, value_name = "TIMES", value_parser = figure)]
     pub at_most: Option<f64>,
 }
@@ -34,8 +34,8 @@ fn figure(text: &str) -> Result<f64, String> {
 }
 
 impl Ratio {
-    /// Whether it is. Nothing is any number of times nothing, so a comparison with 0 is asked wrongly.
-    pub fn check(&self) -> anyhow::Result<Seen> {
+    /// Whether the ratio is as expected. A second figure of 0 is wrong usage: a ratio to 0 means nothing.
+    pub fn check(&self) -> anyhow::Result<Observation> {
         if self.with == 0.0 {
             return Err(Usage::error("the second figure is 0: nothing is measured"));
         }
@@ -43,7 +43,7 @@ impl Ratio {
         let enough = self.at_least.is_none_or(|least| times >= least);
         let not_too_much = self.at_most.is_none_or(|most| times <= most);
         let seen = format!("{} is {times:.2} times {}", self.figure, self.with);
-        Ok(Seen::judge(enough && not_too_much, seen))
+        Ok(Observation::judge(enough && not_too_much, seen))
     }
 }
 
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn both_limits_belong_to_what_is_allowed() {
-        let holds = |ratio: Ratio| matches!(ratio.check().unwrap(), Seen::Holds(_));
+        let holds = |ratio: Ratio| matches!(ratio.check().unwrap(), Observation::Holds(_));
         assert!(holds(ratio(3.0, 1.5, Some(2.0), Some(2.0))));
         assert!(!holds(ratio(2.9, 1.5, Some(2.0), None)));
         assert!(!holds(ratio(3.1, 1.5, None, Some(2.0))));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comparison_with_nothing_is_asked_wrongly() {
+    fn a_ratio_to_0_is_wrong_usage() {
         let nothing = ratio(3.0, 0.0, Some(2.0), None).check();
         assert!(nothing.unwrap_err().is::<Usage>());
         for bad in ["", "fast", "NaN", "inf", "-1"] {

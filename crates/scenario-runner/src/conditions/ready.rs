@@ -1,28 +1,28 @@
-//! Whether services can do their work.
+//! The readiness of services.
 
-use super::Seen;
+use super::Observation;
 use stack::readiness_probe::ProbeResult;
 use stack::target::Target;
 use stack::workload::Workload;
 
-/// Services, or instances of them, that are ready.
+/// The services or instances that must be ready.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox wait ready inventory-service\n  ./sandbox wait ready payment-service --not --within 30s     prints why it is not\n\nEvery running instance has to be ready; /health/ready of each is asked."
 )]
-pub struct AreReady {
-    /// Which; without any: all services and tools
+pub struct ReadyCondition {
+    /// Services or instances; without any: all services and tools
     #[arg(value_name = "SERVICE[.SLOT]")]
     pub targets: Vec<Target<Workload>>,
 
-    /// Wait until none of them is ready any more
+    /// Wait until none of them is ready
     #[arg(long)]
     pub not: bool,
 }
 
-impl AreReady {
-    /// Whether the instances, each with what it answered, are ready. Nobody is nobody ready.
-    pub fn check(&self, answers: &[(String, ProbeResult)]) -> Seen {
+impl ReadyCondition {
+    /// Whether the instances are ready. An empty list never is.
+    pub fn check(&self, answers: &[(String, ProbeResult)]) -> Observation {
         let ready = answers
             .iter()
             .filter(|(_, answer)| answer.is_ready())
@@ -36,7 +36,7 @@ impl AreReady {
         } else {
             ready > 0 && ready == answers.len()
         };
-        Seen::judge(holds, seen.join("; "))
+        Observation::judge(holds, seen.join("; "))
     }
 }
 
@@ -48,26 +48,29 @@ mod tests {
     fn all_have_to_be_ready_and_for_the_opposite_none() {
         let both = |one, other| [("a".to_owned(), one), ("b".to_owned(), other)];
         let down = || ProbeResult::NotReady("poison_limit".to_owned());
-        let ready = AreReady {
+        let ready = ReadyCondition {
             targets: Vec::new(),
             not: false,
         };
         assert!(matches!(
             ready.check(&both(ProbeResult::Ready, ProbeResult::Ready)),
-            Seen::Holds(_)
+            Observation::Holds(_)
         ));
         assert!(
-            matches!(ready.check(&both(ProbeResult::Ready, down())), Seen::Not(seen) if seen.contains("poison_limit"))
+            matches!(ready.check(&both(ProbeResult::Ready, down())), Observation::Not(seen) if seen.contains("poison_limit"))
         );
-        assert!(matches!(ready.check(&[]), Seen::Not(_)));
-        let not = AreReady {
+        assert!(matches!(ready.check(&[]), Observation::Not(_)));
+        let not = ReadyCondition {
             targets: Vec::new(),
             not: true,
         };
-        assert!(matches!(not.check(&both(down(), down())), Seen::Holds(_)));
+        assert!(matches!(
+            not.check(&both(down(), down())),
+            Observation::Holds(_)
+        ));
         assert!(matches!(
             not.check(&both(ProbeResult::Ready, down())),
-            Seen::Not(_)
+            Observation::Not(_)
         ));
     }
 }

@@ -1,34 +1,34 @@
-//! What services were started with.
+//! The settings that services were started with.
 
 use std::collections::BTreeMap;
 
 use shared_events::Service;
 
-use super::Seen;
+use super::Observation;
 use stack::settings::Assignment;
 
-/// A service whose running instances all have these settings.
+/// The expected settings of all running instances of a service.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox expect settings inventory-service POISON_PRODUCT=\n  ./sandbox expect settings inventory-service        nothing is changed"
 )]
-pub struct SettingsAre {
+pub struct SettingsCondition {
     /// The service
     pub service: Service,
 
-    /// What is set; without any: nothing was changed by `restart --set`
+    /// Settings; without any: `restart --set` has changed nothing
     #[arg(value_name = "NAME=VALUE")]
     pub settings: Vec<Assignment>,
 }
 
-/// What an instance was really started with, or what `restart --set` changed.
+/// The environment of an instance, or the settings that `restart --set` changed.
 pub type Settings = BTreeMap<String, String>;
 
-impl SettingsAre {
-    /// Whether each instance has them, given its environment; or, if none are named, whether nothing was changed.
-    pub fn check(&self, changed: &Settings, instances: &[(String, Settings)]) -> Seen {
+impl SettingsCondition {
+    /// Whether the environment of each instance has the settings; or, if none are given, whether nothing was changed.
+    pub fn check(&self, changed: &Settings, instances: &[(String, Settings)]) -> Observation {
         if self.settings.is_empty() {
-            return Seen::judge(
+            return Observation::judge(
                 changed.is_empty(),
                 match changed.is_empty() {
                     true => "nothing was changed".to_owned(),
@@ -53,7 +53,7 @@ impl SettingsAre {
         } else {
             seen.join("; ")
         };
-        Seen::judge(all && !instances.is_empty(), seen)
+        Observation::judge(all && !instances.is_empty(), seen)
     }
 }
 
@@ -62,7 +62,7 @@ fn show<'a>(whose: &str, settings: impl Iterator<Item = (&'a String, &'a String)
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     match settings.as_slice() {
-        [] => format!("{whose}: nothing of it"),
+        [] => format!("{whose}: none of these"),
         settings => format!("{whose}: {}", settings.join(" ")),
     }
 }
@@ -79,8 +79,8 @@ mod tests {
     }
 
     #[test]
-    fn every_running_instance_must_have_the_very_value() {
-        let wanted = SettingsAre {
+    fn every_running_instance_must_have_the_exact_value() {
+        let wanted = SettingsCondition {
             service: Service::Inventory,
             settings: vec!["POISON_PRODUCT=".parse().unwrap()],
         };
@@ -89,28 +89,31 @@ mod tests {
         let check = |instances: &[(String, Settings)]| wanted.check(&settings(&[]), instances);
         assert_eq!(
             check(&[repaired()]),
-            Seen::Holds("one: POISON_PRODUCT=".to_owned())
+            Observation::Holds("one: POISON_PRODUCT=".to_owned())
         );
         for others in [
             &[][..],
             &[repaired(), instance(&[])],
             &[instance(&[("POISON_PRODUCT", "x")])],
         ] {
-            assert!(matches!(check(others), Seen::Not(_)), "{others:?}");
+            assert!(matches!(check(others), Observation::Not(_)), "{others:?}");
         }
     }
 
     #[test]
     fn without_names_nothing_may_be_changed() {
-        let wanted = SettingsAre {
+        let wanted = SettingsCondition {
             service: Service::Inventory,
             settings: Vec::new(),
         };
-        assert!(matches!(wanted.check(&settings(&[]), &[]), Seen::Holds(_)));
+        assert!(matches!(
+            wanted.check(&settings(&[]), &[]),
+            Observation::Holds(_)
+        ));
         let changed = settings(&[("BATCH_MAX", "1")]);
         assert_eq!(
             wanted.check(&changed, &[]),
-            Seen::Not("changed: BATCH_MAX=1".to_owned())
+            Observation::Not("changed: BATCH_MAX=1".to_owned())
         );
     }
 }

@@ -1,15 +1,15 @@
-//! What lag-monitor makes of a group.
+//! The health of a group, as lag-monitor reports it.
 
 use stack::shop_client::GroupStatus;
 
-use super::Seen;
+use super::Observation;
 
-/// A group of which lag-monitor says this.
+/// The expected health of a group.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ./sandbox wait status inventory-service-group --topic payments --rule stalled --within 90s\n  ./sandbox wait status inventory-service-group --topic payments --not --rule keeps_up\n\nlag-monitor is asked: it has watched the group for a while, as most rules need."
 )]
-pub struct StatusIs {
+pub struct StatusCondition {
     /// The group, as lag-monitor's call takes it
     pub group: String,
 
@@ -17,25 +17,25 @@ pub struct StatusIs {
     #[arg(long)]
     pub topic: Option<String>,
 
-    /// The rule that has fired: keeps_up if none has
+    /// The rule that applies: keeps_up if no other does
     #[arg(long)]
     pub rule: String,
 
-    /// Any other rule than this
+    /// Any other rule
     #[arg(long)]
     pub not: bool,
 }
 
-impl StatusIs {
-    /// Whether it is this rule that has fired.
-    pub fn check(&self, judged: &GroupStatus) -> Seen {
+impl StatusCondition {
+    /// Whether this rule applies.
+    pub fn check(&self, judged: &GroupStatus) -> Observation {
         let GroupStatus {
             status,
             rule,
             evidence,
         } = judged;
         let seen = format!("{} is {status} ({rule}): {evidence}", self.group);
-        Seen::judge((*rule == self.rule) != self.not, seen)
+        Observation::judge((*rule == self.rule) != self.not, seen)
     }
 }
 
@@ -44,32 +44,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_known_by_the_rule_that_fired() {
+    fn the_health_is_identified_by_its_rule() {
         let judged = GroupStatus {
             status: "critical".to_owned(),
             rule: "stalled".to_owned(),
-            evidence: "payments[1] stands at 7".to_owned(),
+            evidence: "payments[1] is stuck at offset 7".to_owned(),
         };
-        let wanted = |rule: &str, not| StatusIs {
+        let wanted = |rule: &str, not| StatusCondition {
             group: "g".to_owned(),
             topic: None,
             rule: rule.to_owned(),
             not,
         };
         assert!(
-            matches!(wanted("stalled", false).check(&judged), Seen::Holds(seen) if seen.contains("payments[1]"))
+            matches!(wanted("stalled", false).check(&judged), Observation::Holds(seen) if seen.contains("payments[1]"))
         );
         assert!(matches!(
             wanted("stalled", true).check(&judged),
-            Seen::Not(_)
+            Observation::Not(_)
         ));
         assert!(matches!(
             wanted("stopped", false).check(&judged),
-            Seen::Not(_)
+            Observation::Not(_)
         ));
         assert!(matches!(
             wanted("stopped", true).check(&judged),
-            Seen::Holds(_)
+            Observation::Holds(_)
         ));
     }
 }

@@ -1,30 +1,27 @@
-//! How many pieces of a product are there.
+//! The stock of a product.
 
 use shared_events::ProductId;
 
-use super::Seen;
+use super::Observation;
 
-/// A product with so many pieces in stock.
+/// The expected stock of a product.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:  ./sandbox expect stock prod_123 --quantity 7")]
-pub struct StockIs {
+pub struct StockCondition {
     /// The product
     pub product: ProductId,
 
-    /// Its pieces
+    /// The number of pieces
     #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_000_000_000))]
     pub quantity: u64,
 }
 
-impl StockIs {
-    /// Whether there are so many, if the product is known at all.
-    pub fn check(&self, pieces: Option<u64>) -> Seen {
+impl StockCondition {
+    /// Whether the product exists and has exactly this stock.
+    pub fn check(&self, pieces: Option<u64>) -> Observation {
         match pieces {
-            None => Seen::Not(format!(
-                "inventory-service knows no product {}",
-                self.product
-            )),
-            Some(pieces) => Seen::judge(
+            None => Observation::Not(format!("inventory-service has no product {}", self.product)),
+            Some(pieces) => Observation::judge(
                 pieces == self.quantity,
                 format!("{} has {pieces} pieces in stock", self.product),
             ),
@@ -37,14 +34,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_number_of_pieces_will_do() {
-        let wanted = StockIs {
+    fn the_stock_must_be_exact() {
+        let wanted = StockCondition {
             product: ProductId::new("prod_123").unwrap(),
             quantity: 7,
         };
-        assert!(matches!(wanted.check(Some(7)), Seen::Holds(_)));
-        assert!(matches!(wanted.check(Some(8)), Seen::Not(_)));
-        assert!(matches!(wanted.check(Some(6)), Seen::Not(_)));
-        assert!(matches!(wanted.check(None), Seen::Not(_)));
+        assert!(matches!(wanted.check(Some(7)), Observation::Holds(_)));
+        assert!(matches!(wanted.check(Some(8)), Observation::Not(_)));
+        assert!(matches!(wanted.check(Some(6)), Observation::Not(_)));
+        assert!(matches!(wanted.check(None), Observation::Not(_)));
     }
 }

@@ -1,25 +1,25 @@
-//! How settings went: only where they changed is there anything to tell.
+//! Settings over time; only those that changed are shown.
 
 use std::collections::BTreeMap;
 
-/// Settings that are followed.
+/// The number of settings that are recorded.
 const MOST: usize = 200;
 
-/// Values of one setting that are kept; the last is always among them.
+/// The number of values kept for one setting. The last value is always kept.
 const MOST_VALUES: usize = 12;
 
-/// A setting: whose, and its name.
+/// A setting: its owner and its name.
 pub type Setting = (String, String);
 
-/// Values in the order of time: from when on, in seconds, and what.
+/// Values in order of time: the second from which it applies, and the value.
 pub type Values = Vec<(f64, String)>;
 
-/// The settings that were seen.
+/// The recorded settings.
 #[derive(Debug, Default)]
 pub struct Changes(BTreeMap<Setting, Values>);
 
 impl Changes {
-    /// What a setting is now. Nothing happens if it was that before.
+    /// Records the present value. Does nothing if it has not changed.
     pub fn see(&mut self, at: f64, setting: Setting, value: String) {
         if self.0.len() >= MOST && !self.0.contains_key(&setting) {
             return;
@@ -33,7 +33,7 @@ impl Changes {
         }
     }
 
-    /// Those of this one that were seen.
+    /// The recorded values of one setting.
     pub fn of(&self, whose: &str) -> Vec<Setting> {
         let all = self.0.keys().filter(|(one, _)| one == whose);
         all.cloned().collect()
@@ -44,7 +44,7 @@ impl Changes {
         self.0.iter().filter(|(_, values)| values.len() > 1)
     }
 
-    /// Whether anything was seen at all.
+    /// Whether nothing was recorded.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_changed_is_told_with_every_value_and_its_time() {
+    fn only_changed_settings_are_shown_with_every_value_and_time() {
         let mut changes = Changes::default();
         let setting = |name: &str| ("inventory-service".to_owned(), name.to_owned());
         for (at, value) in [

@@ -1,30 +1,31 @@
-//! Lines over time, as SVG that needs no script: colours come from the page's style.
+//! Lines over time as SVG without a script; colours come from the style of the page. Own code, not plotters: its SVG backend has neither
+//! classes for the page's style nor gaps in a line.
 
 use std::fmt::Write;
 
 use super::escape::Text;
 use super::figures::{Points, clock, number};
 
-/// The picture's size, in its own units; on the page it is as wide as its place.
+/// The size of the picture in its own units; the page scales it.
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 270.0;
 
-/// Where the lines are: between the numbers at the left and the times below, under the numbers of the steps.
+/// The area of the lines: right of the numbers, above the times, below the numbers of the steps.
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = WIDTH - 14.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = HEIGHT - 30.0;
 
-/// Lines that can be told apart: as many colours as the style has.
+/// The largest number of lines: the style has this number of colours.
 pub const MOST_LINES: usize = 8;
 
 /// A chart.
 pub struct Chart<'a> {
-    /// What it shows, for who cannot see it.
+    /// The description for screen readers.
     pub about: &'a str,
     /// The lines, of which the first eight are drawn.
     pub lines: Vec<Drawn>,
-    /// Moments to be marked, with what happened.
+    /// Marked moments, each with its text.
     pub marks: Vec<(f64, String)>,
     /// The steps of the scenario.
     pub steps: &'a [Stretch],
@@ -34,20 +35,20 @@ pub struct Chart<'a> {
 
 /// A line of a chart.
 pub struct Drawn {
-    /// What it is called below the chart.
+    /// The name in the legend.
     pub name: String,
-    /// Where it goes; where nothing is known it is broken.
+    /// Its points; the line is broken where the value is unknown.
     pub points: Points,
-    /// What it tells is of another kind than the others.
+    /// It shows another kind of value than the other lines.
     pub dashed: bool,
 }
 
-/// A step in time.
+/// A step of the scenario.
 #[derive(Debug, Clone)]
 pub struct Stretch {
-    /// From when, seconds.
+    /// Its start, seconds.
     pub from: f64,
-    /// Until when.
+    /// Its end, seconds.
     pub until: f64,
     /// Its number.
     pub number: usize,
@@ -102,7 +103,7 @@ impl Chart<'_> {
                 BOTTOM - TOP
             );
             let middle = (from + until) / 2.0;
-            // Numbers of short steps would lie on one another.
+            // The numbers of short steps would overlap.
             if middle - labelled >= 16.0 {
                 let y = TOP - 8.0;
                 let _ = write!(
@@ -157,7 +158,7 @@ impl Chart<'_> {
             };
             match part {
                 [] => {}
-                // A line of one point would not be seen.
+                // A line of one point would be invisible.
                 [one] => {
                     let at = place(one);
                     let _ = write!(svg, "<path d=\"M{at}h0.1\"/>");
@@ -176,7 +177,7 @@ impl Chart<'_> {
         LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
     }
 
-    /// The value at the upper end: a round one, at least 4, so that its quarters are whole.
+    /// The value at the upper end: a round number of at least 4, so that its quarters are whole numbers.
     fn top(&self) -> f64 {
         let lines = self.lines.iter().take(MOST_LINES);
         let values = lines.flat_map(|line| line.points.iter().filter_map(|(_, value)| *value));
@@ -186,8 +187,8 @@ impl Chart<'_> {
         while highest > 40.0 * unit {
             unit *= 10.0;
         }
-        let fits = round.iter().find(|one| **one * unit >= highest);
-        fits.unwrap_or(&40.0) * unit
+        let matches_expected = round.iter().find(|one| **one * unit >= highest);
+        matches_expected.unwrap_or(&40.0) * unit
     }
 }
 
@@ -195,13 +196,13 @@ fn y(value: f64, top: f64) -> f64 {
     BOTTOM - (value / top).clamp(0.0, 1.0) * (BOTTOM - TOP)
 }
 
-/// Between two times below the chart: at most eleven of them.
+/// The interval of the times below the chart, so that there are at most eleven.
 fn time_apart(until: f64) -> f64 {
     let steps = [
         1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0,
     ];
-    let fits = steps.into_iter().find(|apart| until / apart <= 10.0);
-    fits.unwrap_or((until / 10.0).max(1.0))
+    let matches_expected = steps.into_iter().find(|apart| until / apart <= 10.0);
+    matches_expected.unwrap_or((until / 10.0).max(1.0))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! How text of others gets into a page: as text, whatever is in it.
+//! Escapes text of others for a page.
 
 use std::fmt;
 
-/// Lines of an output that are shown: the first and the last of them.
+/// Lines of an output that are shown, of its beginning and its end.
 const FIRST: usize = 150;
 const LAST: usize = 100;
 
@@ -30,7 +30,7 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// What is shown of an output: 250 lines of 400 characters at most, and how much was left out.
+/// The shown part of an output: 250 lines of 400 characters at most, and the number of lines left out.
 pub fn bounded(output: &str) -> String {
     let lines: Vec<&str> = output.trim_end().lines().collect();
     let left_out = lines.len().saturating_sub(FIRST + LAST);

@@ -1,15 +1,15 @@
-//! What the samples say in numbers: rates, peaks, counts.
+//! Rates, peaks and counts of samples.
 
 use super::samples::{Line, Samples};
 
-/// Over how long a rate is taken, at least: one batch more or less then makes no spike.
+/// The minimal window of a rate, so that one batch makes no spike.
 const RATE_OVER: f64 = 5.0;
 
-/// Points of a line: seconds from the beginning, and the value where it was known.
+/// Points of a line: seconds from the start, and the value where it was known.
 pub type Points = Vec<(f64, Option<f64>)>;
 
-/// How fast a sum grew, a second, over the five seconds before each point. Where it fell somebody began anew; there, and where
-/// the sum was not known at both ends, is a gap.
+/// The growth of a sum per second, over the five seconds before each point. There is a gap where the sum fell (it was reset), and where
+/// it was not known at both ends.
 pub fn rate(sums: &Points) -> Points {
     let mut from = 0;
     let mut rates = Vec::with_capacity(sums.len());
@@ -27,7 +27,7 @@ pub fn rate(sums: &Points) -> Points {
     rates
 }
 
-/// The highest value, and when it was reached first.
+/// The highest value, and the time of its first occurrence.
 pub fn peak(points: &Points) -> Option<(f64, f64)> {
     let known = points
         .iter()
@@ -44,7 +44,7 @@ pub fn last(points: &Points, until: f64) -> Option<f64> {
     before.filter_map(|(_, value)| *value).next()
 }
 
-/// Lines whose peak is above 0, the highest first, at most so many.
+/// The lines with a peak above 0, the highest ones, limited in number.
 pub fn busiest(
     samples: &Samples,
     wanted: impl Fn(&Line) -> bool,
@@ -60,7 +60,7 @@ pub fn busiest(
         .collect();
     found.sort_by(|one, other| other.0.total_cmp(&one.0));
     found.truncate(most);
-    // By name again: a line's colour then says the same on every chart of its kind.
+    // Sorted by name, so that a line has the same colour on every chart of its kind.
     found.sort_by(|one, other| one.1.cmp(other.1));
     found
         .into_iter()

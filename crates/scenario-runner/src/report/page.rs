@@ -1,4 +1,4 @@
-//! The page: from the verdict to what the broker was, one after the other. All style is in it, and no script.
+//! The HTML page, from the verdict to the versions. It contains its style and no script.
 
 mod charts;
 mod steps;
@@ -11,11 +11,11 @@ use super::Report;
 use super::escape::Text;
 use super::figures::{busiest, clock, last, number, peak};
 use super::samples::{Line, Samples};
-use crate::runner::Verdict;
+use crate::runner::StepVerdict;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Nothing but the style that is written here: no script, no picture, nothing from elsewhere, whatever a name or an output holds.
+/// Allows only the inline style: no script, no image, nothing from another origin, whatever a name or an output contains.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
@@ -56,8 +56,8 @@ fn head(page: &mut String, report: &Report<'_>) {
     );
     let steps = &report.outcome.steps;
     let failed = steps.iter().find_map(|step| match &step.verdict {
-        Verdict::Fail(reason) => Some((&step.name, reason)),
-        Verdict::Pass | Verdict::Skipped => None,
+        StepVerdict::Fail(reason) => Some((&step.name, reason)),
+        StepVerdict::Pass | StepVerdict::Skipped => None,
     });
     if let Some((step, reason)) = failed {
         let _ = writeln!(
@@ -77,7 +77,7 @@ fn tiles(page: &mut String, report: &Report<'_>) {
     let steps = &report.outcome.steps;
     let passed = steps
         .iter()
-        .filter(|step| step.verdict == Verdict::Pass)
+        .filter(|step| step.verdict == StepVerdict::Pass)
         .count();
     let of = format!("{passed} of {}", steps.len());
     tiles.push((
@@ -135,10 +135,10 @@ fn highest_lag(samples: &Samples) -> Option<(&str, f64, f64)> {
     peaks.max_by(|one, other| one.2.total_cmp(&other.2))
 }
 
-/// The growth of a topic, but not of those that Kafka keeps for itself, nor of what members are told.
+/// Whether the line is the growth of an event topic: neither a topic of Kafka's own nor `sandbox.controls`.
 fn is_produced(line: &Line) -> bool {
-    let told = Topic::Controls.name();
-    matches!(line, Line::Produced(topic) if !topic.starts_with("__") && !topic.ends_with(told))
+    let controls = Topic::Controls.name();
+    matches!(line, Line::Produced(topic) if !topic.starts_with("__") && !topic.ends_with(controls))
 }
 
 fn settings(page: &mut String, samples: &Samples) {

@@ -1,5 +1,5 @@
-//! Looks at the stack once a second while a scenario is played. Whatever cannot be seen is a gap, and no fault: the scenario may
-//! just be killing it.
+//! Reads the stack once a second while a scenario runs. A value that cannot be read is a gap and not an error: the scenario may be
+//! killing that process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,26 +21,26 @@ use stack::ports::MAX_SLOTS;
 use stack::shop_client::ShopClient;
 use stack::workload::Workload;
 
-/// Between two looks.
+/// The interval between two samples.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long an instance may take for an answer. One that is paused never answers.
+/// The time limit of a request. A paused instance never answers.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Looks at one stack.
+/// Samples one stack.
 pub struct Sampler<'a> {
     layout: &'a StackLayout,
     mode: Mode,
     shop: ShopClient<'a>,
     reader: ClusterReader,
     begun: Instant,
-    /// Whether the environment was seen before.
+    /// Whether the environment was read before.
     has_looked: bool,
     samples: Samples,
 }
 
 impl<'a> Sampler<'a> {
-    /// Nothing is asked yet; the time begins now.
+    /// Sends no request; the clock starts now.
     pub fn new(layout: &'a StackLayout, mode: Mode) -> Result<Self> {
         Ok(Self {
             layout,
@@ -53,12 +53,12 @@ impl<'a> Sampler<'a> {
         })
     }
 
-    /// When the time began.
+    /// When the clock started.
     pub fn begun(&self) -> Instant {
         self.begun
     }
 
-    /// Looks every second until `stop`. A look under way is given up then.
+    /// Takes a sample every second until `stop`. A sample in progress is abandoned then.
     pub async fn run(&mut self, stop: &CancellationToken) {
         let mut turns = interval(POLL_INTERVAL);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -73,9 +73,9 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// What was seen, with a last look.
+    /// The samples, after taking a last one.
     pub async fn finish(mut self) -> Samples {
-        // Anew: the call that was given up may have left half an answer behind.
+        // A new reader: the abandoned request may have left half a response in the connection.
         self.reader = lag_view::reader(&self.layout.kafka());
         self.look().await;
         self.samples
@@ -83,15 +83,15 @@ impl<'a> Sampler<'a> {
 
     async fn look(&mut self) {
         let (layout, mode) = (self.layout, self.mode);
-        let (cluster, told, orders) = tokio::join!(
+        let (cluster, controls, orders) = tokio::join!(
             self.reader.poll(),
-            told(&self.shop, layout, mode),
+            controls_of_all(&self.shop, layout, mode),
             orders(&self.shop),
         );
         let at = self.begun.elapsed().as_secs_f64();
         let cluster = cluster.ok().map(|cluster| self.own(cluster));
         self.samples.add(at, cluster.as_ref(), orders);
-        for (whose, name, value) in told {
+        for (whose, name, value) in controls {
             self.samples.changes.see(at, (whose, name), value);
         }
         if mode == Mode::Local {
@@ -99,7 +99,7 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// Without what is of others: a stack with a prefix shares its broker.
+    /// Without the groups and topics of other stacks: a stack with a prefix shares its broker.
     fn own(&self, mut cluster: Snapshot) -> Snapshot {
         let prefix = self.layout.settings().name_prefix.to_string();
         cluster.groups.retain(|name, _| name.starts_with(&prefix));
@@ -107,7 +107,7 @@ impl<'a> Sampler<'a> {
         cluster
     }
 
-    /// What `restart --set` changed. What it takes back is the default again.
+    /// The settings that `restart --set` changed. A removed setting has its default again.
     fn environment(&mut self, at: f64) {
         if !self.layout.home().exists() {
             return;
@@ -128,7 +128,7 @@ impl<'a> Sampler<'a> {
         let known: BTreeSet<Setting> = whose.iter().flat_map(|whose| changes.of(whose)).collect();
         for setting in known.iter().chain(set.keys()) {
             let default = "default".to_owned();
-            // What is set for the first time was not set before, if anybody looked.
+            // A setting that appears had its default before, if the environment was read before.
             if self.has_looked && !known.contains(setting) {
                 changes.see(0.0, setting.clone(), default.clone());
             }
@@ -143,16 +143,16 @@ fn of_environment(service: &str) -> String {
     format!("{service} (environment)")
 }
 
-/// One setting of those that an instance is told, as text.
+/// One control of an instance, as text.
 type Value = fn(&EffectiveConfig) -> String;
 
-/// Of each service: how many instances answer, and what they are told. Where they are told the same, it is said once.
-async fn told(
+/// For each service: the number of instances that answer, and their controls. Equal values are listed once.
+async fn controls_of_all(
     shop: &ShopClient<'_>,
     layout: &StackLayout,
     mode: Mode,
 ) -> Vec<(String, String, String)> {
-    let mut told = Vec::new();
+    let mut controls = Vec::new();
     for service in Service::ALL {
         let instances = instances(layout, mode, service).await;
         let asked = instances.iter().map(async |instance| {
@@ -166,19 +166,19 @@ async fn told(
         }
         let name = service.name().to_owned();
         let count = members.len().to_string();
-        told.push((name.clone(), "instances".to_owned(), count));
+        controls.push((name.clone(), "instances".to_owned(), count));
         let settings: [(&str, Value); 3] = [
-            ("processing_time_ms", |told| {
-                told.processing_time_ms.to_string()
+            ("processing_time_ms", |config| {
+                config.processing_time_ms.to_string()
             }),
-            ("batch_max", |told| told.batch_max.to_string()),
-            ("paused", |told| told.paused.to_string()),
+            ("batch_max", |config| config.batch_max.to_string()),
+            ("paused", |config| config.paused.to_string()),
         ];
         for (setting, value) in settings {
-            told.push((name.clone(), setting.to_owned(), together(&members, value)));
+            controls.push((name.clone(), setting.to_owned(), together(&members, value)));
         }
     }
-    told
+    controls
 }
 
 /// `2000`, or `2000 (instance 1), 0 (instances 2, 3)`.
@@ -187,8 +187,8 @@ fn together(
     value: impl Fn(&EffectiveConfig) -> String,
 ) -> String {
     let mut by_value: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (slot, told) in members {
-        let same = by_value.entry(value(told)).or_default();
+    for (slot, config) in members {
+        let same = by_value.entry(value(config)).or_default();
         same.push(slot.to_string());
     }
     if let (1, Some((value, _))) = (by_value.len(), by_value.first_key_value()) {
@@ -201,7 +201,7 @@ fn together(
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Where instances may answer. Of containers this program knows nothing but the ports that the Compose file publishes.
+/// The possible addresses of instances. For containers these are the ports that the Compose file publishes.
 async fn instances(layout: &StackLayout, mode: Mode, service: Service) -> Vec<Instance> {
     match mode {
         Mode::Local => layout.instances(service).await.unwrap_or_default(),
@@ -224,7 +224,7 @@ async fn instances(layout: &StackLayout, mode: Mode, service: Service) -> Vec<In
     }
 }
 
-/// How many orders there are of each status, as order-service counts them.
+/// The number of orders of each status, as order-service counts them.
 async fn orders(shop: &ShopClient<'_>) -> Vec<(String, f64)> {
     let asked = timeout(TIMEOUT, shop.metrics(Service::Order)).await;
     let metrics = asked.ok().and_then(Result::ok).unwrap_or_default();
@@ -239,7 +239,7 @@ async fn orders(shop: &ShopClient<'_>) -> Vec<(String, f64)> {
 mod tests {
     use super::*;
 
-    fn told(processing_time_ms: u32) -> EffectiveConfig {
+    fn config(processing_time_ms: u32) -> EffectiveConfig {
         let sources =
             r#"{"processing_time_ms":"default","batch_max":"default","paused":"default"}"#;
         EffectiveConfig {
@@ -251,11 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn what_all_instances_are_told_is_said_once_and_else_whose_it_is() {
-        let time = |told: &EffectiveConfig| told.processing_time_ms.to_string();
-        let same = [(1, told(2_000)), (2, told(2_000))];
+    fn equal_controls_are_listed_once_others_with_their_instances() {
+        let time = |config: &EffectiveConfig| config.processing_time_ms.to_string();
+        let same = [(1, config(2_000)), (2, config(2_000))];
         assert_eq!(together(&same, time), "2000");
-        let different = [(1, told(2_000)), (2, told(0)), (3, told(0))];
+        let different = [(1, config(2_000)), (2, config(0)), (3, config(0))];
         assert_eq!(
             together(&different, time),
             "0 (instances 2, 3), 2000 (instance 1)"

@@ -1,6 +1,6 @@
-//! What is kept of what was seen: a number for each line and reading, thinner the longer the scenario takes.
+//! The samples of a run: one number for each line and second; fewer for each line when the scenario takes long.
 //!
-//! For the shop's three groups these are about 40 lines of at most 1 200 numbers: less than a megabyte, whatever happens.
+//! For the shop's three groups these are about 40 lines of at most 1 200 numbers: less than a megabyte.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,55 +8,55 @@ use cluster_reader::{Group, Snapshot, TopicPartition};
 
 use super::changes::Changes;
 
-/// Readings kept. With one more, every second is dropped, and from then on half as many are taken in.
+/// Samples kept. With one more, every second sample is dropped and the interval doubles.
 const MOST: usize = 1_200;
 
-/// Lines kept, in the order in which they appear.
+/// Lines kept, in order of appearance.
 const MOST_LINES: usize = 300;
 
-/// Rebalances kept; the rest is counted.
+/// Rebalances kept; further ones are only counted.
 const MOST_REBALANCES: usize = 200;
 
-/// A number that is followed over time.
+/// A number over time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Line {
-    /// How far a group is behind, records.
+    /// The lag of a group, records.
     Lag(String),
     /// The same on one partition.
     PartitionLag(String, TopicPartition),
-    /// What a group has committed since the beginning, records and markers.
+    /// Offsets that a group has committed since the start: records and markers.
     Consumed(String),
-    /// What a topic has grown by since the beginning, records and markers.
+    /// Offsets that a topic has grown by since the start: records and markers.
     Produced(String),
     /// Orders of this status.
     Orders(String),
 }
 
-/// That a group's members changed, or what they own.
+/// A change of a group's members or of their partitions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rebalance {
-    /// Seconds from the beginning.
+    /// Seconds from the start.
     pub at: f64,
-    /// Whose.
+    /// The group.
     pub group: String,
-    /// How many members there were.
+    /// The number of members before.
     pub before: usize,
-    /// How many there are.
+    /// The number of members after.
     pub after: usize,
-    /// How many of them are new.
+    /// The number of new members.
     pub joined: usize,
-    /// How many partitions have another owner than before, or none.
+    /// The number of partitions with another owner than before, or with none.
     pub moved: usize,
 }
 
-/// Who is in a group, and which of them owns what.
+/// The members of a group with their partitions.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Seats {
     members: BTreeSet<String>,
     owners: BTreeMap<TopicPartition, String>,
 }
 
-/// Everything seen while a scenario was played.
+/// All samples of a run.
 #[derive(Debug)]
 pub struct Samples {
     times: Vec<f64>,
@@ -90,7 +90,7 @@ impl Default for Samples {
 }
 
 impl Samples {
-    /// Takes in a reading of this second. Without a snapshot the cluster could not be read: a gap, and no zeros.
+    /// Adds the sample of this second. Without a snapshot the cluster could not be read: the lines have a gap, not zeros.
     pub fn add(&mut self, at: f64, cluster: Option<&Snapshot>, orders: Vec<(String, f64)>) {
         let mut now = BTreeMap::new();
         if let Some(snapshot) = cluster {
@@ -145,7 +145,7 @@ impl Samples {
         for (at, high) in &ends {
             let sum = self.totals.entry(Line::Produced(at.topic.clone()));
             let sum = sum.or_default();
-            // What was there when the cluster was first seen is of others; a topic made since then, also anew, is ours.
+            // Offsets at the first sample are not counted. A topic that was created or recreated since then counts from 0.
             let before = self.ends.as_ref().map(|before| before.get(at).copied());
             let grown = match before {
                 None => 0,
@@ -167,14 +167,14 @@ impl Samples {
                 None => self.committed.remove(&key),
             };
             if let (Some(before), Some(now)) = (before, row.committed) {
-                // Less than before: the group was rewound, or the topic made anew.
+                // Less than before: the offsets were reset, or the topic was recreated.
                 *sum += (now - before).max(0) as f64;
             }
         }
     }
 
     fn rebalanced(&mut self, at: f64, name: &str, group: &Group) {
-        // While it rebalances nobody owns anything, which is not what came of it.
+        // During a rebalance no member owns a partition; that is not its result.
         if group.state != "Stable" && group.state != "Empty" {
             return;
         }
@@ -206,18 +206,18 @@ impl Samples {
         }
     }
 
-    /// The lines there are.
+    /// The lines.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
         self.lines.keys()
     }
 
-    /// A line in time: seconds from the beginning, and the value where it was known.
+    /// A line over time: seconds from the start, and the value where it was known.
     pub fn points(&self, line: &Line) -> Vec<(f64, Option<f64>)> {
         let values = self.lines.get(line).into_iter().flatten();
         self.times.iter().copied().zip(values.copied()).collect()
     }
 
-    /// The rebalances in time, up to a bound; and how many there were in all.
+    /// The rebalances in order, up to a bound, and their total number.
     pub fn rebalances(&self) -> (&[Rebalance], usize) {
         (&self.rebalances, self.rebalances_in_all)
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use kafka_admin::topic_admin::TopicSpec;
 use kafka_admin::topics::{ConfigDifference, CreateOutcome};
 use kafka_admin::{Cluster, partition_of};
-use scenario_runner::conditions::{Seen, until};
+use scenario_runner::conditions::{Observation, until};
 use service_kit::settings::duration_between;
 use shared_events::{OrderId, Topic};
 use stack::terminal::{Usage, note, say};
@@ -106,7 +106,7 @@ pub(super) async fn create(args: Create, cluster: &Cluster) -> Result<()> {
     if let Some(within) = args.within {
         let look = async || {
             cluster.ping(PING_TIMEOUT).await?;
-            Ok(Seen::Holds(String::new()))
+            Ok(Observation::Holds(String::new()))
         };
         until(within, look).await?;
     }

@@ -1,4 +1,4 @@
-//! What was seen over time.
+//! The charts of the samples.
 
 use std::fmt::Write;
 
@@ -8,9 +8,9 @@ use super::super::escape::Text;
 use super::super::figures::{Points, busiest, clock, last, number, peak, rate};
 use super::super::samples::{Line, Rebalance, Samples};
 use super::is_produced;
-use crate::runner::Verdict;
+use crate::runner::StepVerdict;
 
-/// Groups whose partitions are drawn one by one: those that were furthest behind.
+/// Groups whose partitions are drawn one by one: those with the highest lag.
 const GROUPS: usize = 2;
 
 /// Rebalances listed.
@@ -18,7 +18,7 @@ const LISTED: usize = 40;
 
 const LAG: &str = "Records that a read_committed consumer would still get. A line that rises: the group reads slower than records \
                    come in. One that falls: it catches up. A gap: the cluster could not be read. ▲ marks a rebalance.";
-const PARTITIONS: &str = "The same by partition, which a total hides: lines that part tell of a partition that stands still, or of \
+const PARTITIONS: &str = "The same by partition, which a total hides: lines that diverge show a partition that is blocked, or of \
                           keys that are not spread.";
 const RATES: &str = "Records a second, markers of transactions included, over five seconds: what topics grow by (dashed), and what \
                      groups commit. A group that commits less than its topic grows by falls behind.";
@@ -86,7 +86,7 @@ fn stretches(report: &Report<'_>) -> Vec<Stretch> {
             until: from + step.took.as_secs_f64(),
             number: n + 1,
             name: step.name.clone(),
-            failed: matches!(step.verdict, Verdict::Fail(_)),
+            failed: matches!(step.verdict, StepVerdict::Fail(_)),
         })
     });
     stretch.collect()
@@ -106,7 +106,7 @@ fn drawn(lines: Vec<(&Line, Points)>) -> Vec<Drawn> {
     lines.into_iter().map(one).collect()
 }
 
-/// The groups that were furthest behind, by their highest lag.
+/// The groups with the highest peak of lag.
 fn furthest_behind(samples: &Samples) -> Vec<String> {
     let lags = busiest(samples, |line| matches!(line, Line::Lag(_)), GROUPS);
     let groups = lags.into_iter().filter_map(|(line, _)| match line {
@@ -116,7 +116,7 @@ fn furthest_behind(samples: &Samples) -> Vec<String> {
     groups.collect()
 }
 
-/// How many partitions of the group were seen.
+/// The number of partitions of the group in the samples.
 fn parts(samples: &Samples, group: &str) -> usize {
     let of_group = |line: &&Line| matches!(line, Line::PartitionLag(one, _) if one == group);
     samples.lines().filter(of_group).count()

@@ -1,12 +1,12 @@
-//! The steps: what was typed, what came of it.
+//! The steps: commands, output and result.
 
 use std::fmt::Write;
 
 use super::super::Report;
 use super::super::escape::{Text, bounded};
 use super::super::figures::clock;
-use crate::readme::{Must, Step};
-use crate::runner::{StepOutcome, Verdict};
+use crate::readme::{Expectation, Step};
+use crate::runner::{StepOutcome, StepVerdict};
 
 pub(super) fn write(page: &mut String, report: &Report<'_>) {
     page.push_str("<h2>The steps</h2>\n");
@@ -22,9 +22,9 @@ pub(super) fn write(page: &mut String, report: &Report<'_>) {
 
 fn one(page: &mut String, number: usize, step: &Step, done: &StepOutcome) {
     let (class, word, open) = match &done.verdict {
-        Verdict::Pass => ("pass", "PASS", ""),
-        Verdict::Fail(_) => ("fail", "FAIL", " open"),
-        Verdict::Skipped => ("skipped", "NOT RUN", ""),
+        StepVerdict::Pass => ("pass", "PASS", ""),
+        StepVerdict::Fail(_) => ("fail", "FAIL", " open"),
+        StepVerdict::Skipped => ("skipped", "NOT RUN", ""),
     };
     let time = match done.begun {
         Some(_) if done.took.as_secs() < 60 => format!("{:.1} s", done.took.as_secs_f64()),
@@ -37,23 +37,23 @@ fn one(page: &mut String, number: usize, step: &Step, done: &StepOutcome) {
          <span class=\"time\">{time}</span></summary>\n",
         Text(&done.name)
     );
-    if let Verdict::Fail(reason) = &done.verdict {
+    if let StepVerdict::Fail(reason) = &done.verdict {
         let _ = writeln!(page, "<p class=\"why\">{}</p>", Text(reason));
     }
     let typed = match step.must {
-        Must::Succeed => "Typed",
-        Must::Fail => "Typed, and it must fail",
+        Expectation::Succeed => "Typed",
+        Expectation::Fail => "Typed, and it must fail",
     };
     block(page, typed, &step.script);
     match (&step.expected, &done.verdict) {
-        (Some(expected), Verdict::Fail(_)) => {
+        (Some(expected), StepVerdict::Fail(_)) => {
             page.push_str("<div class=\"both\"><div>");
             block(page, "Expected (… stands for anything)", expected);
             page.push_str("</div><div>");
-            block(page, "Seen", &done.output);
+            block(page, "Observation", &done.output);
             page.push_str("</div></div>");
         }
-        (_, Verdict::Skipped) => {}
+        (_, StepVerdict::Skipped) => {}
         (_, _) if done.output.trim().is_empty() => {
             page.push_str("<p class=\"soft\">It printed nothing.</p>\n");
         }
@@ -64,7 +64,7 @@ fn one(page: &mut String, number: usize, step: &Step, done: &StepOutcome) {
 
 fn block(page: &mut String, what: &str, text: &str) {
     let text = bounded(text);
-    // A line break right behind <pre> would be swallowed.
+    // HTML drops a line break directly after <pre>.
     let _ = writeln!(
         page,
         "<h4>{}</h4>\n<pre>\n{}</pre>",

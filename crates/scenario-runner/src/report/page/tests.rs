@@ -4,8 +4,8 @@ use chrono::Utc;
 use tokio::time::Instant;
 
 use super::*;
-use crate::readme::{self, Reading};
-use crate::runner::{Outcome, Scenario, StepOutcome};
+use crate::readme::{self, ReadOptions};
+use crate::runner::{Scenario, ScenarioOutcome, StepOutcome};
 use stack::Mode;
 
 const HOSTILE: &str = "</pre><script>alert(1)</script><b onclick='x'>\"&";
@@ -13,7 +13,7 @@ const HOSTILE: &str = "</pre><script>alert(1)</script><b onclick='x'>\"&";
 const README: &str = "# A & <b>title</b>\n## Break <i>it</i>\n```sh\necho '<script>'\n```\n## Look\n```sh\nlook\n```\n\
     ```text expect\nwanted <u>\n```\n## Never\n```sh\nnever\n```\n## Restore\n```sh\nrestore\n```\n";
 
-fn step(name: &str, verdict: Verdict, output: &str, begun: Option<Instant>) -> StepOutcome {
+fn step(name: &str, verdict: StepVerdict, output: &str, begun: Option<Instant>) -> StepOutcome {
     StepOutcome {
         name: name.to_owned(),
         verdict,
@@ -24,7 +24,7 @@ fn step(name: &str, verdict: Verdict, output: &str, begun: Option<Instant>) -> S
 }
 
 fn page(samples: &Samples, failing: bool) -> String {
-    let reading = Reading {
+    let reading = ReadOptions {
         mode: Mode::Local,
         short: false,
     };
@@ -34,27 +34,27 @@ fn page(samples: &Samples, failing: bool) -> String {
     };
     let begun = Instant::now();
     let look = match failing {
-        true => Verdict::Fail(format!("printed {HOSTILE}")),
-        false => Verdict::Pass,
+        true => StepVerdict::Fail(format!("printed {HOSTILE}")),
+        false => StepVerdict::Pass,
     };
     let never = match failing {
-        true => step("Never", Verdict::Skipped, "", None),
+        true => step("Never", StepVerdict::Skipped, "", None),
         false => step(
             "Never",
-            Verdict::Pass,
+            StepVerdict::Pass,
             "",
             Some(begun + Duration::from_secs(6)),
         ),
     };
-    let outcome = Outcome {
+    let outcome = ScenarioOutcome {
         name: scenario.name.clone(),
         steps: vec![
-            step("Break <i>it</i>", Verdict::Pass, HOSTILE, Some(begun)),
+            step("Break <i>it</i>", StepVerdict::Pass, HOSTILE, Some(begun)),
             step("Look", look, HOSTILE, Some(begun + Duration::from_secs(3))),
             never,
             step(
                 "Restore",
-                Verdict::Pass,
+                StepVerdict::Pass,
                 "fine\n",
                 Some(begun + Duration::from_secs(9)),
             ),

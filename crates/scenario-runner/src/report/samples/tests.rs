@@ -1,4 +1,4 @@
-//! With snapshots as a reader would take them.
+//! Samples of snapshots.
 
 use chrono::Utc;
 use cluster_reader::{GroupMember, Lag, LagUndefined, LogOffsets, Owner, PartitionLag, Protocol};
@@ -44,7 +44,7 @@ fn member(id: &str, owns: &[i32]) -> GroupMember {
     }
 }
 
-/// A topic of so many records a partition, of which the group has committed so many, and the group's members.
+/// A snapshot of a topic with these records in each partition, the group's committed offsets and its members.
 fn snapshot(rows: &[(i64, Option<i64>)], members: Vec<GroupMember>) -> Snapshot {
     let ends = |high: i64| LogOffsets {
         log_start: 0,
