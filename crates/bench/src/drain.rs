@@ -1,72 +1,62 @@
-//! How fast inventory-service takes what waits for it.
+//! How fast inventory-service drains a backlog.
 //!
-//! Every other service stands still, and the members have joined and own their partitions before the clock runs: a rebalance is
-//! no part of the figure. While they are paused, payments for `prod_burst` are told; then all resume at once. Measured is from
-//! the first committed offset that moves until all are committed, so what a start costs is no part of it either.
+//! The other services and the tools are stopped. The members have joined the group and own their
+//! partitions before the clock starts, so the figure contains no rebalance. While the members are
+//! paused, payments for `prod_burst` are published; then all members resume at once. The clock runs
+//! from the first committed offset that moves until all payments are committed, so the figure does
+//! not contain the cost of the start either.
 //!
-//! Beside each stands what a plain consumer takes of the same records: it reads them in the same run, alone and without a group,
-//! and does nothing with them.
+//! For comparison, a plain consumer reads the same records in the same run: alone, without a group,
+//! and without processing them.
 //!
-//! How much waits is looked at twenty times a second, and therefore by offsets alone: the end less what is committed. That is the
-//! lag of `cluster-reader` as long as nobody writes in transactions, and who does stands still. Its poll would look into the
-//! records, too, and take from the two processors what is measured.
+//! The backlog is read twenty times a second, and therefore from offsets alone: the end offset
+//! minus the committed offset. That equals the lag of `cluster-reader` while no transactional
+//! producer writes to the topic, and the transactional producers are stopped meanwhile. The lag of
+//! `cluster-reader` also reads records, which would use the processors that are measured.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use chrono::Utc;
-use kafka_admin::BrokerHealth;
 use kafka_admin::Cluster;
-use kafka_admin::bulk_producer::{
-    Acks, BulkProducer, BulkRecord, BulkSettings, Compression, DeliveryReport,
-};
 use kafka_admin::offsets::UncommittedOffsets;
 use kafka_admin::read_benchmark::OffsetRanges;
-use kafka_admin::{Criticality, KafkaSettings};
 use serde_json::json;
-use service_kit::Readiness;
-use shared_events::{
-    Amount, CorrelationId, Envelope, OrderId, PaymentId, PaymentSucceeded, ProductId, Quantity,
-    Service, Topic, TraceParent,
-};
+use shared_events::{Service, Topic};
 use tokio::time::sleep;
 
-use super::figures::Figures;
-use super::usage::{self, Sample};
+use super::measurements::Measurements;
+use super::payment_backlog::publish_payments;
+use super::usage::{self, UsageSample};
 use stack::Stack;
 use stack::layout::{Instance, StackLayout};
 
-/// Fewer events than this a plain consumer takes at one go: of them it has no figure.
-pub const FEW: u64 = 10_000;
+/// The smallest backlog for which the plain consumer is measured: it reads fewer events in one
+/// fetch.
+pub const MIN_COMPARED_EVENTS: u64 = 10_000;
 
-/// Payments by which every partition surely gets some.
-const FIRST: u64 = 300;
+/// Payments that are enough to put some into every partition.
+const PRIMING_EVENTS: u64 = 300;
 
-/// Between two looks at what is committed. More of them would be a load on the broker of their own.
+/// Between two reads of the committed offsets. A shorter interval would be a load on the broker.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long nothing may be committed while something waits.
-const SILENCE: Duration = Duration::from_secs(60);
+/// The longest time in which nothing is committed while a backlog exists.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long telling the payments may take.
-const TOLD_WITHIN: Duration = Duration::from_secs(60);
-
-/// A way to drain.
+/// The settings of the members and the size of the backlog.
 #[derive(Debug, Clone, Copy)]
-pub struct Way {
-    /// `DELIVERY`.
+pub struct DrainCase {
+    /// The value of `DELIVERY`.
     pub delivery: &'static str,
-    /// Most records of a batch.
+    /// The highest number of records in a batch.
     pub batch_max: u32,
-    /// Events that wait.
+    /// The events in the backlog.
     pub events: u64,
 }
 
-/// Who drains.
-pub struct Scene<'s> {
+/// Publishes a backlog for inventory-service, and measures how fast its members consume it.
+pub struct DrainBench<'s> {
     layout: &'s StackLayout,
     cluster: Cluster,
     topic: String,
@@ -74,16 +64,14 @@ pub struct Scene<'s> {
     http: reqwest::Client,
 }
 
-/// How it went.
+/// The clock starts at the first poll that finds committed events.
 struct Drained {
-    /// Events committed from the first look at which some were.
+    /// Events committed after that poll.
     events: u64,
-    /// How long that took.
     time: Duration,
 }
 
-impl<'s> Scene<'s> {
-    /// The topic and the group of this stack.
+impl<'s> DrainBench<'s> {
     pub fn open(layout: &'s StackLayout) -> Result<Self> {
         let cluster = Cluster::new(&layout.kafka())?;
         let prefix = cluster.prefix();
@@ -96,65 +84,56 @@ impl<'s> Scene<'s> {
         })
     }
 
-    /// Has the members take a few payments, so that the group has committed something for each partition: only then is there a
-    /// lag to measure.
+    /// Publishes a few payments and waits until the members have consumed them. After that the
+    /// group has a committed offset for each partition, which the backlog is calculated from.
     pub async fn prime(&self) -> Result<()> {
-        let kafka = self.layout.kafka();
-        let told = tokio::task::spawn_blocking(move || tell(&kafka, FIRST));
-        told.await.context("telling the payments broke off")??;
-        self.at_rest().await
+        self.publish(PRIMING_EVENTS).await?;
+        self.wait_caught_up().await
     }
 
-    /// One drain in this way, by these members, and of as many records as [`FEW`] what a plain consumer takes of them.
+    /// Drains one backlog with these members. From [`MIN_COMPARED_EVENTS`] on, a plain consumer
+    /// then reads the same records.
     pub async fn measure(
         &self,
-        way: Way,
+        case: DrainCase,
         members: &[Instance],
-        figures: &mut Figures,
+        measurements: &mut Measurements,
     ) -> Result<()> {
         let count = members.len();
-        let name = |what: &str| {
-            let (delivery, events) = (way.delivery, way.events);
-            let mode = match way.batch_max {
-                1 => "each message".to_owned(),
-                batch => format!("batches of {batch}"),
-            };
-            format!(
-                "{mode}, {events} events, {delivery}, {count} member{}: {what}",
-                if count == 1 { "" } else { "s" }
-            )
-        };
-        self.at_rest().await?;
-        let change = json!({"batch_max": way.batch_max, "processing_time_ms": 0, "paused": true});
-        self.tell_members(members, "/config", Some(change)).await?;
-        let ranges = self.fill(way.events).await?;
+        let name = |what: &str| case.figure_name(count, what);
+        self.wait_caught_up().await?;
+        let config = json!({"batch_max": case.batch_max, "processing_time_ms": 0, "paused": true});
+        self.post_to_members(members, "/config", Some(config))
+            .await?;
+        let ranges = self.fill(case.events).await?;
         let stack = Stack::open(self.layout)?;
-        let before = Sample::take(&stack)?;
-        self.tell_members(members, "/resume", None).await?;
-        let drained = self.drain(way.events).await?;
-        let used = Sample::take(&stack)?.since(&before);
+        let before = UsageSample::take(&stack)?;
+        self.post_to_members(members, "/resume", None).await?;
+        let drained = self.drain(case.events).await?;
+        let used = UsageSample::take(&stack)?.since(&before);
         let rate = drained.events as f64 / drained.time.as_secs_f64();
-        figures.add(name("drained"), "events/s", rate);
+        measurements.add(name("drained"), "events/s", rate);
         if count > 1 {
-            figures.add(name("drained, for each"), "events/s", rate / count as f64);
+            measurements.add(name("drained, for each"), "events/s", rate / count as f64);
         }
-        for (who, seconds) in by_service(&used) {
-            let each = 1e6 * seconds / way.events as f64;
-            figures.add(name(&format!("processor time an event: {who}")), "µs", each);
+        for (service, seconds) in by_service(&used) {
+            let per_event = 1e6 * seconds / case.events as f64;
+            let name = name(&format!("processor time an event: {service}"));
+            measurements.add(name, "µs", per_event);
         }
-        if way.events >= FEW {
-            let limit = self.limit(way.events, &ranges).await?;
-            figures.add(name("a plain consumer takes"), "events/s", limit);
-            figures.add(name("a plain consumer is faster"), "times", limit / rate);
+        if case.events >= MIN_COMPARED_EVENTS {
+            let limit = self.plain_consumer_rate(case.events, &ranges).await?;
+            measurements.add(name("a plain consumer takes"), "events/s", limit);
+            measurements.add(name("a plain consumer is faster"), "times", limit / rate);
         }
         Ok(())
     }
 
-    /// What a plain consumer takes a second of these records.
-    async fn limit(&self, events: u64, ranges: &OffsetRanges) -> Result<f64> {
+    /// Events a second that a plain consumer reads of these records.
+    async fn plain_consumer_rate(&self, events: u64, ranges: &OffsetRanges) -> Result<f64> {
         let (read, time) = self.cluster.benchmark_read(&self.topic, ranges).await?;
         if read != events {
-            bail!("{read} of {events} payments were read: this is no figure but a fault");
+            bail!("the plain consumer read {read} of {events} payments, so its rate is invalid");
         }
         Ok(read as f64 / time.as_secs_f64())
     }
@@ -167,38 +146,39 @@ impl<'s> Scene<'s> {
             .await?)
     }
 
-    async fn at_rest(&self) -> Result<()> {
-        self.watch(|uncommitted| uncommitted.is_empty())
+    async fn wait_caught_up(&self) -> Result<()> {
+        self.wait_until(|uncommitted| uncommitted.is_empty())
             .await
             .map(drop)
     }
 
-    /// Looks until this is so. What is committed has to change now and then.
-    async fn watch(
+    /// Polls the uncommitted offsets until `done` accepts them. Fails if they do not change for
+    /// [`STALL_TIMEOUT`].
+    async fn wait_until(
         &self,
         done: impl Fn(&UncommittedOffsets) -> bool,
     ) -> Result<UncommittedOffsets> {
-        let (mut news, mut last) = (Instant::now(), None);
+        let (mut last_change, mut last_count) = (Instant::now(), None);
         loop {
             let uncommitted = self.uncommitted().await?;
             if done(&uncommitted) {
                 return Ok(uncommitted);
             }
-            let known = Some(uncommitted.count());
-            if known != last {
-                (news, last) = (Instant::now(), known);
+            let count = Some(uncommitted.count());
+            if count != last_count {
+                (last_change, last_count) = (Instant::now(), count);
             }
-            if news.elapsed() > SILENCE {
+            if last_change.elapsed() > STALL_TIMEOUT {
                 bail!(
                     "nothing was committed for {} s: {uncommitted}",
-                    SILENCE.as_secs()
+                    STALL_TIMEOUT.as_secs()
                 );
             }
             sleep(POLL_INTERVAL).await;
         }
     }
 
-    async fn tell_members(
+    async fn post_to_members(
         &self,
         members: &[Instance],
         path: &str,
@@ -211,122 +191,81 @@ impl<'s> Scene<'s> {
                 Some(body) => request.json(body),
                 None => request,
             };
-            let answer = request
+            let response = request
                 .send()
                 .await
-                .and_then(|answer| answer.error_for_status());
-            answer.with_context(|| format!("cannot ask {url}"))?;
+                .and_then(|response| response.error_for_status());
+            response.with_context(|| format!("POST {url} failed"))?;
         }
         Ok(())
     }
 
-    /// Tells this many payments, and says where they are.
-    async fn fill(&self, events: u64) -> Result<OffsetRanges> {
-        let firsts = self.cluster.end_offsets(&self.topic).await?;
+    async fn publish(&self, events: u64) -> Result<()> {
         let kafka = self.layout.kafka();
-        let told = tokio::task::spawn_blocking(move || tell(&kafka, events));
-        told.await.context("telling the payments broke off")??;
+        let published = tokio::task::spawn_blocking(move || publish_payments(&kafka, events));
+        published
+            .await
+            .context("the task that publishes payments failed")?
+    }
+
+    /// Publishes this many payments, and returns their offsets.
+    async fn fill(&self, events: u64) -> Result<OffsetRanges> {
+        let starts = self.cluster.end_offsets(&self.topic).await?;
+        self.publish(events).await?;
         let ends = self.cluster.end_offsets(&self.topic).await?;
-        let waiting = self.uncommitted().await?.count();
-        if u64::try_from(waiting) != Ok(events) {
-            bail!("{waiting} of {events} payments wait: somebody takes them, or tells others");
+        let backlog = self.uncommitted().await?.count();
+        if u64::try_from(backlog) != Ok(events) {
+            bail!(
+                "the backlog is {backlog} after {events} payments were published: another program consumes or produces them"
+            );
         }
         let range = |(partition, end): (i32, i64)| {
-            let first = firsts.get(&partition).copied().unwrap_or_default();
-            (partition, (first, end))
+            let start = starts.get(&partition).copied().unwrap_or_default();
+            (partition, (start, end))
         };
         Ok(ends.into_iter().map(range).collect())
     }
 
     async fn drain(&self, events: u64) -> Result<Drained> {
         let all = i64::try_from(events)?;
-        let first = self
-            .watch(|uncommitted| uncommitted.count() < all)
+        let left = self
+            .wait_until(|uncommitted| uncommitted.count() < all)
             .await?
             .count();
-        let begun = Instant::now();
-        self.watch(UncommittedOffsets::is_empty).await?;
-        if first == 0 {
-            bail!("all {events} payments were gone at the second look: measure more of them");
+        let start = Instant::now();
+        self.wait_until(UncommittedOffsets::is_empty).await?;
+        if left == 0 {
+            bail!("all {events} payments were committed between two polls: measure more of them");
         }
         Ok(Drained {
-            events: u64::try_from(first)?,
-            time: begun.elapsed(),
+            events: u64::try_from(left)?,
+            time: start.elapsed(),
         })
     }
 }
 
-/// Processor seconds: of all instances together, of broker and database.
-fn by_service(used: &usage::Used) -> Vec<(String, f64)> {
+impl DrainCase {
+    fn figure_name(self, members: usize, what: &str) -> String {
+        let (delivery, events) = (self.delivery, self.events);
+        let batches = match self.batch_max {
+            1 => "each message".to_owned(),
+            batch => format!("batches of {batch}"),
+        };
+        let plural = if members == 1 { "" } else { "s" };
+        format!("{batches}, {events} events, {delivery}, {members} member{plural}: {what}")
+    }
+}
+
+/// Processor seconds of each service (the sum of its instances), of the broker, and of the
+/// database.
+fn by_service(used: &usage::UsageDelta) -> Vec<(String, f64)> {
     let mut sums = BTreeMap::<String, f64>::new();
     for (name, seconds) in &used.by_process {
         let service = name.split('.').next().unwrap_or(name);
         *sums.entry(service.to_owned()).or_default() += seconds;
     }
-    sums.remove(usage::OURSELVES);
+    sums.remove(usage::THIS_PROGRAM);
     sums.into_iter().collect()
-}
-
-/// Payments for a product of which there is more than enough, each of an order of its own. Blocks.
-fn tell(kafka: &KafkaSettings, events: u64) -> Result<()> {
-    let settings = BulkSettings {
-        compression: Compression::Lz4,
-        linger_ms: 5,
-        batch_bytes: 1_000_000,
-        acks: Acks::All,
-    };
-    let connection = BrokerHealth::new(
-        Readiness::new("bench").component("kafka"),
-        Criticality::Required,
-    );
-    let acknowledged = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&acknowledged);
-    let told = move |receipt: DeliveryReport<'_>| {
-        count.fetch_add(u64::from(receipt.outcome.is_ok()), Ordering::Relaxed);
-    };
-    let bulk = BulkProducer::new(
-        kafka,
-        "sandbox",
-        Topic::Payments,
-        &settings,
-        connection,
-        told,
-    )?;
-    let product = ProductId::new("prod_burst")?;
-    let (quantity, amount) = (Quantity::new(1)?, "10.00".parse::<Amount>()?);
-    let deadline = Instant::now() + TOLD_WITHIN;
-    for _ in 0..events {
-        let order_id = OrderId::now();
-        let event = PaymentSucceeded {
-            order_id,
-            payment_id: PaymentId::of(order_id),
-            product_id: product.clone(),
-            quantity,
-            amount,
-            occurred_at: Utc::now(),
-        };
-        let event = Envelope::first(event, CorrelationId::random(), TraceParent::random());
-        let (key, value, headers) = (event.key(), event.value()?, event.header_pairs());
-        let record = BulkRecord {
-            key: key.as_bytes(),
-            value: &value,
-            headers: &headers,
-            partition: None,
-            tag: 0,
-        };
-        while bulk.send(&record).is_err() {
-            if Instant::now() > deadline {
-                bail!("the broker did not take {events} payments within {TOLD_WITHIN:?}");
-            }
-            bulk.poll_until(Instant::now() + POLL_INTERVAL, || bulk.has_capacity());
-        }
-    }
-    bulk.flush_or_purge(deadline.saturating_duration_since(Instant::now()));
-    let acknowledged = acknowledged.load(Ordering::Relaxed);
-    if acknowledged != events {
-        bail!("{acknowledged} of {events} payments were acknowledged");
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -334,15 +273,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_all_members_is_one_figure_and_ours_is_none() {
+    fn instances_of_a_service_are_summed_and_this_program_is_left_out() {
         let seconds = [
             ("inventory-service.1", 1.0),
             ("inventory-service.2", 2.0),
             ("kafka", 4.0),
-            (usage::OURSELVES, 8.0),
+            (usage::THIS_PROGRAM, 8.0),
         ];
         let by_process = seconds.map(|(name, seconds)| (name.to_owned(), seconds));
-        let used = usage::Used {
+        let used = usage::UsageDelta {
             by_process: BTreeMap::from(by_process),
             others_s: 16.0,
         };

@@ -1,4 +1,5 @@
-//! Customers of the shop: many connections that stay open, and as little work of our own as possible.
+//! Places and reads orders over many connections that stay open. It works on hyper's connections
+//! directly, because each client-side instruction takes processor time from the shop under test.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,166 +23,175 @@ use tokio_util::task::TaskTracker;
 use shared_events::http_api::{AcceptedOrder, OrderStatus, OrderView};
 use stack::terminal::Usage;
 
-/// Most connections to one instance. Below its own limit of 1024, so that others still reach it.
-pub const CONNECTIONS: usize = 512;
+/// The highest number of connections to one instance. It is below the instance's own limit of 1024,
+/// so that other clients can still connect.
+const CONNECTIONS_PER_INSTANCE: usize = 512;
 
-/// How long one answer may take.
+/// How long one response may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Orders of a page when all are listed: the most that order-service gives.
+/// The orders of one page of a listing: the highest number that order-service returns.
 const PAGE: usize = 200;
 
 type Connection = SendRequest<String>;
 
-/// One instance of order-service, and the connections to it that nobody uses now.
+/// One instance of order-service with its connection pool.
 #[derive(Debug)]
-struct Desk {
+struct Endpoint {
     address: SocketAddr,
     idle: Mutex<Vec<Connection>>,
-    room: Semaphore,
+    /// One permit for each request in flight.
+    permits: Semaphore,
 }
 
-/// Who orders, from all instances in turn.
+/// Places orders, and sends each request to the next instance of order-service (round robin).
 #[derive(Debug)]
-pub struct Customers {
-    desks: Vec<Desk>,
+pub struct OrderClient {
+    endpoints: Vec<Endpoint>,
     next: AtomicUsize,
     drivers: TaskTracker,
 }
 
-/// What became of an order that was sent.
+/// The response to a POST of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum PlaceOutcome {
     /// 202.
     Accepted(OrderId),
-    /// 503: more than can be taken now.
+    /// 503: order-service is overloaded.
     Refused,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    order_id: OrderId,
+struct ListedOrder {
     status: OrderStatus,
 }
 
 #[derive(Deserialize)]
 struct Page {
-    orders: Vec<Listed>,
+    orders: Vec<ListedOrder>,
     next: Option<OrderId>,
 }
 
-impl Customers {
-    /// Customers of the order-services at these addresses (`http://127.0.0.1:3000`), which must be this machine's own.
+impl OrderClient {
+    /// A client for the instances of order-service at these URLs (`http://127.0.0.1:3000`).
+    ///
+    /// # Errors
+    /// There is no URL, or a URL is not on the loopback interface.
     pub fn new(urls: impl IntoIterator<Item = String>) -> Result<Self> {
-        let desks: Vec<Desk> = urls
+        let endpoints: Vec<Endpoint> = urls
             .into_iter()
-            .map(|url| Desk::at(&url))
+            .map(|url| Endpoint::new(&url))
             .collect::<Result<_>>()?;
-        if desks.is_empty() {
+        if endpoints.is_empty() {
             bail!("order-service does not run: ./sandbox up");
         }
         Ok(Self {
-            desks,
+            endpoints,
             next: AtomicUsize::new(0),
             drivers: TaskTracker::new(),
         })
     }
 
-    /// How many connections there can be.
-    pub fn connections(&self) -> usize {
-        self.desks.len() * CONNECTIONS
+    /// The highest number of connections to all instances together.
+    pub fn max_connections(&self) -> usize {
+        self.endpoints.len() * CONNECTIONS_PER_INSTANCE
     }
 
-    /// Orders one piece of the product that is there for load. `customer` is the name under which it can be listed.
-    pub async fn place(&self, customer: &str) -> Result<Reply> {
+    /// Orders one piece of `prod_burst`. [`OrderClient::count_orders`] counts by `customer`.
+    pub async fn place(&self, customer: &str) -> Result<PlaceOutcome> {
         let body = format!(
             r#"{{"customerId":"{customer}","productId":"prod_burst","quantity":1,"amount":9.99}}"#
         );
-        let (status, answer) = self.ask(Method::POST, "/orders", body).await?;
+        let (status, response) = self.send(Method::POST, "/orders", body).await?;
         match status {
             StatusCode::ACCEPTED => {
-                let placed: AcceptedOrder = serde_json::from_slice(&answer)
-                    .context("order-service answered 202 with something else than an order")?;
-                Ok(Reply::Accepted(placed.order_id))
+                let accepted: AcceptedOrder = serde_json::from_slice(&response)
+                    .context("order-service answered 202 with an invalid body")?;
+                Ok(PlaceOutcome::Accepted(accepted.order_id))
             }
-            StatusCode::SERVICE_UNAVAILABLE => Ok(Reply::Refused),
+            StatusCode::SERVICE_UNAVAILABLE => Ok(PlaceOutcome::Refused),
             other => bail!(
                 "order-service answered {other}: {}",
-                String::from_utf8_lossy(&answer)
+                String::from_utf8_lossy(&response)
             ),
         }
     }
 
-    /// The order as the shop tells it.
+    /// `GET /orders/{id}`.
     pub async fn order(&self, id: OrderId) -> Result<OrderView> {
         let path = format!("/orders/{id}");
-        let (status, answer) = self.ask(Method::GET, &path, String::new()).await?;
-        if status != StatusCode::OK {
-            bail!("order-service answered {status} to GET {path}");
-        }
-        serde_json::from_slice(&answer).context("order-service answered something unknown")
+        let response = self.get(&path).await?;
+        serde_json::from_slice(&response)
+            .with_context(|| format!("order-service answered GET {path} with an invalid body"))
     }
 
-    /// How many orders of this customer there are, and how many of them are `CONFIRMED`.
-    pub async fn count(&self, customer: &str) -> Result<(usize, usize)> {
+    /// The number of orders of this customer, and how many of them are `CONFIRMED`.
+    pub async fn count_orders(&self, customer: &str) -> Result<(usize, usize)> {
         let (mut all, mut confirmed) = (0, 0);
         let mut after = String::new();
         loop {
             let path = format!("/orders?customerId={customer}&limit={PAGE}{after}");
-            let (status, answer) = self.ask(Method::GET, &path, String::new()).await?;
-            if status != StatusCode::OK {
-                bail!("order-service answered {status} to GET {path}");
-            }
-            let page: Page = serde_json::from_slice(&answer)?;
+            let page: Page = serde_json::from_slice(&self.get(&path).await?)?;
             all += page.orders.len();
-            let ended = |one: &&Listed| one.status == OrderStatus::Confirmed;
-            confirmed += page.orders.iter().filter(ended).count();
-            match page.next.or(page.orders.last().map(|one| one.order_id)) {
-                Some(next) if page.next.is_some() => after = format!("&after={next}"),
-                _ => return Ok((all, confirmed)),
+            let is_confirmed = |order: &&ListedOrder| order.status == OrderStatus::Confirmed;
+            confirmed += page.orders.iter().filter(is_confirmed).count();
+            match page.next {
+                Some(next) => after = format!("&after={next}"),
+                None => return Ok((all, confirmed)),
             }
         }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: String) -> Result<(StatusCode, Bytes)> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.desks.len();
-        let desk = self.desks.get(turn).context("no order-service")?;
-        let asked = timeout(TIMEOUT, desk.ask(method, path, body, &self.drivers));
-        let answer = asked
+    async fn get(&self, path: &str) -> Result<Bytes> {
+        let (status, response) = self.send(Method::GET, path, String::new()).await?;
+        if status != StatusCode::OK {
+            bail!("order-service answered {status} to GET {path}");
+        }
+        Ok(response)
+    }
+
+    async fn send(&self, method: Method, path: &str, body: String) -> Result<(StatusCode, Bytes)> {
+        let index = self.next.fetch_add(1, Ordering::Relaxed) % self.endpoints.len();
+        let endpoint = self
+            .endpoints
+            .get(index)
+            .context("no instance of order-service")?;
+        let sent = timeout(TIMEOUT, endpoint.send(method, path, body, &self.drivers));
+        let response = sent
             .await
-            .unwrap_or_else(|_| Err(anyhow!("no answer within {TIMEOUT:?}")));
-        answer.with_context(|| format!("order-service at {} cannot be measured", desk.address))
+            .unwrap_or_else(|_| Err(anyhow!("no response within {TIMEOUT:?}")));
+        response
+            .with_context(|| format!("order-service at {} cannot be measured", endpoint.address))
     }
 }
 
-impl Desk {
-    fn at(url: &str) -> Result<Self> {
+impl Endpoint {
+    fn new(url: &str) -> Result<Self> {
         let address = url.strip_prefix("http://").unwrap_or(url);
         let address: SocketAddr = address
             .parse()
             .with_context(|| format!("{url} is no address"))?;
         if !address.ip().is_loopback() {
             return Err(Usage::error(format_args!(
-                "{address} is not on the loopback interface: load is made for this machine only"
+                "{address} is not on the loopback interface: a benchmark sends load to this machine only"
             )));
         }
         Ok(Self {
             address,
             idle: Mutex::default(),
-            room: Semaphore::new(CONNECTIONS),
+            permits: Semaphore::new(CONNECTIONS_PER_INSTANCE),
         })
     }
 
-    async fn ask(
+    async fn send(
         &self,
         method: Method,
         path: &str,
         body: String,
         drivers: &TaskTracker,
     ) -> Result<(StatusCode, Bytes)> {
-        let _room = self.room.acquire().await?;
-        let mut connection = match self.take() {
+        let _permit = self.permits.acquire().await?;
+        let mut connection = match self.take_idle() {
             Some(idle) => idle,
             None => self.connect(drivers).await?,
         };
@@ -198,14 +208,14 @@ impl Desk {
         Ok((head.status, body))
     }
 
-    /// One that was not closed meanwhile.
-    fn take(&self) -> Option<Connection> {
+    /// An idle connection that the server has not closed.
+    fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle();
         std::iter::from_fn(|| idle.pop()).find(|connection| !connection.is_closed())
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        // Every change is one push or one pop: a panicking task leaves nothing half-done.
+        // Every change is one push or one pop, so a panicking task leaves no half-done change.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -213,7 +223,8 @@ impl Desk {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let (connection, driver) = handshake(TokioIo::new(stream)).await?;
-        // It ends with the connection, and whoever uses that sees its error.
+        // The task ends with the connection. The request that uses the connection returns its
+        // error.
         drivers.spawn(async move {
             let _ = driver.await;
         });
@@ -226,9 +237,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn load_is_made_for_this_machine_only() {
-        Customers::new(["http://127.0.0.1:3000".to_owned()]).unwrap();
-        let error = Customers::new(["http://192.0.2.1:3000".to_owned()]).unwrap_err();
+    fn only_loopback_addresses_are_accepted() {
+        OrderClient::new(["http://127.0.0.1:3000".to_owned()]).unwrap();
+        let error = OrderClient::new(["http://192.0.2.1:3000".to_owned()]).unwrap_err();
         assert!(error.is::<Usage>(), "{error}");
         assert!(error.to_string().contains("192.0.2.1:3000"), "{error}");
     }

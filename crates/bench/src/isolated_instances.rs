@@ -1,4 +1,5 @@
-//! Which instances run during a measurement, and with which setting; put back whatever happens.
+//! Runs instances of inventory-service alone for a measurement, and restores the other instances
+//! and the settings however the measurement ends.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,46 +16,54 @@ use stack::terminal::note;
 use stack::workload::Workload;
 use stack::{Stack, StartedInstance, settings};
 
-/// Who ran before, and how inventory-service was set.
+/// The instances of the stack and the settings of inventory-service before the measurement.
 #[derive(Debug, Clone)]
-struct Before {
-    lived: Vec<InstanceId>,
-    known: Vec<InstanceId>,
+struct InstancesBefore {
+    alive: Vec<InstanceId>,
+    /// Also those that have ended.
+    started: Vec<InstanceId>,
     settings: BTreeMap<String, String>,
 }
 
-/// Does the work with nobody on stage but who [`inventory`] brings there, and puts everybody and the settings back: also when
-/// the work fails, and on Ctrl-C, which ends the work.
-pub async fn alone<T>(layout: &StackLayout, work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Runs the work, which may call [`start_inventory_alone`], and restores instances and settings:
+/// also when the work fails, and on Ctrl-C, which ends the work.
+///
+/// # Errors
+/// Also if no service runs.
+pub async fn restoring_instances<T>(
+    layout: &StackLayout,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let guard = layout.interrupt().guard()?;
     let stack = Stack::open(layout)?;
-    let before = Before::of(&stack)?;
-    if before.lived.is_empty() {
+    let before = InstancesBefore::read(&stack)?;
+    if before.alive.is_empty() {
         bail!("no service runs: ./sandbox up");
     }
     let outcome = guard.unless_interrupted(work).await;
-    note("putting services and settings back");
-    // A signal has ended the first hold, but must not end this.
-    let back = layout.interrupt().guard()?;
-    let put_back = before.put_back(&stack, &back).await;
-    outcome.and_then(|outcome| put_back.map(|()| outcome))
+    note("restoring services and settings");
+    // The first guard is interrupted after a signal, so the restoration needs a guard of its own.
+    let restore_guard = layout.interrupt().guard()?;
+    let restored = before.restore(&stack, &restore_guard).await;
+    outcome.and_then(|outcome| restored.map(|()| outcome))
 }
 
-/// Ends every service and tool, and starts this many instances of inventory-service, which settle in this way.
-pub async fn inventory(
+/// Stops every service and tool, and starts this many instances of inventory-service with this
+/// delivery mode. Call it inside [`restoring_instances`].
+pub async fn start_inventory_alone(
     layout: &StackLayout,
     members: u32,
     delivery: &str,
 ) -> Result<Vec<Instance>> {
-    // Those that are started are ended by `alone`, on a signal too.
+    // `restoring_instances` stops the instances that are started here, after a signal too.
     let guard = layout.interrupt().guard()?;
     let stack = Stack::open(layout)?;
-    let most = layout.max_slots(Service::Inventory);
-    if members > most {
-        bail!("{members} members are needed, and INVENTORY_PORTS has room for {most}");
+    let max = layout.max_slots(Service::Inventory);
+    if members > max {
+        bail!("{members} members are needed, and INVENTORY_PORTS has room for {max}");
     }
     let _lock = stack.lock().await?;
-    let alive = slots(&stack, StartedInstance::is_alive)?;
+    let alive = instances(&stack, StartedInstance::is_alive)?;
     stack.stop_instances(&alive).await?;
     let mut saved = stack.saved_settings()?;
     let mut settings = saved.settings(Service::Inventory);
@@ -62,45 +71,48 @@ pub async fn inventory(
     settings::validate(layout, Service::Inventory, &settings).await?;
     saved.replace_settings(Service::Inventory, settings);
     saved.save(stack.state_dir().folder())?;
-    let slots = (1..=members)
+    let members = (1..=members)
         .map(|slot| (Service::Inventory.into(), slot))
         .collect();
-    let wanted = StartPlan::of_instances(slots);
-    stack.start(&wanted, &guard).await?;
+    let plan = StartPlan::of_instances(members);
+    stack.start(&plan, &guard).await?;
     layout.instances(Service::Inventory).await
 }
 
-fn slots(stack: &Stack<'_>, which: impl Fn(&StartedInstance) -> bool) -> Result<Vec<InstanceId>> {
-    let mut slots = Vec::new();
+fn instances(
+    stack: &Stack<'_>,
+    matches: impl Fn(&StartedInstance) -> bool,
+) -> Result<Vec<InstanceId>> {
+    let mut instances = Vec::new();
     for workload in Workload::ALL {
-        let known = stack.started_instances(workload)?.into_iter();
-        slots.extend(known.filter(&which).map(|one| (workload, one.slot)));
+        let started = stack.started_instances(workload)?.into_iter();
+        instances.extend(started.filter(&matches).map(|one| (workload, one.slot)));
     }
-    Ok(slots)
+    Ok(instances)
 }
 
-impl Before {
-    fn of(stack: &Stack<'_>) -> Result<Self> {
+impl InstancesBefore {
+    fn read(stack: &Stack<'_>) -> Result<Self> {
         Ok(Self {
-            lived: slots(stack, StartedInstance::is_alive)?,
-            known: slots(stack, |_| true)?,
+            alive: instances(stack, StartedInstance::is_alive)?,
+            started: instances(stack, |_| true)?,
             settings: stack.saved_settings()?.settings(Service::Inventory),
         })
     }
 
-    async fn put_back(self, stack: &Stack<'_>, guard: &InterruptGuard) -> Result<()> {
+    async fn restore(self, stack: &Stack<'_>, guard: &InterruptGuard) -> Result<()> {
         let _lock = stack.lock().await?;
-        let members = slots(stack, |one| one.workload == Service::Inventory.into())?;
+        let members = instances(stack, |one| one.workload == Service::Inventory.into())?;
         stack.stop_instances(&members).await?;
         let mut saved = stack.saved_settings()?;
         saved.replace_settings(Service::Inventory, self.settings);
         saved.save(stack.state_dir().folder())?;
         for one in stack.started_instances(Service::Inventory)? {
-            if !self.known.contains(&(one.workload, one.slot)) {
+            if !self.started.contains(&(one.workload, one.slot)) {
                 stack.processes.forget(&one.record.name)?;
             }
         }
-        let wanted = StartPlan::of_instances(self.lived);
-        stack.start(&wanted, guard).await.map(drop)
+        let plan = StartPlan::of_instances(self.alive);
+        stack.start(&plan, guard).await.map(drop)
     }
 }

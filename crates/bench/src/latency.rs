@@ -1,4 +1,4 @@
-//! How long an order takes, at a steady rate: an open loop.
+//! How long an order takes at a steady rate: an open loop.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,146 +11,165 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::Scene;
-use super::figures::Figures;
-use super::http_client::Reply;
+use super::SagaBench;
+use super::http_client::PlaceOutcome;
+use super::measurements::Measurements;
 use shared_events::EventType;
 use shared_events::http_api::{OrderStatus, OrderView};
 use stack::shop_client::describe_order;
 
-/// Longest time from an order's last event to its end at `GET /orders/{id}`.
+/// The longest time from an order's last event until `GET /orders/{id}` returns a final status.
 const LAST_HOP: Duration = Duration::from_secs(30);
 
-/// Questions that follow one another at once; after that many something is wrong, and asking on would be a load of its own.
-const EAGER_QUESTIONS: u32 = 200;
+/// Polls of an order without a pause. An order that needs more is late, and polling it without a
+/// pause would be a load of its own.
+const POLLS_WITHOUT_PAUSE: u32 = 200;
 
-/// Longest time that is told apart, microseconds: ten minutes.
-const LONGEST_US: u64 = 600_000_000;
+/// The longest latency that the histogram distinguishes, microseconds: ten minutes.
+const MAX_LATENCY_US: u64 = 600_000_000;
 
-/// How often an order is due.
+/// A load whose orders are due at a steady rate, whether or not earlier ones were answered.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct OpenLoop {
     /// Orders per second.
     pub rate: u32,
-    /// How many in all.
+    /// The number of orders.
     pub orders: u64,
 }
 
-/// The way of one order, in milliseconds, each from the moment before.
-struct Course {
-    /// From due to the answer 202.
+/// The times of one order, in milliseconds.
+struct OrderLatency {
+    /// From due to the response 202.
     accepted: f64,
-    /// From due to the end.
+    /// From due to the response `CONFIRMED`.
     confirmed: f64,
+    /// Each from the end of the stage before.
     stages: Vec<(&'static str, f64)>,
 }
 
-/// Orders at this pace, and how long they took: percentiles into `figures`.
-pub async fn measure(scene: &Scene, pace: Pace, figures: &mut Figures) -> Result<()> {
-    let courses = courses(scene, pace).await?;
-    let at = format!("at {}/s", pace.rate);
-    let accepted = courses.iter().map(|course| course.accepted);
-    percentiles(figures, &format!("POST→202 {at}"), accepted)?;
-    let confirmed = courses.iter().map(|course| course.confirmed);
-    percentiles(figures, &format!("POST→CONFIRMED {at}"), confirmed)?;
-    let stages = courses.first().map(|course| course.stages.len());
+/// Runs the load, and adds percentiles of POST→202 and POST→CONFIRMED and the median of each stage.
+///
+/// # Errors
+/// An order was refused or did not end as `CONFIRMED`.
+pub async fn measure(
+    bench: &SagaBench,
+    load: OpenLoop,
+    measurements: &mut Measurements,
+) -> Result<()> {
+    let latencies = run(bench, load).await?;
+    let at = format!("at {}/s", load.rate);
+    let accepted = latencies.iter().map(|order| order.accepted);
+    add_percentiles(measurements, &format!("POST→202 {at}"), accepted)?;
+    let confirmed = latencies.iter().map(|order| order.confirmed);
+    add_percentiles(measurements, &format!("POST→CONFIRMED {at}"), confirmed)?;
+    let stages = latencies.first().map(|order| order.stages.len());
     for stage in 0..stages.unwrap_or_default() {
-        let these = courses.iter().filter_map(|course| course.stages.get(stage));
-        let these: Vec<_> = these.copied().collect();
-        if let Some((name, _)) = these.first() {
-            let p50 = histogram(these.iter().map(|(_, ms)| *ms))?.value_at_quantile(0.5);
-            figures.add(format!("  of which {name}, p50"), "ms", p50 as f64 / 1e3);
+        let times = latencies.iter().filter_map(|order| order.stages.get(stage));
+        let times: Vec<_> = times.copied().collect();
+        if let Some((name, _)) = times.first() {
+            let p50 = histogram(times.iter().map(|(_, ms)| *ms))?.value_at_quantile(0.5);
+            measurements.add(format!("  of which {name}, p50"), "ms", p50 as f64 / 1e3);
         }
     }
     Ok(())
 }
 
-/// The middle of POST→CONFIRMED, milliseconds.
-pub async fn middle(scene: &Scene, pace: Pace) -> Result<f64> {
-    let courses = courses(scene, pace).await?;
-    let confirmed = histogram(courses.iter().map(|course| course.confirmed))?;
+/// Runs the load, and returns the median of POST→CONFIRMED in milliseconds.
+pub async fn median_confirmed_ms(bench: &SagaBench, load: OpenLoop) -> Result<f64> {
+    let latencies = run(bench, load).await?;
+    let confirmed = histogram(latencies.iter().map(|order| order.confirmed))?;
     Ok(confirmed.value_at_quantile(0.5) as f64 / 1e3)
 }
 
-fn percentiles(figures: &mut Figures, what: &str, values: impl Iterator<Item = f64>) -> Result<()> {
+fn add_percentiles(
+    measurements: &mut Measurements,
+    what: &str,
+    values: impl Iterator<Item = f64>,
+) -> Result<()> {
     let histogram = histogram(values)?;
     for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
         let us = histogram.value_at_quantile(quantile);
-        figures.add(format!("{what}, {name}"), "ms", us as f64 / 1e3);
+        measurements.add(format!("{what}, {name}"), "ms", us as f64 / 1e3);
     }
     Ok(())
 }
 
 fn histogram(milliseconds: impl Iterator<Item = f64>) -> Result<Histogram<u64>> {
-    let mut histogram = Histogram::new_with_max(LONGEST_US, 3)?;
+    let mut histogram = Histogram::new_with_max(MAX_LATENCY_US, 3)?;
     for ms in milliseconds {
         histogram.saturating_record((ms * 1e3).max(0.0) as u64);
     }
     Ok(histogram)
 }
 
-async fn courses(scene: &Scene, pace: Pace) -> Result<Vec<Course>> {
-    scene.ends.forget()?;
-    // A little ahead, so that the first order is due when everybody is there.
-    let begun = Instant::now() + Duration::from_millis(50);
-    let begun_at = Utc::now() + Duration::from_millis(50);
-    let gate = gate(pace, begun)?;
+async fn run(bench: &SagaBench, load: OpenLoop) -> Result<Vec<OrderLatency>> {
+    bench.completions.clear()?;
+    // A little in the future, so that the first order is not due before the thread has started.
+    let start = Instant::now() + Duration::from_millis(50);
+    let start_at = Utc::now() + Duration::from_millis(50);
+    let permits = permits_when_due(load, start)?;
     let mut sagas = JoinSet::new();
-    for number in 0..pace.orders {
-        gate.acquire().await?.forget();
-        let after = due(pace, number);
-        sagas.spawn(saga(scene.clone(), begun + after, begun_at + after));
+    for number in 0..load.orders {
+        permits.acquire().await?.forget();
+        let offset = load.due(number);
+        sagas.spawn(saga(bench.clone(), start + offset, start_at + offset));
     }
-    let mut courses = Vec::new();
-    while let Some(course) = sagas.join_next().await {
-        courses.push(course.context("a task of the measurement broke off")??);
+    let mut latencies = Vec::new();
+    while let Some(latency) = sagas.join_next().await {
+        latencies.push(latency.context("a task of the measurement failed")??);
     }
-    Ok(courses)
+    Ok(latencies)
 }
 
-fn due(pace: Pace, number: u64) -> Duration {
-    Duration::from_secs_f64(number as f64 / f64::from(pace.rate))
+impl OpenLoop {
+    /// When an order is due, from the start of the load.
+    fn due(self, number: u64) -> Duration {
+        Duration::from_secs_f64(number as f64 / f64::from(self.rate))
+    }
 }
 
-/// A permit for each order when it is due. On a thread of its own, since tokio's clock ticks in whole milliseconds. It ends
-/// when nobody waits at the gate any more.
-fn gate(pace: Pace, begun: Instant) -> Result<Arc<Semaphore>> {
-    let gate = Arc::new(Semaphore::new(0));
-    let open = Arc::downgrade(&gate);
-    let keep = move || {
-        for number in 0..pace.orders {
-            let due = begun + due(pace, number);
+/// A semaphore that gets a permit whenever an order is due. A thread adds the permits, because
+/// tokio's timer ticks in whole milliseconds. The thread ends when the semaphore is dropped.
+fn permits_when_due(load: OpenLoop, start: Instant) -> Result<Arc<Semaphore>> {
+    let permits = Arc::new(Semaphore::new(0));
+    let weak = Arc::downgrade(&permits);
+    let add_permits = move || {
+        for number in 0..load.orders {
+            let due = start + load.due(number);
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            let Some(gate) = open.upgrade() else { return };
-            gate.add_permits(1);
+            let Some(permits) = weak.upgrade() else {
+                return;
+            };
+            permits.add_permits(1);
         }
     };
-    let keeper = thread::Builder::new().name("pace".to_owned());
-    keeper.spawn(keep).context("cannot start a thread")?;
-    Ok(gate)
+    let thread = thread::Builder::new().name("open-loop".to_owned());
+    thread.spawn(add_permits).context("cannot start a thread")?;
+    Ok(permits)
 }
 
-async fn saga(scene: Scene, due: Instant, due_at: DateTime<Utc>) -> Result<Course> {
-    let Reply::Accepted(id) = scene.customers.place("bench_latency").await? else {
+/// Places one order and waits until it is `CONFIRMED`.
+async fn saga(bench: SagaBench, due: Instant, due_at: DateTime<Utc>) -> Result<OrderLatency> {
+    let PlaceOutcome::Accepted(id) = bench.orders.place("bench_latency").await? else {
         bail!("order-service refused an order at this rate: choose a lower --rate");
     };
     let accepted = due.elapsed();
-    let visible = scene.ends.of_order(id).await?;
+    let last_event = bench.completions.wait_one(id).await?;
     let deadline = Instant::now() + LAST_HOP;
-    let mut questions = 0;
+    let mut polls = 0;
     let order = loop {
-        let order = scene.customers.order(id).await?;
+        let order = bench.orders.order(id).await?;
         if order.status.is_final() {
             break order;
         }
-        questions += 1;
+        polls += 1;
         if Instant::now() > deadline {
             bail!(
                 "{}, although its last event was published: ./sandbox logs --order {id}",
                 describe_order(&order)
             );
         }
-        if questions > EAGER_QUESTIONS {
+        if polls > POLLS_WITHOUT_PAUSE {
             sleep(Duration::from_millis(5)).await;
         }
     };
@@ -161,11 +180,11 @@ async fn saga(scene: Scene, due: Instant, due_at: DateTime<Utc>) -> Result<Cours
             describe_order(&order)
         );
     }
-    let visible = visible.saturating_duration_since(due);
-    Ok(Course {
+    let last_event = last_event.saturating_duration_since(due);
+    Ok(OrderLatency {
         accepted: milliseconds(accepted),
         confirmed: milliseconds(confirmed),
-        stages: stages(&order, due_at, visible, confirmed),
+        stages: stages(&order, due_at, last_event, confirmed),
     })
 }
 
@@ -173,12 +192,13 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Where the time went. The facts' times are the ones of the events, by the clock of this machine: payment-service's and
-/// inventory-service's are whole milliseconds, and are taken when a record is made, before its transaction is committed.
+/// The stages between due and confirmed. The times of the facts are the times of their events, by
+/// the clock of this machine. Those of payment-service and inventory-service are whole
+/// milliseconds, and are taken when a record is created, before its transaction is committed.
 fn stages(
     order: &OrderView,
     due_at: DateTime<Utc>,
-    visible: Duration,
+    last_event: Duration,
     confirmed: Duration,
 ) -> Vec<(&'static str, f64)> {
     let names = [
@@ -195,9 +215,9 @@ fn stages(
             before = since;
         }
     }
-    let visible = milliseconds(visible);
-    stages.push(("committed, last event readable", visible - before));
-    stages.push(("fact stored and read", milliseconds(confirmed) - visible));
+    let last_event = milliseconds(last_event);
+    stages.push(("committed, last event readable", last_event - before));
+    stages.push(("fact stored and read", milliseconds(confirmed) - last_event));
     stages
 }
 
@@ -206,27 +226,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn orders_are_due_by_the_clock_whatever_became_of_those_before() {
-        let pace = Pace {
+    async fn no_order_is_sent_before_it_is_due() {
+        let load = OpenLoop {
             rate: 100,
             orders: 3,
         };
-        assert_eq!(due(pace, 2), Duration::from_millis(20));
-        let begun = Instant::now();
-        let gate = gate(pace, begun).unwrap();
+        assert_eq!(load.due(2), Duration::from_millis(20));
+        let start = Instant::now();
+        let permits = permits_when_due(load, start).unwrap();
         for number in 0..3 {
-            gate.acquire().await.unwrap().forget();
-            assert!(begun.elapsed() >= due(pace, number));
+            permits.acquire().await.unwrap().forget();
+            assert!(start.elapsed() >= load.due(number));
         }
     }
 
     #[test]
     fn percentiles_are_milliseconds() {
-        let mut figures = Figures::default();
-        percentiles(&mut figures, "x", (1..=100).map(f64::from)).unwrap();
-        let all = figures.all().unwrap();
-        let of = |name: &str| all.iter().find(|one| one.name == name).unwrap().median;
-        assert!((of("x, p50") - 50.0).abs() < 0.5 && (of("x, p99") - 99.0).abs() < 0.5);
-        assert!((of("x, max") - 100.0).abs() < 0.5);
+        let mut measurements = Measurements::default();
+        add_percentiles(&mut measurements, "x", (1..=100).map(f64::from)).unwrap();
+        let all = measurements.summarize().unwrap();
+        let median = |name: &str| all.iter().find(|one| one.name == name).unwrap().median;
+        assert!((median("x, p50") - 50.0).abs() < 0.5 && (median("x, p99") - 99.0).abs() < 0.5);
+        assert!((median("x, max") - 100.0).abs() < 0.5);
     }
 }

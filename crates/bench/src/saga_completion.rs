@@ -1,4 +1,5 @@
-//! When a saga ends: its last event, seen the moment it can be read.
+//! When a saga ends: a thread tails the topic `inventory` and notes when the last event of each
+//! order can be read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,65 +13,70 @@ use shared_events::OrderId;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-/// Longest time without any event of the orders that are waited for.
-const SILENCE: Duration = Duration::from_secs(60);
+/// The longest time without a last event of any awaited order.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Between two looks at whether all have come.
+/// Between two checks whether the last events of all awaited orders were read.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// The last events of sagas, as a thread of its own sees them come.
+/// The completed sagas, as the tailing thread reads them. Dropping the value stops the thread.
 #[derive(Debug)]
-pub struct Ends {
-    seen: Arc<Mutex<Seen>>,
+pub struct SagaCompletions {
+    seen: Arc<Mutex<LastEvents>>,
     stop: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct LastEvents {
     at: HashMap<OrderId, Instant>,
-    waiting: HashMap<OrderId, oneshot::Sender<Instant>>,
-    /// The last order of each partition.
+    waiters: HashMap<OrderId, oneshot::Sender<Instant>>,
+    /// Offset and order of the last event of each partition.
     last: BTreeMap<i32, (i64, OrderId)>,
+    /// Why the thread has ended.
     failed: Option<String>,
 }
 
-impl Ends {
-    /// Begins to look. Ends with this value.
-    pub fn of(follower: NewRecordTail) -> Result<Self> {
-        let ends = Self {
+impl SagaCompletions {
+    /// Starts the thread that reads this tail.
+    pub fn start(tail: NewRecordTail) -> Result<Self> {
+        let completions = Self {
             seen: Arc::default(),
             stop: Arc::default(),
         };
-        let (seen, stop) = (Arc::clone(&ends.seen), Arc::clone(&ends.stop));
+        let (seen, stop) = (Arc::clone(&completions.seen), Arc::clone(&completions.stop));
         thread::Builder::new()
-            .name("ends".to_owned())
-            .spawn(move || look(&follower, &seen, &stop))
+            .name("completions".to_owned())
+            .spawn(move || read_tail(&tail, &seen, &stop))
             .context("cannot start a thread")?;
-        Ok(ends)
+        Ok(completions)
     }
 
-    /// When the last event of this order could be read. Waits for it.
-    pub async fn of_order(&self, id: OrderId) -> Result<Instant> {
-        let waits = {
+    /// Waits for the last event of this order, and returns when it could be read.
+    ///
+    /// # Errors
+    /// The event was not read within 60 s, or the topic cannot be read.
+    pub async fn wait_one(&self, id: OrderId) -> Result<Instant> {
+        let receiver = {
             let mut seen = self.seen()?;
             if let Some(at) = seen.at.remove(&id) {
                 return Ok(at);
             }
             let (sender, receiver) = oneshot::channel();
-            seen.waiting.insert(id, sender);
+            seen.waiters.insert(id, sender);
             receiver
         };
-        let seen = timeout(SILENCE, waits).await.with_context(|| {
-            let seconds = SILENCE.as_secs();
+        let seen = timeout(STALL_TIMEOUT, receiver).await.with_context(|| {
+            let seconds = STALL_TIMEOUT.as_secs();
             format!(
                 "the saga of order {id} did not end within {seconds} s: ./sandbox logs --order {id}"
             )
         })?;
-        seen.with_context(|| format!("nobody looks for the end of order {id} any more"))
+        seen.with_context(|| format!("the wait for the last event of order {id} was cancelled"))
     }
 
-    /// When the first of these orders' last events could be read, if any could yet.
-    pub fn first_of(&self, orders: &[OrderId]) -> Result<Option<Instant>> {
+    /// The earliest moment when the last event of one of these orders could be read. `None` if no
+    /// such event was read yet.
+    pub fn earliest(&self, orders: &[OrderId]) -> Result<Option<Instant>> {
         let seen = self.seen()?;
         Ok(orders
             .iter()
@@ -79,56 +85,60 @@ impl Ends {
             .copied())
     }
 
-    /// Waits until the last events of all these orders can be read, and returns the last order of each partition.
-    pub async fn of_all(&self, orders: &[OrderId]) -> Result<Vec<OrderId>> {
+    /// Waits until the last events of all these orders can be read, and returns the last order of
+    /// each partition.
+    ///
+    /// # Errors
+    /// No last event was read for 60 s, or the topic cannot be read.
+    pub async fn wait_all(&self, orders: &[OrderId]) -> Result<Vec<OrderId>> {
         let mut left = orders.iter().peekable();
-        let mut news = Instant::now();
+        let mut last_progress = Instant::now();
         loop {
             {
                 let seen = self.seen()?;
                 while left.next_if(|id| seen.at.contains_key(id)).is_some() {
-                    news = Instant::now();
+                    last_progress = Instant::now();
                 }
                 if left.peek().is_none() {
                     return Ok(seen.last.values().map(|(_, id)| *id).collect());
                 }
             }
-            if news.elapsed() > SILENCE {
-                let (left, seconds) = (left.len(), SILENCE.as_secs());
+            if last_progress.elapsed() > STALL_TIMEOUT {
+                let (left, seconds) = (left.len(), STALL_TIMEOUT.as_secs());
                 bail!(
-                    "{left} sagas did not end, and nothing has come for {seconds} s: ./sandbox status"
+                    "{left} sagas did not end, and no saga has ended for {seconds} s: ./sandbox status"
                 );
             }
             sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Forgets what was seen. To be called between two measurements, when nobody waits.
-    pub fn forget(&self) -> Result<()> {
+    /// Forgets all events. Call it between two measurements, while no task waits.
+    pub fn clear(&self) -> Result<()> {
         let mut seen = self.seen()?;
         seen.at.clear();
         seen.last.clear();
         Ok(())
     }
 
-    fn seen(&self) -> Result<MutexGuard<'_, Seen>> {
+    fn seen(&self) -> Result<MutexGuard<'_, LastEvents>> {
         let seen = lock(&self.seen);
         match &seen.failed {
-            Some(why) => bail!("the topic inventory cannot be followed: {why}"),
+            Some(why) => bail!("the topic inventory cannot be read: {why}"),
             None => Ok(seen),
         }
     }
 }
 
-impl Drop for Ends {
+impl Drop for SagaCompletions {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 }
 
-fn look(follower: &NewRecordTail, seen: &Mutex<Seen>, stop: &AtomicBool) {
+fn read_tail(tail: &NewRecordTail, seen: &Mutex<LastEvents>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        match follower.next(Duration::from_millis(200)) {
+        match tail.next(Duration::from_millis(200)) {
             Ok(None) => {}
             Ok(Some(record)) => lock(seen).note(&record, Instant::now()),
             Err(error) => {
@@ -139,22 +149,22 @@ fn look(follower: &NewRecordTail, seen: &Mutex<Seen>, stop: &AtomicBool) {
     }
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    // Whoever panics here leaves at most one order out, which is then missed by name.
+fn lock(seen: &Mutex<LastEvents>) -> MutexGuard<'_, LastEvents> {
+    // A panic loses at most one order, and the wait for that order fails with its id.
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Seen {
-    /// A key that is no order is nobody's end. An event that is told again ends nothing a second time.
+impl LastEvents {
+    /// Skips a record whose key is no order id. A duplicate keeps the time of the first record.
     fn note(&mut self, record: &NewRecord, at: Instant) {
         let key = record.key.as_deref().map(std::str::from_utf8);
         let Some(Ok(Ok(id))) = key.map(|key| key.map(str::parse::<OrderId>)) else {
             return;
         };
         self.last.insert(record.partition, (record.offset, id));
-        match self.waiting.remove(&id) {
-            // Whoever asked may have given up.
-            Some(waits) => drop(waits.send(at)),
+        match self.waiters.remove(&id) {
+            // The receiver may have timed out.
+            Some(waiter) => drop(waiter.send(at)),
             None => drop(self.at.entry(id).or_insert(at)),
         }
     }
@@ -174,25 +184,26 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_known_to_who_asks_before_and_after_it_came() {
-        let (mut seen, now) = (Seen::default(), Instant::now());
+    fn an_event_reaches_a_waiter_or_is_kept_for_a_later_one() {
+        let (mut seen, now) = (LastEvents::default(), Instant::now());
         let (early, late) = (OrderId::now(), OrderId::now());
-        let (sender, mut waits) = oneshot::channel();
-        seen.waiting.insert(early, sender);
+        let (sender, mut receiver) = oneshot::channel();
+        seen.waiters.insert(early, sender);
         seen.note(&record(early.to_string().as_bytes(), 0, 7), now);
         seen.note(&record(late.to_string().as_bytes(), 0, 8), now);
         seen.note(&record(b"\xff no order", 0, 9), now);
-        assert_eq!(waits.try_recv(), Ok(now));
+        assert_eq!(receiver.try_recv(), Ok(now));
         assert_eq!(seen.at, HashMap::from([(late, now)]));
         assert_eq!(seen.last, BTreeMap::from([(0, (8, late))]));
     }
 
     #[test]
-    fn an_event_told_again_does_not_move_its_time() {
-        let (mut seen, now) = (Seen::default(), Instant::now());
+    fn a_duplicate_event_keeps_the_time_of_the_first() {
+        let (mut seen, now) = (LastEvents::default(), Instant::now());
         let id = OrderId::now();
         seen.note(&record(id.to_string().as_bytes(), 0, 1), now);
-        seen.note(&record(id.to_string().as_bytes(), 0, 2), now + SILENCE);
+        let later = now + STALL_TIMEOUT;
+        seen.note(&record(id.to_string().as_bytes(), 0, 2), later);
         assert_eq!(seen.at, HashMap::from([(id, now)]));
     }
 }

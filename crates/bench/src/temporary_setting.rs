@@ -1,4 +1,4 @@
-//! Settings changed for a measurement, and put back whatever happens.
+//! Changes a setting for a measurement, and restores it however the measurement ends.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,37 +12,34 @@ use stack::start_plan::StartPlan;
 use stack::terminal::note;
 use stack::{Stack, StartedInstance, settings};
 
-/// The setting that says how services settle.
+/// The setting of the services' delivery mode.
 pub const DELIVERY: &str = "DELIVERY";
 
-/// How services settle unless they are told otherwise.
+/// The services' own default of [`DELIVERY`].
 pub const DEFAULT_DELIVERY: &str = "exactly-once";
 
-/// One setting of some services.
+/// One setting of some services during a measurement.
 #[derive(Debug, Clone, Copy)]
-pub struct Change<'a> {
-    /// Whose.
+pub struct SettingChange<'a> {
     pub services: &'a [Service],
-    /// Its name.
     pub name: &'a str,
-    /// What it is during the measurement.
     pub value: &'a str,
 }
 
-type Settings = BTreeMap<Service, BTreeMap<String, String>>;
+type SettingsByService = BTreeMap<Service, BTreeMap<String, String>>;
 
-/// Does the work with the setting changed, and puts it back: also when the work fails, and on Ctrl-C, which ends the work. The
-/// services are restarted for both; they are not when the setting is so already.
-pub async fn with<T>(
+/// Runs the work with the setting changed, and restores the setting: also when the work fails, and
+/// on Ctrl-C, which ends the work. Both times, the services are restarted whose settings differ.
+pub async fn with_setting<T>(
     layout: &StackLayout,
-    change: Change<'_>,
+    change: SettingChange<'_>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let guard = layout.interrupt().guard()?;
     let stack = Stack::open(layout)?;
     let saved = stack.saved_settings()?;
     let of = |service: &Service| (*service, saved.settings(*service));
-    let before: Settings = change.services.iter().map(of).collect();
+    let before: SettingsByService = change.services.iter().map(of).collect();
     let mut during = before.clone();
     for (service, settings) in &mut during {
         settings.insert(change.name.to_owned(), change.value.to_owned());
@@ -54,37 +51,37 @@ pub async fn with<T>(
     };
     let outcome = outcome.await;
     if during != before {
-        note(format_args!("putting {} back", change.name));
+        note(format_args!("restoring {}", change.name));
     }
-    // A signal has ended the first hold, but must not end this.
-    let back = layout.interrupt().guard()?;
-    let put_back = restart(&stack, &during, &before, &back).await;
-    outcome.and_then(|outcome| put_back.map(|()| outcome))
+    // The first guard is interrupted after a signal, so the restoration needs a guard of its own.
+    let restore_guard = layout.interrupt().guard()?;
+    let restored = restart(&stack, &during, &before, &restore_guard).await;
+    outcome.and_then(|outcome| restored.map(|()| outcome))
 }
 
-/// Restarts the services whose settings differ; starts those of their instances that have ended.
+/// Restarts the services whose settings differ, and those with an instance that has ended.
 async fn restart(
     stack: &Stack<'_>,
-    before: &Settings,
-    after: &Settings,
+    before: &SettingsByService,
+    after: &SettingsByService,
     guard: &InterruptGuard,
 ) -> Result<()> {
     let _lock = stack.lock().await?;
-    let mut slots = Vec::new();
+    let mut instances = Vec::new();
     let mut saved = stack.saved_settings()?;
     for (service, settings) in after {
-        let known = stack.started_instances(*service)?;
-        if before.get(service) == Some(settings) && known.iter().all(StartedInstance::is_alive) {
+        let started = stack.started_instances(*service)?;
+        if before.get(service) == Some(settings) && started.iter().all(StartedInstance::is_alive) {
             continue;
         }
-        slots.extend(known.iter().map(|one| (one.workload, one.slot)));
+        instances.extend(started.iter().map(|one| (one.workload, one.slot)));
         saved.replace_settings(*service, settings.clone());
     }
-    if slots.is_empty() {
+    if instances.is_empty() {
         return Ok(());
     }
-    stack.stop_instances(&slots).await?;
+    stack.stop_instances(&instances).await?;
     saved.save(stack.state_dir().folder())?;
-    let wanted = StartPlan::of_instances(slots);
-    stack.start(&wanted, guard).await.map(drop)
+    let plan = StartPlan::of_instances(instances);
+    stack.start(&plan, guard).await.map(drop)
 }

@@ -1,6 +1,6 @@
-//! How much the shop takes, and how much it finishes: a bounded number of orders over many connections.
+//! How many orders a second the shop accepts, and how many sagas a second it finishes: a bounded
+//! number of orders over many connections.
 
-use stack::shop_client::describe_order;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,73 +10,76 @@ use shared_events::OrderId;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::figures::Figures;
-use super::http_client::Reply;
-use super::usage::{self, OURSELVES, Sample};
-use super::{Scene, latency};
+use super::http_client::PlaceOutcome;
+use super::latency::OpenLoop;
+use super::measurements::Measurements;
+use super::usage::{self, THIS_PROGRAM, UsageDelta, UsageSample};
+use super::{SagaBench, latency};
 use stack::Stack;
+use stack::shop_client::describe_order;
 
-/// How long a customer waits after a 503 before the next order.
+/// The pause of a connection after a 503.
 const AFTER_REFUSAL: Duration = Duration::from_millis(20);
 
-/// Customers who order at the same time. Enough that the shop always finds a full batch (500); more would only wait.
-const CUSTOMERS: usize = 512;
+/// Orders in flight at the same time. Enough for the shop to always find a full batch (500); more
+/// orders in flight would only wait longer.
+const CONCURRENCY: usize = 512;
 
-/// Longest time from an order's last event to its end.
+/// The longest time from an order's last event until its status is final.
 const LAST_HOP: Duration = Duration::from_secs(60);
 
-/// What became of a crowd's orders.
+/// A run at saturation: orders sent as fast as the shop answers.
 #[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The name under which they were ordered.
+struct SaturationRun {
+    /// The customer id of the orders.
     customer: Arc<str>,
-    /// Orders that were accepted.
-    pub accepted: Vec<OrderId>,
-    /// Orders answered with 503.
-    pub refused: u64,
-    /// From the first order until the last answer.
-    pub answered_after: Duration,
+    accepted: Vec<OrderId>,
+    /// The number of orders answered with 503.
+    refused: u64,
+    /// From the first order until the last response.
+    answered_after: Duration,
     /// From the first order until every saga had ended.
-    pub ended_after: Duration,
+    ended_after: Duration,
 }
 
-/// Sends this many orders as fast as the shop answers, and waits until all sagas have ended, well or not:
-/// [`Outcome::require_confirmed`] is for afterwards.
-pub async fn crowd(scene: &Scene, orders: u64) -> Result<Outcome> {
-    scene.ends.forget()?;
+/// Sends this many orders as fast as the shop answers, and waits until all sagas have ended, with
+/// whatever status. [`SaturationRun::require_confirmed`] checks the status afterwards.
+async fn saturate(bench: &SagaBench, orders: u64) -> Result<SaturationRun> {
+    bench.completions.clear()?;
     let customer = Arc::<str>::from(format!("bench_{:08x}", fastrand::u32(..)));
     let left = Arc::new(AtomicU64::new(orders));
-    let begun = Instant::now();
-    let mut crowd = JoinSet::new();
-    for _ in 0..CUSTOMERS.min(scene.customers.connections()) {
-        crowd.spawn(order_on(
-            scene.clone(),
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..CONCURRENCY.min(bench.orders.max_connections()) {
+        tasks.spawn(place_while_left(
+            bench.clone(),
             Arc::clone(&customer),
             Arc::clone(&left),
         ));
     }
     let (mut accepted, mut refused) = (Vec::new(), 0);
-    while let Some(done) = crowd.join_next().await {
-        let (these, not) = done.context("a task of the measurement broke off")??;
-        accepted.extend(these);
-        refused += not;
+    while let Some(done) = tasks.join_next().await {
+        let (ids, refusals) = done.context("a task of the measurement failed")??;
+        accepted.extend(ids);
+        refused += refusals;
     }
-    let answered_after = begun.elapsed();
-    for id in scene.ends.of_all(&accepted).await? {
-        reach_end(scene, id).await?;
+    let answered_after = start.elapsed();
+    for id in bench.completions.wait_all(&accepted).await? {
+        wait_final(bench, id).await?;
     }
-    Ok(Outcome {
+    Ok(SaturationRun {
         customer,
         accepted,
         refused,
         answered_after,
-        ended_after: begun.elapsed(),
+        ended_after: start.elapsed(),
     })
 }
 
-/// One customer: orders as long as there is something left to order.
-async fn order_on(
-    scene: Scene,
+/// Places orders one after the other until `left` is 0. Returns the accepted orders and the number
+/// of refused ones.
+async fn place_while_left(
+    bench: SagaBench,
     customer: Arc<str>,
     left: Arc<AtomicU64>,
 ) -> Result<(Vec<OrderId>, u64)> {
@@ -86,9 +89,9 @@ async fn order_on(
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
         .is_ok()
     {
-        match scene.customers.place(&customer).await? {
-            Reply::Accepted(id) => accepted.push(id),
-            Reply::Refused => {
+        match bench.orders.place(&customer).await? {
+            PlaceOutcome::Accepted(id) => accepted.push(id),
+            PlaceOutcome::Refused => {
                 refused += 1;
                 sleep(AFTER_REFUSAL).await;
             }
@@ -97,10 +100,10 @@ async fn order_on(
     Ok((accepted, refused))
 }
 
-async fn reach_end(scene: &Scene, id: OrderId) -> Result<()> {
+async fn wait_final(bench: &SagaBench, id: OrderId) -> Result<()> {
     let deadline = Instant::now() + LAST_HOP;
     loop {
-        let order = scene.customers.order(id).await?;
+        let order = bench.orders.order(id).await?;
         if order.status.is_final() {
             return Ok(());
         }
@@ -114,93 +117,97 @@ async fn reach_end(scene: &Scene, id: OrderId) -> Result<()> {
     }
 }
 
-impl Outcome {
-    /// The proof of the figures: every accepted order is there, and ended well. Not part of what is measured: listing them costs
-    /// the shop as much as some of its sagas do.
-    pub async fn require_confirmed(&self, scene: &Scene) -> Result<()> {
+impl SaturationRun {
+    /// Checks that every accepted order is listed as `CONFIRMED`. It runs after the measurement,
+    /// because listing the orders costs the shop as much as some of the sagas.
+    async fn require_confirmed(&self, bench: &SagaBench) -> Result<()> {
         let (customer, accepted) = (&self.customer, self.accepted.len());
-        let (all, confirmed) = scene.customers.count(customer).await?;
+        let (all, confirmed) = bench.orders.count_orders(customer).await?;
         if all != accepted || confirmed != accepted {
             bail!(
-                "{accepted} orders of {customer} were accepted, {all} are listed and {confirmed} CONFIRMED: this is no figure but a fault"
+                "{accepted} orders of {customer} were accepted, {all} are listed and {confirmed} CONFIRMED, so the measurement is invalid"
             );
         }
         Ok(())
     }
+
+    /// The share of all processors that other programs used in percent: the shop could not use it.
+    fn others_percent(&self, used: &UsageDelta) -> f64 {
+        let all = self.ended_after.as_secs_f64() * usage::processors() as f64;
+        100.0 * used.others_s / all
+    }
 }
 
-/// A run at saturation: orders and sagas per second, and what each saga cost whom.
+/// A run at saturation: orders and sagas per second, and the processor time of each process for one
+/// saga.
+///
+/// # Errors
+/// An accepted order did not end as `CONFIRMED`.
 pub async fn measure(
-    scene: &Scene,
+    bench: &SagaBench,
     stack: &Stack<'_>,
     orders: u64,
-    figures: &mut Figures,
+    measurements: &mut Measurements,
 ) -> Result<()> {
-    figures.add("load average before saturation", "", usage::load()?);
-    let before = Sample::take(stack)?;
-    let outcome = crowd(scene, orders).await?;
-    let after = Sample::take(stack)?;
-    outcome.require_confirmed(scene).await?;
-    let sagas = outcome.accepted.len() as f64;
-    let per_second = |after: Duration| sagas / after.as_secs_f64();
-    figures.add(
-        "accepted at saturation",
-        "orders/s",
-        per_second(outcome.answered_after),
-    );
-    figures.add(
-        "finished at saturation",
-        "sagas/s",
-        per_second(outcome.ended_after),
-    );
-    figures.add("refused at saturation", "orders", outcome.refused as f64);
+    let load_average = usage::load_average()?;
+    measurements.add("load average before saturation", "", load_average);
+    let before = UsageSample::take(stack)?;
+    let run = saturate(bench, orders).await?;
+    let after = UsageSample::take(stack)?;
+    run.require_confirmed(bench).await?;
+    let sagas = run.accepted.len() as f64;
+    let accepted = sagas / run.answered_after.as_secs_f64();
+    measurements.add("accepted at saturation", "orders/s", accepted);
+    let finished = sagas / run.ended_after.as_secs_f64();
+    measurements.add("finished at saturation", "sagas/s", finished);
+    measurements.add("refused at saturation", "orders", run.refused as f64);
     let used = after.since(&before);
-    let (mut all, us) = (0.0, 1e6 / sagas);
-    for (name, seconds) in &used.by_process {
-        figures.add(format!("processor time a saga: {name}"), "µs", seconds * us);
-        all += seconds;
-    }
-    figures.add("processor time a saga: all of these", "µs", all * us);
-    let services = used
-        .by_process
-        .iter()
-        .filter(|(name, _)| *name != OURSELVES);
-    let services: f64 = services.map(|(_, seconds)| seconds).sum();
-    figures.add(
-        "processor time a saga: without this program",
-        "µs",
-        services * us,
-    );
-    figures.add(
+    add_processor_time(&used, sagas, measurements);
+    measurements.add(
         "processors taken by others meanwhile",
         "%",
-        others(&used, &outcome),
+        run.others_percent(&used),
     );
     Ok(())
 }
 
-/// Of all processors, what was not ours; it was not there to be measured.
-fn others(used: &usage::Used, outcome: &Outcome) -> f64 {
-    let all = outcome.ended_after.as_secs_f64() * usage::cores() as f64;
-    100.0 * used.others_s / all
+fn add_processor_time(used: &UsageDelta, sagas: f64, measurements: &mut Measurements) {
+    let us = 1e6 / sagas;
+    let mut add = |of: &str, seconds: f64| {
+        measurements.add(format!("processor time a saga: {of}"), "µs", seconds * us);
+    };
+    let (mut all, mut without_this_program) = (0.0, 0.0);
+    for (name, seconds) in &used.by_process {
+        add(name, *seconds);
+        all += seconds;
+        if name != THIS_PROGRAM {
+            without_this_program += seconds;
+        }
+    }
+    add("all of these", all);
+    add("without this program", without_this_program);
 }
 
-/// A burst: how long until all these sagas have ended.
-pub async fn burst(scene: &Scene, orders: u64, figures: &mut Figures) -> Result<()> {
-    let outcome = crowd(scene, orders).await?;
-    outcome.require_confirmed(scene).await?;
+/// A burst: the time until all its sagas have ended.
+///
+/// # Errors
+/// An accepted order did not end as `CONFIRMED`.
+pub async fn burst(bench: &SagaBench, orders: u64, measurements: &mut Measurements) -> Result<()> {
+    let run = saturate(bench, orders).await?;
+    run.require_confirmed(bench).await?;
     let name = format!("burst of {orders}: all ended after");
-    figures.add(name, "s", outcome.ended_after.as_secs_f64());
+    measurements.add(name, "s", run.ended_after.as_secs_f64());
     Ok(())
 }
 
-/// Some load of both kinds, and the middle of POST→CONFIRMED in it, milliseconds.
-pub async fn mixed(scene: &Scene) -> Result<f64> {
-    let outcome = crowd(scene, 4_000).await?;
-    outcome.require_confirmed(scene).await?;
-    let pace = latency::Pace {
+/// One round of warm-up: a saturation and an open loop. Returns the median of POST→CONFIRMED in the
+/// open loop, milliseconds.
+pub async fn warmup_round(bench: &SagaBench) -> Result<f64> {
+    let run = saturate(bench, 4_000).await?;
+    run.require_confirmed(bench).await?;
+    let load = OpenLoop {
         rate: 100,
         orders: 300,
     };
-    latency::middle(scene, pace).await
+    latency::median_confirmed_ms(bench, load).await
 }

@@ -1,4 +1,4 @@
-//! What processes take: processor time and memory, from `/proc`.
+//! Processor time and memory of processes, from `/proc`.
 
 use std::collections::BTreeMap;
 
@@ -9,49 +9,48 @@ use procfs::{Current, CurrentSI, KernelStats, LoadAverage};
 
 use stack::Stack;
 
-/// This program, beside the processes of the stack.
-pub const OURSELVES: &str = "this program";
+/// The name of this program in a [`UsageSample`], beside the processes of the stack.
+pub const THIS_PROGRAM: &str = "this program";
 
-/// What every process had taken at one moment, by name.
+/// The usage of every process at one moment, by name.
 #[derive(Debug, Clone)]
-pub struct Sample {
-    processes: BTreeMap<String, Taken>,
-    /// Seconds that all processors together were busy since boot.
+pub struct UsageSample {
+    processes: BTreeMap<String, ProcessUsage>,
+    /// The busy time of all processors together since boot, seconds.
     busy_s: f64,
 }
 
-/// What one process, with its descendants, had taken.
+/// The usage of a process and its descendants.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Taken {
+struct ProcessUsage {
     /// User and system time, seconds.
-    pub processor_s: f64,
-    /// Resident memory, bytes. Pages that descendants share count once for each.
-    pub resident_bytes: u64,
+    processor_s: f64,
+    /// Resident memory, bytes. A page that processes share counts once for each of them.
+    resident_bytes: u64,
 }
 
-/// What happened between two samples.
+/// The processor time between two samples, seconds.
 #[derive(Debug, Clone)]
-pub struct Used {
-    /// Processor seconds of each process.
+pub struct UsageDelta {
     pub by_process: BTreeMap<String, f64>,
-    /// Processor seconds of everybody else on this machine.
+    /// The processor time of all other processes of this machine.
     pub others_s: f64,
 }
 
-impl Sample {
-    /// What the processes of this stack, and this program, have taken so far.
+impl UsageSample {
+    /// Reads the usage of this stack's processes and of this program.
     pub fn take(stack: &Stack<'_>) -> Result<Self> {
         let records = stack.processes.records()?.into_iter();
         let mut processes: BTreeMap<_, _> = records
-            .filter_map(|record| Some((record.name.clone(), of(&record)?)))
+            .filter_map(|record| Some((record.name.clone(), process_usage(&record)?)))
             .collect();
         let stat = Process::myself().and_then(|own| own.stat());
         let stat = stat.context("cannot read /proc/self/stat")?;
-        let own = Taken {
+        let own = ProcessUsage {
             processor_s: seconds(stat.utime + stat.stime),
             resident_bytes: stat.rss * procfs::page_size(),
         };
-        processes.insert(OURSELVES.to_owned(), own);
+        processes.insert(THIS_PROGRAM.to_owned(), own);
         let all = KernelStats::current()
             .context("cannot read /proc/stat")?
             .total;
@@ -68,38 +67,40 @@ impl Sample {
         })
     }
 
-    /// Name and memory of each process.
+    /// Name and resident memory (bytes) of each process.
     pub fn memory(&self) -> impl Iterator<Item = (&str, u64)> {
         let all = self.processes.iter();
-        all.map(|(name, taken)| (name.as_str(), taken.resident_bytes))
+        all.map(|(name, usage)| (name.as_str(), usage.resident_bytes))
     }
 
-    /// What was used since an earlier sample. A process that is new since then counts from its start.
-    pub fn since(&self, earlier: &Self) -> Used {
+    /// The usage since an earlier sample. A process that was started after the earlier sample
+    /// counts from its start.
+    pub fn since(&self, earlier: &Self) -> UsageDelta {
         let before = |name| {
             earlier
                 .processes
                 .get(name)
-                .map_or(0.0, |taken| taken.processor_s)
+                .map_or(0.0, |usage| usage.processor_s)
         };
-        let used = self.processes.iter();
-        let by_process: BTreeMap<_, _> = used
-            .map(|(name, taken)| (name.clone(), (taken.processor_s - before(name)).max(0.0)))
+        let processes = self.processes.iter();
+        let by_process: BTreeMap<_, _> = processes
+            .map(|(name, usage)| (name.clone(), (usage.processor_s - before(name)).max(0.0)))
             .collect();
-        let ours: f64 = by_process.values().sum();
-        Used {
-            others_s: (self.busy_s - earlier.busy_s - ours).max(0.0),
+        let sum: f64 = by_process.values().sum();
+        UsageDelta {
+            others_s: (self.busy_s - earlier.busy_s - sum).max(0.0),
             by_process,
         }
     }
 }
 
-/// With the time of children that have ended and were waited for: PostgreSQL's come and go.
-fn of(record: &ProcessRecord) -> Option<Taken> {
+/// Includes the processor time of children that have ended and were waited for, because PostgreSQL
+/// has a process for each connection. `None` if the process has ended.
+fn process_usage(record: &ProcessRecord) -> Option<ProcessUsage> {
     let usage = record.process.usage()?;
     let stat = Process::new(record.process.pid).ok()?.stat().ok()?;
     let waited_for = u64::try_from(stat.cutime + stat.cstime).unwrap_or(0);
-    Some(Taken {
+    Some(ProcessUsage {
         processor_s: seconds(usage.processor_ticks + waited_for),
         resident_bytes: usage.resident_bytes,
     })
@@ -109,15 +110,16 @@ fn seconds(ticks: u64) -> f64 {
     ticks as f64 / procfs::ticks_per_second() as f64
 }
 
-/// The machine's load average of the last minute: how many processes wanted a processor, ours among them.
-pub fn load() -> Result<f64> {
+/// The machine's load average of the last minute: the number of runnable processes, those of the
+/// benchmark included.
+pub fn load_average() -> Result<f64> {
     let load = LoadAverage::current().context("cannot read /proc/loadavg")?;
-    // The kernel tells two digits; more would come from the conversion.
+    // The kernel reports two decimal places. The conversion from f32 would add more.
     Ok((f64::from(load.one) * 100.0).round() / 100.0)
 }
 
-/// How many processors there are.
-pub fn cores() -> usize {
+/// The number of processors of this machine.
+pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -125,22 +127,22 @@ pub fn cores() -> usize {
 mod tests {
     use super::*;
 
-    fn sample(busy_s: f64, processes: &[(&str, f64)]) -> Sample {
-        let taken = |processor_s| Taken {
+    fn sample(busy_s: f64, processes: &[(&str, f64)]) -> UsageSample {
+        let usage = |processor_s| ProcessUsage {
             processor_s,
             resident_bytes: 0,
         };
         let processes = processes.iter();
-        Sample {
+        UsageSample {
             processes: processes
-                .map(|(name, s)| ((*name).to_owned(), taken(*s)))
+                .map(|(name, s)| ((*name).to_owned(), usage(*s)))
                 .collect(),
             busy_s,
         }
     }
 
     #[test]
-    fn what_the_machine_did_beyond_our_processes_was_done_by_others() {
+    fn busy_time_beyond_the_known_processes_belongs_to_others() {
         let before = sample(100.0, &[("kafka", 10.0)]);
         let after = sample(107.0, &[("kafka", 12.0), ("new", 1.5)]);
         let used = after.since(&before);

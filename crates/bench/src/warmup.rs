@@ -1,58 +1,59 @@
-//! Working temperature: a broker's compiler needs half a minute of load before it has made the code that will be measured.
+//! Warm-up: the broker's JIT compiler needs half a minute of load before it has compiled the code
+//! that is measured.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Scene, throughput};
+use super::{SagaBench, throughput};
 use stack::terminal::Progress;
 
-/// Shortest time of load. A cold broker is five times slower for the first half minute.
-const LEAST: Duration = Duration::from_secs(30);
+/// A cold broker is five times slower for the first half minute.
+const MIN_TIME: Duration = Duration::from_secs(30);
 
-/// Longest time of load: on a machine with other work the latency may never settle.
-const MOST: Duration = Duration::from_secs(120);
+/// On a machine that runs other programs, the latency may never become stable.
+const MAX_TIME: Duration = Duration::from_secs(120);
 
-/// Latency is stable when three looks in a row are within this share of the lowest of them.
+/// The latency is stable when the highest of the last three medians exceeds the lowest by at most
+/// this share.
 const SPREAD: f64 = 0.15;
 
-/// How it ended.
+/// The end of a warm-up.
 #[derive(Debug, Clone, Copy)]
-pub struct Warmed {
-    /// How long it took.
-    pub after: Duration,
-    /// The last middle of POST→CONFIRMED, milliseconds.
-    pub middle_ms: f64,
-    /// Whether the latency became stable, or time was over.
+pub struct WarmupOutcome {
+    pub elapsed: Duration,
+    /// The median of POST→CONFIRMED in the last round, milliseconds.
+    pub median_ms: f64,
+    /// `false` if the time was over before the latency was stable.
     pub stable: bool,
 }
 
-/// Load until the latency is stable, but at least 30 s and at most 120 s (and a last round).
-pub async fn warm(scene: &Scene) -> Result<Warmed> {
+/// Makes load until the latency is stable: for at least 30 s, and for at most 120 s and one round.
+pub async fn warm_up(bench: &SagaBench) -> Result<WarmupOutcome> {
     let progress = Progress::new("warming up");
-    let begun = Instant::now();
-    let mut middles = Vec::new();
+    let start = Instant::now();
+    let mut medians = Vec::new();
     loop {
-        middles.push(throughput::mixed(scene).await?);
-        let after = begun.elapsed();
-        let middle_ms = middles.last().copied().unwrap_or_default();
+        let median_ms = throughput::warmup_round(bench).await?;
+        medians.push(median_ms);
+        let elapsed = start.elapsed();
         progress.say(format!(
-            "warming up for {} s: the middle order takes {middle_ms:.1} ms",
-            after.as_secs()
+            "warming up for {} s: the median order takes {median_ms:.1} ms",
+            elapsed.as_secs()
         ));
-        let stable = is_stable(&middles);
-        if after >= LEAST && (stable || after >= MOST) {
-            return Ok(Warmed {
-                after,
-                middle_ms,
+        let stable = is_stable(&medians);
+        if elapsed >= MIN_TIME && (stable || elapsed >= MAX_TIME) {
+            return Ok(WarmupOutcome {
+                elapsed,
+                median_ms,
                 stable,
             });
         }
     }
 }
 
-fn is_stable(middles: &[f64]) -> bool {
-    let Some([a, b, c]) = middles.last_chunk() else {
+fn is_stable(medians: &[f64]) -> bool {
+    let Some([a, b, c]) = medians.last_chunk() else {
         return false;
     };
     let (lowest, highest) = (a.min(*b).min(*c), a.max(*b).max(*c));
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_alike_are_stable_and_nothing_less_is() {
+    fn the_latency_is_stable_after_three_similar_medians() {
         assert!(!is_stable(&[10.0, 10.0]));
         assert!(!is_stable(&[10.0, 10.0, 12.0]));
         assert!(is_stable(&[90.0, 10.0, 11.0, 10.5]));

@@ -58,15 +58,15 @@ impl ProgressPrinter {
             return Ok(true);
         }
         note("Enter runs it, q stops and restores");
-        let (tell, told) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
         // A thread of its own: one that waits for a key would keep the program from ending.
         std::thread::spawn(move || {
             let mut line = String::new();
             let read = stdin().lock().read_line(&mut line);
             // Nobody there to press Enter is a "no".
-            let _ = tell.send(matches!(read, Ok(1..)) && line.trim() != "q");
+            let _ = sender.send(matches!(read, Ok(1..)) && line.trim() != "q");
         });
-        Ok(told.await.unwrap_or(false))
+        Ok(answer.await.unwrap_or(false))
     }
 
     pub(super) fn line(self, line: &str) {

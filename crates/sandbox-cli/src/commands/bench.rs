@@ -6,11 +6,11 @@ mod load;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use bench::figures::Figures;
-use bench::latency::{self, Pace};
-use bench::temporary_setting::{self, Change};
-use bench::usage::{self, Sample};
-use bench::{MOST_ORDERS, Scene, delivery, recovery, throughput, warmup};
+use bench::latency::{self, OpenLoop};
+use bench::measurements::Measurements;
+use bench::temporary_setting::{DELIVERY, SettingChange, with_setting};
+use bench::usage::{self, UsageSample};
+use bench::{MAX_ORDERS, SagaBench, delivery_modes, recovery, throughput, warmup};
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use kafka_admin::DeliveryMode;
 use local_runtime::postgres::POSTGRES;
@@ -24,8 +24,8 @@ use tokio::time::sleep;
 /// How long the idle processes are sampled.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
-/// The pause before that, in which earlier work ends.
-const SETTLE_TIME: Duration = Duration::from_secs(3);
+/// The pause before the idle processes are sampled, in which earlier work ends.
+const QUIET_TIME: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 #[command(
@@ -33,11 +33,11 @@ const SETTLE_TIME: Duration = Duration::from_secs(3);
 )]
 pub struct Bench {
     #[command(subcommand)]
-    what: What,
+    verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Verb {
     /// Latency from POST to CONFIRMED, orders and sagas per second, processor time and memory
     #[command(after_help = "Example:  ./sandbox bench saga --delivery at-least-once --runs 5")]
     Saga(Saga),
@@ -59,11 +59,11 @@ enum What {
 #[derive(Debug, Clone, Args)]
 struct Saga {
     /// Orders of a run at saturation
-    #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u64).range(100..=MOST_ORDERS))]
+    #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u64).range(100..=MAX_ORDERS))]
     orders: u64,
 
     /// Orders of the burst
-    #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u64).range(100..=MOST_ORDERS))]
+    #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u64).range(100..=MAX_ORDERS))]
     burst: u64,
 
     /// Orders per second when latency is measured
@@ -104,23 +104,23 @@ struct Recovery {
 }
 
 pub async fn run(args: Bench, layout: &StackLayout) -> Result<()> {
-    match args.what {
-        What::Saga(saga) => run_saga(saga, layout).await,
-        What::Recovery(recovery) => run_recovery(recovery, layout).await,
-        What::Drain(args) => drain::run(args, layout).await,
-        What::Load(args) => load::run(args, layout).await,
-        What::Warm => {
-            let scene = Scene::open(layout).await?;
-            say(warmed(&scene).await?);
+    match args.verb {
+        Verb::Saga(saga) => run_saga(saga, layout).await,
+        Verb::Recovery(recovery) => run_recovery(recovery, layout).await,
+        Verb::Drain(args) => drain::run(args, layout).await,
+        Verb::Load(args) => load::run(args, layout).await,
+        Verb::Warm => {
+            let bench = SagaBench::open(layout).await?;
+            say(warm_up(&bench).await?);
             Ok(())
         }
     }
 }
 
-async fn warmed(scene: &Scene) -> Result<String> {
-    let warm = warmup::warm(scene).await?;
-    let (seconds, ms) = (warm.after.as_secs(), warm.middle_ms);
-    Ok(match warm.stable {
+async fn warm_up(bench: &SagaBench) -> Result<String> {
+    let outcome = warmup::warm_up(bench).await?;
+    let (seconds, ms) = (outcome.elapsed.as_secs(), outcome.median_ms);
+    Ok(match outcome.stable {
         true => format!("warm after {seconds} s: the median order takes {ms:.1} ms"),
         false => {
             format!(
@@ -131,9 +131,9 @@ async fn warmed(scene: &Scene) -> Result<String> {
 }
 
 async fn run_saga(saga: Saga, layout: &StackLayout) -> Result<()> {
-    if u64::from(saga.rate) * u64::from(saga.seconds) > MOST_ORDERS {
+    if u64::from(saga.rate) * u64::from(saga.seconds) > MAX_ORDERS {
         return Err(Usage::error(format_args!(
-            "--rate times --seconds must be at most {MOST_ORDERS} orders"
+            "--rate times --seconds must be at most {MAX_ORDERS} orders"
         )));
     }
     let mode = saga
@@ -143,25 +143,25 @@ async fn run_saga(saga: Saga, layout: &StackLayout) -> Result<()> {
     let Some(mode) = mode else {
         return measure_saga(&saga, layout).await;
     };
-    let change = Change {
+    let change = SettingChange {
         services: &Service::ALL,
-        name: "DELIVERY",
+        name: DELIVERY,
         value: mode.get_name(),
     };
-    temporary_setting::with(layout, change, measure_saga(&saga, layout)).await
+    with_setting(layout, change, measure_saga(&saga, layout)).await
 }
 
 async fn measure_saga(saga: &Saga, layout: &StackLayout) -> Result<()> {
     let stack = Stack::open(layout)?;
-    let mode = delivery(layout)?;
-    let load_before = usage::load()?;
-    let mut figures = Figures::default();
-    idle(&stack, &mut figures).await?;
-    let scene = Scene::open(layout).await?;
+    let mode = delivery_modes(layout)?;
+    let load_before = usage::load_average()?;
+    let mut measurements = Measurements::default();
+    idle(&stack, &mut measurements).await?;
+    let bench = SagaBench::open(layout).await?;
     if !saga.no_warm {
-        note(warmed(&scene).await?);
+        note(warm_up(&bench).await?);
     }
-    let pace = Pace {
+    let load = OpenLoop {
         rate: saga.rate,
         orders: u64::from(saga.rate) * u64::from(saga.seconds),
     };
@@ -169,14 +169,14 @@ async fn measure_saga(saga: &Saga, layout: &StackLayout) -> Result<()> {
         let progress = Progress::new("measuring");
         let step = |what: &str| progress.say(format!("run {run} of {}: {what}", saga.runs));
         step("latency");
-        figures.add("load average before latency", "", usage::load()?);
-        latency::measure(&scene, pace, &mut figures).await?;
+        measurements.add("load average before latency", "", usage::load_average()?);
+        latency::measure(&bench, load, &mut measurements).await?;
         step("saturation");
-        throughput::measure(&scene, &stack, saga.orders, &mut figures).await?;
+        throughput::measure(&bench, &stack, saga.orders, &mut measurements).await?;
         step("burst");
-        throughput::burst(&scene, saga.burst, &mut figures).await?;
+        throughput::burst(&bench, saga.burst, &mut measurements).await?;
     }
-    memory(&Sample::take(&stack)?, "after load", &mut figures);
+    memory(&UsageSample::take(&stack)?, "after load", &mut measurements);
     let name = format!("saga-{}", mode.replace(" / ", "-"));
     let conditions = json!({
         "delivery": mode,
@@ -187,39 +187,39 @@ async fn measure_saga(saga: &Saga, layout: &StackLayout) -> Result<()> {
         "warmed": !saga.no_warm,
         "loadAverageBefore": load_before,
     });
-    figures.publish(layout, &name, &conditions, saga.json)?;
+    measurements.publish(layout, &name, &conditions, saga.json)?;
     Ok(())
 }
 
 /// Memory and processor time of an idle shop.
-async fn idle(stack: &Stack<'_>, figures: &mut Figures) -> Result<()> {
+async fn idle(stack: &Stack<'_>, measurements: &mut Measurements) -> Result<()> {
     let _progress = Progress::new("sampling the idle shop");
-    sleep(SETTLE_TIME).await;
-    let before = Sample::take(stack)?;
+    sleep(QUIET_TIME).await;
+    let before = UsageSample::take(stack)?;
     sleep(IDLE_TIME).await;
-    let after = Sample::take(stack)?;
+    let after = UsageSample::take(stack)?;
     for (name, seconds) in after.since(&before).by_process {
-        if name != usage::OURSELVES {
+        if name != usage::THIS_PROGRAM {
             let share = 100.0 * seconds / IDLE_TIME.as_secs_f64();
-            figures.add(format!("processor when idle: {name}"), "% of one", share);
+            measurements.add(format!("processor when idle: {name}"), "% of one", share);
         }
     }
-    memory(&after, "when idle", figures);
+    memory(&after, "when idle", measurements);
     Ok(())
 }
 
-fn memory(sample: &Sample, when: &str, figures: &mut Figures) {
+fn memory(sample: &UsageSample, when: &str, measurements: &mut Measurements) {
     for (name, bytes) in sample
         .memory()
-        .filter(|(name, _)| *name != usage::OURSELVES)
+        .filter(|(name, _)| *name != usage::THIS_PROGRAM)
     {
-        // PostgreSQL is many processes, and the buffers that they share count once for each of them.
+        // PostgreSQL has a process for each connection. A shared page counts once for each process.
         let note = if name == POSTGRES {
             " (shared pages once a process)"
         } else {
             ""
         };
-        figures.add(
+        measurements.add(
             format!("memory {when}: {name}{note}"),
             "MB",
             bytes as f64 / 1e6,
@@ -228,37 +228,37 @@ fn memory(sample: &Sample, when: &str, figures: &mut Figures) {
 }
 
 async fn run_recovery(args: Recovery, layout: &StackLayout) -> Result<()> {
-    let mut figures = Figures::default();
+    let mut measurements = Measurements::default();
     let stack = Stack::open(layout)?;
     if stack.started_instances(Service::Inventory)?.is_empty() {
         bail!("inventory-service does not run: ./sandbox up");
     }
-    let load_before = usage::load()?;
+    let load_before = usage::load_average()?;
     for (value, membership) in [
         ("false", "dynamic membership"),
         ("true", "static membership"),
     ] {
-        let change = Change {
+        let change = SettingChange {
             services: &[Service::Inventory],
             name: "STATIC_MEMBERSHIP",
             value,
         };
         let work = async {
-            let scene = Scene::open(layout).await?;
+            let bench = SagaBench::open(layout).await?;
             let progress = Progress::new("recovery");
             for run in 1..=args.runs {
                 progress.say(format!("{membership}, kill {run} of {}", args.runs));
-                recovery::measure(&scene, &stack, membership, &mut figures).await?;
+                recovery::measure(&bench, &stack, membership, &mut measurements).await?;
             }
             Ok(())
         };
-        temporary_setting::with(layout, change, work).await?;
+        with_setting(layout, change, work).await?;
     }
     let conditions = json!({
-        "delivery": delivery(layout)?,
+        "delivery": delivery_modes(layout)?,
         "runs": args.runs,
         "loadAverageBefore": load_before,
     });
-    figures.publish(layout, "recovery", &conditions, args.json)?;
+    measurements.publish(layout, "recovery", &conditions, args.json)?;
     Ok(())
 }

@@ -43,12 +43,12 @@ impl MembersCondition {
             seen += &format!("; {}: {owns}", member.owner.client_id);
         }
         // A group that all members have left is "Empty" and not "Stable".
-        let settled = group.state == "Stable" || (self.count == 0 && group.members.is_empty());
+        let stable = group.state == "Stable" || (self.count == 0 && group.members.is_empty());
         let idle = group.members.iter();
         let idle = idle.filter(|member| member.assignment.is_empty()).count();
         let as_many = group.members.len() == self.count;
         Observation::judge(
-            settled && as_many && self.idle.is_none_or(|wanted| wanted == idle),
+            stable && as_many && self.idle.is_none_or(|wanted| wanted == idle),
             seen,
         )
     }

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use bench::drain::{FEW, Scene, Way};
-use bench::figures::Figures;
-use bench::{MOST_ORDERS, isolated_instances, usage};
+use bench::drain::{DrainBench, DrainCase, MIN_COMPARED_EVENTS};
+use bench::isolated_instances::{restoring_instances, start_inventory_alone};
+use bench::measurements::Measurements;
+use bench::{MAX_ORDERS, usage};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, value_parser};
 use serde_json::json;
@@ -21,22 +22,22 @@ const MEMBERS: [u32; 2] = [1, 3];
 /// The batch size where batches are measured: the default of every service.
 const BATCH: u32 = 500;
 
-/// How long the broker takes to get warm. New members are warmed up once, too.
-const WARM: Duration = Duration::from_secs(30);
+/// How long the broker takes to get warm. Each group of new members is also warmed up at least once.
+const WARMUP_TIME: Duration = Duration::from_secs(30);
 
 /// The highest number of events in a warm-up of members with batches of one.
-const WARM_SINGLES: u64 = 2_000;
+const MAX_WARMUP_SINGLE_EVENTS: u64 = 2_000;
 
 /// The amount of load.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Drain {
     /// The backlog for members with batches
-    #[arg(long, default_value_t = MOST_ORDERS, value_parser = value_parser!(u64).range(FEW..=MOST_ORDERS))]
+    #[arg(long, default_value_t = MAX_ORDERS, value_parser = value_parser!(u64).range(MIN_COMPARED_EVENTS..=MAX_ORDERS))]
     events: u64,
 
-    /// The backlog for members with batches of one, which read some hundred a second. Below 10000 the plain consumer is not
-    /// measured, since it reads so few in one fetch
-    #[arg(long, default_value_t = FEW, value_parser = value_parser!(u64).range(100..=MOST_ORDERS))]
+    /// The backlog for members with batches of one, which read a few hundred events a second. Below 10000 the plain consumer is
+    /// not measured, because it reads so few events in one fetch
+    #[arg(long, default_value_t = MIN_COMPARED_EVENTS, value_parser = value_parser!(u64).range(100..=MAX_ORDERS))]
     single_events: u64,
 
     /// Only this delivery mode [default: both]
@@ -58,9 +59,9 @@ pub(super) struct Drain {
 
 /// Measures each delivery mode and batch size, with one member and with three.
 pub(super) async fn run(args: Drain, layout: &StackLayout) -> Result<()> {
-    let load_before = usage::load()?;
-    let mut figures = Figures::default();
-    isolated_instances::alone(layout, measure(&args, layout, &mut figures)).await?;
+    let load_before = usage::load_average()?;
+    let mut measurements = Measurements::default();
+    restoring_instances(layout, measure(&args, layout, &mut measurements)).await?;
     let conditions = json!({
         "runs": args.runs,
         "events": args.events,
@@ -68,51 +69,57 @@ pub(super) async fn run(args: Drain, layout: &StackLayout) -> Result<()> {
         "warmed": !args.no_warm,
         "loadAverageBefore": load_before,
     });
-    figures.publish(layout, "drain", &conditions, args.json)?;
+    measurements.publish(layout, "drain", &conditions, args.json)?;
     Ok(())
 }
 
-async fn measure(args: &Drain, layout: &StackLayout, figures: &mut Figures) -> Result<()> {
-    let scene = Scene::open(layout)?;
+async fn measure(
+    args: &Drain,
+    layout: &StackLayout,
+    measurements: &mut Measurements,
+) -> Result<()> {
+    let bench = DrainBench::open(layout)?;
     let progress = Progress::new("drain");
-    let begun = Instant::now();
+    let start = Instant::now();
     let only = args.delivery.as_deref();
-    for delivery in DELIVERIES {
-        if only.is_some_and(|only| only != delivery) {
-            continue;
-        }
+    let deliveries = DELIVERIES.into_iter();
+    for delivery in deliveries.filter(|delivery| only.is_none_or(|only| only == *delivery)) {
         for members in MEMBERS {
-            let ways = |single_events| {
-                [(BATCH, args.events), (1, single_events)].map(|(batch_max, events)| Way {
-                    delivery,
-                    batch_max,
-                    events,
-                })
-            };
             let say =
                 |what: String| progress.say(format!("{delivery}, {members} member(s): {what}"));
             say("starting".to_owned());
-            let instances = isolated_instances::inventory(layout, members, delivery).await?;
-            scene.prime().await?;
+            let instances = start_inventory_alone(layout, members, delivery).await?;
+            bench.prime().await?;
             let mut warm = args.no_warm;
             while !warm {
                 say("warming up".to_owned());
-                for way in ways(args.single_events.min(WARM_SINGLES)) {
-                    let mut ignored = Figures::default();
-                    scene.measure(way, &instances, &mut ignored).await?;
+                let single_events = args.single_events.min(MAX_WARMUP_SINGLE_EVENTS);
+                for case in cases(delivery, args.events, single_events) {
+                    let mut ignored = Measurements::default();
+                    bench.measure(case, &instances, &mut ignored).await?;
                 }
-                warm = begun.elapsed() > WARM;
+                warm = start.elapsed() > WARMUP_TIME;
             }
             for run in 1..=args.runs {
-                for way in ways(args.single_events) {
+                for case in cases(delivery, args.events, args.single_events) {
+                    let batch_max = case.batch_max;
                     say(format!(
-                        "run {run} of {}, batches of {}",
-                        args.runs, way.batch_max
+                        "run {run} of {}, batches of {batch_max}",
+                        args.runs
                     ));
-                    scene.measure(way, &instances, figures).await?;
+                    bench.measure(case, &instances, measurements).await?;
                 }
             }
         }
     }
     Ok(())
+}
+
+/// A drain in batches, and one in batches of one.
+fn cases(delivery: &'static str, events: u64, single_events: u64) -> [DrainCase; 2] {
+    [(BATCH, events), (1, single_events)].map(|(batch_max, events)| DrainCase {
+        delivery,
+        batch_max,
+        events,
+    })
 }

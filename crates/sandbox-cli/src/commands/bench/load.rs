@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use bench::figures::Figures;
-use bench::load::{MOST_EVENTS, RATES, Scene};
+use bench::load::{LoadBench, MAX_EVENTS, RATES};
+use bench::measurements::Measurements;
 use bench::usage;
 use clap::{Args, value_parser};
 use serde_json::json;
@@ -12,13 +12,13 @@ use stack::layout::StackLayout;
 use stack::terminal::Progress;
 
 /// How long the broker takes to get warm.
-const WARM: Duration = Duration::from_secs(30);
+const WARMUP_TIME: Duration = Duration::from_secs(30);
 
 /// The amount of load.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Load {
     /// Events of a burst, and records of Kafka's producer-perf-test
-    #[arg(long, default_value_t = 2_000_000, value_parser = value_parser!(u64).range(10_000..=MOST_EVENTS))]
+    #[arg(long, default_value_t = 2_000_000, value_parser = value_parser!(u64).range(10_000..=MAX_EVENTS))]
     events: u64,
 
     /// Seconds of each rate
@@ -40,10 +40,11 @@ pub(super) struct Load {
 
 /// Measures bursts, Kafka's own tool, and rates.
 pub(super) async fn run(args: Load, layout: &StackLayout) -> Result<()> {
-    let load_before = usage::load()?;
-    let scene = Scene::open(layout).await?;
-    let mut figures = Figures::default();
-    scene.during(measure(&args, &scene, &mut figures)).await?;
+    let load_before = usage::load_average()?;
+    let bench = LoadBench::open(layout).await?;
+    let mut measurements = Measurements::default();
+    let work = measure(&args, &bench, &mut measurements);
+    bench.deleting_topic(work).await?;
     let conditions = json!({
         "runs": args.runs,
         "events": args.events,
@@ -51,26 +52,30 @@ pub(super) async fn run(args: Load, layout: &StackLayout) -> Result<()> {
         "warmed": !args.no_warm,
         "loadAverageBefore": load_before,
     });
-    figures.publish(layout, "load", &conditions, args.json)?;
+    measurements.publish(layout, "load", &conditions, args.json)?;
     Ok(())
 }
 
-async fn measure(args: &Load, scene: &Scene<'_>, figures: &mut Figures) -> Result<()> {
+async fn measure(
+    args: &Load,
+    bench: &LoadBench<'_>,
+    measurements: &mut Measurements,
+) -> Result<()> {
     let progress = Progress::new("load");
-    let begun = Instant::now();
-    while !args.no_warm && begun.elapsed() < WARM {
+    let start = Instant::now();
+    while !args.no_warm && start.elapsed() < WARMUP_TIME {
         progress.say("warming up".to_owned());
-        let mut ignored = Figures::default();
-        scene.burst(args.events, &mut ignored).await?;
+        let mut ignored = Measurements::default();
+        bench.burst(args.events, &mut ignored).await?;
     }
     for run in 1..=args.runs {
         let step = |what: &str| progress.say(format!("run {run} of {}: {what}", args.runs));
-        figures.add("load average before a run", "", usage::load()?);
+        measurements.add("load average before a run", "", usage::load_average()?);
         step("bursts");
-        scene.burst(args.events, figures).await?;
+        bench.burst(args.events, measurements).await?;
         for rate in RATES {
             step(&format!("{rate} a second"));
-            scene.rate(rate, args.seconds, figures).await?;
+            bench.rate(rate, args.seconds, measurements).await?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Figures of several runs: min, median and max, as a table and as a file.
+//! The figures of several runs: min, median and max, as a table and as a file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,44 +11,41 @@ use super::{median, usage};
 use stack::layout::StackLayout;
 use stack::terminal::{Table, say};
 
-/// One thing that was measured, in each run.
+/// One figure with its value in each run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figure {
-    /// What.
     pub name: String,
-    /// In which unit.
     pub unit: &'static str,
-    /// Each run's, in their order.
+    /// The values in the order of the runs.
     pub runs: Vec<f64>,
-    /// The lowest.
     pub min: f64,
-    /// The middle one.
+    /// See [`median`].
     pub median: f64,
-    /// The highest.
     pub max: f64,
 }
 
-/// All that was measured, in the order in which it was measured first.
+/// Collects figures: name, unit, and the value of each run. The order is that of each figure's
+/// first value.
 #[derive(Debug, Clone, Default)]
-pub struct Figures(Vec<(String, &'static str, Vec<f64>)>);
+pub struct Measurements(Vec<(String, &'static str, Vec<f64>)>);
 
-/// What is written down.
+/// The content of the file.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'r> {
     bench: &'r str,
     measured_at: String,
     processors: usize,
-    /// Of the last minute, when the measurement was over.
+    /// The load average of the last minute after the measurement.
     load_average: f64,
     #[serde(flatten)]
     conditions: &'r serde_json::Map<String, serde_json::Value>,
     figures: Vec<Figure>,
 }
 
-impl Figures {
-    /// One more run's figure of this name.
+impl Measurements {
+    /// Adds a value to the figure of this name. The unit is that of the figure's first value.
     pub fn add(&mut self, name: impl Into<String>, unit: &'static str, value: f64) {
         let name = name.into();
         match self.0.iter_mut().find(|(known, ..)| *known == name) {
@@ -57,8 +54,8 @@ impl Figures {
         }
     }
 
-    /// All of them.
-    pub fn all(&self) -> Result<Vec<Figure>> {
+    /// Every figure with min, median and max.
+    pub fn summarize(&self) -> Result<Vec<Figure>> {
         let figure = |(name, unit, runs): &(String, &'static str, Vec<f64>)| {
             Ok(Figure {
                 name: name.clone(),
@@ -72,7 +69,9 @@ impl Figures {
         self.0.iter().map(figure).collect()
     }
 
-    /// Writes them to `target/bench/<bench>-<time>.json` and prints them: as a table, or the file's content with `json`.
+    /// Writes the figures to `target/bench/<bench>-<time>.json` and prints them: as a table, or the
+    /// content of the file with `json`. `conditions` is a JSON object whose fields become fields of
+    /// the file. Returns the path of the file.
     pub fn publish(
         &self,
         layout: &StackLayout,
@@ -84,10 +83,10 @@ impl Figures {
         let report = Report {
             bench,
             measured_at: Utc::now().to_rfc3339(),
-            processors: usage::cores(),
-            load_average: usage::load()?,
+            processors: usage::processors(),
+            load_average: usage::load_average()?,
             conditions: conditions.as_object().unwrap_or(&empty),
-            figures: self.all()?,
+            figures: self.summarize()?,
         };
         let text = serde_json::to_string_pretty(&report)?;
         let folder = layout.checkout().join("target/bench");
@@ -104,7 +103,7 @@ impl Figures {
             say(table(&report.figures));
             say(format_args!(
                 "\n{}\nload average {:.1} on {} processors; written to {}",
-                stated(report.conditions),
+                conditions_line(report.conditions),
                 report.load_average,
                 report.processors,
                 file.display()
@@ -117,7 +116,7 @@ impl Figures {
 fn table(figures: &[Figure]) -> Table {
     let mut table = Table::new(&["what", "min", "median", "max", "unit"]);
     for figure in figures {
-        let [min, median, max] = [figure.min, figure.median, figure.max].map(shown);
+        let [min, median, max] = [figure.min, figure.median, figure.max].map(format_value);
         table.row([
             figure.name.clone(),
             min,
@@ -129,8 +128,7 @@ fn table(figures: &[Figure]) -> Table {
     table
 }
 
-/// As exact as it is worth.
-fn shown(value: f64) -> String {
+fn format_value(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         ..1.0 => format!("{value:.2}"),
@@ -139,12 +137,12 @@ fn shown(value: f64) -> String {
     }
 }
 
-fn stated(conditions: &serde_json::Map<String, serde_json::Value>) -> String {
-    let stated = conditions.iter().map(|(name, value)| match value {
+fn conditions_line(conditions: &serde_json::Map<String, serde_json::Value>) -> String {
+    let conditions = conditions.iter().map(|(name, value)| match value {
         serde_json::Value::String(text) => format!("{name} {text}"),
         other => format!("{name} {other}"),
     });
-    stated.collect::<Vec<_>>().join(" · ")
+    conditions.collect::<Vec<_>>().join(" · ")
 }
 
 #[cfg(test)]
@@ -152,13 +150,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_of_the_same_name_come_together_in_the_order_first_seen() {
-        let mut figures = Figures::default();
+    fn values_of_one_name_become_one_figure_in_order_of_first_value() {
+        let mut measurements = Measurements::default();
         for (late, early) in [(3.0, 10.0), (1.0, 30.0), (2.0, 20.0)] {
-            figures.add("p99", "ms", late);
-            figures.add("accepted", "orders/s", early);
+            measurements.add("p99", "ms", late);
+            measurements.add("accepted", "orders/s", early);
         }
-        let all = figures.all().unwrap();
+        let all = measurements.summarize().unwrap();
         assert_eq!(all[0].name, "p99");
         assert_eq!((all[0].min, all[0].median, all[0].max), (1.0, 2.0, 3.0));
         assert_eq!(all[1].runs, [10.0, 30.0, 20.0]);
@@ -166,9 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_shows_as_many_digits_as_it_is_worth() {
+    fn larger_values_show_fewer_decimal_places() {
         assert_eq!(
-            [0.0, 0.123, 9.87, 5123.4].map(shown),
+            [0.0, 0.123, 9.87, 5123.4].map(format_value),
             ["0", "0.12", "9.9", "5123"]
         );
     }
