@@ -239,7 +239,7 @@ async fn differences(cluster: &Cluster) -> Result<Vec<Finding>> {
             continue;
         }
         for difference in cluster.topic_differences(topic).await? {
-            let fix = "if nobody meant to change that: ./sandbox reset recreates all topics";
+            let fix = "if that change was not intended: ./sandbox reset recreates all topics";
             findings.push(Finding::warning(
                 "topics",
                 format!("{name}: {difference}"),
