@@ -101,8 +101,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("e2e", &[]),
 ];
 
-/// What the tests of a crate may use besides: a real stack, and the crate that reads what a service wrote to Kafka.
-const TESTS_MAY_USE: &[&str] = &["test-stack", "kafka-admin", "cluster-reader"];
+/// What the tests of a crate may use besides: a real stack, the crates that read what a service wrote to Kafka, and a member of a
+/// group for the tests of a tool that observes one.
+const TESTS_MAY_USE: &[&str] = &[
+    "test-stack",
+    "kafka-admin",
+    "cluster-reader",
+    "kafka-runtime",
+];
 
 /// The crate whose tests are about the whole system, and may use every library.
 const WHOLE_SYSTEM: &str = "e2e";

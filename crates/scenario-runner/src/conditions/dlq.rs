@@ -49,9 +49,9 @@ impl DeadLetterCount {
             .filter(|dead_letter| !(self.waiting && dead_letter.processed))
             .collect();
         let dead_letters = if meant.len() == 1 {
-            "dead_letter"
+            "dead letter"
         } else {
-            "dead_letters"
+            "dead letters"
         };
         let mut seen = format!("{} {dead_letters} in {}", meant.len(), self.topic);
         if let Some(order) = self.order {
