@@ -6,8 +6,8 @@ use clap::Parser;
 use cluster_reader::group_health::Thresholds;
 use kafka_admin::KafkaSettings;
 use reqwest::Url;
-use service_kit::{HttpSettings, Mode};
 use service_kit::settings::InvalidSettings;
+use service_kit::{HttpSettings, Mode};
 use shared_events::NamePrefix;
 
 use crate::lag_state::GroupTopic;

@@ -208,7 +208,11 @@ async fn metrics_are_present(monitor: &TestMonitor) {
     for (name, labels, value) in [
         ("kafka_consumer_group_lag", partition(1), Some(200.0)),
         ("kafka_partition_committed_offset", partition(2), Some(0.0)),
-        ("kafka_consumer_group_partition_stalled", partition(1), Some(0.0)),
+        (
+            "kafka_consumer_group_partition_stalled",
+            partition(1),
+            Some(0.0),
+        ),
         ("kafka_consumer_group_lag_total", pair.clone(), Some(600.0)),
         ("kafka_lag_status", pair.clone(), Some(2.0)),
         ("kafka_lag_rate_of_change", pair.clone(), None),

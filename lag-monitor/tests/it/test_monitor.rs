@@ -7,8 +7,8 @@ use clap::Parser;
 use kafka_admin::Cluster;
 use kafka_admin::publish::RawRecord;
 use kafka_runtime::{
-    Clock, ConsumerSettings, ConsumerTuning, Failure, Faults, Handler, KafkaSettings, Member,
-    MemberSettings, Criticality,
+    Clock, ConsumerSettings, ConsumerTuning, Criticality, Failure, Faults, Handler, KafkaSettings,
+    Member, MemberSettings,
 };
 use lag_monitor::{App, Settings};
 use prometheus::Registry;
