@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_probe_result_names_what_is_missing_and_why() {
         let missing = report(serde_json::json!([
-            {"name": "database", "status": "down", "reason": "cannot connect"},
+            {"name": "database", "status": "down", "reason": "connection refused"},
             {"name": "consumer", "status": "down"},
             {"name": "relay", "status": "ready"},
         ]));

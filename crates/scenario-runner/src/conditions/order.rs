@@ -95,6 +95,7 @@ mod tests {
             "orderId": OrderId::now(),
             "status": status,
             "failureReason": reason,
+            "impossible": false,
             "facts": [],
             "waitingFor": ["InventoryReserved"],
         });
