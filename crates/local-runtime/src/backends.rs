@@ -1,8 +1,8 @@
 //! Kafka and PostgreSQL together, as the sandbox and the tests start them.
 
 use crate::download::Installation;
+use crate::free_ports;
 use crate::kafka::{KAFKA, KAFKA_GRACE, Kafka};
-use crate::ports;
 use crate::postgres::{POSTGRES, POSTGRES_GRACE, Postgres};
 use crate::process::Processes;
 use crate::state_dir::StateDir;
@@ -30,7 +30,7 @@ impl Backends {
     /// When no ports are free.
     pub fn on_free_ports(state_dir: &StateDir, installation: &Installation) -> Result<Self> {
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let [kafka, postgres] = ports::free()?;
+        let [kafka, postgres] = free_ports::free()?;
         Ok(Self {
             kafka: Kafka::new(state_dir, installation, local, kafka),
             postgres: Postgres::new(state_dir, installation, local, postgres),
@@ -45,8 +45,8 @@ impl Backends {
     /// [`Backends::stop`].
     pub async fn start(&self, processes: &Processes) -> Result<()> {
         // Otherwise the process that holds the port could answer in place of the new server.
-        ports::require_free("Kafka", self.kafka.address, self.kafka.port, "KAFKA_PORT")?;
-        ports::require_free(
+        free_ports::require_free("Kafka", self.kafka.address, self.kafka.port, "KAFKA_PORT")?;
+        free_ports::require_free(
             "PostgreSQL",
             self.postgres.address,
             self.postgres.port,

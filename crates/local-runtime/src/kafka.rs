@@ -3,7 +3,7 @@
 pub use crate::kafka_properties::{CLUSTER_ID, HEAP, NodeConfig, server_properties};
 
 use crate::download::Installation;
-use crate::ports::connect_address;
+use crate::free_ports::connect_address;
 use crate::process::{ProcessRecord, Processes, Program};
 use crate::state_dir::StateDir;
 use anyhow::{Context, Result, bail};
@@ -62,7 +62,7 @@ impl Kafka {
     /// # Errors
     /// When a file cannot be written, or Java is missing or fails.
     pub async fn prepare(&self) -> Result<()> {
-        let [controller] = crate::ports::free()?;
+        let [controller] = crate::free_ports::free()?;
         write(&self.log_settings(), LOG4J)?;
         write(&self.properties(), &self.properties_file(controller))?;
         if self.data().join("meta.properties").is_file() {

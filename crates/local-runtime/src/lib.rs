@@ -14,7 +14,7 @@
 //! * [`kafka`], [`postgres`], [`prometheus`]: one server of each; [`database`]: the PostgreSQL
 //!   server as its clients see it;
 //! * [`backends`]: Kafka and PostgreSQL together, as the sandbox and the tests start them;
-//! * [`kafka_tools`]: Kafka's own command-line tools; [`ports`]: free ports, and which process
+//! * [`kafka_tools`]: Kafka's own command-line tools; [`free_ports`]: free ports, and which process
 //!   holds a taken one.
 //!
 //! Async functions must be called within a tokio runtime that has I/O and time enabled. Errors are
@@ -25,10 +25,10 @@
 pub mod backends;
 pub mod database;
 pub mod download;
+pub mod free_ports;
 pub mod kafka;
 mod kafka_properties;
 pub mod kafka_tools;
-pub mod ports;
 pub mod postgres;
 pub mod process;
 mod process_record;

@@ -7,7 +7,7 @@
 
 use crate::database::{DatabaseServer, SUPERUSER};
 use crate::download::Installation;
-use crate::ports::connect_address;
+use crate::free_ports::connect_address;
 use crate::process::{ProcessRecord, Processes, Program, StopSignal};
 use crate::run_as_nobody::{UnprivilegedUser, enterable_folder};
 use crate::state_dir::{StateDir, create_folder, remove};

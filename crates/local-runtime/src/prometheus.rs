@@ -1,6 +1,6 @@
 //! One Prometheus server, where the machine has the program. It is not downloaded.
 
-use crate::ports::connect_address;
+use crate::free_ports::connect_address;
 use crate::process::{Processes, Program, resolve};
 use crate::state_dir::{StateDir, create_folder, remove};
 use anyhow::{Context, Result};

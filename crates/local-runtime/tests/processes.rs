@@ -6,7 +6,7 @@
     reason = "a failed step is a failed test"
 )]
 
-use local_runtime::ports;
+use local_runtime::free_ports;
 use local_runtime::process::{ProcessState, Processes, Program, StopOutcome};
 use local_runtime::process_tree::{Activity, ProcessIdentity, Signal};
 use local_runtime::state_dir::StateDir;
@@ -266,7 +266,7 @@ fn a_taken_port_is_named_with_the_process_that_holds_it() {
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let listener = TcpListener::bind((local, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let error = ports::require_free("Kafka", local, port, "KAFKA_PORT")
+    let error = free_ports::require_free("Kafka", local, port, "KAFKA_PORT")
         .unwrap_err()
         .to_string();
     assert!(
@@ -280,13 +280,13 @@ fn a_taken_port_is_named_with_the_process_that_holds_it() {
     assert!(error.ends_with("choose another with KAFKA_PORT"), "{error}");
 
     drop(listener);
-    ports::require_free("Kafka", local, port, "KAFKA_PORT").unwrap();
-    assert_eq!(ports::holder(port).unwrap(), None);
+    free_ports::require_free("Kafka", local, port, "KAFKA_PORT").unwrap();
+    assert_eq!(free_ports::holder(port).unwrap(), None);
 }
 
 #[test]
 fn free_ports_differ() {
-    let [a, b, c] = ports::free().unwrap();
+    let [a, b, c] = free_ports::free().unwrap();
     assert!(a != b && b != c && a != c);
 }
 

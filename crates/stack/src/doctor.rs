@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use kafka_admin::Cluster;
+use local_runtime::free_ports;
 use local_runtime::kafka::KAFKA;
-use local_runtime::ports;
 use local_runtime::process::ProcessState;
 use local_runtime::prometheus::PROMETHEUS;
 use shared_events::Topic;
@@ -93,7 +93,7 @@ fn port_findings(stack: &Stack<'_>) -> Result<Vec<Finding>> {
         let what = format!("port {} for {}", one.port, one.process);
         if alive.contains(&one.process) {
             findings.push(Finding::ok(what, "in use by this stack"));
-        } else if ports::is_free(settings.bind_addr, one.port) {
+        } else if free_ports::is_free(settings.bind_addr, one.port) {
             findings.push(Finding::ok(what, "free"));
         } else {
             findings.push(taken_port(stack, what, &one)?);
@@ -103,7 +103,7 @@ fn port_findings(stack: &Stack<'_>) -> Result<Vec<Finding>> {
 }
 
 fn taken_port(stack: &Stack<'_>, what: String, port: &AssignedPort) -> Result<Finding> {
-    let holder = ports::holder(port.port)?;
+    let holder = free_ports::holder(port.port)?;
     let holder = holder.map_or_else(
         || "another user's process".to_owned(),
         |holder| holder.to_string(),

@@ -1,8 +1,8 @@
 //! Which processes a command starts: all of them, or those that the person named with what they need.
 
 use anyhow::{Result, bail};
+use local_runtime::free_ports::require_free;
 use local_runtime::kafka::KAFKA;
-use local_runtime::ports::require_free;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::ProcessState;
 use local_runtime::prometheus::PROMETHEUS;

@@ -47,7 +47,7 @@ impl std::fmt::Debug for Containers {
 impl Containers {
     pub(crate) async fn start_both() -> Result<Self> {
         let label = label_value()?;
-        let [kafka, postgres] = local_runtime::ports::free()?
+        let [kafka, postgres] = local_runtime::free_ports::free()?
             .map(|port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
         let mut both = Self {
             kafka,

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use local_runtime::ports;
+use local_runtime::free_ports;
 use serde_json::Value;
 
 /// The command, built beside this test program: `target/release/sandbox`.
@@ -64,8 +64,8 @@ impl Rig {
             generator,
             monitor,
             prometheus,
-        ] = ports::free().unwrap();
-        let inventory = ports::free_in_a_row(9).unwrap();
+        ] = free_ports::free().unwrap();
+        let inventory = free_ports::free_in_a_row(9).unwrap();
         let environment = vec![
             ("SANDBOX_HOME", folder.display().to_string()),
             ("KAFKA_PORT", kafka.to_string()),

@@ -15,7 +15,7 @@ use futures::future::join_all;
 use kafka_admin::Cluster;
 use kafka_runtime::KafkaSettings;
 use local_runtime::database::DatabaseServer;
-use local_runtime::ports;
+use local_runtime::free_ports;
 use local_runtime::process::{ProcessState, Processes, Program, StopOutcome};
 use local_runtime::state_dir::StateDir;
 use shared_events::{Service, Topic};
@@ -154,7 +154,7 @@ impl Shop {
             .known()
             .ports
             .entry(who)
-            .or_insert_with(|| ports::free::<1>().unwrap()[0]);
+            .or_insert_with(|| free_ports::free::<1>().unwrap()[0]);
         let database = match who.0 {
             Service::Order => &self.orders_db,
             Service::Payment | Service::Inventory => &self.inventory_db,

@@ -127,15 +127,15 @@ impl<H: Handler> ConsumerLoop<H> {
         Ok(())
     }
 
-    /// The delivery guarantee, from top to bottom: each record is applied once, and with `exactly-once` its events are published
-    /// once.
+    /// The delivery guarantee, from top to bottom: each record takes effect once, however often it is applied, and with
+    /// `exactly-once` consumers see its events once.
     ///
-    /// The comments say what happens when the process dies at that line. *Redelivered* means: after the session time-out
-    /// another member, or this one after its restart, gets the partitions and reads them from the committed offsets.
+    /// The comments say what happens when the process dies at that line. *Redelivered* means: the next owner of the partitions
+    /// reads them from the committed offsets, 4–6 s after the death, or about 1 s after a restart with static membership.
     fn run_once(&mut self) -> Result<(), MemberError> {
         // One batch has one configuration, so it is read here and nowhere else.
         let config = self.controls.effective();
-        // The records borrow from this client, also after `self.consumer` has replaced it.
+        // The records of the batch borrow from this client, so it must live as long as they do.
         let client = self.consumer.client();
 
         // 1. Collect a batch and classify each record: work, skipped or poison.
@@ -152,11 +152,13 @@ impl<H: Handler> ConsumerLoop<H> {
         self.controls.set_applied(&config);
         let mut telemetry = BatchTelemetry::start(&self.settings, &self.group, &batch);
         if !self.simulate_work(&batch, config.processing_time_ms) {
-            return Ok(()); // Asked to stop: as if the process had died above.
+            return Ok(()); // Asked to stop: nothing has happened, and the batch is redelivered.
         }
         let starts = batch.starts();
 
-        // 2. Apply the batch: one call of the handler, which writes to its database in one transaction.
+        // 2. Apply the batch. Normally one call of the handler and one database transaction; several while a poison record is
+        //    searched. Dies in this call: none, some or all records are in the database. The batch is redelivered and applied
+        //    again.
         telemetry.apply_started();
         let (cut, events) = match self.apply_batch(&mut batch) {
             Ok(applied) => applied,
@@ -175,13 +177,13 @@ impl<H: Handler> ConsumerLoop<H> {
             dead_letters: &dead_letters,
             offsets: self.consumer.names().offset_list(&offsets),
         };
-        // Dies in this call, with `exactly-once`: the broker commits the whole transaction or aborts it. Aborted, its output is
-        // invisible and the batch is redelivered. With `at-least-once`: the output may be published and the offsets not. The
-        // batch is redelivered, and its output is published again.
+        // Dies in this call: a batch without output commits its offsets or does not. With output and `exactly-once`, the broker
+        // commits the whole transaction or aborts it; aborted, its output is invisible and the batch is redelivered. With
+        // `at-least-once` the output may be published and the offsets not: redelivered, the output is published again.
         if let Err(error) = self.committer.commit(&self.consumer, &output) {
             return self.retry_batch(&starts, error.into(), telemetry);
         }
-        // Dies from here on: everything is committed. The next owner of the partitions begins after the batch.
+        // Dies from here on: everything is committed. The next owner begins after the records that were kept.
         self.settings.faults.pass(CrashPoint::BatchCommitted);
         telemetry.committed(&batch, &events);
         self.on_committed(&starts, &batch, &cut, offsets, telemetry)
