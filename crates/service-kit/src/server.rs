@@ -134,12 +134,17 @@ fn with_layers(limits: Limits, router: Router, metrics: RequestMetrics) -> Route
         .make_span_with(request_span)
         .on_request(())
         .on_failure(());
-    with_problem_fallbacks(router)
+    let router = with_problem_fallbacks(router)
         .layer(response_timeout)
         .layer(from_fn_with_state(limits, limit_body))
-        .layer(from_fn(check_host_and_origin))
-        .layer(trace)
-        .layer(from_fn_with_state(metrics, measure))
+        .layer(from_fn(check_host_and_origin));
+    // Without debug logging the layer would only cost time: it wraps each body.
+    let router = if tracing::enabled!(tracing::Level::DEBUG) {
+        router.layer(trace)
+    } else {
+        router
+    };
+    router.layer(from_fn_with_state(metrics, measure))
 }
 
 fn request_span(request: &Request) -> Span {

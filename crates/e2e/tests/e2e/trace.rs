@@ -219,9 +219,9 @@ async fn a_dead_letter_and_its_replay_stay_in_the_orders_trace() {
     let placed = shop.place(&Request::new("prod_ignore", 1, "10.00")).await;
     shop.status(ORDER, placed.order_id, Some("PAID")).await;
     eventually(DEADLINE, "the dead letter is there", async || {
-        let letters = dead_letters(&shop.cluster, Topic::InventoryDlq).await;
-        letters
-            .is_ok_and(|letters| letters.len() == 1)
+        let found = dead_letters(&shop.cluster, Topic::InventoryDlq).await;
+        found
+            .is_ok_and(|all| all.len() == 1)
             .then_some(())
             .ok_or("none")
     })
