@@ -163,7 +163,7 @@ verb_kill() {
   each "$action" "is dead: ./sandbox up % starts it again" "running restarting paused" $targets
 }
 verb_pause() { each pause "is paused: ./sandbox continue %" running "$@"; }
-verb_continue() { each unpause "goes on" paused "$@"; }
+verb_continue() { each unpause "runs again" paused "$@"; }
 
 # each ACTION MESSAGE STATES TARGET…: Docker's command on each container of the targets.
 each() {
