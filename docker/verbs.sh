@@ -160,7 +160,7 @@ verb_kill() {
     esac
   done
   # shellcheck disable=SC2086  # one word a target
-  each "$action" "is dead: ./sandbox up % starts it again" "running restarting paused" $targets
+  each "$action" "is stopped: ./sandbox up % starts it again" "running restarting paused" $targets
 }
 verb_pause() { each pause "is paused: ./sandbox continue %" running "$@"; }
 verb_continue() { each unpause "runs again" paused "$@"; }
