@@ -162,7 +162,7 @@ async fn the_report_of_a_failed_scenario_has_its_exit_code() {
     let error = text(&output.stderr);
     assert!(error.contains("fails: Fix: unexpected output"), "{error}");
     let page = read(&elsewhere);
-    for part in [">FAIL</p>", "Expected", "Seen", "NOT RUN", "restored"] {
+    for part in [">FAIL</p>", "Expected", "Actual", "NOT RUN", "restored"] {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!stack.file("fails").exists());

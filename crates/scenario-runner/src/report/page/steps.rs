@@ -50,7 +50,7 @@ fn one(page: &mut String, number: usize, step: &Step, done: &StepOutcome) {
             page.push_str("<div class=\"both\"><div>");
             block(page, "Expected (… stands for anything)", expected);
             page.push_str("</div><div>");
-            block(page, "Observation", &done.output);
+            block(page, "Actual", &done.output);
             page.push_str("</div></div>");
         }
         (_, StepVerdict::Skipped) => {}
