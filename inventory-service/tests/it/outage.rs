@@ -60,7 +60,7 @@ async fn a_frozen_database_does_not_block_a_batch_forever() {
     });
     let failure = failure.unwrap_err();
     assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
-    // One run of the consumer loop must stay below the session timeout of 45 s.
+    // One run of the consumer loop must stay below max.poll.interval.ms, 60 s.
     assert!(
         started.elapsed() < Duration::from_secs(44),
         "{:?}",

@@ -1,5 +1,5 @@
-//! Lines over time as SVG without a script; colours come from the style of the page. Own code, not plotters: its SVG backend has neither
-//! classes for the page's style nor gaps in a line.
+//! Lines over time as SVG without a script; colours come from the style of the page. Own code, not plotters: its SVG
+//! backend writes colours into the elements, where the page's style for light and dark cannot reach them.
 
 use std::fmt::Write;
 
