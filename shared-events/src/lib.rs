@@ -11,7 +11,8 @@
 //! 3. [`ids`]: order, event and payment ids. The last two are computed from the order id.
 //! 4. [`topics`]: the topics, consumer groups and services, as one table.
 //! 5. [`controls`]: the settings of a consumer group that can be changed while it runs.
-//! 6. [`http_api`]: the HTTP API of order-service.
+//! 6. [`http_api`]: the HTTP API of order-service. [`member_api`]: of a consumer's settings and
+//!    status, which every service has.
 //! 7. [`trace`]: W3C trace context. [`amount`] and [`quantity`]: values with bounds.
 //!
 //! Topic, header and group names are string literals in this crate only.
@@ -29,6 +30,7 @@ pub mod event;
 pub mod headers;
 pub mod http_api;
 pub mod ids;
+pub mod member_api;
 pub mod quantity;
 pub mod topics;
 pub mod trace;
