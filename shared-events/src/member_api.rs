@@ -49,7 +49,7 @@ pub struct Sources {
 
 /// Since when each setting has been in force: the timestamp of the group's record, or the time of
 /// the request to the instance. `None` for a default and for the environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
     /// Of `processing_time_ms`.
     pub processing_time_ms: Option<DateTime<Utc>>,
@@ -98,6 +98,28 @@ pub struct MemberStats {
     /// What keeps the member from its work, the gravest first. Empty for a member that works. A
     /// processing time is no condition: see `config`.
     pub conditions: Vec<MemberCondition>,
+    /// The records that were gone before this member could consume them, since its start: one entry
+    /// for each partition with a loss.
+    pub records_lost: Vec<LostRecords>,
+}
+
+/// Records of a partition that were deleted before they were consumed, by retention or by
+/// `delete-records`: the log began after the next offset to consume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRecords {
+    /// The full name of the topic.
+    pub topic: String,
+    /// The number of the partition.
+    pub partition: i32,
+    /// The first lost offset of the last loss.
+    pub first: i64,
+    /// The last lost offset of the last loss.
+    pub last: i64,
+    /// Lost offsets of all losses since the start of the member. An upper bound of the number of
+    /// records: some of the offsets may have been transaction markers.
+    pub offsets: u64,
+    /// When the member noticed the last loss.
+    pub at: DateTime<Utc>,
 }
 
 /// One thing that keeps a member from its work, and since when.
@@ -109,30 +131,32 @@ pub struct MemberCondition {
     pub since: DateTime<Utc>,
     /// The cause in one line, in the words of the readiness and of the log.
     pub cause: String,
-    /// The partition concerned. `None` if it is the whole member.
-    pub partition: Option<PartitionOffsets>,
+    /// The partitions concerned. Empty if it is the whole member.
+    pub partitions: Vec<PartitionOffsets>,
     /// The source of a pause.
     pub source: Option<Source>,
 }
 
-/// The kinds of [`MemberCondition`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The kinds of [`MemberCondition`], the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionKind {
     /// The consumer loop has ended; the process is about to end.
     LoopEnded,
     /// Halted until `POST /resume`: too many poison records in a row, or an undecodable record set.
     Halted,
-    /// Blocked before a poison record by `POISON_POLICY=block`.
-    Blocked,
-    /// The batch fails and is retried.
-    BatchFailing,
-    /// A consumed topic does not exist, so none of its partitions can be assigned.
-    TopicMissing,
+    /// No broker can be reached.
+    BrokerUnreachable,
     /// The member has not joined its group, or has not read its group's settings.
     Joining,
+    /// A consumed topic does not exist, so none of its partitions can be assigned.
+    TopicMissing,
     /// The broker does not return the committed offset of a partition.
     SilentPartition,
+    /// The batch fails and is retried.
+    BatchFailing,
+    /// Blocked before a poison record by `POISON_POLICY=block`.
+    Blocked,
     /// Paused by its configuration.
     Paused,
 }
@@ -144,7 +168,7 @@ pub struct PartitionOffsets {
     pub topic: String,
     /// The number of the partition.
     pub partition: i32,
-    /// The first offset. A blocked or halted member stands before it.
+    /// The first offset of a failing batch, or the offset at which the member is blocked or halted.
     pub first: Option<i64>,
     /// The last offset of a failing batch.
     pub last: Option<i64>,

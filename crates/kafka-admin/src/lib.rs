@@ -56,7 +56,9 @@ pub use kafka_runtime::{DeliveryMode, KafkaSettings};
 
 /// What a member reports and accepts at `/config` and `/stats`, for the clients of these paths.
 pub mod member_controls {
-    pub use kafka_runtime::controls::{
-        AppliedConfig, EffectiveConfig, Source, Sources, Stats, parse_group_controls,
+    pub use kafka_runtime::controls::parse_group_controls;
+    pub use shared_events::member_api::{
+        AppliedConfig, ConditionKind, EffectiveConfig, LostRecords, MemberCondition, MemberStats,
+        PartitionOffsets, Since, Source, Sources,
     };
 }

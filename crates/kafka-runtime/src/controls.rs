@@ -12,14 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use shared_events::member_api::{
+    AppliedConfig, EffectiveConfig, LostRecords, MemberCondition, Source,
+};
 use shared_events::{GroupControls, Service};
 
 use crate::topic_partitions::{Partition, TopicNames};
-use config_layers::ConfigLayers;
+use config_layers::{ConfigLayers, Layer};
 
-pub use config_layers::{EffectiveConfig, Source, Sources};
-pub use http::{Stats, parse_group_controls, router};
+pub use http::{parse_group_controls, router};
 
 /// The controls of one member: its desired state, which the consumer loop reads between batches, and its status. Clones belong
 /// to the same member.
@@ -58,24 +60,20 @@ pub(crate) struct MemberStatus {
     /// It takes no records: paused, halted, or waiting for its group's settings.
     pub(crate) paused: bool,
     pub(crate) assigned: BTreeSet<Partition>,
+    /// What keeps it from its work, the gravest first.
+    pub(crate) conditions: Vec<MemberCondition>,
+    /// The records that were gone before it could consume them.
+    pub(crate) records_lost: Vec<LostRecords>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// The worst last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Health {
     Healthy,
     Degraded,
     #[default]
     Unhealthy,
-}
-
-/// The configuration with which the last batch was collected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AppliedConfig {
-    /// Simulated work, milliseconds per handler call: 0 to 30 000.
-    pub processing_time_ms: u32,
-    /// Maximum number of records in a batch: 1 to 10 000.
-    pub batch_max: u32,
 }
 
 impl Controls {
@@ -130,10 +128,16 @@ impl Controls {
     ///
     /// The caller checks the bounds: see [`GroupControls::validate`].
     pub fn update(&self, settings: GroupControls) -> EffectiveConfig {
+        let settings = Layer::new(settings, Some(Utc::now()));
         let mut state = self.state();
-        state.resumes += u64::from(settings.paused == Some(false));
+        let before = state.layers.effective();
+        state.resumes += u64::from(settings.resumes());
         state.layers.set_instance(settings);
-        state.layers.effective()
+        let after = state.layers.effective();
+        drop(state);
+        let changed = changes(&before, &after);
+        tracing::info!(source = %Source::Instance, set = %settings, changed, "settings of this instance");
+        after
     }
 
     /// The effective configuration, with the source of each setting.
@@ -141,19 +145,37 @@ impl Controls {
         self.state().layers.effective()
     }
 
-    /// The group's record as it was when the reader started. `None` if there is none.
-    pub(crate) fn group_loaded(&self, group: Option<GroupControls>) {
+    /// The group's settings as they were when the reader started.
+    pub(crate) fn group_loaded(&self, group: Layer) {
         let mut state = self.state();
+        let (before, was_loaded) = (state.layers.effective(), state.is_group_loaded);
         state.layers.load_group(group);
         state.is_group_loaded = true;
+        let after = state.layers.effective();
+        drop(state);
+        let changed = changes(&before, &after);
+        if !was_loaded || before != after {
+            tracing::info!(source = %Source::Group, set = %group, changed, "settings of the group read");
+        }
     }
 
-    /// The group's record has changed. A resume of the group also resumes the members that have halted.
-    pub(crate) fn group_changed(&self, group: Option<GroupControls>) {
+    /// The group's record has changed. `None` is a tombstone. A resume of the group also resumes the members that have halted.
+    pub(crate) fn group_changed(&self, group: Option<Layer>) {
         let mut state = self.state();
-        let resumes = group.as_ref().is_some_and(|set| set.paused == Some(false));
-        state.resumes += u64::from(resumes);
+        let before = state.layers.effective();
+        state.resumes += u64::from(group.is_some_and(|set| set.resumes()));
         state.layers.set_group(group);
+        let after = state.layers.effective();
+        drop(state);
+        let changed = changes(&before, &after);
+        match group {
+            Some(set) => {
+                tracing::info!(source = %Source::Group, %set, changed, "settings of the group");
+            }
+            None => {
+                tracing::info!(source = %Source::Group, changed, "settings of the group cleared")
+            }
+        }
     }
 
     /// Whether the group's settings are known. Before, the member takes no records: they apply to its first record already.
@@ -198,5 +220,26 @@ impl Controls {
                 .push(partition.number);
         }
         assignment
+    }
+}
+
+/// What a control has changed: `processing_time_ms 0 to 2000, batch_max 500 to 1`, or `nothing`.
+fn changes(before: &EffectiveConfig, after: &EffectiveConfig) -> String {
+    fn change<T: PartialEq + std::fmt::Display>(name: &str, before: T, after: T) -> Option<String> {
+        (before != after).then(|| format!("{name} {before} to {after}"))
+    }
+    let changes = [
+        change(
+            "processing_time_ms",
+            before.processing_time_ms,
+            after.processing_time_ms,
+        ),
+        change("batch_max", before.batch_max, after.batch_max),
+        change("paused", before.paused, after.paused),
+    ];
+    let changes: Vec<String> = changes.into_iter().flatten().collect();
+    match changes.is_empty() {
+        true => "nothing".to_owned(),
+        false => changes.join(", "),
     }
 }

@@ -42,7 +42,7 @@ pub trait Handler: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Retry the batch, for as long as it takes: an outage, a lost race, anything unforeseen. Nothing is committed.
-    #[error("{operation} failed, will retry")]
+    #[error("{operation} failed")]
     Retryable {
         /// Which operation failed, for the log.
         operation: &'static str,

@@ -7,6 +7,7 @@ mod batch_outcome;
 mod batch_telemetry;
 mod classify;
 mod collect;
+mod conditions;
 mod consumer_loop;
 mod pause_state;
 mod poison_policy;

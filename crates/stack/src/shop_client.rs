@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use kafka_admin::member_controls::{EffectiveConfig, Stats};
+use kafka_admin::member_controls::{EffectiveConfig, MemberStats};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -144,7 +144,7 @@ impl<'a> ShopClient<'a> {
     }
 
     /// The statistics of one member.
-    pub async fn stats(&self, instance: &Instance) -> Result<Stats> {
+    pub async fn stats(&self, instance: &Instance) -> Result<MemberStats> {
         let request = self.http.get(format!("{}/stats", instance.url));
         read(instance.workload, send(instance.workload, request).await?).await
     }

@@ -5,126 +5,171 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Utc};
 use shared_events::GroupControls;
 use shared_events::controls::BATCH_MAX_DEFAULT;
+use shared_events::member_api::{EffectiveConfig, Since, Source, Sources};
 
-/// The source that set a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// No source has set it.
-    Default,
-    /// `BATCH_MAX` or `PROCESSING_TIME_MS`.
-    Environment,
-    /// The service's record in `sandbox.controls`.
-    Group,
-    /// The HTTP interface of this instance.
-    Instance,
+/// A value, and since when its source has set it. The environment has no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Setting<T> {
+    value: T,
+    since: Option<DateTime<Utc>>,
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Default => "default",
-            Self::Environment => "environment",
-            Self::Group => "group",
-            Self::Instance => "instance",
-        })
+/// The settings of one source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Layer {
+    processing_time_ms: Option<Setting<u32>>,
+    batch_max: Option<Setting<u32>>,
+    paused: Option<Setting<bool>>,
+}
+
+impl Layer {
+    /// What the source has set at this time. A processing time without `batch_max` implies `batch_max`.
+    pub(crate) fn new(settings: GroupControls, at: Option<DateTime<Utc>>) -> Self {
+        fn setting<T>(value: Option<T>, since: Option<DateTime<Utc>>) -> Option<Setting<T>> {
+            value.map(|value| Setting { value, since })
+        }
+        let settings = settings.with_implied_batch_max();
+        Self {
+            processing_time_ms: setting(settings.processing_time_ms, at),
+            batch_max: setting(settings.batch_max, at),
+            paused: setting(settings.paused, at),
+        }
+    }
+
+    /// The settings that replace `before`. A value that is set again keeps its time.
+    #[must_use]
+    pub(crate) fn replacing(self, before: &Self) -> Self {
+        fn kept<T: PartialEq>(
+            new: Option<Setting<T>>,
+            before: Option<Setting<T>>,
+        ) -> Option<Setting<T>> {
+            match (new, before) {
+                (Some(new), Some(before)) if new.value == before.value => Some(before),
+                (new, _) => new,
+            }
+        }
+        Self {
+            processing_time_ms: kept(self.processing_time_ms, before.processing_time_ms),
+            batch_max: kept(self.batch_max, before.batch_max),
+            paused: kept(self.paused, before.paused),
+        }
+    }
+
+    /// These settings, and those of `before` that they do not set.
+    fn or(self, before: &Self) -> Self {
+        Self {
+            processing_time_ms: self.processing_time_ms.or(before.processing_time_ms),
+            batch_max: self.batch_max.or(before.batch_max),
+            paused: self.paused.or(before.paused),
+        }
+    }
+
+    /// These settings without those that `newer` sets.
+    fn without(self, newer: &Self) -> Self {
+        Self {
+            processing_time_ms: self
+                .processing_time_ms
+                .filter(|_| newer.processing_time_ms.is_none()),
+            batch_max: self.batch_max.filter(|_| newer.batch_max.is_none()),
+            paused: self.paused.filter(|_| newer.paused.is_none()),
+        }
+    }
+
+    /// Whether it asks for a resume, which also ends a halt.
+    pub(crate) fn resumes(&self) -> bool {
+        self.paused.is_some_and(|paused| !paused.value)
     }
 }
 
-/// The effective configuration with its sources: the response to `GET /config`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EffectiveConfig {
-    /// Simulated work, milliseconds per handler call: 0 to 30 000.
-    pub processing_time_ms: u32,
-    /// Maximum number of records in a batch: 1 to 10 000.
-    pub batch_max: u32,
-    /// Whether the member takes no records.
-    pub paused: bool,
-    /// The source of each setting.
-    pub sources: Sources,
+/// `processing_time_ms=2000 batch_max=1`, or `nothing`.
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self
+            .processing_time_ms
+            .map(|time| format!("processing_time_ms={}", time.value));
+        let batch = self
+            .batch_max
+            .map(|batch| format!("batch_max={}", batch.value));
+        let paused = self.paused.map(|paused| format!("paused={}", paused.value));
+        let set: Vec<String> = [time, batch, paused].into_iter().flatten().collect();
+        match set.is_empty() {
+            true => f.write_str("nothing"),
+            false => f.write_str(&set.join(" ")),
+        }
+    }
 }
 
-/// The source of each setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sources {
-    /// The source of `processing_time_ms`.
-    pub processing_time_ms: Source,
-    /// The source of `batch_max`.
-    pub batch_max: Source,
-    /// The source of `paused`.
-    pub paused: Source,
-}
-
-/// The layers above the defaults. In each, a processing time without `batch_max` implies `batch_max`.
+/// The layers above the defaults.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConfigLayers {
-    environment: GroupControls,
-    group: GroupControls,
-    instance: GroupControls,
+    environment: Layer,
+    group: Layer,
+    instance: Layer,
 }
 
 impl ConfigLayers {
     pub(crate) fn new(environment: GroupControls) -> Self {
         Self {
-            environment: environment.with_implied_batch_max(),
+            environment: Layer::new(environment, None),
             ..Self::default()
         }
     }
 
     /// The group's record as it was when the member started. It is older than the settings of the instance, so it resets none
     /// of them.
-    pub(crate) fn load_group(&mut self, group: Option<GroupControls>) {
-        self.group = group.unwrap_or_default().with_implied_batch_max();
+    pub(crate) fn load_group(&mut self, group: Layer) {
+        self.group = group.replacing(&self.group);
     }
 
     /// A new record of the group: it replaces the one before, and resets the same fields of the instance. `None` (a tombstone)
     /// resets group and instance.
-    pub(crate) fn set_group(&mut self, group: Option<GroupControls>) {
-        let own = &mut self.instance;
-        match group.map(GroupControls::with_implied_batch_max) {
+    pub(crate) fn set_group(&mut self, group: Option<Layer>) {
+        match group {
             None => {
-                self.group = GroupControls::default();
-                *own = GroupControls::default();
+                self.group = Layer::default();
+                self.instance = Layer::default();
             }
             Some(group) => {
-                own.processing_time_ms
-                    .take_if(|_| group.processing_time_ms.is_some());
-                own.batch_max.take_if(|_| group.batch_max.is_some());
-                own.paused.take_if(|_| group.paused.is_some());
-                self.group = group;
+                self.instance = self.instance.without(&group);
+                self.group = group.replacing(&self.group);
             }
         }
     }
 
-    /// New settings of the instance. Fields that are `None` keep their value.
-    pub(crate) fn set_instance(&mut self, settings: GroupControls) {
-        let settings = settings.with_implied_batch_max();
-        let own = &mut self.instance;
-        own.processing_time_ms = settings.processing_time_ms.or(own.processing_time_ms);
-        own.batch_max = settings.batch_max.or(own.batch_max);
-        own.paused = settings.paused.or(own.paused);
+    /// New settings of the instance. Fields that are not set keep their value.
+    pub(crate) fn set_instance(&mut self, settings: Layer) {
+        self.instance = settings.replacing(&self.instance).or(&self.instance);
     }
 
     pub(crate) fn effective(&self) -> EffectiveConfig {
-        let (processing_time_ms, time_from) = self.top(|layer| layer.processing_time_ms, 0);
-        let (batch_max, batch_from) = self.top(|layer| layer.batch_max, BATCH_MAX_DEFAULT);
+        let (time, time_from) = self.top(|layer| layer.processing_time_ms, 0);
+        let (batch, batch_from) = self.top(|layer| layer.batch_max, BATCH_MAX_DEFAULT);
         let (paused, paused_from) = self.top(|layer| layer.paused, false);
         EffectiveConfig {
-            processing_time_ms,
-            batch_max,
-            paused,
+            processing_time_ms: time.value,
+            batch_max: batch.value,
+            paused: paused.value,
             sources: Sources {
                 processing_time_ms: time_from,
                 batch_max: batch_from,
                 paused: paused_from,
             },
+            since: Since {
+                processing_time_ms: time.since,
+                batch_max: batch.since,
+                paused: paused.since,
+            },
         }
     }
 
-    fn top<T>(&self, field: impl Fn(&GroupControls) -> Option<T>, default: T) -> (T, Source) {
+    fn top<T>(
+        &self,
+        field: impl Fn(&Layer) -> Option<Setting<T>>,
+        default: T,
+    ) -> (Setting<T>, Source) {
         let layers = [
             (&self.instance, Source::Instance),
             (&self.group, Source::Group),
@@ -133,6 +178,10 @@ impl ConfigLayers {
         let mut set = layers
             .into_iter()
             .filter_map(|(layer, source)| Some((field(layer)?, source)));
+        let default = Setting {
+            value: default,
+            since: None,
+        };
         set.next().unwrap_or((default, Source::Default))
     }
 }
@@ -155,13 +204,18 @@ mod tests {
         GroupControls::decode(text.as_bytes()).unwrap()
     }
 
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
     fn after(environment: GroupControls, steps: &[Step]) -> EffectiveConfig {
         let mut layers = ConfigLayers::new(environment);
-        for step in steps {
+        for (second, step) in (0..).zip(steps) {
+            let set = |text| Layer::new(json(text), Some(at(second)));
             match step {
-                Loaded(text) => layers.load_group(Some(json(text))),
-                ByGroup(text) => layers.set_group(Some(json(text))),
-                ByCall(text) => layers.set_instance(json(text)),
+                Loaded(text) => layers.load_group(set(text)),
+                ByGroup(text) => layers.set_group(Some(set(text))),
+                ByCall(text) => layers.set_instance(set(text)),
                 Tombstone => layers.set_group(None),
             }
         }
@@ -304,5 +358,41 @@ mod tests {
         );
         let slow = after(json(r#"{"processing_time_ms": 5}"#), &[]);
         assert_eq!((slow.batch_max, slow.sources.batch_max), (1, Environment));
+    }
+
+    #[test]
+    fn a_setting_is_in_force_since_its_value_was_set() {
+        let since = |steps: &[Step]| after(GroupControls::default(), steps).since;
+        const PAUSED: &str = r#"{"paused": true}"#;
+        const SLOW: &str = r#"{"processing_time_ms": 2000}"#;
+        const BOTH: &str = r#"{"processing_time_ms": 2000, "paused": true}"#;
+        const NOBODY: Since = Since {
+            processing_time_ms: None,
+            batch_max: None,
+            paused: None,
+        };
+        assert_eq!(since(&[]), NOBODY);
+        let by_environment = after(json(SLOW), &[]).since;
+        assert_eq!(by_environment, NOBODY);
+        // A value that is set again, as `./sandbox consumer` does with each change of another one, keeps its time.
+        for again in [
+            [ByGroup(PAUSED), ByGroup(BOTH)],
+            [ByCall(PAUSED), ByCall(BOTH)],
+        ] {
+            let both = since(&again);
+            assert_eq!(both.paused, Some(at(0)));
+            assert_eq!(
+                (both.processing_time_ms, both.batch_max),
+                (Some(at(1)), Some(at(1)))
+            );
+        }
+        // Another source, or another value, begins at its own time.
+        assert_eq!(
+            since(&[ByGroup(PAUSED), ByCall(PAUSED)]).paused,
+            Some(at(1))
+        );
+        let resumed = [ByGroup(PAUSED), ByGroup(r#"{"paused": false}"#)];
+        assert_eq!(since(&resumed).paused, Some(at(1)));
+        assert_eq!(since(&[ByCall(PAUSED), Tombstone]), NOBODY);
     }
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::DateTime;
 use prometheus::IntCounterVec;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -20,6 +21,7 @@ use shared_events::{GroupControls, InvalidControls, Service, Topic};
 use tokio_util::sync::CancellationToken;
 
 use super::Controls;
+use super::config_layers::Layer;
 use crate::client;
 use crate::client::is_unknown_topic;
 use crate::librdkafka::{IDLE_POLL, KnownBrokers, close_in_background};
@@ -95,7 +97,7 @@ impl ControlTopicReader {
                         );
                     }
                     missing = true;
-                    self.controls.group_loaded(None);
+                    self.controls.group_loaded(Layer::default());
                     self.wait();
                 }
                 Presence::Unknown => self.wait(),
@@ -163,8 +165,8 @@ impl ControlTopicReader {
             tracing::warn!(topic = self.topic, %error, "assign failed");
             return self.wait();
         }
-        // The last record that was there at the start, until the reader has reached the end.
-        let mut at_start = Some(None);
+        // The settings of the records that were there at the start, until the reader has reached the end.
+        let mut at_start = Some(Layer::default());
         if low >= end {
             self.loaded(&mut at_start);
         }
@@ -189,14 +191,13 @@ impl ControlTopicReader {
     }
 
     /// Everything that was there at the start has been read.
-    fn loaded(&self, at_start: &mut Option<Option<GroupControls>>) {
+    fn loaded(&self, at_start: &mut Option<Layer>) {
         if let Some(settings) = at_start.take() {
-            tracing::info!(?settings, "group settings loaded");
             self.controls.group_loaded(settings);
         }
     }
 
-    fn handle(&self, message: &BorrowedMessage<'_>, at_start: &mut Option<Option<GroupControls>>) {
+    fn handle(&self, message: &BorrowedMessage<'_>, at_start: &mut Option<Layer>) {
         let settings = match parse(message.key(), message.payload()) {
             Ok((service, settings)) if service == self.service => settings,
             Ok(_) => return,
@@ -204,12 +205,13 @@ impl ControlTopicReader {
             Err((Some(service), _)) if service != self.service => return,
             Err((_, error)) => return self.ignore(message.offset(), &error),
         };
+        let millis = message.timestamp().to_millis();
+        let at = millis.and_then(DateTime::from_timestamp_millis);
+        let settings = settings.map(|settings| Layer::new(settings, at));
         match at_start {
-            Some(last) => *last = settings,
-            None => {
-                tracing::info!(?settings, "group settings changed");
-                self.controls.group_changed(settings);
-            }
+            // A value that an older record has set already keeps its time.
+            Some(before) => *before = settings.unwrap_or_default().replacing(before),
+            None => self.controls.group_changed(settings),
         }
     }
 

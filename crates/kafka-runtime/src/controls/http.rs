@@ -1,22 +1,20 @@
 //! The HTTP interface of the controls, for this instance only.
 
-use std::collections::BTreeMap;
-
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use service_kit::json_fields::JsonFields;
 use service_kit::problem::FieldError;
 use service_kit::{BoundedInt, Problem};
 use shared_events::GroupControls;
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
+use shared_events::member_api::{EffectiveConfig, MemberStats};
 
-use super::{AppliedConfig, Controls, EffectiveConfig, Health};
+use super::{Controls, Health};
 
 type ProcessingTime = BoundedInt<0, { PROCESSING_TIME_MS_MAX as u64 }>;
 type BatchMax = BoundedInt<1, { BATCH_MAX_MAX as u64 }>;
@@ -71,43 +69,17 @@ async fn health(State(controls): State<Controls>) -> (StatusCode, Json<HealthRes
     (code, Json(response))
 }
 
-/// The response to `GET /stats`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stats {
-    /// The number of the instance.
-    pub instance_id: String,
-    /// The full name of the consumer group.
-    pub group_id: String,
-    /// The full name of the first consumed topic.
-    pub topic: String,
-    /// The effective simulated work, milliseconds per handler call.
-    pub processing_time_ms: u32,
-    /// Whether the consumer loop runs.
-    pub running: bool,
-    /// Whether the member takes no records.
-    pub paused: bool,
-    /// Records of committed batches since the start.
-    pub messages_processed: u64,
-    /// When the last batch was committed.
-    pub last_message_time: Option<DateTime<Utc>>,
-    /// The assigned partitions of the first topic.
-    pub assigned_partitions: Vec<i32>,
-    /// The assigned partitions of every topic, by its full name.
-    pub assignment: BTreeMap<String, Vec<i32>>,
-    /// The configuration of the last batch. `None` before the first one.
-    pub applied: Option<AppliedConfig>,
-}
-
-async fn stats(State(controls): State<Controls>) -> Json<Stats> {
+async fn stats(State(controls): State<Controls>) -> Json<MemberStats> {
     let identity = &controls.identity;
     let topic = identity.topics.names().first().copied().unwrap_or_default();
     let state = controls.state();
     let assignment = controls.assignment(&state.status.assigned);
-    Json(Stats {
+    let config = state.layers.effective();
+    Json(MemberStats {
         instance_id: identity.instance_id.clone(),
         group_id: identity.group_id.clone(),
         topic: topic.to_owned(),
-        processing_time_ms: state.layers.effective().processing_time_ms,
+        processing_time_ms: config.processing_time_ms,
         running: state.status.running,
         paused: state.status.paused,
         messages_processed: state.processed,
@@ -115,6 +87,9 @@ async fn stats(State(controls): State<Controls>) -> Json<Stats> {
         assigned_partitions: assignment.get(topic).cloned().unwrap_or_default(),
         assignment,
         applied: state.applied,
+        config,
+        conditions: state.status.conditions.clone(),
+        records_lost: state.status.records_lost.clone(),
     })
 }
 

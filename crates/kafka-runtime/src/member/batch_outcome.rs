@@ -23,9 +23,9 @@ const BACK_OFF_MS: [u64; 5] = [50, 100, 200, 500, 1_000];
 /// Why a batch is retried.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BatchError {
-    #[error("the batch was not applied")]
+    #[error(transparent)]
     Apply(#[from] Failure),
-    #[error("the batch was not committed")]
+    #[error(transparent)]
     Commit(#[from] CommitError),
 }
 
@@ -44,7 +44,7 @@ impl<H: Handler> ConsumerLoop<H> {
         self.metrics.committed(&records, &telemetry.times());
         self.controls.count_processed(records.values().sum());
         self.health.reached();
-        self.failures = 0;
+        self.no_failure();
         self.poison_run = cut.poison_run;
         self.update_blocked(starts, cut);
         self.seek(&cut.left_out)?;
@@ -106,17 +106,45 @@ impl<H: Handler> ConsumerLoop<H> {
     }
 }
 
-/// An error with all its causes, in one line.
+/// An error with all its causes, in one line. A cause that the text names already is not repeated.
 pub(super) struct ErrorChain<'e>(pub(super) &'e dyn std::error::Error);
 
 impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut text = self.0.to_string();
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            let next = error.to_string();
+            if !text.contains(&next) {
+                text += ": ";
+                text += &next;
+            }
             cause = error.source();
         }
-        Ok(())
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+    use super::*;
+
+    #[test]
+    fn each_cause_is_named_once() {
+        let refused = KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut);
+        let error = BatchError::Commit(CommitError::Retryable(refused));
+        assert_eq!(
+            ErrorChain(&error).to_string(),
+            "the batch could not be committed: Consumer commit error: OperationTimedOut (Local: Timed out)"
+        );
+        let failure = Failure::from_database("reserving stock", sqlx::Error::PoolTimedOut);
+        let text = ErrorChain(&BatchError::Apply(failure)).to_string();
+        assert_eq!(text.matches("failed").count(), 1, "{text}");
+        assert!(
+            text.starts_with("reserving stock failed: pool timed out"),
+            "{text}"
+        );
     }
 }

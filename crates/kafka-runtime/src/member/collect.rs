@@ -38,6 +38,15 @@ pub(crate) struct Batch<'c, W> {
     pub(crate) undecodable: bool,
 }
 
+/// Which records a batch holds.
+#[derive(Debug, Default)]
+pub(crate) struct BatchRange {
+    /// The first offset of each partition: where to seek back to when the batch fails.
+    pub(crate) starts: Offsets,
+    /// The last offset of each partition.
+    pub(crate) lasts: Offsets,
+}
+
 /// Collects at most `max_records` records that are already fetched, and classifies each. Waits only for the first one, never to fill
 /// the batch.
 ///
@@ -117,18 +126,19 @@ fn is_fatal(client: &Client, error: &KafkaError) -> bool {
 }
 
 impl<W> Batch<'_, W> {
-    /// The first offset of each partition of the batch: where to seek back to when the batch fails.
-    pub(crate) fn starts(&self) -> Offsets {
-        let mut starts = Offsets::new();
+    pub(crate) fn range(&self) -> BatchRange {
+        let mut range = BatchRange::default();
         for record in &self.records {
-            starts.entry(record.partition).or_insert(record.offset());
+            let (partition, offset) = (record.partition, record.offset());
+            range.starts.entry(partition).or_insert(offset);
+            range.lasts.insert(partition, offset);
         }
-        starts
+        range
     }
 
     /// Drops the records that the cut leaves out. Returns the offset to commit of each partition of which a record is kept.
     pub(crate) fn cut(&mut self, cut: &BatchCut) -> Offsets {
-        let starts = self.starts();
+        let BatchRange { starts, .. } = self.range();
         let mut offsets = self.ends.clone();
         offsets.extend(&cut.left_out);
         offsets

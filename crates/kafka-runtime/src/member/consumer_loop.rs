@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use service_kit::readiness::Component;
+use shared_events::member_api::MemberCondition;
 use shared_events::{Envelope, Topic};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,8 @@ use crate::librdkafka::{ClientState, CommitError, ResilientConsumer};
 use crate::member::batch_outcome::{BatchError, ErrorChain};
 use crate::member::batch_telemetry::BatchTelemetry;
 use crate::member::classify::{Classification, apply_isolating_poison, classify};
-use crate::member::collect::{Batch, Collected, collect};
+use crate::member::collect::{Batch, BatchRange, Collected, collect};
+use crate::member::conditions::BatchFailure;
 use crate::member::pause_state::Halt;
 use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
 use crate::member::{MemberError, MemberSettings};
@@ -47,8 +49,11 @@ pub(crate) struct ConsumerLoop<H> {
     pub(super) resumes: u64,
     /// Poison records in a row at the end of what is committed.
     pub(super) poison_run: u32,
-    /// Failures in a row.
+    /// Failures in a row, and the last one.
     pub(super) failures: usize,
+    pub(super) failure: Option<BatchFailure>,
+    /// What keeps the member from its work, as it was last reported.
+    pub(super) conditions: Vec<MemberCondition>,
     /// The poison record before which each partition is blocked (`POISON_POLICY=block`).
     pub(super) blocked: Offsets,
     /// The client has skipped a record set that it cannot decode.
@@ -95,6 +100,8 @@ impl<H: Handler> ConsumerLoop<H> {
             resumes: 0,
             poison_run: 0,
             failures: 0,
+            failure: None,
+            conditions: Vec::new(),
             blocked: Offsets::new(),
             undecodable: false,
         }
@@ -154,7 +161,7 @@ impl<H: Handler> ConsumerLoop<H> {
         if !self.simulate_work(&batch, config.processing_time_ms) {
             return Ok(()); // Asked to stop: nothing has happened, and the batch is redelivered.
         }
-        let starts = batch.starts();
+        let range = batch.range();
 
         // 2. Apply the batch. Normally one call of the handler and one database transaction; several while a poison record is
         //    searched. Dies in this call: none, some or all records are in the database. The batch is redelivered and applied
@@ -162,7 +169,7 @@ impl<H: Handler> ConsumerLoop<H> {
         telemetry.apply_started();
         let (cut, events) = match self.apply_batch(&mut batch) {
             Ok(applied) => applied,
-            Err(failure) => return self.retry_batch(&starts, failure.into(), telemetry),
+            Err(failure) => return self.retry_batch(&range, failure.into(), telemetry),
         };
         // Dies here: the database has the batch, Kafka has nothing. The batch is redelivered and applied again; an idempotent
         // handler writes nothing new and returns the same events.
@@ -181,12 +188,12 @@ impl<H: Handler> ConsumerLoop<H> {
         // commits the whole transaction or aborts it; aborted, its output is invisible and the batch is redelivered. With
         // `at-least-once` the output may be published and the offsets not: redelivered, the output is published again.
         if let Err(error) = self.committer.commit(&self.consumer, &output) {
-            return self.retry_batch(&starts, error.into(), telemetry);
+            return self.retry_batch(&range, error.into(), telemetry);
         }
         // Dies from here on: everything is committed. The next owner begins after the records that were kept.
         self.settings.faults.pass(CrashPoint::BatchCommitted);
         telemetry.committed(&batch, &events);
-        self.on_committed(&starts, &batch, &cut, offsets, telemetry)
+        self.on_committed(&range.starts, &batch, &cut, offsets, telemetry)
     }
 
     /// Applies what the poison policy keeps of the batch, and marks records as poison that only the handler's write shows.
@@ -241,7 +248,7 @@ impl<H: Handler> ConsumerLoop<H> {
     /// The one failure path: nothing is committed, and the batch is read again.
     fn retry_batch(
         &mut self,
-        starts: &Offsets,
+        range: &BatchRange,
         error: BatchError,
         telemetry: BatchTelemetry,
     ) -> Result<(), MemberError> {
@@ -263,18 +270,24 @@ impl<H: Handler> ConsumerLoop<H> {
         };
         self.metrics.failed(stage);
         if self.settings.faults.keeps(Protection::SeekBack) {
-            self.seek(starts)?;
+            self.seek(&range.starts)?;
         }
         if stage == FailedStage::Rebalance {
             // It happens whenever members come and go, so there is no reason to wait.
             tracing::info!(cause = %ErrorChain(&error), "group rebalanced, batch will be retried");
             return Ok(());
         }
-        let topics: BTreeSet<Topic> = starts.keys().map(|partition| partition.topic).collect();
+        let topics: BTreeSet<Topic> = range
+            .starts
+            .keys()
+            .map(|partition| partition.topic)
+            .collect();
         topics
             .into_iter()
             .for_each(|topic| self.metrics.error(topic));
-        tracing::warn!(cause = %ErrorChain(&error), "batch failed, will retry");
+        let failure = BatchFailure::of(range, self.consumer.names(), &error);
+        tracing::warn!(cause = failure.cause, "batch failed, will retry");
+        self.failure = Some(failure);
         self.back_off(self.failures);
         self.failures += 1;
         Ok(())
@@ -292,7 +305,7 @@ impl<H: Handler> ConsumerLoop<H> {
     fn on_idle(&mut self) -> Result<(), MemberError> {
         // A partition that failed here belongs to another member now, if nothing is assigned.
         if self.consumer.assigned().is_empty() || self.committer.prepare().is_ok() {
-            self.failures = 0;
+            self.no_failure();
         }
         let state = self.consumer.commit_idle_position()?;
         self.count_failure_if(state);
@@ -307,6 +320,14 @@ impl<H: Handler> ConsumerLoop<H> {
 
     /// A replaced client counts as a failure until the next batch is committed.
     fn count_failure_if(&mut self, state: ClientState) {
-        self.failures += usize::from(state == ClientState::Replaced);
+        if state == ClientState::Replaced {
+            self.failures += 1;
+            self.failure.get_or_insert_with(BatchFailure::replaced);
+        }
+    }
+
+    pub(super) fn no_failure(&mut self) {
+        self.failures = 0;
+        self.failure = None;
     }
 }

@@ -1,12 +1,12 @@
-//! Why a member takes no records: paused, halted or in trouble. And how its status is reported.
+//! Why a member takes no records on purpose: paused or halted.
 //!
 //! A halted member stays up and in its group. It does not exit: a restart policy would restart it, and the topic would drain
 //! into the dead-letter topic after all.
 
 use std::fmt;
 
-use crate::client::Criticality;
-use crate::controls::{Health, MemberStatus};
+use shared_events::member_api::PartitionOffsets;
+
 use crate::handler::Handler;
 use crate::librdkafka::positions;
 use crate::librdkafka::undecodable::find_undecodable;
@@ -31,11 +31,25 @@ pub(crate) enum Halt {
     Undecodable(Option<RecordPlace>),
 }
 
-/// Why a member that is not paused takes no records, or fails.
-enum Trouble {
-    Halted(String),
-    /// It goes on by itself.
-    Degraded(String),
+impl RecordPlace {
+    /// As a condition of the member names it.
+    pub(super) fn offsets(&self) -> PartitionOffsets {
+        PartitionOffsets {
+            topic: self.topic.clone(),
+            partition: self.partition,
+            first: Some(self.offset),
+            last: None,
+        }
+    }
+}
+
+impl Halt {
+    pub(super) fn place(&self) -> Option<&RecordPlace> {
+        match self {
+            Self::PoisonLimit(_, place) => Some(place),
+            Self::Undecodable(place) => place.as_ref(),
+        }
+    }
 }
 
 impl fmt::Display for RecordPlace {
@@ -80,55 +94,6 @@ impl<H: Handler> ConsumerLoop<H> {
         self.metrics.paused.set(i64::from(pause));
         self.consumer.set_paused(pause);
         pause
-    }
-
-    /// Reports the member's status to readiness and to its HTTP interface.
-    pub(super) fn report_status(&self, paused: bool) {
-        let criticality = self.settings.criticality;
-        let health = match (self.trouble(), criticality) {
-            (Some(Trouble::Halted(reason)), _)
-            | (Some(Trouble::Degraded(reason)), Criticality::Required) => {
-                self.component.down(reason);
-                Health::Unhealthy
-            }
-            (Some(Trouble::Degraded(reason)), Criticality::Optional) => {
-                self.component.degraded(reason);
-                Health::Degraded
-            }
-            (None, _) if self.controls.effective().paused => {
-                self.component.degraded("paused");
-                Health::Degraded
-            }
-            (None, _) => {
-                self.component.ready();
-                Health::Healthy
-            }
-        };
-        self.controls.set_status(MemberStatus {
-            running: true,
-            health,
-            paused,
-            assigned: self.consumer.assigned(),
-        });
-    }
-
-    fn trouble(&self) -> Option<Trouble> {
-        let degraded = |reason: &str| Some(Trouble::Degraded(reason.to_owned()));
-        match &self.halted {
-            Some(halt) => Some(Trouble::Halted(halt.to_string())),
-            None if !self.consumer.has_joined() => degraded("has not joined its group yet"),
-            None if !self.controls.is_group_loaded() => {
-                degraded("has not read its group's settings from sandbox.controls yet")
-            }
-            None if self.consumer.has_silent_partition() => degraded(
-                "the broker does not return the committed offset of a partition: see docs/failure-modes.md",
-            ),
-            None if self.failures > 0 => degraded("batch failed, will retry"),
-            None => self.blocked.first_key_value().map(|(partition, offset)| {
-                let place = self.place(*partition, *offset);
-                Trouble::Degraded(blocked_reason(&place))
-            }),
-        }
     }
 
     pub(super) fn halt(&mut self, halt: Halt) {

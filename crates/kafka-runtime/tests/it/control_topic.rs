@@ -1,7 +1,7 @@
 //! The settings of a group in `sandbox.controls`: changed, cleared, invalid, missing.
 
 use kafka_admin::publish::RawRecord;
-use kafka_runtime::controls::Source;
+use shared_events::member_api::Source;
 use shared_events::{GroupControls, Service, Topic};
 
 use crate::controls::{SERVICE, batches, control_record, paused, wait_for_config, work};

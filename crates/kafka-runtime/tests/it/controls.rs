@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kafka_admin::publish::RawRecord;
-use kafka_runtime::controls::Source;
 use kafka_runtime::{Clock, MemberSettings};
+use shared_events::member_api::{EffectiveConfig, Source};
 use shared_events::{GroupControls, Service, Topic};
 use test_stack::eventually;
 use tokio::time::timeout;
@@ -40,7 +40,7 @@ pub fn paused(paused: bool) -> GroupControls {
 pub async fn wait_for_config(
     member: &Running,
     what: &str,
-    expected: impl Fn(&kafka_runtime::controls::EffectiveConfig) -> bool,
+    expected: impl Fn(&EffectiveConfig) -> bool,
 ) {
     eventually(DEADLINE, what, async || {
         let config = member.controls.effective();

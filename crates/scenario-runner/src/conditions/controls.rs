@@ -115,7 +115,7 @@ impl ControlsCondition {
 
 #[cfg(test)]
 mod tests {
-    use kafka_admin::member_controls::{Source, Sources};
+    use kafka_admin::member_controls::{Since, Source, Sources};
 
     use super::*;
 
@@ -132,6 +132,7 @@ mod tests {
                 batch_max,
                 paused: false,
                 sources,
+                since: Since::default(),
             },
             applied: applied.map(|(processing_time_ms, batch_max)| AppliedConfig {
                 processing_time_ms,

@@ -237,6 +237,8 @@ async fn orders(shop: &ShopClient<'_>) -> Vec<(String, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use kafka_admin::member_controls::Since;
+
     use super::*;
 
     fn config(processing_time_ms: u32) -> EffectiveConfig {
@@ -247,6 +249,7 @@ mod tests {
             batch_max: 500,
             paused: false,
             sources: serde_json::from_str(sources).unwrap(),
+            since: Since::default(),
         }
     }
 

@@ -1,0 +1,212 @@
+//! What keeps a member from its work, for readiness and for `GET /stats`: both show the same list.
+
+use chrono::Utc;
+use shared_events::member_api::{ConditionKind, MemberCondition, PartitionOffsets, Source};
+
+use crate::client::Criticality;
+use crate::controls::{Health, MemberStatus};
+use crate::handler::Handler;
+use crate::member::batch_outcome::{BatchError, ErrorChain};
+use crate::member::collect::BatchRange;
+use crate::member::consumer_loop::ConsumerLoop;
+use crate::member::pause_state::{RecordPlace, blocked_reason};
+use crate::topic_partitions::{Offsets, TopicNames};
+
+/// Reasons that readiness shows in its one line. `GET /stats` has all.
+const SHOWN: usize = 3;
+
+/// Why the batch is retried, or why the client was replaced.
+#[derive(Debug, Clone)]
+pub(crate) struct BatchFailure {
+    pub(super) cause: String,
+    pub(super) partitions: Vec<PartitionOffsets>,
+}
+
+impl BatchFailure {
+    /// A batch that failed with this error.
+    pub(super) fn of(range: &BatchRange, names: &TopicNames, error: &BatchError) -> Self {
+        let partitions: Vec<_> = range
+            .starts
+            .iter()
+            .map(|(partition, first)| PartitionOffsets {
+                topic: names.name(partition.topic).to_owned(),
+                partition: partition.number,
+                first: Some(*first),
+                last: range.lasts.get(partition).copied(),
+            })
+            .collect();
+        let places: Vec<String> = partitions.iter().take(SHOWN).map(place).collect();
+        let more = match partitions.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more partitions"),
+        };
+        Self {
+            cause: format!(
+                "batch failing at {}{more}: {}",
+                places.join(", "),
+                ErrorChain(error)
+            ),
+            partitions,
+        }
+    }
+
+    /// The client was replaced, and no batch is committed since.
+    pub(super) fn replaced() -> Self {
+        Self {
+            cause: "the consumer was replaced, and it begins at the committed offsets".to_owned(),
+            partitions: Vec::new(),
+        }
+    }
+}
+
+/// `payments/1 offsets 226 to 233`.
+fn place(of: &PartitionOffsets) -> String {
+    let PartitionOffsets {
+        topic, partition, ..
+    } = of;
+    match (of.first, of.last) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{topic}/{partition} offsets {first} to {last}")
+        }
+        (Some(first), _) => format!("{topic}/{partition} offset {first}"),
+        (None, _) => format!("{topic}/{partition}"),
+    }
+}
+
+impl<H: Handler> ConsumerLoop<H> {
+    /// Reports the member's status to readiness and to its HTTP interface.
+    pub(super) fn report_status(&mut self, paused: bool) {
+        let before = std::mem::take(&mut self.conditions);
+        self.conditions = kept_since(self.conditions_now(), &before);
+        let health = health(&self.conditions, self.settings.criticality);
+        let reason = in_one_line(&self.conditions);
+        match health {
+            Health::Unhealthy => self.component.down(reason),
+            Health::Degraded => self.component.degraded(reason),
+            Health::Healthy => self.component.ready(),
+        }
+        self.controls.set_status(MemberStatus {
+            running: true,
+            health,
+            paused,
+            assigned: self.consumer.assigned(),
+            conditions: self.conditions.clone(),
+            records_lost: Vec::new(),
+        });
+    }
+
+    /// The conditions of this moment, the gravest first.
+    fn conditions_now(&self) -> Vec<MemberCondition> {
+        let mut conditions = Vec::new();
+        let member = |kind, cause: &str| condition(kind, cause.to_owned(), Vec::new());
+        if let Some(halt) = &self.halted {
+            let places = halt.place().map(RecordPlace::offsets).into_iter().collect();
+            conditions.push(condition(ConditionKind::Halted, halt.to_string(), places));
+        }
+        if !self.consumer.has_joined() {
+            conditions.push(member(
+                ConditionKind::Joining,
+                "has not joined its group yet",
+            ));
+        } else if !self.controls.is_group_loaded() {
+            conditions.push(member(
+                ConditionKind::Joining,
+                "has not read its group's settings from sandbox.controls yet",
+            ));
+        }
+        if self.consumer.has_silent_partition() {
+            conditions.push(member(
+                ConditionKind::SilentPartition,
+                "the broker does not return the committed offset of a partition: see docs/failure-modes.md",
+            ));
+        }
+        if let Some(BatchFailure { cause, partitions }) = &self.failure {
+            let kind = ConditionKind::BatchFailing;
+            conditions.push(condition(kind, cause.clone(), partitions.clone()));
+        }
+        conditions.extend(self.blocked_partitions(&self.blocked));
+        conditions.extend(self.pause());
+        conditions
+    }
+
+    fn blocked_partitions<'b>(
+        &'b self,
+        blocked: &'b Offsets,
+    ) -> impl Iterator<Item = MemberCondition> + 'b {
+        blocked.iter().map(|(partition, offset)| {
+            let place = self.place(*partition, *offset);
+            let cause = blocked_reason(&place);
+            condition(ConditionKind::Blocked, cause, vec![place.offsets()])
+        })
+    }
+
+    fn pause(&self) -> Option<MemberCondition> {
+        let config = self.controls.effective();
+        let cause = match config.sources.paused {
+            Source::Group => "paused by its group's record in sandbox.controls",
+            Source::Instance => "paused by a request to this instance",
+            Source::Default | Source::Environment => "paused",
+        };
+        let pause = condition(ConditionKind::Paused, cause.to_owned(), Vec::new());
+        config.paused.then(|| MemberCondition {
+            since: config.since.paused.unwrap_or(pause.since),
+            source: Some(config.sources.paused),
+            ..pause
+        })
+    }
+}
+
+pub(super) fn condition(
+    kind: ConditionKind,
+    cause: String,
+    partitions: Vec<PartitionOffsets>,
+) -> MemberCondition {
+    MemberCondition {
+        kind,
+        since: Utc::now(),
+        cause,
+        partitions,
+        source: None,
+    }
+}
+
+/// These conditions, each with the time of the same one before. The cause and the offsets of a condition may change while it
+/// lasts; a blocked partition is a condition of its own.
+fn kept_since(
+    mut conditions: Vec<MemberCondition>,
+    before: &[MemberCondition],
+) -> Vec<MemberCondition> {
+    for condition in &mut conditions {
+        let same = before.iter().find(|before| is_same(condition, before));
+        if let Some(same) = same {
+            condition.since = condition.since.min(same.since);
+        }
+    }
+    conditions
+}
+
+fn is_same(now: &MemberCondition, before: &MemberCondition) -> bool {
+    let is_per_partition = matches!(now.kind, ConditionKind::Blocked | ConditionKind::Halted);
+    now.kind == before.kind
+        && now.source == before.source
+        && (!is_per_partition || now.partitions == before.partitions)
+}
+
+/// A halted member waits for a person, and a pause is on purpose. From everything else the member recovers by itself.
+fn health(conditions: &[MemberCondition], criticality: Criticality) -> Health {
+    let of = |condition: &MemberCondition| match (condition.kind, criticality) {
+        (ConditionKind::Halted | ConditionKind::LoopEnded, _) => Health::Unhealthy,
+        (ConditionKind::Paused, _) | (_, Criticality::Optional) => Health::Degraded,
+        (_, Criticality::Required) => Health::Unhealthy,
+    };
+    conditions.iter().map(of).max().unwrap_or(Health::Healthy)
+}
+
+fn in_one_line(conditions: &[MemberCondition]) -> String {
+    let shown = conditions.iter().take(SHOWN);
+    let mut causes: Vec<String> = shown.map(|condition| condition.cause.clone()).collect();
+    if let Some(more) = conditions.len().checked_sub(SHOWN + 1) {
+        causes.push(format!("and {} more: GET /stats", more + 1));
+    }
+    causes.join("; ")
+}
