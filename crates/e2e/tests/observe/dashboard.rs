@@ -85,13 +85,17 @@ impl Dashboard {
 
     /// The expression with its variables replaced, as Grafana sends it.
     fn filled_in(&self, expression: &str) -> String {
-        let mut values = BTreeMap::from([("__rate_interval".to_owned(), "1m")]);
+        let mut values = BTreeMap::from([
+            ("__rate_interval".to_owned(), "1m"),
+            ("__rate_interval_ms".to_owned(), "60000"),
+        ]);
         for variable in self.variables() {
             let name = variable["name"].as_str().unwrap();
             values.insert(name.to_owned(), variable["allValue"].as_str().unwrap_or(""));
         }
         let mut filled = expression.to_owned();
-        for (name, value) in values {
+        // Backwards: a name may be the beginning of another one.
+        for (name, value) in values.into_iter().rev() {
             filled = filled.replace(&format!("${name}"), value);
         }
         assert!(!filled.contains('$'), "an unknown variable: {filled}");

@@ -16,7 +16,7 @@ const OF_LABELS: [&str; 6] = [
     "group_left",
     "group_right",
 ];
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 16] = [
     "absent",
     "changes",
     "clamp_min",
@@ -25,6 +25,7 @@ const FUNCTIONS: [&str; 15] = [
     "histogram_quantile",
     "increase",
     "label_replace",
+    "last_over_time",
     "max",
     "max_over_time",
     "min",

@@ -12,6 +12,7 @@
 )]
 
 mod contract;
+mod counters;
 mod dashboard;
 mod expression;
 mod observed;

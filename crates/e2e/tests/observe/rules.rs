@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use crate::prometheus::program;
 use crate::{checkout, dashboard, is_scenario, text};
 
 /// Each rule by name, with the lines that belong to it.
-fn rules() -> BTreeMap<String, String> {
+pub fn rules() -> BTreeMap<String, String> {
     let all = text("prometheus/alerts.yml");
     let rules = all.split("- alert: ").skip(1).map(|rule| {
         let (name, lines) = rule.split_once('\n').unwrap();
@@ -58,9 +59,10 @@ fn every_rule_says_how_bad_it_is_what_to_do_and_which_scenario_shows_it() {
     }
 }
 
-fn promtool(arguments: [&str; 2], file: &str) {
+/// Runs promtool on a file, which must succeed.
+pub fn promtool(arguments: [&str; 2], file: &Path) {
     let mut command = program("promtool");
-    let command = command.args(arguments).arg(checkout(file));
+    let command = command.args(arguments).arg(file);
     let ran = command.output().unwrap();
     let said = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
     assert!(ran.status.success(), "{said}");
@@ -69,12 +71,12 @@ fn promtool(arguments: [&str; 2], file: &str) {
 
 #[test]
 fn promtool_finds_the_rules_well_formed() {
-    promtool(["check", "rules"], "prometheus/alerts.yml");
+    promtool(["check", "rules"], &checkout("prometheus/alerts.yml"));
 }
 
 #[test]
 fn the_rules_fire_and_rest_as_their_cases_say() {
-    promtool(["test", "rules"], "prometheus/alerts.test.yml");
+    promtool(["test", "rules"], &checkout("prometheus/alerts.test.yml"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{is_scenario, text};
 
 const KINDS: [&str; 4] = ["stat", "timeseries", "bargauge", "state-timeline"];
 
-fn each_panel(check: impl Fn(&Value, &str)) {
+fn each_panel(mut check: impl FnMut(&Value, &str)) {
     for dashboard in all() {
         for panel in dashboard.panels() {
             check(panel, &dashboard.place(panel));
@@ -232,4 +232,41 @@ fn every_variable_is_used_and_every_one_that_is_used_is_there() {
 fn variable<'a>(dashboard: &'a Dashboard, name: &str) -> &'a Value {
     let found = dashboard.variables().iter().find(|one| one["name"] == name);
     found.unwrap_or_else(|| panic!("{} has no variable {name}", dashboard.name))
+}
+
+/// A default of lag-monitor, as its help shows it.
+fn default_of_lag_monitor(option: &str) -> u64 {
+    let program = crate::rig::PROGRAM.with_file_name("lag-monitor");
+    let ran = std::process::Command::new(&program).arg("--help").output();
+    let help = String::from_utf8(ran.unwrap().stdout).unwrap();
+    let (_, after) = help.split_once(option).unwrap();
+    let (_, default) = after.split_once("[default: ").unwrap();
+    default.split(']').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_thresholds_of_lag_are_those_of_lag_monitor() {
+    let warning = default_of_lag_monitor("--lag-threshold-warning");
+    let critical = default_of_lag_monitor("--lag-threshold-critical");
+    let mut compared = 0;
+    each_panel(|panel, place| {
+        let targets = panel["targets"].as_array().unwrap().iter();
+        let mut asked = targets.map(|one| one["expr"].as_str().unwrap());
+        if asked.any(|one| one.contains("kafka_consumer_group_lag")) {
+            let steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"].clone();
+            let steps = steps.as_array().unwrap().iter();
+            let limits: Vec<u64> = steps.filter_map(|one| one["value"].as_u64()).collect();
+            assert_eq!(limits, [warning, critical], "{place}");
+            compared += 1;
+        }
+    });
+    assert!(compared >= 3, "{compared}");
+    let rules = crate::rules::rules();
+    let gains = format!("offset 2m) > {warning})");
+    assert!(rules["GroupDoesNotGain"].contains(&gains), "{gains}");
+    let large = format!("(kafka_consumer_group_lag_total) >= {critical}");
+    assert!(rules["GroupCritical"].contains(&large), "{large}");
+    let documentation = text("docs/observability.md");
+    let thresholds = format!("{warning} and {critical} records");
+    assert!(documentation.contains(&thresholds), "{thresholds}");
 }
