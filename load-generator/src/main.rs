@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use load_generator::App;
 use load_generator::run_load::run_load;
 use load_generator::settings::{Action, Cli, SERVE, ServeSettings};
-use service_kit::{settings, shutdown, telemetry};
+use service_kit::{output, settings, shutdown, telemetry};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
             match run_load(plan, settings, shutdown::on_signal()).await {
                 Ok(code) => ExitCode::from(code),
                 Err(error) => {
-                    eprintln!("error: {error:#}");
+                    output::print_error(format_args!("{error:#}"));
                     ExitCode::FAILURE
                 }
             }

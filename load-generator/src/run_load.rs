@@ -1,13 +1,13 @@
 //! A load from the command line: from its settings to its summary.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use kafka_admin::{BrokerHealth, Cluster, Criticality};
-use service_kit::Readiness;
+use service_kit::{Readiness, output};
 use shared_events::Topic;
 use tokio_util::sync::CancellationToken;
 
@@ -47,8 +47,10 @@ pub async fn run_load(
         true => serde_json::to_string(&summary)?,
         false => summary.to_string(),
     };
-    // An error means that the reader of the pipe has gone; there is no other place to report it.
-    let _ = writeln!(stdout(), "{text}");
+    if let Err(error) = output::print(text) {
+        error.report();
+        return Ok(error.exit_code());
+    }
     Ok(summary.exit_code())
 }
 

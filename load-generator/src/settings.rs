@@ -27,7 +27,7 @@ pub const MAX_ORDERS: u64 = 5_000_000;
 #[command(
     name = "load-generator",
     version,
-    after_help = "Examples:\n  load-generator burst --count 100000\n  load-generator continuous --events-per-second 500 --duration 1m --keys zipfian\n  load-generator batch --batch-size 500 --batches 20 --via http\n  load-generator serve\n\nExit codes: 0 all acknowledged, 1 some not, 2 wrong arguments, 130 interrupted."
+    after_help = "Examples:\n  load-generator burst --count 100000\n  load-generator continuous --events-per-second 500 --duration 1m --keys zipfian\n  load-generator batch --batch-size 500 --batches 20 --via http\n  load-generator serve\n\nExit codes: 0 all acknowledged, 1 some not, 2 wrong arguments, 130 interrupted, 141 reader of the output gone."
 )]
 pub struct Cli {
     /// What to do

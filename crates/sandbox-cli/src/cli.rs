@@ -10,9 +10,9 @@ use stack::layout::{StackLayout, StackSettings};
 use stack::terminal::{self, Usage};
 
 use crate::commands::{
-    bench, consumer, demo, dlq, doctor, down, expect, fetch, kafka, lag, load, logs, order, psql,
-    rate, report, reset, reset_data, restart, scale, scenario, signals, status, test, topics, up,
-    url, wait,
+    bench, consumer, create_databases, demo, dlq, doctor, down, expect, fetch, kafka, lag, load,
+    logs, order, psql, rate, report, reset, reset_data, restart, scale, scenario, signals, status,
+    test, topics, up, url, wait,
 };
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair
@@ -21,7 +21,7 @@ use crate::commands::{
     name = "sandbox",
     version,
     disable_help_subcommand = true,
-    after_help = "Begin with:  ./sandbox demo\nThe help of every verb has an example:  ./sandbox up --help\nBefore the verb:  --local or --docker chooses the mode, and is saved;  --no-install installs nothing\nExit codes: 0 success, 1 failure, 2 wrong usage"
+    after_help = "Begin with:  ./sandbox demo\nThe help of every verb has an example:  ./sandbox up --help\nBefore the verb:  --local or --docker chooses the mode, and is saved;  --no-install installs nothing\nExit codes: 0 success, 1 failure, 2 wrong usage, 141 reader of the output gone"
 )]
 pub struct Cli {
     #[command(flatten, next_help_heading = "Another stack beside the first")]
@@ -59,9 +59,12 @@ pub enum Verb {
     Continue(signals::Continue),
     /// Empty topics, groups and databases, and start what ran before
     Reset(reset::Reset),
-    /// Empty topics and groups
+    /// Empty topics, groups and databases
     #[command(hide = true)]
     ResetData(reset_data::ResetData),
+    /// Create the databases that are missing
+    #[command(hide = true)]
+    CreateDatabases(create_databases::CreateDatabases),
     /// Show what is missing or wrong, and how to repair it
     Doctor(doctor::Doctor),
     /// Place an order, or show one
@@ -121,6 +124,7 @@ impl Verb {
             | Self::Lag(_)
             | Self::Logs(_)
             | Self::ResetData(_)
+            | Self::CreateDatabases(_)
             | Self::Doctor(_)
             | Self::Order(_)
             | Self::Rate(_)
@@ -187,6 +191,7 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Continue(args) => signals::resume(args, layout).await,
         Verb::Reset(args) => reset::run(args, layout).await,
         Verb::ResetData(args) => reset_data::run(args, layout).await,
+        Verb::CreateDatabases(args) => create_databases::run(args, layout).await,
         Verb::Doctor(args) => doctor::run(args, layout).await,
         Verb::Order(args) => order::run(args, layout).await,
         Verb::Rate(args) => rate::run(args, layout).await,

@@ -23,14 +23,10 @@ async fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => terminal::exit_code(0),
         Err(error) => {
             terminal::error(&error);
-            if error.is::<Usage>() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::FAILURE
-            }
+            terminal::exit_code(if error.is::<Usage>() { 2 } else { 1 })
         }
     }
 }

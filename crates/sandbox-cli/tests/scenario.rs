@@ -141,6 +141,59 @@ fn ctrl_c_ends_the_step_and_restores() {
     assert!(folder.path().join("restored").exists() && !folder.path().join("next").exists());
 }
 
+/// A standard output that nobody reads any more.
+fn closed_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+fn full_disk() -> Stdio {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    full.unwrap().into()
+}
+
+#[test]
+fn output_that_cannot_be_written_ends_a_command_that_only_shows() {
+    for (output, code, error) in [
+        (closed_pipe(), 141, ""),
+        (
+            full_disk(),
+            1,
+            "error: cannot write to standard output: No space left on device (os error 28)\n",
+        ),
+    ] {
+        let mut command = sandbox(&["scenario", "--list"]);
+        let output = command.stdout(output).stderr(Stdio::piped()).spawn();
+        let output = output.unwrap().wait_with_output().unwrap();
+        assert_eq!(
+            (output.status.code(), &*text(&output.stderr)),
+            (Some(code), error)
+        );
+    }
+}
+
+#[test]
+fn errors_that_cannot_be_written_keep_the_exit_code() {
+    for errors in [closed_pipe(), full_disk()] {
+        let status = sandbox(&["wait", "weather"]).stderr(errors).status();
+        assert_eq!(status.unwrap().code(), Some(2));
+    }
+}
+
+#[test]
+fn a_scenario_whose_output_cannot_be_written_still_restores() {
+    for (output, code) in [(closed_pipe(), 0), (full_disk(), 1)] {
+        let folder = scenario(
+            "# Steps\n```sh\ntouch DIR/first\n```\n## Restore\n```sh\ntouch DIR/restored\n```\n",
+        );
+        let mut command = sandbox(&["scenario", &path(&folder)]);
+        let status = command.stdout(output).stderr(Stdio::null()).status();
+        assert_eq!(status.unwrap().code(), Some(code));
+        assert!(folder.path().join("first").exists() && folder.path().join("restored").exists());
+    }
+}
+
 #[test]
 fn an_invalid_readme_is_an_error_with_its_line() {
     let folder = scenario("# Typo\n```sh fail\n```\n");

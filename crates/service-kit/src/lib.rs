@@ -2,14 +2,15 @@
 //!
 //! In the order in which a service uses it:
 //! * [`settings`]: one typed struct; an invalid setting ends the process with one line;
-//! * [`telemetry`] (logs), [`trace`] (OpenTelemetry spans), [`shutdown`] (signals and exit codes);
+//! * [`telemetry`] (logs), [`trace`] (OpenTelemetry spans), [`shutdown`] (signals and exit codes),
+//!   [`output`] (lines on standard output and standard error);
 //! * [`server`]: HTTP with limits on connections, headers, bodies and time, and with
 //!   [`host_origin_check`] against requests of web pages;
 //! * [`query_params`] and [`json_fields`]: reading requests so that an answer names every wrong
 //!   field; [`BoundedInt`] for whole numbers; [`problem`]: error responses (RFC 9457);
 //! * [`request_metrics`]: the histogram of request times;
 //! * [`readiness`] and [`admin`]: the health endpoints and `/metrics`; the subcommand `health`
-//!   reads them;
+//!   reads them; [`outage_log`]: an outage is logged once;
 //! * [`mode`]: local processes or containers; [`instance`]: the instance number of a process; [`dns_lookup`]: the container network's DNS
 //!   server.
 
@@ -24,6 +25,8 @@ pub mod instance;
 pub mod json_fields;
 mod limits;
 pub mod mode;
+pub mod outage_log;
+pub mod output;
 pub mod problem;
 pub mod query_params;
 pub mod readiness;

@@ -5,6 +5,7 @@ mod empty_variables;
 mod error_line;
 
 use std::fmt::Display;
+use std::io::{Write, stdout};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use clap::{Args, Command, Parser, ValueEnum};
 
 pub use empty_variables::without_empty_variables;
 
-use crate::health_command;
+use crate::{health_command, output};
 use error_line::error_line;
 
 /// The exit code of invalid settings and invalid usage.
@@ -126,7 +127,7 @@ fn finish<T: Parser, V>(
             }
             settings
         }
-        Err(error) if error.exit_code() == 0 => error.exit(),
+        Err(error) if error.exit_code() == 0 => print_help(&error),
         Err(error) => {
             // With all variables again, to name the wrong one. clap names only arguments of a built
             // command.
@@ -141,7 +142,7 @@ fn finish<T: Parser, V>(
 fn run_health(mut command: Command) -> ! {
     let matches = match command.try_get_matches_from_mut(std::env::args_os().skip(1)) {
         Ok(matches) => matches,
-        Err(error) if error.exit_code() == 0 => error.exit(),
+        Err(error) if error.exit_code() == 0 => print_help(&error),
         Err(error) => usage_error(error_line(&command, &error)),
     };
     let Some(address) = health_command::address(&matches) else {
@@ -151,8 +152,13 @@ fn run_health(mut command: Command) -> ! {
         Ok(line) => (line, 0),
         Err(line) => (line, 1),
     };
-    println!("{line}");
-    std::process::exit(code)
+    output::exit(output::print(line), code)
+}
+
+/// Prints `--help` or `--version`, which clap returns as errors, and ends the process.
+fn print_help(help: &clap::Error) -> ! {
+    let printed = help.print().and_then(|()| stdout().flush());
+    output::exit(printed.map_err(Into::into), 0)
 }
 
 /// A value parser for times in human form (`30s`, `1m 30s`) from `least` to `most` seconds. Its
@@ -176,7 +182,7 @@ pub fn duration_between(
 
 /// Ends the process because of an invalid setting: one line on stderr, exit code 2.
 pub fn usage_error(message: impl Display) -> ! {
-    eprintln!("error: {message}");
+    output::print_error(message);
     std::process::exit(USAGE)
 }
 

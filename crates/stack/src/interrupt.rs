@@ -1,11 +1,20 @@
 //! Ctrl-C during a change of the stack: the command undoes what it began, in order, however often the key is pressed.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// The number of [`InterruptGuard`]s of this program.
+static GUARDS: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the stack is being changed, so that ending the program now would leave a change half done.
+pub fn is_guarded() -> bool {
+    GUARDS.load(Ordering::Relaxed) > 0
+}
 
 /// Ctrl-C or SIGTERM ended the work.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +45,7 @@ impl Interrupt {
             self.listen()?;
         }
         guards.get_or_insert_default().push(Arc::downgrade(&token));
+        GUARDS.fetch_add(1, Ordering::Relaxed);
         Ok(InterruptGuard { token })
     }
 
@@ -96,5 +106,11 @@ impl InterruptGuard {
         } else {
             Ok(())
         }
+    }
+}
+
+impl Drop for InterruptGuard {
+    fn drop(&mut self) {
+        GUARDS.fetch_sub(1, Ordering::Relaxed);
     }
 }

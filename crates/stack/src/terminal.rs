@@ -1,7 +1,16 @@
 //! Output of the command: one line for each error, colour and progress on a terminal only.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use service_kit::output::{self, OutputError};
+
+use crate::interrupt;
+
+/// The first failed write to standard output, of which a program has one.
+static FAILED_OUTPUT: OnceLock<OutputError> = OnceLock::new();
 
 /// A wrong command line: the program exits with 2 instead of 1. The text says what is valid.
 #[derive(Debug, thiserror::Error)]
@@ -15,18 +24,38 @@ impl Usage {
     }
 }
 
-/// Writes one line to standard output. Ends the program without an error when the reader of the pipe has gone
-/// (`sandbox logs | head`).
+/// Writes one line to standard output. If that fails, the program ends: quietly with exit code 141 when the reader of the pipe
+/// has gone (`sandbox logs | head`), else with one line on standard error and exit code 1. A command that changes the stack
+/// (an [`interrupt::InterruptGuard`] exists) goes on to its end without further output, so that no change is left half
+/// done; see [`exit_code`].
 pub fn say(line: impl Display) {
-    if writeln!(io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
+    if FAILED_OUTPUT.get().is_none() {
+        match output::print(line) {
+            Ok(()) => return,
+            Err(error) => {
+                error.report();
+                // Another thread may have failed first, and has reported the same.
+                let _ = FAILED_OUTPUT.set(error);
+            }
+        }
+    }
+    if let (Some(error), false) = (FAILED_OUTPUT.get(), interrupt::is_guarded()) {
+        std::process::exit(error.exit_code().into());
+    }
+}
+
+/// The exit code of a command that has ended with `code`: success is a failure if its output could not be written. A reader
+/// that has gone is no failure, because the work was done.
+pub fn exit_code(code: u8) -> ExitCode {
+    match FAILED_OUTPUT.get() {
+        Some(error @ OutputError::Failed(_)) if code == 0 => error.exit_code().into(),
+        _ => code.into(),
     }
 }
 
 /// Writes one line to standard error: progress and remarks, which do not belong into the output that a script reads.
 pub fn note(line: impl Display) {
-    // The work goes on when standard error is closed.
-    let _ = writeln!(io::stderr(), "{line}");
+    output::print_remark(line);
 }
 
 /// Writes an error with all its causes as one line to standard error.

@@ -272,6 +272,10 @@ impl Shop {
 
 impl Drop for Shop {
     /// A failed test prints the last log lines of the services: the log files are deleted with the shop.
+    #[allow(
+        clippy::print_stdout,
+        reason = "the test's output, which cargo shows on failure"
+    )]
     fn drop(&mut self) {
         if !std::thread::panicking() {
             return;
