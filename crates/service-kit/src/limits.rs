@@ -55,20 +55,28 @@ impl Limits {
 /// a connection that is closed over unread data, and the client would not see the response.
 const DISCARD_LIMIT: usize = 1024 * 1024;
 
-/// A middleware that reads the body within the limits: 413 if it is too large, 408 if it takes too
-/// long.
-pub(crate) async fn limit_body(
+/// A middleware that reads the body within the limits, and then limits the time until the response
+/// begins: 413 if the body is too large, 408 if it takes too long, 503 if the response does.
+///
+/// tower's and tower-http's `TimeoutLayer` are not used: they need a layer more for each request,
+/// with a future on the heap, to answer with a problem document and `Retry-After`.
+pub(crate) async fn limit_body_and_response(
     State(limits): State<Limits>,
     request: Request,
     next: Next,
 ) -> Response {
-    match timeout(limits.body_time, read_body(limits, request)).await {
-        Ok(Ok(request)) => next.run(request).await,
-        Ok(Err(problem)) => problem.into_response(),
+    let request = match timeout(limits.body_time, read_body(limits, request)).await {
+        Ok(Ok(request)) => request,
+        Ok(Err(problem)) => return problem.into_response(),
         Err(_) => {
             let detail = format!("the body did not arrive within {:?}", limits.body_time);
-            Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into_response()
+            return Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into_response();
         }
+    };
+    match timeout(limits.response_time, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::unavailable("the response took too long", Duration::from_secs(1))
+            .into_response(),
     }
 }
 

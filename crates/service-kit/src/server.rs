@@ -7,10 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::error_handling::HandleErrorLayer;
+use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::{BoxError, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -19,14 +18,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceBuilder;
-use tower::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 
-use crate::Problem;
 use crate::host_origin_check::check_host_and_origin;
-use crate::limits::{Limits, limit_body};
+use crate::limits::{Limits, limit_body_and_response};
 use crate::problem::with_problem_fallbacks;
 use crate::request_metrics::{RequestMetrics, UNMATCHED, measure};
 
@@ -123,20 +119,13 @@ async fn serve_with_limits(
 
 /// The last layer is the first to see a request.
 fn with_layers(limits: Limits, router: Router, metrics: RequestMetrics) -> Router {
-    // tower-http's `TimeoutLayer` would answer without a problem document and `Retry-After`.
-    let response_timeout = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(async |_: BoxError| {
-            Problem::unavailable("the response took too long", Duration::from_secs(1))
-        }))
-        .layer(TimeoutLayer::new(limits.response_time));
     // Failures are logged where they are handled, so only the response is an event here.
     let trace = TraceLayer::new_for_http()
         .make_span_with(request_span)
         .on_request(())
         .on_failure(());
     let router = with_problem_fallbacks(router)
-        .layer(response_timeout)
-        .layer(from_fn_with_state(limits, limit_body))
+        .layer(from_fn_with_state(limits, limit_body_and_response))
         .layer(from_fn(check_host_and_origin));
     // Without debug logging the layer would only cost time: it wraps each body.
     let router = if tracing::enabled!(tracing::Level::DEBUG) {
