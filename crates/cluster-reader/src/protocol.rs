@@ -6,9 +6,9 @@
 
 pub(crate) mod batch_walk;
 pub(crate) mod brokers;
-mod byte_reader;
+pub(crate) mod byte_reader;
 mod connection;
 mod decompress;
 pub(crate) mod member_assignment;
-mod record_batch;
+pub(crate) mod record_batch;
 pub(crate) mod record_timestamp;

@@ -4,7 +4,7 @@ mod assemble;
 mod fetch_records;
 mod group_coordinator;
 mod group_list;
-mod log_offsets;
+pub(crate) mod log_offsets;
 mod log_scan;
 
 use std::collections::{BTreeMap, BTreeSet};

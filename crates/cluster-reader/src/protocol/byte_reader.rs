@@ -3,7 +3,7 @@
 
 /// The bytes that are not read yet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ByteReader<'a>(pub &'a [u8]);
+pub(crate) struct ByteReader<'a>(pub &'a [u8]);
 
 impl<'a> ByteReader<'a> {
     pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {

@@ -4,7 +4,7 @@ use super::byte_reader::ByteReader;
 
 /// The header of a batch, and its records as they are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// The offset of the first record at the time the batch was written.
     pub base: i64,
     /// The offset of the last record at the time the batch was written.
@@ -56,7 +56,7 @@ impl Batch<'_> {
 /// The complete batches at the front of the bytes. The iterator ends at the first batch that is cut
 /// off or invalid.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Batches<'a> {
+pub(crate) struct Batches<'a> {
     left: ByteReader<'a>,
     /// The lowest offset that the next batch may have.
     next: i64,

@@ -13,7 +13,7 @@ use crate::lag::LogOffsets;
 use crate::protocol::brokers::{BrokerId, Brokers, Topics, by_leader};
 use crate::snapshot::TopicPartition;
 
-type Offsets = BTreeMap<TopicPartition, i64>;
+pub(crate) type Offsets = BTreeMap<TopicPartition, i64>;
 
 /// Special timestamps of ListOffsets.
 const EARLIEST: i64 = -2;
@@ -57,7 +57,8 @@ pub(super) async fn read(
     Ok(logs)
 }
 
-async fn offsets(
+/// The offset of each partition at this timestamp; -1 if it has no record from that time on.
+pub(crate) async fn offsets(
     brokers: &mut Brokers,
     leader: BrokerId,
     partitions: &[TopicPartition],
