@@ -1,5 +1,6 @@
 //! A PostgreSQL server as its clients see it, however it was started: URLs, databases, SQL.
 
+use crate::environment;
 use crate::process::resolve;
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
@@ -14,6 +15,10 @@ use tokio::time::timeout;
 /// The superuser and its password. Both are public: only this machine can connect, and the data is
 /// test data.
 pub const SUPERUSER: &str = "postgres";
+
+/// The variables that `psql` gets for a connection to this server. Without them it would ask for
+/// encryption, which the server does not have, and look for certificates in the home folder.
+pub const CONNECTION: [(&str, &str); 2] = [("PGSSLMODE", "disable"), ("PGGSSENCMODE", "disable")];
 
 /// A server at an address. Its superuser is `postgres` with the password `postgres`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +95,7 @@ impl DatabaseServer {
     pub async fn sql(self, database: &str, script: &str) -> Result<String> {
         let program = resolve(Path::new("psql")).context("the PostgreSQL client is missing")?;
         let mut command = Command::new(program);
+        environment::replace(command.as_std_mut()).envs(CONNECTION);
         command.args([
             "--no-psqlrc",
             "--quiet",

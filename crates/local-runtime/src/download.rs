@@ -1,5 +1,6 @@
 //! Downloads Kafka's jars and PostgreSQL's programs with Maven, once, and finds them later.
 
+use crate::environment;
 use crate::run_as_nobody::{UnprivilegedUser, enterable_folder};
 use crate::state_dir::{create_folder, listed_folders, remove};
 use anyhow::{Context, Result, bail};
@@ -35,6 +36,39 @@ pub struct Installation {
     pub postgres_bin: PathBuf,
 }
 
+impl Installation {
+    /// Java takes a colon for the end of a folder in its class path, and initdb pastes the path of
+    /// its folder into a shell line, in double quotes.
+    fn require_usable_names(&self) -> Result<()> {
+        for (what, folder, refused) in [
+            (
+                "Java cannot load Kafka's jars",
+                &self.kafka_libs,
+                &[':'][..],
+            ),
+            (
+                "initdb does not start",
+                &self.postgres_bin,
+                &['"', '$', '`', '\\'],
+            ),
+        ] {
+            let path = folder
+                .to_str()
+                .with_context(|| format!("{what} from {folder:?}: the path is not UTF-8"))?;
+            if let Some(found) = path.chars().find(|c| refused.contains(c) || c.is_control()) {
+                bail!(
+                    "{what} from {folder:?}, because the path holds {found:?}: move the folder, or name another with KAFKA_HOME and PG_BIN"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
+}
+
 /// The current step of [`Sources::fetch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -68,10 +102,12 @@ impl Sources {
                 "PostgreSQL's programs are not unpacked: run `./sandbox fetch` (it needs no network for that)"
             );
         }
-        Ok(Installation {
-            kafka_libs: self.kafka_libs(),
-            postgres_bin: programs,
-        })
+        let installation = Installation {
+            kafka_libs: absolute(&self.kafka_libs())?,
+            postgres_bin: absolute(&programs)?,
+        };
+        installation.require_usable_names()?;
+        Ok(installation)
     }
 
     /// What would have to be downloaded, each as one phrase; empty when nothing is missing.
@@ -154,7 +190,7 @@ impl Sources {
         }
         let pom = self.dist.join("pom.xml");
         fs::write(&pom, POM).with_context(|| format!("cannot write {}", pom.display()))?;
-        run_maven(&pom, &self.dist, progress).await?;
+        run_maven(&self.dist, progress).await?;
         // Written last: the stamp says that the download is complete.
         fs::write(self.stamp(), POM)
             .with_context(|| format!("cannot write {}", self.stamp().display()))
@@ -168,6 +204,7 @@ impl Sources {
         remove(&fresh)?;
         create_folder(&fresh)?;
         let mut tar = Command::new("tar");
+        environment::replace(tar.as_std_mut());
         // Static libraries are half of the archive, and the programs do not need them.
         tar.args([
             "--extract",
@@ -209,7 +246,7 @@ impl Sources {
     }
 
     fn stamp(&self) -> PathBuf {
-        self.dist.join("brought.xml")
+        self.dist.join("downloaded-pom.xml")
     }
 
     fn outside_list(&self) -> PathBuf {
@@ -226,14 +263,17 @@ impl Sources {
     }
 }
 
-/// Runs Maven on the pom and reports every downloaded file.
-async fn run_maven(pom: &Path, dist: &Path, progress: &mut impl FnMut(Progress)) -> Result<()> {
+/// Runs Maven on the pom in the folder `dist` and reports every downloaded file. Maven keeps the
+/// caller's environment, which may name a proxy.
+async fn run_maven(dist: &Path, progress: &mut impl FnMut(Progress)) -> Result<()> {
     let mut maven = Command::new("mvn");
+    // Relative paths: Maven would replace `${…}` in the name of an absolute folder.
     maven
-        .args(["--batch-mode", "--file"])
-        .arg(pom)
-        .arg(format!("-Ddist={}", dist.display()))
-        .arg("generate-resources");
+        .args(["--batch-mode", "--file", "pom.xml", "-Ddist=."])
+        .arg("generate-resources")
+        .current_dir(dist)
+        // Java cannot open a file with an umlaut in its name in the locale C.
+        .env("LC_ALL", "C.UTF-8");
     maven
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! Free ports, and which process holds a taken one.
 
+use crate::supervised::{StackProcess, stack_process_of};
 use anyhow::{Context, Result, bail};
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, all_processes};
@@ -18,11 +19,47 @@ pub struct PortHolder {
     pub pid: i32,
     /// The command name, as `ps` shows it.
     pub name: String,
+    /// The stack that has started the process, if one has.
+    pub stack: Option<StackProcess>,
 }
 
 impl std::fmt::Display for PortHolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (process {})", self.name, self.pid)
+        let Self { pid, name, stack } = self;
+        match stack {
+            Some(StackProcess { home, name }) => {
+                let home = home.display();
+                write!(f, "{name} of the stack in {home} (process {pid})")
+            }
+            None => write!(f, "{name} (process {pid})"),
+        }
+    }
+}
+
+impl PortHolder {
+    /// How a person ends the process.
+    #[must_use]
+    pub fn how_to_end(&self) -> String {
+        match &self.stack {
+            Some(stack) => format!(
+                "end that stack (SANDBOX_HOME={} ./sandbox down)",
+                in_shell_quotes(&stack.home.to_string_lossy())
+            ),
+            // The engine's process that publishes the port of a container.
+            None if self.name == "docker-proxy" => {
+                "end the container (of the shop: ./sandbox --docker down)".to_owned()
+            }
+            None => "end it".to_owned(),
+        }
+    }
+}
+
+/// A word for a shell line, quoted if it holds more than plain characters.
+fn in_shell_quotes(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    match word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -41,11 +78,11 @@ pub fn require_free(what: &str, address: IpAddr, port: u16, setting: &str) -> Re
     if is_free(address, port) {
         return Ok(());
     }
-    let holder = holder(port)?.map_or_else(
-        || "another user's process".to_owned(),
-        |holder| holder.to_string(),
-    );
-    bail!("port {port} for {what} is taken by {holder}: end it or choose another with {setting}")
+    let (holder, end) = match holder(port)? {
+        Some(holder) => (holder.to_string(), holder.how_to_end()),
+        None => ("another user's process".to_owned(), "end it".to_owned()),
+    };
+    bail!("port {port} for {what} is taken by {holder}: {end} or choose another with {setting}")
 }
 
 /// Different ports that are free on 127.0.0.1 now. As long as this process runs, no other call of this
@@ -118,6 +155,7 @@ pub fn holder(port: u16) -> Result<Option<PortHolder>> {
             return Ok(Some(PortHolder {
                 pid: stat.pid,
                 name: stat.comm,
+                stack: stack_process_of(stat.pid),
             }));
         }
     }
@@ -131,5 +169,43 @@ pub(crate) fn connect_address(address: IpAddr) -> IpAddr {
         IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         given => given,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_port_is_named_with_its_stack_and_how_to_end_it() {
+        let holder = |name: &str, home: Option<&str>| PortHolder {
+            pid: 7,
+            name: name.to_owned(),
+            stack: home.map(|home| StackProcess {
+                home: home.into(),
+                name: "kafka".to_owned(),
+            }),
+        };
+        for (found, text, end) in [
+            (
+                holder("java", Some("/srv/b")),
+                "kafka of the stack in /srv/b (process 7)",
+                "end that stack (SANDBOX_HOME=/srv/b ./sandbox down)",
+            ),
+            (
+                holder("java", Some("/srv/it's b")),
+                "kafka of the stack in /srv/it's b (process 7)",
+                r"end that stack (SANDBOX_HOME='/srv/it'\''s b' ./sandbox down)",
+            ),
+            (
+                holder("docker-proxy", None),
+                "docker-proxy (process 7)",
+                "end the container (of the shop: ./sandbox --docker down)",
+            ),
+            (holder("nginx", None), "nginx (process 7)", "end it"),
+        ] {
+            assert_eq!(found.to_string(), text);
+            assert_eq!(found.how_to_end(), end);
+        }
     }
 }

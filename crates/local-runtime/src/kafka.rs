@@ -1,12 +1,19 @@
 //! One Apache Kafka node: broker and controller in one process (KRaft combined mode).
+//!
+//! The node works in the state directory, and every path in its options and in its configuration is
+//! relative to it. The name of that folder may hold any character then: an absolute path would have
+//! to be escaped in the properties file, `log.dirs` splits a value at each comma, and the
+//! log4j configuration is read as a URL.
 
 pub use crate::kafka_properties::{CLUSTER_ID, HEAP, NodeConfig, server_properties};
 
 use crate::download::Installation;
+use crate::environment;
 use crate::free_ports::connect_address;
-use crate::process::{ProcessRecord, Processes, Program};
+use crate::process::{ProcessRecord, Processes, Program, first_failure};
 use crate::state_dir::StateDir;
 use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -21,6 +28,11 @@ use tokio::time::timeout;
 pub const KAFKA: &str = "kafka";
 /// How long a shutdown may take before the broker is killed. A normal one takes one to two seconds.
 pub const KAFKA_GRACE: Duration = Duration::from_secs(20);
+
+/// The data folder, the node's configuration and that of its log, below the state directory.
+const DATA: &str = "data/kafka";
+const PROPERTIES: &str = "config/kafka.properties";
+const LOG_SETTINGS: &str = "config/kafka-log4j2.properties";
 
 /// One node, not necessarily running.
 #[derive(Clone, Debug)]
@@ -63,12 +75,14 @@ impl Kafka {
     /// When a file cannot be written, or Java is missing or fails.
     pub async fn prepare(&self) -> Result<()> {
         let [controller] = crate::free_ports::free()?;
-        write(&self.log_settings(), LOG4J)?;
-        write(&self.properties(), &self.properties_file(controller))?;
+        let folder = self.state_dir.folder();
+        write(&folder.join(LOG_SETTINGS), LOG4J)?;
+        write(&folder.join(PROPERTIES), &self.properties_file(controller))?;
         if self.data().join("meta.properties").is_file() {
             return Ok(());
         }
         let mut format = Command::new("java");
+        environment::replace(format.as_std_mut());
         format
             .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             .args(self.common_arguments());
@@ -81,7 +95,8 @@ impl Kafka {
             "--config",
         ]);
         format
-            .arg(self.properties())
+            .arg(PROPERTIES)
+            .current_dir(self.state_dir.folder())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let output = format
@@ -89,10 +104,12 @@ impl Kafka {
             .await
             .context("cannot run java: install a Java runtime, version 17 or later")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
+            // Java names an option that it refuses on the one stream or on the other.
+            let printed = [output.stderr, output.stdout].concat();
+            let cause = first_failure(&String::from_utf8_lossy(&printed));
             bail!(
                 "Kafka's data folder could not be formatted: {}",
-                said.lines().last().unwrap_or("java gave no reason")
+                cause.as_deref().unwrap_or("java gave no reason")
             );
         }
         Ok(())
@@ -108,11 +125,10 @@ impl Kafka {
             .arguments
             .extend(performance.split_whitespace().map(Into::into));
         program.arguments.push("-XX:+ExitOnOutOfMemoryError".into());
-        program
-            .arguments
-            .extend(self.common_arguments().map(Into::into));
+        program.arguments.extend(self.common_arguments());
         program.arguments.push("kafka.Kafka".into());
-        program.arguments.push(self.properties().into());
+        program.arguments.push(PROPERTIES.into());
+        program.folder = Some(self.state_dir.folder().to_owned());
         program
             .labels
             .insert("port".to_owned(), self.port.to_string());
@@ -131,8 +147,8 @@ impl Kafka {
     /// Waits until the node answers a request.
     ///
     /// # Errors
-    /// When the node ended meanwhile, or did not answer within `within`; the message holds its last
-    /// log line.
+    /// When the node ended meanwhile, or did not answer within `within`; the message holds the cause
+    /// from its log.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
         processes
             .until_ready(KAFKA, "Kafka", self.client_address(), within, || {
@@ -150,34 +166,26 @@ impl Kafka {
         SocketAddr::new(connect_address(self.address), self.port)
     }
 
-    fn common_arguments(&self) -> [String; 7] {
+    fn common_arguments(&self) -> [OsString; 9] {
         [
             // A killed JVM would leave its statistics file and unpacked native libraries in /tmp.
-            "-XX:-UsePerfData".to_owned(),
-            format!("-Djava.io.tmpdir={}", self.state_dir.config().display()),
-            "-Djava.awt.headless=true".to_owned(),
-            format!(
-                "-Dlog4j2.configurationFile={}",
-                self.log_settings().display()
-            ),
-            format!("-Dkafka.logs.dir={}", self.state_dir.logs().display()),
-            "-cp".to_owned(),
-            self.libs.join("*").display().to_string(),
+            "-XX:-UsePerfData".into(),
+            "-Djava.io.tmpdir=config".into(),
+            // Removed with the other logs.
+            "-XX:ErrorFile=logs/kafka-crash.log".into(),
+            "-XX:-CreateCoredumpOnCrash".into(),
+            "-Djava.awt.headless=true".into(),
+            format!("-Dlog4j2.configurationFile={LOG_SETTINGS}").into(),
+            "-Dkafka.logs.dir=logs".into(),
+            "-cp".into(),
+            self.libs.join("*").into(),
         ]
     }
 
     /// The folder of the node's data: one subfolder a partition.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.state_dir.data().join("kafka")
-    }
-
-    fn properties(&self) -> PathBuf {
-        self.state_dir.config().join("kafka.properties")
-    }
-
-    fn log_settings(&self) -> PathBuf {
-        self.state_dir.config().join("kafka-log4j2.properties")
+        self.state_dir.folder().join(DATA)
     }
 
     fn properties_file(&self, controller: u16) -> String {
@@ -185,7 +193,7 @@ impl Kafka {
             listen: SocketAddr::new(self.address, self.port),
             bootstrap: &self.bootstrap(),
             controller,
-            data: &self.data(),
+            data: DATA,
         };
         server_properties(config)
             .map(|(name, value)| format!("{name}={value}\n"))

@@ -2,7 +2,6 @@
 //! containers of tests as environment variables.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 /// Any 16 bytes in URL-safe Base64. All sandboxes share it, because no two of them are connected.
 pub const CLUSTER_ID: &str = "c2FnYS1zYW5kYm94LTAwMQ";
@@ -19,8 +18,9 @@ pub struct NodeConfig<'a> {
     pub bootstrap: &'a str,
     /// The controller's port, on 127.0.0.1.
     pub controller: u16,
-    /// The data folder (`log.dirs`).
-    pub data: &'a Path,
+    /// The data folder (`log.dirs`). Kafka takes a comma for the end of its name, and reads the
+    /// properties file in ISO 8859-1.
+    pub data: &'a str,
 }
 
 /// Names and values as Kafka's documentation lists them.
@@ -49,7 +49,7 @@ pub fn server_properties(config: NodeConfig<'_>) -> impl Iterator<Item = (&'stat
         ),
         ("inter.broker.listener.name", "CLIENTS".to_owned()),
         ("controller.listener.names", "CONTROLLER".to_owned()),
-        ("log.dirs", data.display().to_string()),
+        ("log.dirs", data.to_owned()),
     ];
     let common = COMMON.map(|(name, value)| (name, value.to_owned()));
     own.into_iter().chain(common)

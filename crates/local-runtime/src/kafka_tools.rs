@@ -1,6 +1,7 @@
 //! Kafka's own command-line tools.
 
 use crate::download::Installation;
+use crate::environment;
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::process::Command;
@@ -120,6 +121,14 @@ const TOOLS: [(&str, &str, Broker); 21] = [
     ),
 ];
 
+/// Warnings go to standard error. Without a configuration, log4j writes them to standard output,
+/// into the result of the tool. Its simple logger needs no configuration file.
+const LOG_TO_STANDARD_ERROR: [&str; 3] = [
+    "-Dlog4j2.loggerContextFactory=org.apache.logging.log4j.simple.SimpleLoggerContextFactory",
+    "-Dlog4j2.simplelogLevel=WARN",
+    "-Dlog4j2.simplelogShowdatetime=true",
+];
+
 /// The names that [`command`] accepts, in alphabetical order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     TOOLS.iter().map(|(name, _, _)| *name)
@@ -146,14 +155,13 @@ pub fn command(
         );
     };
     let mut command = Command::new("java");
-    command.args([
+    environment::replace_interactive(&mut command).args([
         "-Xmx256m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-XX:-UsePerfData",
-        "-Dlog4j2.level=WARN",
-        "-cp",
     ]);
+    command.args(LOG_TO_STANDARD_ERROR).arg("-cp");
     command.arg(installation.kafka_libs.join("*")).arg(class);
     let broker_given = arguments.iter().any(|argument| {
         let argument = argument.to_string_lossy();

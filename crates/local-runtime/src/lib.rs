@@ -13,6 +13,8 @@
 //! * [`download`]: downloads Kafka's jars and PostgreSQL's archive;
 //! * [`kafka`], [`postgres`], [`prometheus`]: one server of each; [`database`]: the PostgreSQL
 //!   server as its clients see it;
+//! * [`environment`]: the variables that programs of a stack get; [`disk_space`]: the file systems
+//!   that they write to;
 //! * [`backends`]: Kafka and PostgreSQL together, as the sandbox and the tests start them;
 //! * [`kafka_tools`]: Kafka's own command-line tools; [`free_ports`]: free ports, and which process
 //!   holds a taken one.
@@ -24,7 +26,9 @@
 
 pub mod backends;
 pub mod database;
+pub mod disk_space;
 pub mod download;
+pub mod environment;
 pub mod free_ports;
 pub mod kafka;
 mod kafka_properties;
@@ -36,3 +40,4 @@ pub mod process_tree;
 pub mod prometheus;
 mod run_as_nobody;
 pub mod state_dir;
+pub mod supervised;

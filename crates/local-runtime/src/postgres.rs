@@ -7,8 +7,9 @@
 
 use crate::database::{DatabaseServer, SUPERUSER};
 use crate::download::Installation;
+use crate::environment;
 use crate::free_ports::connect_address;
-use crate::process::{ProcessRecord, Processes, Program, StopSignal};
+use crate::process::{ProcessRecord, Processes, Program, StopSignal, first_failure};
 use crate::run_as_nobody::{UnprivilegedUser, enterable_folder};
 use crate::state_dir::{StateDir, create_folder, remove};
 use anyhow::{Context, Result, bail};
@@ -61,7 +62,7 @@ impl Postgres {
     /// Creates the database cluster when there is none. Call it while the server is stopped.
     ///
     /// # Errors
-    /// When a folder cannot be created or `initdb` fails; the message holds its last line.
+    /// When a folder cannot be created or `initdb` fails; the message holds the cause.
     pub async fn prepare(&self) -> Result<()> {
         let user = UnprivilegedUser::instead_of_root()?;
         let (folder, data) = (self.folder(user.as_ref())?, self.data(user.as_ref())?);
@@ -96,6 +97,7 @@ impl Postgres {
         line.push(self.bin.join("initdb").into());
         let mut words = line.into_iter();
         let mut initdb = Command::new(words.next().unwrap_or_default());
+        environment::replace(initdb.as_std_mut());
         initdb
             .args(words)
             .arg("--pgdata")
@@ -116,10 +118,10 @@ impl Postgres {
             output.with_context(|| format!("cannot run {}", self.bin.join("initdb").display()))?;
         remove(&password)?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
+            let cause = first_failure(&String::from_utf8_lossy(&output.stderr));
             bail!(
                 "PostgreSQL's data folder could not be created: {}",
-                said.lines().last().unwrap_or("initdb gave no reason")
+                cause.as_deref().unwrap_or("initdb gave no reason")
             );
         }
         Ok(())
@@ -163,13 +165,17 @@ impl Postgres {
     /// Waits until the server takes connections.
     ///
     /// # Errors
-    /// When the server ended meanwhile, or did not answer within `within`; the message holds its
-    /// last log line.
+    /// When the server ended meanwhile, or did not answer within `within`; the message holds the
+    /// cause from its log.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
         let server = self.server();
+        let status = self
+            .data(UnprivilegedUser::instead_of_root()?.as_ref())?
+            .join("postmaster.pid");
         processes
-            .until_ready(POSTGRES, "PostgreSQL", server.0, within, || {
-                server.answers()
+            .until_ready(POSTGRES, "PostgreSQL", server.0, within, async || {
+                // A server that still starts would log each attempt to connect as an error.
+                accepts_connections(&status) && server.answers().await
             })
             .await
     }
@@ -188,6 +194,13 @@ impl Postgres {
     }
 }
 
+/// Whether the server says in its lock file that it accepts connections: the eighth line, which
+/// `pg_ctl --wait` reads too.
+fn accepts_connections(lock_file: &Path) -> bool {
+    let text = fs::read_to_string(lock_file).unwrap_or_default();
+    text.lines().nth(7).map(str::trim) == Some("ready")
+}
+
 /// The options of `initdb`, for local processes and for containers.
 pub const INITDB: [&str; 3] = [
     "--encoding=UTF8",
@@ -196,7 +209,7 @@ pub const INITDB: [&str; 3] = [
 ];
 
 /// The server's settings for local processes and for containers, each for one `-c` option.
-pub const SETTINGS: [&str; 6] = [
+pub const SETTINGS: [&str; 7] = [
     // In the data folder instead of /dev/shm: a killed server leaves nothing elsewhere.
     "dynamic_shared_memory_type=mmap",
     // Enough for nine instances of each service with their connection pools, and for tests.
@@ -204,5 +217,7 @@ pub const SETTINGS: [&str; 6] = [
     "jit=off",
     "log_checkpoints=off",
     "timezone=UTC",
+    // Logs of several processes are sorted by time.
+    "log_timezone=UTC",
     "log_line_prefix=%m [%p] ",
 ];

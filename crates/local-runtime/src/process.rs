@@ -3,24 +3,30 @@
 //! A program runs in a session of its own, under a small shell (`supervisor.sh`) that writes its
 //! exit code to a file. The program therefore outlives the command that started it, a terminal's
 //! Ctrl-C does not reach it, and `status` can show how it ended.
+//!
+//! A record that cannot be read is made again from the process that runs, or else stands for a
+//! process that has ended. So no damaged file keeps a command from its work.
 
+mod log_entries;
 mod log_file;
 mod program;
+mod records;
 mod stop;
 mod wait;
 
 pub use crate::process_record::{ProcessRecord, StopSignal};
 pub use crate::run_as_nobody::UnprivilegedUser;
+pub(crate) use log_entries::first_failure;
 pub use program::Program;
 pub(crate) use program::resolve;
 pub use stop::StopOutcome;
 
-use crate::process_record;
-use crate::process_tree::{Activity, ProcessIdentity};
+use crate::environment;
+use crate::process_record::{self, Description};
+use crate::process_tree::{ProcessIdentity, Signal, signal_tree};
 use crate::state_dir::{StateDir, remove};
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
-use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
@@ -30,6 +36,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 const SUPERVISOR: &str = include_str!("supervisor.sh");
+
+/// The name of the supervisor's shell (`$0`), by which its command line is recognised.
+pub(crate) const SUPERVISOR_NAME: &str = "supervisor";
 
 /// The state of a recorded process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,15 +91,12 @@ impl Processes {
     /// ready.
     ///
     /// # Errors
-    /// When a program of that name already runs, when the executable is missing, or when the
-    /// program ended at once; the message then holds its last log line.
+    /// When a program of that name already runs, when the executable is missing, when the program
+    /// ended at once (the message then holds the cause from its log), or when its record cannot be
+    /// written: then the program is ended again.
     pub async fn start(&self, program: &Program) -> Result<ProcessRecord> {
         let name = &program.name;
-        if name.is_empty()
-            || !name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        {
+        if !process_record::is_name(name) {
             bail!("\"{name}\" cannot name a process: letters, digits, '-', '_' and '.' can");
         }
         let previous = self.record(name)?;
@@ -102,14 +108,19 @@ impl Processes {
         }
         let run = self.state_dir.run();
         remove(&process_record::exit_path(&run, name))?;
-        let log = self.log_file(name)?;
+        let (log, log_start) = self.log_file(name)?;
+        let description = Description {
+            starts: previous.map_or(0, |record| record.starts).saturating_add(1),
+            stop_signal: program.stop_signal,
+            log_start,
+            labels: program.labels.clone(),
+        };
 
-        let (supervisor, process) = self.spawn(program, &log).await?;
+        let (supervisor, process) = self.spawn(program, &log, &description).await?;
         let (Some(supervisor), Some(process)) = (supervisor, process) else {
             bail!(
                 "{name} ended at once: {}",
-                self.last_log_line(name)
-                    .unwrap_or_else(|| "its log is empty".to_owned())
+                self.cause_since(name, log_start)
             );
         };
         let record = ProcessRecord {
@@ -117,13 +128,23 @@ impl Processes {
             process,
             supervisor,
             started_at_ms: now_ms(),
-            starts: previous.map_or(0, |record| record.starts).saturating_add(1),
-            stop_signal: program.stop_signal,
+            starts: description.starts,
+            stop_signal: description.stop_signal,
             log,
-            labels: program.labels.clone(),
+            log_start,
+            labels: description.labels,
         };
-        process_record::write(&process_record::path(&run, name), &record)?;
+        if let Err(error) = process_record::write(&run, &record) {
+            // Without a record, no later command would stop it.
+            signal_tree(&record.process, Signal::KILL)?;
+            return Err(error.context(format!("{name} was started and ended again")));
+        }
         Ok(record)
+    }
+
+    fn cause_since(&self, name: &str, log_start: u64) -> String {
+        let cause = self.failure_since(name, log_start);
+        cause.unwrap_or_else(|| "it wrote nothing to its log".to_owned())
     }
 
     /// The identities of the supervisor and of the program; `None` for one that has ended.
@@ -131,8 +152,9 @@ impl Processes {
         &self,
         program: &Program,
         log: &Path,
+        description: &Description,
     ) -> Result<(Option<ProcessIdentity>, Option<ProcessIdentity>)> {
-        let mut command = self.supervisor_command(program, log)?;
+        let mut command = self.supervisor_command(program, log, description)?;
         let mut child = command.spawn().context("cannot run setsid and sh")?;
         if let (Some(pipes), Some(pipe)) = (&self.pipes, child.stdin.take()) {
             let pipe = pipe
@@ -152,11 +174,8 @@ impl Processes {
                 .context("cannot read a process id")?;
         }
         let pid = line.trim().parse().with_context(|| {
-            format!(
-                "{} could not be started: see {}",
-                program.name,
-                log.display()
-            )
+            let cause = self.cause_since(&program.name, description.log_start);
+            format!("{} could not be started: {cause}", program.name)
         })?;
         Ok((
             supervisor.map(ProcessIdentity::of).transpose()?.flatten(),
@@ -164,10 +183,18 @@ impl Processes {
         ))
     }
 
-    fn supervisor_command(&self, program: &Program, log: &Path) -> Result<Command> {
+    fn supervisor_command(
+        &self,
+        program: &Program,
+        log: &Path,
+        description: &Description,
+    ) -> Result<Command> {
+        let description =
+            serde_json::to_string(description).context("cannot serialize a process record")?;
         let mut command = Command::new("setsid");
+        environment::replace(command.as_std_mut());
         command
-            .args(["sh", "-c", SUPERVISOR, "supervisor"])
+            .args(["sh", "-c", SUPERVISOR, SUPERVISOR_NAME])
             .arg(log)
             .arg(process_record::exit_path(
                 &self.state_dir.run(),
@@ -178,90 +205,17 @@ impl Processes {
         } else {
             command.arg("").stdin(Stdio::null());
         }
+        command.arg(description);
         command.args(program.user.iter().flat_map(UnprivilegedUser::prefix));
         command
             .arg(resolve(&program.executable)?)
             .args(&program.arguments);
         let variables = program.environment.iter();
         command.envs(variables.map(|(name, value)| (name, value)));
-        if let Some(folder) = &program.folder {
-            command.current_dir(folder);
-        }
+        let folder = program.folder.as_deref();
+        command.current_dir(folder.unwrap_or_else(|| self.state_dir.folder()));
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         Ok(command)
-    }
-
-    /// The record of a process that runs or has ended; `None` when no program was started under
-    /// that name.
-    ///
-    /// # Errors
-    /// When the record cannot be read.
-    pub fn record(&self, name: &str) -> Result<Option<ProcessRecord>> {
-        process_record::read(&process_record::path(&self.state_dir.run(), name))
-    }
-
-    /// All records, sorted by name.
-    ///
-    /// # Errors
-    /// When a record cannot be read.
-    pub fn records(&self) -> Result<Vec<ProcessRecord>> {
-        let folder = self.state_dir.run();
-        let entries =
-            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        let mut records = Vec::new();
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
-                records.extend(process_record::read(&path)?);
-            }
-        }
-        records.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(records)
-    }
-
-    /// The current state of a recorded process.
-    ///
-    /// # Errors
-    /// When `/proc` cannot be read.
-    pub fn state(&self, record: &ProcessRecord) -> Result<ProcessState> {
-        Ok(match record.process.activity()? {
-            Some(Activity::Running) => ProcessState::Running,
-            Some(Activity::Paused) => ProcessState::Paused,
-            None => ProcessState::Ended(self.exit_code(&record.name)),
-        })
-    }
-
-    /// True when a process of that name runs or is paused.
-    ///
-    /// # Errors
-    /// When the record cannot be read.
-    pub fn runs(&self, name: &str) -> Result<bool> {
-        Ok(self
-            .record(name)?
-            .is_some_and(|record| record.process.is_alive()))
-    }
-
-    fn exit_code(&self, name: &str) -> Option<i32> {
-        fs::read_to_string(process_record::exit_path(&self.state_dir.run(), name))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    }
-
-    /// Removes the record, exit code and count of starts of a process that has ended. The log
-    /// stays.
-    ///
-    /// # Errors
-    /// When the process still runs, or a file cannot be removed.
-    pub fn forget(&self, name: &str) -> Result<()> {
-        if self.runs(name)? {
-            bail!("{name} still runs");
-        }
-        remove(&process_record::exit_path(&self.state_dir.run(), name))?;
-        remove(&process_record::path(&self.state_dir.run(), name))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Process records: what a later command needs to find a process again. One JSON file a process.
 
 use crate::process_tree::{ProcessIdentity, Signal};
+use crate::state_dir::replace_file;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,15 +26,19 @@ pub struct ProcessRecord {
     pub stop_signal: StopSignal,
     /// The log file: standard output and standard error.
     pub log: PathBuf,
+    /// The length of the log file before this start, in bytes.
+    #[serde(default)]
+    pub log_start: u64,
     /// The caller's labels (a port, a slot), as in [`Program::labels`](crate::process::Program).
     pub labels: BTreeMap<String, String>,
 }
 
 /// The signal that asks a program to shut down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StopSignal {
     /// `SIGTERM`, for most programs.
+    #[default]
     Terminate,
     /// `SIGINT`: PostgreSQL's "fast" shutdown. On `SIGTERM` it would wait until all clients have
     /// disconnected.
@@ -49,6 +54,54 @@ impl From<StopSignal> for Signal {
     }
 }
 
+/// The part of a record that the running processes do not show. It is an argument of the
+/// supervisor, so that a process is found again without its record.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Description {
+    pub(crate) starts: u32,
+    pub(crate) stop_signal: StopSignal,
+    pub(crate) log_start: u64,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// What is in the place of a record.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    Missing,
+    Readable(ProcessRecord),
+    /// Why it cannot be read, after the path: `is no process record: …`.
+    Unreadable(String),
+}
+
+impl ProcessRecord {
+    /// The record of a process that has ended, of which only the name is known.
+    pub(crate) fn of_ended(name: &str, log: PathBuf) -> Self {
+        // No process was started in this boot, so this identity is never alive.
+        let nobody = ProcessIdentity {
+            pid: 0,
+            started: 0,
+            boot: String::new(),
+        };
+        Self {
+            name: name.to_owned(),
+            process: nobody.clone(),
+            supervisor: nobody,
+            started_at_ms: 0,
+            starts: 1,
+            stop_signal: StopSignal::default(),
+            log,
+            log_start: 0,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// True for a name that file names can contain: letters, digits, `-`, `_` and `.`.
+pub(crate) fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !name.is_empty() && name.chars().all(plain)
+}
+
 pub(crate) fn path(run: &Path, name: &str) -> PathBuf {
     run.join(format!("{name}.json"))
 }
@@ -58,27 +111,32 @@ pub(crate) fn exit_path(run: &Path, name: &str) -> PathBuf {
     run.join(format!("{name}.exit"))
 }
 
-pub(crate) fn read(path: &Path) -> Result<Option<ProcessRecord>> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    serde_json::from_str(&text)
-        .with_context(|| {
-            format!(
-                "{} is not a process record: remove it when no process of this stack runs",
-                path.display()
-            )
-        })
-        .map(Some)
+/// The names of all records in a folder, readable or not, sorted.
+pub(crate) fn names(run: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(run).with_context(|| format!("cannot read {}", run.display()))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|file| file.strip_suffix(".json").map(str::to_owned))
+        .filter(|name| is_name(name))
+        .collect();
+    names.sort();
+    Ok(names)
 }
 
-/// Writes under another name and renames, so that a reader sees either the old record or the new
-/// one.
-pub(crate) fn write(path: &Path, record: &ProcessRecord) -> Result<()> {
-    let text = serde_json::to_string_pretty(record).context("cannot write a process record")?;
-    let fresh = path.with_extension("json.new");
-    fs::write(&fresh, text).with_context(|| format!("cannot write {}", fresh.display()))?;
-    fs::rename(&fresh, path).with_context(|| format!("cannot write {}", path.display()))
+pub(crate) fn read(run: &Path, name: &str) -> Stored {
+    let text = match fs::read(path(run, name)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Stored::Missing,
+        Err(error) => return Stored::Unreadable(format!("cannot be read: {error}")),
+    };
+    match serde_json::from_slice::<ProcessRecord>(&text) {
+        Ok(record) if record.name == name => Stored::Readable(record),
+        Ok(record) => Stored::Unreadable(format!("is the record of {:?}", record.name)),
+        Err(error) => Stored::Unreadable(format!("is no process record: {error}")),
+    }
+}
+
+pub(crate) fn write(run: &Path, record: &ProcessRecord) -> Result<()> {
+    let text = serde_json::to_string_pretty(record).context("cannot serialize a process record")?;
+    replace_file(&path(run, &record.name), &text)
 }

@@ -2,7 +2,7 @@
 
 use crate::free_ports::connect_address;
 use crate::process::{Processes, Program, resolve};
-use crate::state_dir::{StateDir, create_folder, remove};
+use crate::state_dir::{StateDir, create_folder, remove, replace_file};
 use anyhow::{Context, Result};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -78,12 +78,8 @@ impl Prometheus {
     /// When the file cannot be written.
     pub fn set_targets(&self, list: &str) -> Result<()> {
         let file = self.config()?.join("targets.json");
-        // Written under another name and renamed: an incomplete list would be an error, and
-        // Prometheus would keep the old one.
-        let fresh = file.with_extension("json.new");
-        fs::write(&fresh, list)
-            .and_then(|()| fs::rename(&fresh, &file))
-            .with_context(|| format!("cannot write {}", file.display()))
+        // Prometheus would keep the old list when it reads an incomplete one.
+        replace_file(&file, list)
     }
 
     /// The server as a program for [`Processes::start`].
@@ -91,16 +87,18 @@ impl Prometheus {
     /// # Errors
     /// When a folder cannot be created.
     pub fn program(&self) -> Result<Program> {
-        let config = self.config()?.join("local.yml");
         let listen = SocketAddr::new(self.address, self.port);
         let mut program = Program::new(PROMETHEUS, PROMETHEUS);
         program.arguments = vec![
-            format!("--config.file={}", config.display()).into(),
-            format!("--storage.tsdb.path={}", self.data().display()).into(),
+            "--config.file=local.yml".into(),
+            "--storage.tsdb.path=../../data/prometheus".into(),
             format!("--web.listen-address={listen}").into(),
             LOOKBACK.into(),
         ];
         program.arguments.extend(RETENTION.map(Into::into));
+        // Relative paths: the paths of rules and targets are patterns, in which a bracket or a star
+        // in the name of an absolute folder would match something else.
+        program.folder = Some(self.config()?);
         program
             .labels
             .insert("port".to_owned(), self.port.to_string());
@@ -110,8 +108,8 @@ impl Prometheus {
     /// Waits until the server answers queries.
     ///
     /// # Errors
-    /// When the server ended meanwhile, or did not answer within `within`; the message holds its
-    /// last log line.
+    /// When the server ended meanwhile, or did not answer within `within`; the message holds the
+    /// cause from its log.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
         let address = self.client_address();
         processes

@@ -1,7 +1,7 @@
 //! PostgreSQL refuses to run as root. When the caller is root, PostgreSQL runs as `nobody`, and its
 //! files must lie in folders that `nobody` can enter.
 
-use crate::state_dir::{create_folder, listed_folders};
+use crate::state_dir::{create_folder, listed_folders, replace_file};
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Uid, User, geteuid};
 use std::ffi::OsString;
@@ -66,6 +66,17 @@ impl UnprivilegedUser {
     }
 }
 
+/// The beginning of the path of every replacement; a hash of 16 hexadecimal digits follows.
+const REPLACEMENT: &str = "/var/tmp/saga-sandbox-";
+
+/// True for the path of a folder that [`enterable_folder`] creates in place of another.
+pub(crate) fn is_replacement(folder: &Path) -> bool {
+    let hash = folder
+        .to_str()
+        .and_then(|path| path.strip_prefix(REPLACEMENT));
+    hash.is_some_and(|hash| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// `wanted`, when `user` can enter it (or there is no other user). Else a replacement under
 /// `/var/tmp`, named by a hash of `wanted` and listed in the file `list`, so that it can be removed
 /// later. Creates the folder.
@@ -84,7 +95,7 @@ pub(crate) fn enterable_folder(
     }
     let mut hash = DefaultHasher::new();
     wanted.hash(&mut hash);
-    let outside = PathBuf::from(format!("/var/tmp/saga-sandbox-{:016x}", hash.finish()));
+    let outside = PathBuf::from(format!("{REPLACEMENT}{:016x}", hash.finish()));
     match fs::create_dir(&outside) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             return Err(error)
@@ -114,5 +125,5 @@ fn add_to_list(list: &Path, folder: &Path) -> Result<()> {
         .iter()
         .map(|folder| folder.display().to_string())
         .collect();
-    fs::write(list, lines.join("\n")).with_context(|| format!("cannot write {}", list.display()))
+    replace_file(list, &(lines.join("\n") + "\n"))
 }

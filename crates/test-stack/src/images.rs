@@ -6,7 +6,6 @@ use local_runtime::kafka::{CLUSTER_ID, HEAP, NodeConfig, server_properties};
 use local_runtime::postgres::{INITDB, SETTINGS};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use testcontainers::core::{ContainerPort, IntoContainerPort};
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
@@ -29,7 +28,7 @@ pub(crate) fn kafka(address: SocketAddr, label: &str) -> ContainerRequest<Generi
         listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()),
         bootstrap: &address.to_string(),
         controller: CONTROLLER_PORT,
-        data: Path::new(KAFKA_DATA),
+        data: KAFKA_DATA,
     };
     let [image, tag] = KAFKA;
     let image = GenericImage::new(image, tag);

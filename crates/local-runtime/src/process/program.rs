@@ -17,9 +17,10 @@ pub struct Program {
     pub executable: PathBuf,
     /// The arguments, without the executable.
     pub arguments: Vec<OsString>,
-    /// Variables added to the caller's environment.
+    /// Its variables, besides those that every program of a stack has (see
+    /// [`environment`](crate::environment)).
     pub environment: Vec<(String, OsString)>,
-    /// The working directory; the caller's when `None`.
+    /// The working directory; the state directory when `None`.
     pub folder: Option<PathBuf>,
     /// The user that runs the program; the caller when `None`. Only root can set another user.
     pub user: Option<UnprivilegedUser>,
@@ -30,7 +31,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program without arguments, in the caller's working directory, stopped by `SIGTERM`.
+    /// A program without arguments, in the state directory, stopped by `SIGTERM`.
     #[must_use]
     pub fn new(name: impl Into<String>, executable: impl Into<PathBuf>) -> Self {
         Self {

@@ -28,8 +28,8 @@ impl Processes {
     /// Waits until `answers` returns true. `title` and `address` name the server in the error.
     ///
     /// # Errors
-    /// When the process ended meanwhile, or did not answer in time; the message holds its last log
-    /// line.
+    /// When the process ended meanwhile, or did not answer in time; the message holds the cause from
+    /// its log.
     pub(crate) async fn until_ready(
         &self,
         process: &str,
@@ -40,14 +40,19 @@ impl Processes {
     ) -> Result<()> {
         let deadline = Instant::now() + within;
         while !answers().await {
-            let last = self.last_log_line(process);
-            let last = last.unwrap_or_else(|| "its log is empty".to_owned());
+            let cause = || {
+                let cause = self.start_failure(process);
+                cause.unwrap_or_else(|| "it wrote nothing to its log".to_owned())
+            };
             if !self.runs(process)? {
-                bail!("{title} ended while it started: {last}");
+                bail!("{title} ended while it started: {}", cause());
             }
             if Instant::now() >= deadline {
                 let seconds = within.as_secs();
-                bail!("{title} does not answer on {address} after {seconds} s: {last}");
+                bail!(
+                    "{title} does not answer on {address} after {seconds} s: {}",
+                    cause()
+                );
             }
             sleep(POLL_INTERVAL).await;
         }
