@@ -1,19 +1,22 @@
 # shellcheck shell=sh
 # The engine, Compose, and the containers of this project.
 
-# Each service that publishes a port, as docker-compose.yml has it, one a line: name, ours or theirs, variable and default of the port on
-# the host. Services of a profile are left out.
-published_services() {
-  awk '
-    function end_service() { if (port != "" && !profile) print name, kind, port }
-    /^  [a-z0-9-]+:$/ { end_service(); name = substr($1, 1, length($1) - 1); kind = "theirs"; port = ""; profile = 0 }
-    /^    <<: [*]ours$/ { kind = "ours" }
-    /^    profiles:/ { profile = 1 }
-    /^    ports:/ { port = $0; sub(/.*:[$][{]/, "", port); sub(/[}].*/, "", port); sub(/-/, " ", port) }
-    /^volumes:/ { end_service() }
-  ' docker-compose.yml
+# The services of docker-compose.yml: ours, those of others, and those that prepare these and end.
+services='order-service payment-service inventory-service load-generator lag-monitor'
+backends='kafka postgres prometheus grafana'
+setups='kafka-setup postgres-setup'
+
+# The published ports as Compose reads its file, .env and the environment; one a line: service, address, port or range of ports.
+published_ports() {
+  compose config | tr -d "\"'" | awk '
+    /^  [a-z0-9-]+:$/ { service = substr($1, 1, length($1) - 1) }
+    # Compose 2
+    /^ +host_ip:/ { address = $2 }
+    /^ +published:/ { print service, address, $2 }
+    # 1.29: - 127.0.0.1:3000:3000/tcp
+    /^ +- .*:[0-9-]+:[0-9]+\/tcp$/ { n = split($2, part, ":"); print service, substr($2, 1, length($2) - length(part[n]) - length(part[n - 1]) - 2), part[n - 1] }
+  '
 }
-named() { printf '%s\n' "$published" | sed -n "s/ $1 .*//p" | tr '\n' ' '; }
 
 is_one_of() { case " $2 " in *" $1 "*) true ;; *) false ;; esac }
 # a, b or c
@@ -46,8 +49,6 @@ require_engine() {
   fi
   choose_compose
   output=$(compose ps -q 2>&1) || fail "$(meaning "$output")"
-  published=$(published_services)
-  services=$(named ours) backends=$(named theirs)
 }
 
 # One line for a long message of Compose or of the engine; its last line if it is none of these.

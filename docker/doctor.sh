@@ -7,9 +7,9 @@ bad() { printf 'BAD   %s: %s\n      → %s\n' "$1" "$2" "$3"; }
 
 verb_doctor() {
   [ $# -eq 0 ] || wrong "doctor takes no argument"
-  mkdir -p "$state"
-  examine_engine | tee "$state/findings"
-  problems=$(grep -c '^BAD' "$state/findings" || true)
+  findings=$(examine_engine)
+  printf '%s\n' "$findings"
+  problems=$(printf '%s\n' "$findings" | grep -c '^BAD' || true)
   if [ "$problems" = 0 ] && [ -n "$(compose ps -q 2>/dev/null)" ]; then inside doctor || problems=1; fi
   case $problems in
     0) ;;
@@ -39,36 +39,38 @@ examine_engine() {
   examine_containers
 }
 
-# Calls `$1 SERVICE VARIABLE PORT HELD` for each port with a fixed number; HELD is ours, free or taken.
+# Calls `$1 SERVICE PORT HELD` for each published port that is one number; HELD is ours, free or taken.
 each_port() {
   has curl || return 0
-  printf '%s\n' "$published" | while read -r service _ variable default; do
-    case $default in *-*) continue ;; esac
-    port=$(variable "$variable" "$default") held=free
+  published_ports | while read -r service address port; do
+    is_one_of "$service" "$services $backends" || continue
+    case $port in *-*) continue ;; esac
+    case $address in 0.0.0.0) address=127.0.0.1 ;; *:*) address="[$address]" ;; esac
+    held=free
     if [ -n "$(ids "$service" running restarting paused)" ]; then
       held=ours
     # curl ends with 7 when nothing listens.
-    elif curl --silent --noproxy '*' --output /dev/null --max-time 1 "http://127.0.0.1:$port" 2>/dev/null || [ $? -ne 7 ]; then
+    elif curl --silent --noproxy '*' --output /dev/null --max-time 1 "http://$address:$port" 2>/dev/null || [ $? -ne 7 ]; then
       held=taken
     fi
-    "$1" "$service" "$variable" "$port" "$held" || return 1
+    "$1" "$service" "$port" "$held" || return 1
   done
 }
 
 port_finding() {
-  case $4 in
-    ours) ok "port $3 for $1" "held by this stack" ;;
-    free) ok "port $3 for $1" "free" ;;
-    taken) bad "port $3 for $1" "taken$(holder "$3")" "end it, or choose another port: $2=… in .env" ;;
+  case $3 in
+    ours) ok "port $2 for $1" "held by this stack" ;;
+    free) ok "port $2 for $1" "free" ;;
+    taken) bad "port $2 for $1" "taken$(holder "$2")" "end it, or choose another port: $(prefix_of "$1")_PORT=… in .env" ;;
   esac
 }
 
 # Before anything is started: a stack that starts by half is hard to understand.
 require_free_ports() { each_port require_free_port || exit 1; }
-require_free_port() { [ "$4" != taken ] || fail "port $3 for $1 is taken$(holder "$3"): end it, or choose another port: $2=… in .env"; }
+require_free_port() { [ "$3" != taken ] || fail "port $2 for $1 is taken$(holder "$2"): end it, or choose another port: $(prefix_of "$1")_PORT=… in .env"; }
 
 examine_containers() {
-  for service in $backends kafka-setup $services; do
+  for service in $backends $setups $services; do
     containers "$service" | while read -r number id status; do examine_container "$(name_of "$service" "$number")" "$id" "$status"; done
   done
 }
@@ -90,7 +92,7 @@ examine_container() {
       ;;
     created:*) ;;
     paused:*) note "$1" "is paused" "./sandbox continue $1" ;;
-    exited:*:0) [ "$1" = kafka-setup ] || note "$1" "was stopped" "./sandbox up $1" ;;
+    exited:*:0) is_one_of "$1" "$setups" || note "$1" "was stopped" "./sandbox up $1" ;;
     exited:*:137 | exited:*:143) note "$1" "was killed" "./sandbox up $1" ;;
     *) bad "$1" "$3, exit code $4: $(last_error "$2")" "$(remedy "$1" "$2")" ;;
   esac

@@ -7,8 +7,19 @@ settings_mark='# --- set by ./sandbox restart --set, and taken away by --unset, 
 # INVENTORY for inventory-service, LAG_MONITOR for lag-monitor.
 prefix_of() { printf '%s' "${1%-service}" | tr '[:lower:]-' '[:upper:]_'; }
 
-# The settings below the mark, one NAME=VALUE a line, with the service's prefix before the name; of one service, without the prefix.
-changed_settings() { if [ -f .env ]; then awk -v mark="$settings_mark" 'below; $0 == mark { below = 1 }' .env; fi; }
+# part_of_env above|below: the lines of .env on one side of the mark. An editor may have added a byte-order mark and other line ends.
+part_of_env() {
+  [ -f .env ] || return 0
+  awk -v part="$1" -v mark="$settings_mark" '
+    { text = $0; sub(/^\357\273\277/, "", text); sub(/\r$/, "", text) }
+    text == mark { below = 1; next }
+    below && part == "below" { print text }
+    !below && part == "above"
+  ' .env
+}
+
+# The changed settings, one NAME=VALUE a line, with the service's prefix before the name; of one service, without the prefix.
+changed_settings() { part_of_env below; }
 changed_of() { changed_settings | sed -n "s/^$(prefix_of "$1")_//p"; }
 
 # The names that docker-compose.yml passes on to a service.
@@ -19,10 +30,16 @@ require_known() {
     wrong "$1 has no setting $2; it has $(known_settings "$1" | sort | tr '\n' ' ' | sed 's/ $//; s/ /, /g')"
 }
 
+# Compose prefers the environment to .env.
+require_not_exported() {
+  eval "exported=\${$(prefix_of "$1")_$2+yes}"
+  [ -z "$exported" ] || wrong "$(prefix_of "$1")_$2 is set in the environment, which overrides .env: unset it first"
+}
+
 # Both Composes read these characters literally; $, # and quotes have a meaning in .env.
 require_plain() {
   case $2 in
-    *[!A-Za-z0-9_.,:\;=/@+%{}*\ -]* | *' ') wrong "$1: in .env a value can hold letters, digits and _.,:;=/@+%{}*- only" ;;
+    *[!A-Za-z0-9_.,:\;=/@+%{}*\ -]* | ' '* | *' ') wrong "$1: in .env a value can hold letters, digits and _.,:;=/@+%{}*- only" ;;
   esac
 }
 
@@ -31,7 +48,7 @@ write_changed() {
   fresh=$(cat)
   touch .env
   {
-    awk -v mark="$settings_mark" '$0 == mark { exit } { print }' .env
+    part_of_env above
     if [ -n "$fresh" ]; then printf '%s\n%s\n' "$settings_mark" "$fresh"; fi
   } >.env.new
   # Not mv: .env keeps its owner and rights.
@@ -45,11 +62,4 @@ set_setting() {
   line=$(prefix_of "$1")_$2=
   { changed_settings | grep -v "^$line" || true; if [ $# -eq 3 ]; then echo "$line$3"; fi; } | write_changed
 }
-forget_settings() { if [ -f .env ]; then write_changed </dev/null; fi; }
-
-# A variable of docker-compose.yml as Compose will see it: the environment's, else the last one in .env, else the default.
-variable() {
-  eval "given=\${$1-}"
-  if [ -z "$given" ] && [ -f .env ]; then given=$(sed -n "s/^$1=//p" .env | tail -n 1); fi
-  printf '%s\n' "${given:-$2}"
-}
+forget_settings() { if [ -n "$(changed_settings)" ]; then write_changed </dev/null; fi; }

@@ -19,9 +19,12 @@ verb_up() {
   targets=$targets${targets:+ $observe}
   began=$(date +%s)
   require_free_ports
-  needs_build=${targets:+no}
-  for target in $targets; do if is_one_of "${target%%.*}" "$services"; then needs_build=yes; fi; done
-  if [ "$build" = no ]; then require_images; elif [ "${needs_build:-yes}" = yes ]; then build; fi
+  case $build:$targets in
+    no:*) require_images ;;
+    # Their images are those of others.
+    yes:' kafka' | yes:' postgres' | yes:' kafka postgres' | yes:' postgres kafka') ;;
+    *) build ;;
+  esac
   # shellcheck disable=SC2086  # one word each
   if [ -z "$targets" ]; then
     unpause $services $backends
@@ -37,14 +40,17 @@ verb_up() {
   show_addresses
 }
 
-# Builds the image: on a terminal with BuildKit's progress, else with a log file.
+# Services with an image that is built: our programs, Prometheus and Grafana with their configuration.
+built='kafka-setup prometheus grafana'
+
+# Builds the images: on a terminal with BuildKit's progress, else with a log file.
 build() {
   # An attestation contains the time: each build would be another image, and Compose would replace what runs.
   export BUILDX_NO_DEFAULT_ATTESTATIONS=1
-  mkdir -p "$state"
-  if [ -t 2 ] && compose build kafka-setup >&2; then return; fi
-  say "building the image: some minutes the first time (see $state/build.log)"
-  compose build kafka-setup >"$state/build.log" 2>&1 || fail "$(meaning "$(cat "$state/build.log")")"
+  mkdir -p "$logs"
+  if [ -t 2 ] && compose build $built >&2; then return; fi
+  say "building the images: some minutes the first time (see $logs/build.log)"
+  compose build $built >"$logs/build.log" 2>&1 || fail "$(meaning "$(cat "$logs/build.log")")"
 }
 
 require_images() {
@@ -60,7 +66,7 @@ up_containers() {
   case $output in
     *ContainerConfig*)
       # shellcheck disable=SC2086  # one word a service
-      quietly compose rm -sf kafka-setup $services
+      quietly compose rm -sf $setups $services
       if output=$(compose up -d --no-build "$@" 2>&1); then return; fi
       ;;
   esac
@@ -69,8 +75,9 @@ up_containers() {
 
 # A service starts with what it needs; but a backend that was killed or paused on purpose stays so until a command names it.
 up_targets() {
-  [ -n "$(compose ps -a -q kafka)" ] || up_containers kafka-setup
-  [ -n "$(compose ps -a -q postgres)" ] || up_containers postgres
+  for setup in $setups; do
+    [ -n "$(compose ps -a -q "$setup")" ] || up_containers "$setup"
+  done
   for target in "$@"; do
     unpause "$target"
     parse_target "$target"
@@ -136,6 +143,7 @@ verb_down() {
   # shellcheck disable=SC2086  # nothing, or one word
   quietly compose --profile tools --profile k6 --profile tracing down --remove-orphans $volumes
   forget_settings
+  [ -z "$volumes" ] || rm -f "$logs/build.log"
 }
 
 verb_reset() {
@@ -151,9 +159,8 @@ verb_reset() {
   # shellcheck disable=SC2086  # one word a service
   quietly compose rm -sf $services
   forget_settings
-  up_containers kafka-setup postgres
+  up_containers kafka postgres
   await_ready kafka postgres
-  quietly compose exec -T postgres psql --username postgres --quiet --set ON_ERROR_STOP=1 --file /docker-entrypoint-initdb.d/databases.sql
   inside reset-data >/dev/null
   empty_prometheus
   for one in $ran; do up_containers --no-deps --scale "$one" "${one%=*}"; done
@@ -187,20 +194,23 @@ verb_scale() {
   show_addresses | grep '^inventory-service' || true
 }
 
+restore_settings() { printf '%s' "$settings_before" | write_changed; }
+
 verb_restart() {
   [ $# -gt 0 ] || wrong "restart which service? $services"
   parse_service "$1"
   shift
   restarted=$service wait=yes
   [ -n "$(containers "$restarted")" ] || fail "$restarted was not started: ./sandbox up $restarted"
-  before=$(changed_settings)
+  settings_before=$(changed_settings)
   # Until all is known to be valid, a mistake leaves .env without changes.
-  trap 'printf "%s" "$before" | write_changed' EXIT
+  undo=restore_settings
   while [ $# -gt 0 ]; do
     case $1 in
       --set | --unset)
         [ $# -gt 1 ] || wrong "$1 needs a value"
         require_known "$restarted" "${2%%=*}"
+        require_not_exported "$restarted" "${2%%=*}"
         ;;
     esac
     case $1=${2:-} in
@@ -217,7 +227,7 @@ verb_restart() {
     line=$(printf '%s\n' "$output" | sed -n 's/^error: //p' | head -n 1)
     wrong "${line:-$output}"
   fi
-  trap - EXIT
+  undo=:
   number=$(count "$restarted")
   quietly compose rm -sf "$restarted"
   up_containers --no-deps --scale "$restarted=$number" "$restarted"
@@ -229,7 +239,7 @@ verb_restart() {
 verb_fetch() {
   [ $# -eq 0 ] || wrong "fetch takes no argument"
   for image in $(sed -n 's/^    image: *\([^$]*\)$/\1/p' docker-compose.yml); do
-    case $image in grafana/k6:* | jaegertracing/*) continue ;; esac
+    case $image in jaegertracing/*) continue ;; esac
     docker image inspect "$image" >/dev/null 2>&1 || { say "pulling $image"; quietly docker pull "$image"; }
   done
   build

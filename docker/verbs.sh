@@ -16,20 +16,22 @@ inside() { compose run --rm --no-deps -T sandbox "$@"; }
 
 docker_mode() {
   cd "$root"
+  # The patterns of sed, awk and case mean the same everywhere.
+  export LC_ALL=C
   require_engine
-  verb=${1:---help}
-  case "$verb $* " in
-    # load-generator has its own help, and so has each of Kafka's tools.
-    'load '* | 'kafka '*' '[!-]*) ;;
-    # As on the host: in the network the program refuses what works on the host only.
-    *' --help '* | *' -h '* | --help*) compose run --rm --no-deps -T -e SANDBOX_INSIDE=false sandbox "$verb" --help; [ $# -gt 0 ] || exit 2; exit ;;
-  esac
+  # Outside of the network, so that the program also describes the verbs of the host.
+  if [ "$asks_help" = yes ]; then compose run --rm --no-deps -T -e SANDBOX_INSIDE=false sandbox "$@"; return; fi
+  save_mode
+  verb=$1
   shift
   case $verb in
     doctor | up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | load | demo | expect)
       "verb_$verb" "$@" ;;
-    wait | order | dlq | consumer | topics | lag | rate) inside "$verb" "$@" ;;
-    *) wrong "no verb $verb: ./sandbox --docker --help lists the verbs" ;;
+    # Parts of `reset` and of the set-up containers.
+    reset-data | create-databases) wrong "no verb $verb: ./sandbox --help lists the verbs" ;;
+    start) wrong "no verb start: ./sandbox up [SERVICE]" ;;
+    stop) wrong "no verb stop: ./sandbox down stops everything, ./sandbox kill SERVICE one service" ;;
+    *) inside "$verb" "$@" ;;
   esac
 }
 

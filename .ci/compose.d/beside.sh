@@ -61,6 +61,9 @@ other() {
   esac
 }
 
+# loaded URL WORD: the answer contains the word.
+loaded() { curl -sS --fail --noproxy '*' "$1" | grep -qF "$2"; }
+
 beside_the_first() {
   local copy=$work/second name
   mkdir "$copy"
@@ -69,12 +72,16 @@ beside_the_first() {
   if grep '=$' "$work/second.env"; then return 1; fi
   docker image tag "$SANDBOX_IMAGE" "$SANDBOX_IMAGE-second"
   cp "$work/second.env" "$copy/.env"
+  # As a clone made with umask 077.
+  chmod -R go= "$copy"
   # Variables of the environment would override those of the file.
   (
     unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT \
       PROMETHEUS_PORT GRAFANA_PORT JAEGER_PORT
     export COMPOSE_PROJECT_NAME=$second
     cd "$copy"
+    # Our programs are those of the first: their image is the same.
+    docker compose build prometheus grafana
     ./sandbox up --no-build
     local id url
     url=$(./sandbox url order-service)
@@ -84,6 +91,9 @@ beside_the_first() {
     ./sandbox expect events "$id" OrderCreated=1 PaymentSucceeded=1 InventoryReserved=1
     curl -sS --fail --noproxy '*' "$url/orders/$id"
     ./sandbox kafka topics --list | grep -x second-orders
+    # Prometheus has its rules, and Grafana its dashboards.
+    eventually 60 loaded 'http://127.0.0.2:14090/api/v1/rules' ServiceDown
+    eventually 60 loaded 'http://127.0.0.2:14001/api/search?type=dash-db' saga-and-consumer-lag
   )
   ./sandbox wait ready
 }
@@ -100,5 +110,5 @@ nothing_left() {
   equals 'left of the second' "$(left_of "$second")" ''
 }
 
-check 'a second project with other values for all variables runs beside the first' beside_the_first
+check 'a second project with other values for all variables, of files that only their owner may read, runs beside the first' beside_the_first
 check 'down --volumes leaves nothing' nothing_left

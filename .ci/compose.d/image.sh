@@ -7,7 +7,7 @@ valid_for_both() {
 }
 
 no_floating_tags() {
-  ! grep -nE 'image:.*(:latest|bitnami)' docker-compose.yml
+  ! grep -nE '(image:|FROM ).*(:latest|bitnami)' docker-compose.yml Dockerfile {prometheus,grafana,load-generator/k6}/Dockerfile
 }
 
 image_is_small() {
@@ -45,6 +45,6 @@ one_line_rebuild() {
 
 check 'docker-compose.yml is valid for Compose 2 and 1.29' valid_for_both
 check 'images have versions' no_floating_tags
-check 'fetch builds the image' sandbox fetch
+check 'fetch builds the images' sandbox fetch
 check 'the image is small' image_is_small
 check 'one changed line rebuilds the services alone' one_line_rebuild

@@ -4,9 +4,8 @@
 # shellcheck source=docker/containers.sh
 source docker/containers.sh
 work=$(mktemp -d)
-# The services that publish ports, as docker-compose.yml has them: ours, and the others.
-published=$(published_services)
-services=$(named ours) backends=$(named theirs)
+# The images of a project: our programs, and what is built from images of others.
+images_of() { printf '%s\n' "$1" "$1-prometheus" "$1-grafana"; }
 
 # fails COMMAND [ARGUMENT]…: the command must fail. Sets $output.
 fails() {
@@ -35,6 +34,12 @@ sandbox() { ./sandbox "$@"; }
 # container SERVICE [N]: the first or n-th running container of a service. inspect ID FORMAT
 container() { docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --filter "label=com.docker.compose.service=$1" --filter 'label=com.docker.compose.oneoff=False' | sed -n "${2:-1}p"; }
 inspect() { docker inspect --format "$2" "$1"; }
+
+# Of a run: those of its first project, and those of its second.
+remove_images() {
+  # shellcheck disable=SC2046  # one word a name
+  docker image rm -f $(images_of "$1") $(images_of "$1-second") >/dev/null 2>&1
+}
 
 remove_project() {
   local filter=(--filter "label=com.docker.compose.project=$1") ids
@@ -66,7 +71,7 @@ remove_killed_runs() {
     if [ "$run" != $$ ] && grep -qaF compose "/proc/$run/cmdline" 2>/dev/null; then continue; fi
     echo "removing $project, which a killed run left"
     remove_project "$project"
-    docker image rm -f "saga-ci:$here-$run" "saga-ci:$here-$run-second" >/dev/null 2>&1
+    remove_images "saga-ci:$here-$run"
     found=0
   done
   return "$found"

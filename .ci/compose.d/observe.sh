@@ -62,7 +62,7 @@ dashboards_are_there() {
 profiles_are_valid() {
   local tool
   for tool in 'docker compose' docker-compose; do
-    contains "$($tool --profile k6 --profile tracing config)" 'image: grafana/k6:1'
+    contains "$($tool --profile k6 --profile tracing config)" 'image: .*-k6$'
     contains "$($tool --profile k6 --profile tracing config)" 'image: jaegertracing/jaeger:2'
   done
 }

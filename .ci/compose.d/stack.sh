@@ -12,6 +12,8 @@ healthy() {
 cold_up() {
   ./sandbox up --offline
   eventually 120 healthy
+  # The databases were made before the first service started.
+  if docker compose logs --no-log-prefix postgres | grep -E 'ERROR|FATAL|PANIC'; then return 1; fi
   docker stats --no-stream --format '{{.Name}} {{.MemUsage}}'
 }
 
@@ -24,7 +26,7 @@ warm_up() {
 only_loopback() {
   local ports
   ports=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}' | tr ',' '\n' | grep -e '->')
-  equals 'published ports' "$(wc -l <<<"$ports")" "$(wc -l <<<"$published")"
+  equals 'published ports' "$(wc -l <<<"$ports")" "$(wc -w <<<"$services $backends")"
   ! grep -vE '^ *127\.0\.0\.1:' <<<"$ports"
 }
 
@@ -105,7 +107,13 @@ changed_and_seen_by_plain_compose() {
   before=$(container inventory-service)
   docker compose up -d --no-deps inventory-service
   equals 'container' "$(container inventory-service)" "$before"
-  ./sandbox restart inventory-service --unset BATCH_MAX
+  # As an editor of another system leaves it.
+  { printf '\357\273\277'; sed 's/$/\r/' .env; } >"$work/.env" && cat "$work/.env" >.env
+  ./sandbox restart inventory-service --set PROCESSING_TIME_MS=1
+  ./sandbox expect settings inventory-service BATCH_MAX=7 PROCESSING_TIME_MS=1
+  INVENTORY_BATCH_MAX=9 fails ./sandbox restart inventory-service --set BATCH_MAX=8
+  contains "$output" 'INVENTORY_BATCH_MAX is set in the environment'
+  ./sandbox restart inventory-service --unset BATCH_MAX --unset PROCESSING_TIME_MS
   ./sandbox expect settings inventory-service
   [ ! -e .env ]
 }

@@ -21,6 +21,10 @@ invalid_commands() {
     one_error_line '^error: '
   done <<'END'
 nonsense
+start
+stop order-service
+reset-data
+create-databases
 up --fast
 up shop
 kill shop
@@ -99,6 +103,61 @@ old_compose() {
   one_error_line 'Compose 1.25.0 is too old'
 }
 
+# ports_with COMPOSE…: what this Compose reads in .env, without the variables of these checks.
+ports_with() {
+  (
+    unset ORDER_PORT PAYMENT_PORT LAG_MONITOR_PORT KAFKA_PORT PROMETHEUS_PORT GRAFANA_PORT POSTGRES_PORT
+    COMPOSE=$* published_ports | sort
+  )
+}
+
+env_as_compose_reads_it() {
+  local ports
+  printf '\357\273\277ORDER_PORT=13100\r\nPAYMENT_PORT="13202"\r\nKAFKA_PORT=19192 # mine\r\nexport LAG_MONITOR_PORT=18110\n' >.env
+  printf 'PROMETHEUS_PORT=1\nPROMETHEUS_PORT=${LAG_MONITOR_PORT}\nGRAFANA_PORT='\''13009'\''\n#POSTGRES_PORT=1\n' >>.env
+  for compose in 'docker compose' docker-compose; do
+    ports=$(ports_with "$compose")
+    for line in 'order-service 127.0.0.1 13100' 'payment-service 127.0.0.1 13202' 'kafka 127.0.0.1 19192' 'lag-monitor 127.0.0.1 18110' \
+      'prometheus 127.0.0.1 18110' 'grafana 127.0.0.1 13009' 'postgres 127.0.0.1 5432'; do
+      grep -qxF "$line" <<<"$ports" || { printf '%s: not in it: %s\n%s\n' "$compose" "$line" "$ports"; return 1; }
+    done
+  done
+  contains "$(unset ORDER_PORT; ./sandbox doctor 2>&1 || true)" 'port 13100 for order-service: '
+  rm .env
+}
+
+# A volume of an older release lacks a database, a role, or their agreement.
+older_volume() {
+  ./sandbox down
+  docker compose up -d --wait postgres
+  docker compose exec -T postgres psql --username postgres --quiet --set ON_ERROR_STOP=1 \
+    --command 'DROP DATABASE IF EXISTS inventory_db' --command 'DROP ROLE IF EXISTS inventory' \
+    --command "ALTER ROLE orders NOLOGIN PASSWORD 'other'" --command 'ALTER DATABASE orders_db OWNER TO postgres'
+  ./sandbox up --no-build
+  equals 'owner' "$(./sandbox psql orders_db -Atc "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'orders_db'")" orders
+  ./sandbox psql inventory_db -Atc 'SELECT count(*) FROM products'
+  # Beside a service that was started alone, too.
+  ./sandbox down --reset
+  ./sandbox up --no-build postgres
+  ./sandbox up --no-build order-service inventory-service
+  ./sandbox up --no-build
+}
+
+mode_of_a_stack() {
+  export SANDBOX_HOME=$work/home-of-mode
+  unset SANDBOX_MODE
+  mkdir "$SANDBOX_HOME"
+  contains "$(./sandbox --docker --help)" 'scenario'
+  [ ! -e "$SANDBOX_HOME/mode" ]
+  exits_with 2 ./sandbox --docker
+  contains "$output" 'Begin with'
+  exits_with 2 ./sandbox --docker lag --group
+  [ ! -e "$SANDBOX_HOME/mode" ]
+  ./sandbox --docker status
+  equals 'mode' "$(cat "$SANDBOX_HOME/mode")" docker
+  contains "$(./sandbox help scale)" 'inventory-service=3'
+}
+
 image_missing() {
   SANDBOX_IMAGE=no-such-image:1 exits_with 1 ./sandbox up --offline
   one_error_line 'no-such-image:1 is not here.*fetch'
@@ -112,3 +171,6 @@ check 'no engine' no_engine
 check 'no Docker' no_docker
 check 'an old Compose' old_compose
 check 'offline without an image' image_missing
+check '.env means what Compose reads in it' env_as_compose_reads_it
+check 'an older volume of PostgreSQL gets the databases that it lacks' older_volume
+check 'the mode belongs to a stack, and help does not change it' mode_of_a_stack

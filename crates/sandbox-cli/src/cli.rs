@@ -12,7 +12,7 @@ use stack::terminal::{self, Usage};
 use crate::commands::{
     bench, consumer, create_databases, demo, dlq, doctor, down, expect, fetch, kafka, lag, load,
     logs, order, psql, rate, report, reset, reset_data, restart, scale, scenario, signals, status,
-    test, topics, up, url, wait,
+    test, topics, transactions, up, url, wait,
 };
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair
@@ -91,6 +91,8 @@ pub enum Verb {
     Consumer(consumer::Consumer),
     /// Show topics and their records; create, grow and delete topics
     Topics(topics::Topics),
+    /// List open transactions; end the hanging ones
+    Transactions(transactions::TransactionsArgs),
     /// Start everything and place four orders, one for each outcome of a saga
     Demo(demo::Demo),
     /// Run the tests on a real broker and database
@@ -133,6 +135,7 @@ impl Verb {
             | Self::Dlq(_)
             | Self::Consumer(_)
             | Self::Topics(_)
+            | Self::Transactions(_)
             | Self::Demo(_) => return None,
         })
     }
@@ -205,6 +208,7 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Load(args) => load::run(args, layout).await,
         Verb::Consumer(args) => consumer::run(args, layout).await,
         Verb::Topics(args) => topics::run(args, layout).await,
+        Verb::Transactions(args) => transactions::run(args, layout).await,
         Verb::Demo(args) => demo::run(args, layout).await,
         Verb::Test(args) => test::run(args, layout).await,
         Verb::Bench(args) => bench::run(args, layout).await,

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod consumer;
+pub mod create_databases;
 pub mod dead_letter_view;
 pub mod demo;
 pub mod dlq;
@@ -27,6 +28,7 @@ pub mod signals;
 pub mod status;
 pub mod test;
 pub mod topics;
+pub mod transactions;
 pub mod up;
 pub mod url;
 pub mod wait;

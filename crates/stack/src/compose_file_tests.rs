@@ -1,20 +1,21 @@
-//! docker-compose.yml, .env.example, prometheus/compose.yml and docker/databases.sql repeat names and defaults of this crate.
+//! docker-compose.yml, .env.example, prometheus/compose.yml and docker/containers.sh repeat names and defaults of this crate.
 //! These tests compare them. They read the files line by line, so a setting must stand on a line of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Command, FromArgMatches};
+use local_runtime::database::SUPERUSER;
 use shared_events::Service;
 
 use crate::layout::Database;
-use crate::ports::{CONTAINER_BOOTSTRAP_SERVERS, Ports, container_port};
+use crate::ports::{CONTAINER_BOOTSTRAP_SERVERS, CONTAINER_POSTGRES, Ports, container_port};
 use crate::settings::setting_names;
 use crate::workload::Workload;
 
 const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 const PROMETHEUS: &str = include_str!("../../../prometheus/compose.yml");
-const DATABASES: &str = include_str!("../../../docker/databases.sql");
+const CONTAINERS: &str = include_str!("../../../docker/containers.sh");
 
 const KAFKA_SETTINGS: &str = include_str!("../../kafka-runtime/src/settings.rs");
 
@@ -46,8 +47,9 @@ const PROGRAM_SETTINGS: [(Workload, &str); 5] = [
 const POISON_PRODUCT: &str = "prod_ignore";
 
 /// Variables of a container that `restart --set` does not change: its place in the network, and how it runs.
-const FIXED: [&str; 8] = [
+const FIXED: [&str; 9] = [
     "DATABASE_URL",
+    "INSTANCE_HOSTS",
     "LOAD_GENERATOR_URL",
     "NAME_PREFIX",
     "ORDER_URL",
@@ -241,6 +243,16 @@ fn the_containers_find_each_other_at_the_ports_they_listen_on() {
             "{user}: {variable}={url}"
         );
     }
+    let hosts = Service::ALL.map(|service| {
+        let port = container_port(Workload::Service(service));
+        format!("{service}:{port}")
+    });
+    let hosts = hosts.join(",");
+    let monitor = environment(Workload::LagMonitor.name());
+    assert!(
+        monitor.contains(&("INSTANCE_HOSTS", hosts.as_str())),
+        "{hosts}"
+    );
 }
 
 #[test]
@@ -249,18 +261,64 @@ fn the_containers_use_the_databases_of_local_mode() {
         let environment = environment(service.name());
         let url = environment.iter().find(|(name, _)| *name == "DATABASE_URL");
         let expected = Database::of(service).map(|Database { name, role }| {
-            format!("postgres://{role}:{role}@postgres:5432/{name}")
+            format!("postgres://{role}:{role}@{CONTAINER_POSTGRES}:5432/{name}")
         });
         assert_eq!(url.map(|(_, url)| (*url).to_owned()), expected, "{service}");
     }
-    for Database { name, role } in Database::ALL {
-        for line in [
-            format!("CREATE ROLE {role} LOGIN PASSWORD '{role}';"),
-            format!("CREATE DATABASE {name} OWNER {role};"),
-        ] {
-            assert!(DATABASES.lines().any(|one| one == line), "{line}");
-        }
-    }
+    let password = environment("postgres")
+        .into_iter()
+        .find(|(name, _)| *name == "POSTGRES_PASSWORD");
+    assert_eq!(password, Some(("POSTGRES_PASSWORD", SUPERUSER)));
+}
+
+/// The value of a list of names in docker/containers.sh.
+fn listed_in_shell(variable: &str) -> Vec<&'static str> {
+    let start = format!("{variable}='");
+    let mut lines = CONTAINERS.lines();
+    let value = lines.find_map(|line| line.strip_prefix(start.as_str()));
+    value.unwrap().trim_end_matches('\'').split(' ').collect()
+}
+
+/// The services that start without a profile, in the order of the file.
+fn services_without_profile() -> Vec<&'static str> {
+    let services = COMPOSE.split("\nservices:\n").nth(1).unwrap();
+    let services = services.split("\nvolumes:\n").next().unwrap();
+    let names = services.lines().filter_map(|line| {
+        let name = line.strip_prefix("  ")?.strip_suffix(':')?;
+        (!name.starts_with([' ', '#'])).then_some(name)
+    });
+    names
+        .filter(|name| !block(name).any(|line| line.starts_with("    profiles:")))
+        .collect()
+}
+
+#[test]
+fn the_shell_part_of_docker_mode_knows_every_service_of_the_compose_file() {
+    let ours: Vec<_> = Workload::ALL.iter().map(|one| one.name()).collect();
+    assert_eq!(listed_in_shell("services"), ours);
+    let lists = ["services", "backends", "setups"].map(listed_in_shell);
+    let known: BTreeSet<_> = lists.concat().into_iter().collect();
+    let defined: BTreeSet<_> = services_without_profile().into_iter().collect();
+    assert_eq!(known, defined);
+}
+
+#[test]
+fn no_container_needs_a_file_of_the_checkout() {
+    let mut mounts = COMPOSE.lines().filter(|line| {
+        let line = line.trim_start();
+        !line.starts_with('#') && (line.contains("./") || line.contains("type: bind"))
+    });
+    assert_eq!(mounts.next(), None);
+}
+
+#[test]
+fn a_service_with_a_database_starts_after_it_was_created() {
+    let after = block("order-service").collect::<Vec<_>>().join("\n");
+    assert!(after.contains("depends_on: &after"), "{after}");
+    assert!(after.contains("postgres-setup: {condition: service_completed_successfully}"));
+    let inventory = block("inventory-service").any(|line| line == "    depends_on: *after");
+    assert!(inventory);
+    assert!(block("postgres-setup").any(|line| line.contains("create-databases")));
 }
 
 #[test]

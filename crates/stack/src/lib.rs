@@ -18,9 +18,11 @@ pub mod backends;
 pub mod build;
 #[cfg(test)]
 mod compose_file_tests;
+pub mod container_databases;
 pub mod doctor;
 pub mod host_or_container;
 pub mod instances;
+mod instances_file;
 pub mod interrupt;
 pub mod lag_view;
 pub mod layout;
@@ -32,6 +34,8 @@ pub mod reset;
 pub mod restart;
 pub mod saved_settings;
 pub mod scale;
+#[cfg(test)]
+mod script_tests;
 pub mod settings;
 pub mod shop_client;
 pub mod signals;

@@ -21,6 +21,9 @@ pub const MAX_SLOTS: u32 = 9;
 /// The broker's address inside the network of docker-compose.yml.
 pub const CONTAINER_BOOTSTRAP_SERVERS: &str = "kafka:29092";
 
+/// The host name of the database server inside the network of docker-compose.yml; its port is PostgreSQL's own, 5432.
+pub const CONTAINER_POSTGRES: &str = "postgres";
+
 const ORDER: u16 = 3000;
 const PAYMENT: u16 = 3002;
 const INVENTORY: &str = "8001-8009";
