@@ -56,10 +56,17 @@ impl Stack<'_> {
             // next `up` of any stack unpacks them again.
             return self.layout.sources().remove_outside();
         }
-        // The lock file is held by this command.
         let folder = self.state_dir().folder();
-        std::fs::remove_file(folder.join("lock"))
-            .with_context(|| format!("cannot remove the lock in {}", folder.display()))?;
+        // The lock file is held by this command. The script `sandbox` saves a chosen mode.
+        for file in ["lock", "mode"] {
+            let path = folder.join(file);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+                }
+                _ => {}
+            }
+        }
         match std::fs::remove_dir(folder) {
             Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
                 Err(error).with_context(|| format!("cannot remove {}", folder.display()))
