@@ -8,15 +8,20 @@
 //! `rules/stalled.rs`). lag-monitor exports the result, and the alert `PartitionStalled` reads it.
 //!
 //! Read the files in this order: `history.rs` and `partition_history.rs` (what is kept of the
-//! snapshots), `group_view.rs` (a group with its history), `rates.rs`, `rules.rs` and `rules/` (one
-//! function for each rule). If several rules apply, the worst status comes first, and among equals
-//! the order of [`Rule`].
+//! snapshots), `loss_log.rs` and `missing_topics.rs` (what is remembered for longer),
+//! `member_report.rs` (what the members say), `group_view.rs` (a group with its history),
+//! `rates.rs`, `rule.rs`, `rules.rs` and `rules/` (one function for each rule). If several rules
+//! apply, the worst status comes first, and among equals the order of [`Rule`].
 
 mod downsample;
 mod group_view;
 mod history;
+mod loss_log;
+mod member_report;
+mod missing_topics;
 mod partition_history;
 mod rates;
+mod rule;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -29,9 +34,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 pub use history::History;
+pub use loss_log::RecordLoss;
+pub use member_report::{ConditionKind, MemberReport, ProcessingTime, ReportedCondition, SetBy};
+pub use missing_topics::Absence;
 pub use rates::Rates;
+pub use rule::Rule;
 
-use crate::TopicPartition;
+use crate::{LagCount, TopicPartition};
 use group_view::GroupView;
 use rules::stalled::GroupProgress;
 
@@ -46,37 +55,6 @@ pub enum Status {
     Warning,
     /// A person must act.
     Critical,
-}
-
-/// The rule that decides the status. The order is that of precedence: rules that name a cause come
-/// before rules that only count records. The set is closed, so a rule can be the label of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Rule {
-    /// Records wait, and the group has no member.
-    NoMembers,
-    /// Records wait, the group has members, and it has committed nothing for [`STALLED_AFTER`].
-    Stopped,
-    /// Records wait on a partition whose committed offset does not move, while the group makes
-    /// progress on other partitions. A typical cause is a poison pill.
-    Stalled,
-    /// A committed offset went back, or is beyond the end of the log.
-    Rewound,
-    /// Records were deleted before the group read them.
-    LostRecords,
-    /// The group reads fewer records than producers write.
-    FallingBehind,
-    /// Most of a topic's lag is on one partition, because most new records went there.
-    HotPartition,
-    /// The lag has reached the critical threshold.
-    AboveCritical,
-    /// The lag has reached the warning threshold.
-    AboveWarning,
-    /// Some members are assigned no partition, because there are more members than partitions.
-    MoreConsumersThanPartitions,
-    /// The lag of a partition is unknown.
-    NotKnown,
-    /// No other rule applies.
-    KeepsUp,
 }
 
 /// A group or a partition that has committed nothing for this long, while records waited, makes no
@@ -113,33 +91,38 @@ pub struct GroupHealth {
     findings: Vec<Finding>,
     /// Readable records, summed over the partitions where the lag is known; `None` if it is known
     /// of none.
-    pub total_lag: Option<i64>,
-    /// The sum is an upper bound: see [`Lag::is_upper_bound`](crate::Lag::is_upper_bound).
-    pub is_upper_bound: bool,
+    pub total_lag: Option<LagCount>,
     /// The number of partitions that the sum leaves out.
     pub unknown_partitions: usize,
     /// The timestamp of the oldest readable record.
     pub oldest_unread: Option<DateTime<Utc>>,
-    /// Rates, summed over all partitions.
+    /// Rates, summed over all partitions; `None` unless the rates of each partition whose lag is
+    /// known are.
     pub rates: Option<Rates>,
-    /// The time until the group is caught up at the current rate. Zero if it is caught up, `None`
-    /// if the lag does not shrink.
+    /// The time until the group is caught up at the current rate: see [`Rates::time_to_drain`].
     pub time_to_drain: Option<Duration>,
-    /// Rates of each partition that was read at least twice.
+    /// Rates of each partition whose records were counted exactly at two readings.
     pub partition_rates: BTreeMap<TopicPartition, Rates>,
     /// Every stalled partition. Findings name some of them only.
     pub stalled_partitions: BTreeSet<TopicPartition>,
+    /// Every loss of records that nobody has acknowledged: see [`History::acknowledge_losses`].
+    pub losses: Vec<RecordLoss>,
 }
 
 /// Assesses a group, or with `topic` its part on that topic. `None` if the last snapshot does not
-/// contain the group, or the group reads no partition of the topic.
+/// contain the group, or the group neither reads a partition of the topic nor was reading it when
+/// the topic was deleted: [`Absence`] says which.
+///
+/// `members` are the answers of the group's members, as far as they were asked and have answered.
+/// They explain what the cluster shows, and are needed by no rule about offsets.
 pub fn assess(
     history: &History,
     group: &str,
     topic: Option<&str>,
     thresholds: Thresholds,
+    members: &[MemberReport],
 ) -> Option<GroupHealth> {
-    let view = GroupView::new(history, group, topic, thresholds)?;
+    let view = GroupView::new(history, group, topic, thresholds, members)?;
     let progress = GroupProgress::of(&view);
     let mut findings = rules::findings(&view, &progress);
     findings.sort_by_key(|one| (std::cmp::Reverse(one.status), one.rule));
@@ -147,11 +130,13 @@ pub fn assess(
     Some(GroupHealth {
         findings,
         total_lag: view.total,
-        is_upper_bound: lags().any(|lag| lag.is_upper_bound),
         unknown_partitions: view.partitions().filter(|one| one.is_unknown()).count(),
         oldest_unread: lags().filter_map(|lag| lag.oldest_unread).min(),
         rates: view.rates,
-        time_to_drain: rates::time_to_drain(view.total, view.rates),
+        time_to_drain: view
+            .total
+            .and_then(|total| Rates::time_to_drain(view.rates, total)),
+        losses: view.losses.clone(),
         partition_rates: view
             .partitions()
             .filter_map(|one| Some((one.at.clone(), one.rates(&view)?)))
@@ -198,42 +183,6 @@ impl Status {
     }
 }
 
-impl Rule {
-    /// All rules, in order of precedence.
-    pub const ALL: [Self; 12] = [
-        Self::NoMembers,
-        Self::Stopped,
-        Self::Stalled,
-        Self::Rewound,
-        Self::LostRecords,
-        Self::FallingBehind,
-        Self::HotPartition,
-        Self::AboveCritical,
-        Self::AboveWarning,
-        Self::MoreConsumersThanPartitions,
-        Self::NotKnown,
-        Self::KeepsUp,
-    ];
-
-    /// The name, in snake case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoMembers => "no_members",
-            Self::Stopped => "stopped",
-            Self::Stalled => "stalled",
-            Self::Rewound => "rewound",
-            Self::LostRecords => "lost_records",
-            Self::FallingBehind => "falling_behind",
-            Self::HotPartition => "hot_partition",
-            Self::AboveCritical => "above_critical",
-            Self::AboveWarning => "above_warning",
-            Self::MoreConsumersThanPartitions => "more_consumers_than_partitions",
-            Self::NotKnown => "not_known",
-            Self::KeepsUp => "keeps_up",
-        }
-    }
-}
-
 impl Thresholds {
     /// In records. `None` unless `1 <= warning <= critical`.
     pub const fn new(warning: i64, critical: i64) -> Option<Self> {
@@ -266,12 +215,6 @@ impl Default for Thresholds {
 }
 
 impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

@@ -9,15 +9,16 @@
 //! * records of aborted transactions ([`Lag::aborted_records`]),
 //! * offsets from the last stable offset on, because a transaction is open
 //!   ([`Lag::beyond_last_stable`]),
-//! * records that were deleted before the group read them ([`Lag::lost`]).
+//! * records that were deleted before the group read them ([`Lag::lost`]),
+//! * offsets without a record, because compaction has removed it ([`Lag::compacted`]).
 //!
-//! `kafka-consumer-groups.sh` counts all of them, so for each partition its LAG is
-//! `readable + control_records + aborted_records + beyond_last_stable + lost`.
+//! `kafka-consumer-groups.sh` counts all of them, so for each partition its LAG is `readable +
+//! control_records + aborted_records + compacted + beyond_last_stable + deleted_offsets`, where
+//! `deleted_offsets` includes the markers between the records of [`Lag::lost`].
 //!
-//! Bounds: markers and aborted records are found by a scan of the unread records. The scan reads a
-//! limited number of bytes at each poll. Until it reaches the last stable offset,
-//! [`Lag::is_upper_bound`] is set: `readable` may still include markers and aborted records.
-//! Offsets that compaction removed count as readable, because no header says that they are gone.
+//! Bounds: the records are counted by a scan of the log, which reads a limited number of bytes at
+//! each poll. Until the scan has covered all unread records, [`Lag::readable`] has two bounds, and
+//! `control_records`, `aborted_records` and `compacted` are lower bounds.
 //!
 //! Lag is undefined, with a reason ([`LagUndefined`]), where no committed offset can be compared
 //! with the log.
@@ -25,6 +26,8 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+
+use crate::lag_count::LagCount;
 
 /// The offsets that bound a partition's log: `log_start <= last_stable <= high_watermark`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,25 +42,40 @@ pub struct LogOffsets {
 }
 
 /// The lag of a group on one partition, in records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {
     /// Records that a `read_committed` consumer would still receive.
-    pub readable: i64,
-    /// The scan of the unread records has not reached the last stable offset yet. `readable` is an
-    /// upper bound, and `control_records` and `aborted_records` are lower bounds.
-    pub is_upper_bound: bool,
+    pub readable: LagCount,
     /// Commit and abort markers among the unread records.
     pub control_records: i64,
     /// Records of aborted transactions among the unread records.
     pub aborted_records: i64,
+    /// Unread offsets whose record compaction has removed.
+    pub compacted: i64,
     /// Offsets from the last stable offset to the high watermark: records of open transactions,
     /// and all records written after the first of those.
     pub beyond_last_stable: i64,
-    /// Records that were deleted before the group read them.
-    pub lost: i64,
+    /// Records that were deleted before the group read them, without markers and aborted records.
+    /// Both bounds are equal only if the scan had counted the records before they were deleted.
+    pub lost: LagCount,
+    /// Offsets from the committed offset to the start of the log.
+    pub deleted_offsets: i64,
+    /// Records of the partition, counted since the reader first saw it. `None` while the scan is
+    /// behind. Rates are differences of this number.
+    pub written: Option<RecordsWritten>,
     /// The timestamp of the oldest readable record. `None` if there is none, or if its timestamp
     /// cannot be read.
     pub oldest_unread: Option<DateTime<Utc>>,
+}
+
+/// The number of records of a partition up to the last stable offset, without markers and aborted
+/// records, counted from where the reader first saw the partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordsWritten {
+    /// Only numbers with the same origin can be compared.
+    pub origin: u64,
+    /// Records from the origin to the last stable offset.
+    pub records: i64,
 }
 
 /// Why the lag of a group on a partition is undefined.
@@ -127,12 +145,17 @@ pub(crate) fn lag(
         });
     };
     Ok(Lag {
-        readable,
-        is_upper_bound: !is_complete,
+        readable: match is_complete {
+            true => LagCount::of(readable),
+            false => LagCount::between(0, readable),
+        },
         control_records,
         aborted_records,
+        compacted: 0,
         beyond_last_stable: log.high_watermark - log.last_stable.max(start),
-        lost: start - committed,
+        lost: LagCount::between(0, start - committed),
+        deleted_offsets: start - committed,
+        written: None,
         oldest_unread: scan
             .filter(|_| readable > 0)
             .and_then(|scan| scan.oldest_readable),
@@ -179,11 +202,11 @@ mod tests {
             prop_assert_eq!(lag.is_err(), committed > high_watermark);
             if let Ok(lag) = lag {
                 let parts = [
-                    lag.readable,
+                    lag.readable.upper(),
                     lag.control_records,
                     lag.aborted_records,
                     lag.beyond_last_stable,
-                    lag.lost,
+                    lag.deleted_offsets,
                 ];
                 prop_assert!(parts.iter().all(|part| *part >= 0), "{:?}", lag);
                 prop_assert_eq!(parts.iter().sum::<i64>(), high_watermark - committed);

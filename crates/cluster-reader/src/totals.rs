@@ -3,13 +3,14 @@
 use std::fmt;
 
 use crate::lag::LagUndefined;
+use crate::lag_count::LagCount;
 use crate::snapshot::{Group, PartitionLag};
 
 impl Group {
     /// Readable records, summed over the partitions whose lag is defined.
-    pub fn known_lag(&self) -> i64 {
+    pub fn known_lag(&self) -> LagCount {
         let known = self.partitions.values().filter_map(|row| row.lag.ok());
-        known.fold(0, |sum, lag| sum.saturating_add(lag.readable))
+        known.map(|lag| lag.readable).sum()
     }
 
     /// Whether the group is caught up: no record is readable, every lag is defined or the
@@ -24,7 +25,7 @@ impl Group {
     pub fn lag_at_most(&self, limit: i64) -> bool {
         let unknown =
             |row: &PartitionLag| !matches!(row.lag, Ok(_) | Err(LagUndefined::NoRecordYet));
-        !self.partitions.values().any(unknown) && self.known_lag() <= limit
+        !self.partitions.values().any(unknown) && self.known_lag().upper() <= limit
     }
 }
 
@@ -70,13 +71,10 @@ mod tests {
 
     fn lag(readable: i64, beyond_last_stable: i64) -> Result<Lag, LagUndefined> {
         Ok(Lag {
-            readable,
-            is_upper_bound: false,
+            readable: LagCount::of(readable),
             control_records: 3,
-            aborted_records: 0,
             beyond_last_stable,
-            lost: 0,
-            oldest_unread: None,
+            ..Lag::default()
         })
     }
 
@@ -133,7 +131,7 @@ mod tests {
     #[test]
     fn an_unknown_lag_is_not_summed_and_is_never_small() {
         let unknown = group(&[lag(3, 0), Err(LagUndefined::NothingCommitted), lag(4, 0)]);
-        assert_eq!(unknown.known_lag(), 7);
+        assert_eq!(unknown.known_lag(), LagCount::of(7));
         assert!(!unknown.lag_at_most(i64::MAX));
         assert!(group(&[lag(3, 0), lag(4, 0)]).lag_at_most(7));
         assert!(!group(&[lag(3, 0), lag(4, 0)]).lag_at_most(6));

@@ -227,7 +227,8 @@ pub struct GroupRow {
     /// The number of members.
     pub members: usize,
     /// The lag: records that a `read_committed` consumer would still get, summed over the partitions where it is known.
-    pub lag: i64,
+    /// Null while only bounds of it are known.
+    pub lag: Option<i64>,
     /// The sum, then the lag of each partition: `-` where it is not known.
     pub lag_text: String,
 }
@@ -255,7 +256,7 @@ fn group_row(snapshot: &Snapshot, prefix: &NamePrefix, service: Service) -> Grou
     GroupRow {
         name: prefix.group(service),
         members: group.members.len(),
-        lag: group.known_lag(),
+        lag: group.known_lag().exact(),
         lag_text: lag_text(&group),
         state: group.state,
     }

@@ -3,11 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::history::{GroupHistory, History};
+use super::loss_log::RecordLoss;
+use super::member_report::MemberReport;
 use super::partition_history::PartitionHistory;
 use super::rates::{self, Rates};
 use super::topic_inflow::TopicInflow;
 use super::{STALLED_AFTER, Thresholds};
-use crate::{Group, Lag, LagUndefined, PartitionLag, TopicPartition};
+use crate::{Group, Lag, LagCount, LagUndefined, PartitionLag, TopicPartition};
 
 /// A group, or its part on one topic.
 pub(super) struct GroupView<'a> {
@@ -18,8 +20,14 @@ pub(super) struct GroupView<'a> {
     /// The times of all readings that are kept, the last one included.
     pub(super) readings: &'a [DateTime<Utc>],
     /// Readable records, summed over the partitions where the lag is known.
-    pub(super) total: Option<i64>,
+    pub(super) total: Option<LagCount>,
     pub(super) rates: Option<Rates>,
+    /// What the members say, as far as they were asked.
+    pub(super) members: &'a [MemberReport],
+    /// The losses that nobody has acknowledged.
+    pub(super) losses: Vec<RecordLoss>,
+    /// The topics that were deleted while the group was reading them, and when each was last seen.
+    pub(super) missing_topics: Vec<(&'a str, DateTime<Utc>)>,
     window_start: Option<DateTime<Utc>>,
     topic: Option<&'a str>,
     group_history: Option<&'a GroupHistory>,
@@ -37,30 +45,43 @@ pub(super) struct PartitionView<'a> {
 impl<'a> GroupView<'a> {
     pub(super) fn new(
         history: &'a History,
-        group: &str,
+        name: &str,
         topic: Option<&'a str>,
         thresholds: Thresholds,
+        members: &'a [MemberReport],
     ) -> Option<Self> {
         let snapshot = history.latest()?;
+        let is_here = |name: &str| topic.is_none_or(|topic| topic == name);
+        let losses = history.losses(name);
+        let missing = history.missing_topics_of(name);
         let mut view = Self {
-            group: snapshot.groups.get(group)?,
+            group: snapshot.groups.get(name)?,
             thresholds,
             now: snapshot.taken_at,
             readings: history.readings(),
             total: None,
             rates: None,
+            members,
+            losses: losses.filter(|one| is_here(&one.partition.topic)).collect(),
+            missing_topics: missing.filter(|(name, _)| is_here(name)).collect(),
             window_start: rates::window_start(history),
             topic,
-            group_history: history.group(group),
+            group_history: history.group(name),
             history,
         };
-        if topic.is_some() && view.partitions().next().is_none() {
+        if topic.is_some() && view.missing_topics.is_empty() && view.partitions().next().is_none() {
             return None;
         }
         let known = view.partitions().filter_map(|one| one.readable());
-        view.total = known.reduce(i64::saturating_add);
-        view.rates = rates::sum(view.partitions().filter_map(|one| one.rates(&view)));
+        view.total = known.reduce(|one, other| one + other);
+        let known = view.partitions().filter(|one| one.lag().is_some());
+        view.rates = rates::sum(known.map(|one| one.rates(&view)));
         Some(view)
+    }
+
+    /// Whether the topic is assessed.
+    pub(super) fn is_about(&self, topic: &str) -> bool {
+        self.topic.is_none_or(|assessed| assessed == topic)
     }
 
     /// The partitions that are assessed.
@@ -92,10 +113,10 @@ impl<'a> GroupView<'a> {
     }
 
     /// Readable records at an earlier time, summed over the partitions whose lag is known now.
-    pub(super) fn total_at(&self, then: DateTime<Utc>) -> i64 {
+    pub(super) fn total_at(&self, then: DateTime<Utc>) -> LagCount {
         let known = self.partitions().filter(|one| one.lag().is_some());
         let readable = known.filter_map(|one| Some(one.history?.sample_at(then)?.readable));
-        readable.fold(0, i64::saturating_add)
+        readable.sum()
     }
 }
 
@@ -105,10 +126,10 @@ impl<'a> PartitionView<'a> {
     }
 
     /// Readable records; `None` if the lag is unknown.
-    pub(super) fn readable(&self) -> Option<i64> {
+    pub(super) fn readable(&self) -> Option<LagCount> {
         match self.row.lag {
             Ok(lag) => Some(lag.readable),
-            Err(LagUndefined::NoRecordYet) => Some(0),
+            Err(LagUndefined::NoRecordYet) => Some(LagCount::ZERO),
             Err(
                 LagUndefined::NothingCommitted
                 | LagUndefined::CommittedBeyondEnd
@@ -123,9 +144,9 @@ impl<'a> PartitionView<'a> {
 
     /// Readable records. Without a committed offset: those written since the partition has an
     /// owner.
-    pub(super) fn waiting(&self) -> i64 {
+    pub(super) fn waiting(&self) -> LagCount {
         let last = self.history.and_then(|history| history.samples().last());
-        let since = last.map_or(0, |last| last.readable);
+        let since = last.map_or(LagCount::ZERO, |last| last.readable);
         self.readable().unwrap_or(since)
     }
 

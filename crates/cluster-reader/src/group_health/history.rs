@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::downsample::downsample;
+use super::loss_log::{LossLog, RecordLoss};
+use super::missing_topics::{Absence, MissingTopics};
 use super::partition_history::PartitionHistory;
 use super::topic_inflow::TopicInflow;
 use crate::{Group, Snapshot, TopicPartition};
@@ -24,6 +26,8 @@ pub struct History {
     readings: Vec<DateTime<Utc>>,
     groups: BTreeMap<String, GroupHistory>,
     topics: BTreeMap<String, TopicInflow>,
+    losses: LossLog,
+    missing_topics: MissingTopics,
 }
 
 /// The history of each partition of a group.
@@ -44,7 +48,42 @@ impl History {
         downsample(&mut self.readings, now, |at| *at);
         self.add_topics(&snapshot);
         self.add_groups(&snapshot);
+        self.losses.add(self.latest.as_ref(), &snapshot);
+        self.missing_topics.add(self.latest.as_ref(), &snapshot);
         self.latest = Some(snapshot);
+    }
+
+    /// Forgets the losses of records of a group, or of its part on one topic, and returns what was
+    /// forgotten. A loss that is still present is reported again only if it grows.
+    pub fn acknowledge_losses(&mut self, group: &str, topic: Option<&str>) -> Vec<RecordLoss> {
+        self.losses.acknowledge(group, topic)
+    }
+
+    /// Every group with a topic that was deleted while the group was reading it. [`assess`] reports
+    /// such a pair although no partition of it exists.
+    ///
+    /// [`assess`]: super::assess
+    pub fn missing_topics(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.missing_topics.all()
+    }
+
+    /// Why [`assess`](super::assess) returns `None`; `None` if it does not, or before the first
+    /// snapshot.
+    pub fn absence(&self, group: &str, topic: Option<&str>) -> Option<Absence> {
+        let latest = self.latest.as_ref()?;
+        let Some(found) = latest.groups.get(group) else {
+            return Some(Absence::Group);
+        };
+        let topic = topic?;
+        let is_read = found.partitions.keys().any(|at| at.topic == topic);
+        let is_missing = self.missing_topics.of(group).any(|(name, _)| name == topic);
+        if is_read || is_missing {
+            return None;
+        }
+        Some(match latest.topics.contains_key(topic) {
+            true => Absence::NotRead,
+            false => Absence::Topic,
+        })
     }
 
     fn add_topics(&mut self, snapshot: &Snapshot) {
@@ -85,6 +124,18 @@ impl History {
 
     pub(super) fn group(&self, group: &str) -> Option<&GroupHistory> {
         self.groups.get(group)
+    }
+
+    pub(super) fn losses(&self, group: &str) -> impl Iterator<Item = RecordLoss> {
+        self.losses.of(group)
+    }
+
+    /// The missing topics of a group, and when each was last seen.
+    pub(super) fn missing_topics_of(
+        &self,
+        group: &str,
+    ) -> impl Iterator<Item = (&str, DateTime<Utc>)> {
+        self.missing_topics.of(group)
     }
 
     pub(super) fn inflow(&self, topic: &str) -> Option<&TopicInflow> {

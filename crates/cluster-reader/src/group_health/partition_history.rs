@@ -1,12 +1,9 @@
 //! A group on one partition over time.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::downsample::{KEPT, downsample};
-use crate::{Lag, LagUndefined, LogOffsets, PartitionLag};
-
-/// How long a loss of records is reported after the group has read on.
-const LOSS_REPORTED: TimeDelta = TimeDelta::minutes(5);
+use crate::{Lag, LagCount, LagUndefined, LogOffsets, PartitionLag, RecordsWritten};
 
 /// A group on one partition over time. It is empty while the lag is undefined for a reason that
 /// says nothing about progress: a deleted topic, or a commit beyond the end.
@@ -20,7 +17,6 @@ pub(super) struct PartitionHistory {
     /// The highest offset that was committed before the group went back, until the group has
     /// reached it again.
     rewound_from: Option<(DateTime<Utc>, i64)>,
-    loss: Option<(DateTime<Utc>, Loss)>,
 }
 
 /// One reading.
@@ -28,16 +24,9 @@ pub(super) struct PartitionHistory {
 pub(super) struct Sample {
     pub(super) at: DateTime<Utc>,
     pub(super) committed: i64,
-    pub(super) readable: i64,
+    pub(super) readable: LagCount,
     pub(super) last_stable: i64,
-}
-
-/// Records that were deleted before the group read them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Loss {
-    pub(super) records: i64,
-    pub(super) committed: i64,
-    pub(super) log_start: i64,
+    pub(super) written: Option<RecordsWritten>,
 }
 
 impl PartitionHistory {
@@ -66,20 +55,12 @@ impl PartitionHistory {
         let is_behind =
             |(at, offset): &(DateTime<Utc>, i64)| committed < *offset && now - *at <= KEPT;
         self.rewound_from = self.rewound_from.filter(is_behind);
-        if lag.lost > 0 {
-            let loss = Loss {
-                records: lag.lost,
-                committed,
-                log_start: log.log_start,
-            };
-            self.loss = Some((now, loss));
-        }
-        self.loss = self.loss.filter(|(at, _)| now - *at <= LOSS_REPORTED);
         self.push(Sample {
             at: now,
             committed,
             readable: lag.readable,
             last_stable: log.last_stable,
+            written: lag.written,
         });
     }
 
@@ -92,8 +73,9 @@ impl PartitionHistory {
         self.push(Sample {
             at: now,
             committed: first,
-            readable: log.last_stable.saturating_sub(first),
+            readable: LagCount::between(0, log.last_stable.saturating_sub(first)),
             last_stable: log.last_stable,
+            written: None,
         });
     }
 
@@ -139,13 +121,21 @@ impl PartitionHistory {
     }
 
     /// Since when the committed offset has not moved while records waited all the time; `None` if
-    /// no record waits.
+    /// it is not certain that a record waits. Without a commit, what was written since the first
+    /// sample waits, marker or record.
     pub(super) fn blocked_since(&self) -> Option<DateTime<Utc>> {
         let last = self.samples.last()?;
         let is_blocked =
-            |sample: &&Sample| sample.committed == last.committed && sample.readable > 0;
+            |sample: &&Sample| sample.committed == last.committed && self.records_wait(sample);
         let blocked = self.samples.iter().rev().take_while(is_blocked);
         blocked.last().map(|sample| sample.at)
+    }
+
+    fn records_wait(&self, sample: &Sample) -> bool {
+        match self.is_committed {
+            true => sample.readable.lower() > 0,
+            false => sample.readable.upper() > 0,
+        }
     }
 
     /// When the current committed offset was first seen.
@@ -168,23 +158,29 @@ impl PartitionHistory {
     pub(super) fn rewound_from(&self) -> Option<i64> {
         self.rewound_from.map(|(_, offset)| offset)
     }
-
-    /// The records lost at the last reading or within [`LOSS_REPORTED`].
-    pub(super) fn loss(&self) -> Option<Loss> {
-        self.loss.map(|(_, loss)| loss)
-    }
 }
 
 impl Sample {
     /// Whether all but the time is equal.
     fn equals(&self, other: &Self) -> bool {
-        (self.committed, self.readable, self.last_stable)
-            == (other.committed, other.readable, other.last_stable)
+        (
+            self.committed,
+            self.readable,
+            self.last_stable,
+            self.written,
+        ) == (
+            other.committed,
+            other.readable,
+            other.last_stable,
+            other.written,
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn after(start: DateTime<Utc>, seconds: i64) -> DateTime<Utc> {
@@ -201,8 +197,9 @@ mod tests {
                 history.push(Sample {
                     at: after(start, n * seconds),
                     committed: n,
-                    readable: 1,
+                    readable: LagCount::of(1),
                     last_stable: n + 1,
+                    written: None,
                 });
             }
             let kept = history.samples();
@@ -222,8 +219,9 @@ mod tests {
             history.push(Sample {
                 at: after(start, n * 5),
                 committed: 7,
-                readable: 1,
+                readable: LagCount::of(1),
                 last_stable: 8,
+                written: None,
             });
         }
         assert_eq!(history.samples().len(), 2);

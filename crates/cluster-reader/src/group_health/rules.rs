@@ -1,13 +1,15 @@
 //! The rules, one function each.
 
 mod backlog;
+mod members;
 mod offsets;
 pub(super) mod stalled;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::group_view::{GroupView, PartitionView};
 use super::{Finding, Rule, Status};
+use crate::LagCount;
 use stalled::GroupProgress;
 
 /// The most findings of one rule. Further partitions have the same problem.
@@ -15,9 +17,18 @@ const MOST_OF_A_KIND: usize = 10;
 
 /// The findings of all rules that apply; never empty.
 pub(super) fn findings(view: &GroupView<'_>, progress: &GroupProgress<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings = members::findings(view);
+    findings.extend(missing_topics(view));
     findings.extend(no_members(view));
-    findings.extend(progress.findings());
+    let explained = members::explained_partitions(view);
+    let mut progress = progress.findings();
+    // A member has named the cause.
+    progress.retain(|one| {
+        one.partition
+            .as_ref()
+            .is_none_or(|at| !explained.contains(at))
+    });
+    findings.extend(progress);
     findings.extend(offsets::findings(view));
     findings.extend(backlog::findings(view));
     findings.extend(more_consumers_than_partitions(view));
@@ -29,11 +40,25 @@ pub(super) fn findings(view: &GroupView<'_>, progress: &GroupProgress<'_>) -> Ve
 }
 
 fn no_members(view: &GroupView<'_>) -> Option<Finding> {
-    let waiting = view.total.filter(|total| *total > 0)?;
+    let waiting = view.total.filter(|total| total.lower() > 0)?;
     let state = &view.group.state;
-    let evidence = || format!("{waiting} records wait and the group has no member (state {state})");
+    let waiting = waiting.records_wait();
+    let evidence = || format!("{waiting} and the group has no member (state {state})");
     let is_empty = view.group.members.is_empty();
     is_empty.then(|| of_group(Status::Critical, Rule::NoMembers, evidence()))
+}
+
+/// A topic that was deleted while the group was reading it.
+fn missing_topics(view: &GroupView<'_>) -> Vec<Finding> {
+    let missing = view.missing_topics.iter().take(MOST_OF_A_KIND);
+    let finding = |(topic, seen): &(&str, DateTime<Utc>)| {
+        let seen = seen.format("%H:%M:%S UTC");
+        let evidence = format!(
+            "topic {topic} does not exist any more; the group was reading it, and it was last seen at {seen}"
+        );
+        of_group(Status::Critical, Rule::TopicMissing, evidence)
+    };
+    missing.map(finding).collect()
 }
 
 /// Applies in the state `Stable` only: during a rebalance a member may briefly own no partition.
@@ -64,7 +89,7 @@ fn not_known(view: &GroupView<'_>) -> Option<Finding> {
         };
         return Some(finding(format!("{}: {reason}{more}", first.at)));
     }
-    let is_empty = view.partitions().next().is_none();
+    let is_empty = view.partitions().next().is_none() && view.missing_topics.is_empty();
     is_empty
         .then(|| finding("the group has no committed offset and no assigned partition".to_owned()))
 }
@@ -72,14 +97,16 @@ fn not_known(view: &GroupView<'_>) -> Option<Finding> {
 fn keeps_up(view: &GroupView<'_>) -> Finding {
     let lags = view.partitions().filter_map(|one| one.lag());
     let oldest = lags.filter_map(|lag| lag.oldest_unread).min();
-    let evidence = match (view.total.unwrap_or(0), oldest) {
-        (0, _) if view.group.members.is_empty() => "caught up; the group has no member".to_owned(),
-        (0, _) => "caught up".to_owned(),
+    let evidence = match (view.total.unwrap_or_default(), oldest) {
+        (LagCount::ZERO, _) if view.group.members.is_empty() => {
+            "caught up; the group has no member".to_owned()
+        }
+        (LagCount::ZERO, _) => "caught up".to_owned(),
         (total, Some(oldest)) if oldest <= view.now => {
             let age = (view.now - oldest).as_seconds_f64();
-            format!("{total} records wait, the oldest for {age:.1} s")
+            format!("{}, the oldest for {age:.1} s", total.records_wait())
         }
-        (total, _) => format!("{total} records wait"),
+        (total, _) => total.records_wait(),
     };
     of_group(Status::Ok, Rule::KeepsUp, evidence)
 }
@@ -113,7 +140,7 @@ fn of_partition(
 /// A cause is critical if the lag that it has led to is.
 fn status_by_lag(view: &GroupView<'_>) -> Status {
     let critical = view.thresholds.critical();
-    if view.total.is_some_and(|total| total >= critical) {
+    if view.total.is_some_and(|total| total.lower() >= critical) {
         Status::Critical
     } else {
         Status::Warning

@@ -32,7 +32,7 @@ impl LagCondition {
     /// Whether each of the groups, given with its name, has the expected lag.
     pub fn check(&self, groups: &[(String, Group)]) -> Observation {
         let holds = |group: &Group| match (self.above, self.below) {
-            (Some(above), _) => group.known_lag() > above,
+            (Some(above), _) => group.known_lag().lower() > above,
             (None, Some(below)) => group.lag_at_most(below - 1),
             (None, None) => group.is_caught_up(),
         };
@@ -50,7 +50,9 @@ mod tests {
     use clap::Parser;
     use std::collections::BTreeMap;
 
-    use cluster_reader::{Lag, LagUndefined, LogOffsets, PartitionLag, Protocol, TopicPartition};
+    use cluster_reader::{
+        Lag, LagCount, LagUndefined, LogOffsets, PartitionLag, Protocol, TopicPartition,
+    };
 
     use super::*;
 
@@ -60,13 +62,8 @@ mod tests {
             partition: 0,
         };
         let lag = committed.map(|committed| Lag {
-            readable: 10 - committed,
-            is_upper_bound: false,
-            control_records: 0,
-            aborted_records: 0,
-            beyond_last_stable: 0,
-            lost: 0,
-            oldest_unread: None,
+            readable: LagCount::of(10 - committed),
+            ..Lag::default()
         });
         let row = PartitionLag {
             committed,

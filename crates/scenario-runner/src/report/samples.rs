@@ -226,9 +226,10 @@ impl Samples {
 fn lags(name: &str, group: &Group, now: &mut BTreeMap<Line, f64>) {
     let mut total = None;
     for (at, row) in &group.partitions {
-        // A partition without a commit has no lag: it is left out, not counted as 0.
-        if let Ok(lag) = row.lag {
-            let lag = lag.readable as f64;
+        // A partition without a commit has no lag: it is left out, not counted as 0. So is a lag of
+        // which only bounds are known.
+        if let Some(lag) = row.lag.ok().and_then(|lag| lag.readable.exact()) {
+            let lag = lag as f64;
             *total.get_or_insert(0.0) += lag;
             now.insert(Line::PartitionLag(name.to_owned(), at.clone()), lag);
         }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use cluster_reader::group_health::{GroupHealth, History, Rates, Thresholds, assess};
-use cluster_reader::{Group, PartitionLag, TopicPartition};
+use cluster_reader::{Group, LagCount, PartitionLag, TopicPartition};
 use serde::Serialize;
 
 /// A group, or the part of it on one topic.
@@ -21,10 +21,13 @@ pub struct GroupLagView {
     pub rule: &'static str,
     /// The values that the rule decided by, in a sentence.
     pub evidence: String,
-    /// Readable records, over the partitions where the lag is known; `None` if it is known of no partition.
+    /// Readable records, over the partitions where the lag is known; `None` if it is known of no partition, and while only
+    /// bounds of it are known.
     pub total_lag: Option<i64>,
-    /// The sum is an upper bound: it counts markers and aborted records that were not read.
-    pub at_least: bool,
+    /// At least so many records: equal to the sum if that is exact.
+    pub total_lag_at_least: Option<i64>,
+    /// At most so many records: equal to the sum if that is exact.
+    pub total_lag_at_most: Option<i64>,
     /// The number of partitions without a known lag.
     pub not_known: usize,
     /// The age of the oldest unread record.
@@ -45,10 +48,12 @@ pub struct PartitionLagView {
     pub topic: String,
     /// The number of the partition.
     pub partition: i32,
-    /// Readable records: the lag.
+    /// Readable records: the lag. `None` if it is not known, and while only bounds of it are known.
     pub lag: Option<i64>,
-    /// The lag is an upper bound: some of it may be markers or aborted records that were not read.
-    pub at_least: bool,
+    /// At least so many records: equal to the lag if that is exact.
+    pub lag_at_least: Option<i64>,
+    /// At most so many records: equal to the lag if that is exact.
+    pub lag_at_most: Option<i64>,
     /// Why the lag is not known.
     pub reason: Option<String>,
     /// The committed offset: the offset of the next record to read.
@@ -63,8 +68,14 @@ pub struct PartitionLagView {
     pub aborted_records: Option<i64>,
     /// Offsets past the last stable offset.
     pub beyond_stable: Option<i64>,
-    /// Records that were deleted before the group read them.
+    /// Unread offsets whose record compaction has removed.
+    pub compacted: Option<i64>,
+    /// Records that were deleted before the group read them; `None` while only bounds of the number are known.
     pub lost: Option<i64>,
+    /// At least so many records.
+    pub lost_at_least: Option<i64>,
+    /// At most so many records.
+    pub lost_at_most: Option<i64>,
     /// The age of the oldest unread record.
     pub oldest_unread_seconds: Option<f64>,
     /// `client.id@host` of the member that owns the partition.
@@ -101,6 +112,29 @@ impl From<Rates> for RatesView {
     }
 }
 
+impl GroupLagView {
+    /// The sum with its bounds.
+    pub fn total(&self) -> Option<LagCount> {
+        bounds(self.total_lag_at_least, self.total_lag_at_most)
+    }
+}
+
+impl PartitionLagView {
+    /// The lag with its bounds.
+    pub fn count(&self) -> Option<LagCount> {
+        bounds(self.lag_at_least, self.lag_at_most)
+    }
+
+    /// The lost records with their bounds.
+    pub fn lost_count(&self) -> Option<LagCount> {
+        bounds(self.lost_at_least, self.lost_at_most)
+    }
+}
+
+fn bounds(at_least: Option<i64>, at_most: Option<i64>) -> Option<LagCount> {
+    Some(LagCount::between(at_least?, at_most?))
+}
+
 /// The groups of the latest snapshot, or only `group`. With `topic`: the parts of the groups on that topic, without the
 /// groups that read nothing of it.
 pub fn group_lag_views(
@@ -115,7 +149,7 @@ pub fn group_lag_views(
     let groups = latest.groups.iter();
     let selected = groups.filter(|(name, _)| group.is_none_or(|group| group == *name));
     let view = |(name, found): (&String, &Group)| {
-        let health = assess(history, name, topic, thresholds)?;
+        let health = assess(history, name, topic, thresholds, &[])?;
         Some(group_view(name, found, &health, topic, latest.taken_at))
     };
     selected.filter_map(view).collect()
@@ -137,8 +171,9 @@ fn group_view(
         status: health.status().name(),
         rule: health.rule().name(),
         evidence: health.evidence().to_owned(),
-        total_lag: health.total_lag,
-        at_least: health.is_upper_bound,
+        total_lag: health.total_lag.and_then(LagCount::exact),
+        total_lag_at_least: health.total_lag.map(LagCount::lower),
+        total_lag_at_most: health.total_lag.map(LagCount::upper),
         not_known: health.unknown_partitions,
         oldest_unread_seconds: health.oldest_unread.map(|then| age(then, now)),
         rates: health.rates.map(RatesView::from),
@@ -160,8 +195,9 @@ fn partition_view(
     PartitionLagView {
         topic: at.topic.clone(),
         partition: at.partition,
-        lag: lag.map(|lag| lag.readable),
-        at_least: lag.is_some_and(|lag| lag.is_upper_bound),
+        lag: lag.and_then(|lag| lag.readable.exact()),
+        lag_at_least: lag.map(|lag| lag.readable.lower()),
+        lag_at_most: lag.map(|lag| lag.readable.upper()),
         reason: row.lag.err().map(|why| why.to_string()),
         committed_offset: row.committed,
         stable_offset: row.log_offsets.map(|log| log.last_stable),
@@ -169,14 +205,19 @@ fn partition_view(
         control_records: lag.map(|lag| lag.control_records),
         aborted_records: lag.map(|lag| lag.aborted_records),
         beyond_stable: lag.map(|lag| lag.beyond_last_stable),
-        lost: lag.map(|lag| lag.lost),
+        compacted: lag.map(|lag| lag.compacted),
+        lost: lag.and_then(|lag| lag.lost.exact()),
+        lost_at_least: lag.map(|lag| lag.lost.lower()),
+        lost_at_most: lag.map(|lag| lag.lost.upper()),
         oldest_unread_seconds: oldest.map(|then| age(then, now)),
         owner: row.owner.as_ref().map(|owner| {
             let host = owner.host.trim_start_matches('/');
             format!("{}@{host}", owner.client_id)
         }),
         rates: rates.map(RatesView::from),
-        time_to_drain_seconds: lag.and_then(|lag| time_to_drain(lag.readable, rates)),
+        time_to_drain_seconds: lag
+            .and_then(|lag| Rates::time_to_drain(rates, lag.readable))
+            .map(|time| time.as_secs_f64()),
     }
 }
 
@@ -185,34 +226,9 @@ fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> f64 {
     (now - then).as_seconds_f64().max(0.0)
 }
 
-fn time_to_drain(lag: i64, rates: Option<Rates>) -> Option<f64> {
-    match rates {
-        _ if lag == 0 => Some(0.0),
-        Some(rates) if rates.lag < 0.0 => Some(lag as f64 / -rates.lag),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn falling(lag: f64) -> Option<Rates> {
-        Some(Rates {
-            lag,
-            consumed: 0.0,
-            produced: 0.0,
-        })
-    }
-
-    #[test]
-    fn a_lag_that_does_not_shrink_is_never_drained() {
-        assert_eq!(time_to_drain(100, falling(-10.0)), Some(10.0));
-        assert_eq!(time_to_drain(100, falling(0.0)), None);
-        assert_eq!(time_to_drain(100, falling(10.0)), None);
-        assert_eq!(time_to_drain(100, None), None);
-        assert_eq!(time_to_drain(0, None), Some(0.0));
-    }
 
     #[test]
     fn a_record_from_the_future_has_the_age_zero() {

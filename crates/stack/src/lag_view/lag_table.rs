@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use cluster_reader::LagCount;
+
 use super::lag_rows::{GroupLagView, PartitionLagView};
 use super::sparkline::Sparklines;
 use crate::terminal::Table;
@@ -69,7 +71,7 @@ fn headline(view: &GroupLagView) -> String {
         1 => "1 member".to_owned(),
         more => format!("{more} members"),
     };
-    let lag = count(view.total_lag, view.at_least);
+    let lag = count(view.total());
     let mut text = format!("{}: {}, {members}, lag {lag}", view.group, view.state);
     if view.not_known > 0 {
         let _ = write!(text, " (of {} partitions not known)", view.not_known);
@@ -81,7 +83,7 @@ fn headline(view: &GroupLagView) -> String {
             rates.produced, rates.consumed
         );
     }
-    if view.total_lag.is_some_and(|lag| lag > 0) {
+    if view.total().is_some_and(|lag| lag.upper() > 0) {
         let oldest = seconds(view.oldest_unread_seconds);
         let _ = write!(
             text,
@@ -96,7 +98,7 @@ fn cells(one: &PartitionLagView) -> Vec<String> {
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
     let lag = match &one.reason {
         Some(reason) => format!("- ({reason})"),
-        None => count(one.lag, one.at_least) + &not_readable(one),
+        None => count(one.count()) + &not_readable(one),
     };
     vec![
         one.topic.clone(),
@@ -115,11 +117,14 @@ fn not_readable(one: &PartitionLagView) -> String {
     let parts = [
         (one.control_records, "markers"),
         (one.aborted_records, "aborted"),
+        (one.compacted, "compacted"),
         (one.beyond_stable, "in open transactions"),
-        (one.lost, "lost"),
     ];
-    let parts = parts.into_iter().filter_map(|(count, what)| {
-        let count = count.filter(|count| *count > 0)?;
+    let exact = parts.into_iter();
+    let exact = exact.map(|(count, what)| (count.map(LagCount::of), what));
+    let parts = exact.chain([(one.lost_count(), "lost")]);
+    let parts = parts.filter_map(|(count, what)| {
+        let count = count.filter(|count| *count != LagCount::ZERO)?;
         Some(format!("{count} {what}"))
     });
     let parts: Vec<String> = parts.collect();
@@ -129,13 +134,8 @@ fn not_readable(one: &PartitionLagView) -> String {
     }
 }
 
-/// An upper bound where the records were not all read: some of them may be markers.
-fn count(lag: Option<i64>, at_least: bool) -> String {
-    match lag {
-        None => "-".to_owned(),
-        Some(lag) if at_least => format!("≤ {lag}"),
-        Some(lag) => lag.to_string(),
-    }
+fn count(lag: Option<LagCount>) -> String {
+    lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string())
 }
 
 fn seconds(seconds: Option<f64>) -> String {
@@ -157,7 +157,8 @@ mod tests {
             topic: "payments".to_owned(),
             partition: 0,
             lag: Some(3),
-            at_least: false,
+            lag_at_least: Some(3),
+            lag_at_most: Some(3),
             reason: None,
             committed_offset: Some(1),
             stable_offset: Some(6),
@@ -165,7 +166,10 @@ mod tests {
             control_records: Some(2),
             aborted_records: Some(0),
             beyond_stable: Some(0),
+            compacted: Some(0),
             lost: Some(0),
+            lost_at_least: Some(0),
+            lost_at_most: Some(0),
             oldest_unread_seconds: Some(61.2),
             owner: None,
             rates: None,
@@ -182,7 +186,8 @@ mod tests {
             rule: "keeps_up",
             evidence: "3 records wait".to_owned(),
             total_lag: Some(3),
-            at_least: false,
+            total_lag_at_least: Some(3),
+            total_lag_at_most: Some(3),
             not_known: 0,
             oldest_unread_seconds: Some(61.2),
             rates: None,
@@ -210,16 +215,20 @@ mod tests {
     fn an_unknown_lag_is_a_reason_and_no_number() {
         let unknown = PartitionLagView {
             lag: None,
+            lag_at_least: None,
+            lag_at_most: None,
             reason: Some("nothing committed".to_owned()),
             ..partition()
         };
         assert_eq!(cells(&unknown)[2], "- (nothing committed)");
         let unsure = PartitionLagView {
-            at_least: true,
+            lag: None,
+            lag_at_least: Some(2),
+            lag_at_most: Some(9),
             control_records: Some(0),
             ..partition()
         };
-        assert_eq!(cells(&unsure)[2], "≤ 3");
+        assert_eq!(cells(&unsure)[2], "≥ 2, ≤ 9");
     }
 
     #[test]

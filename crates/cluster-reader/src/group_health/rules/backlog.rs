@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::{duration, of_group, of_partition, status_by_lag};
+use crate::LagCount;
 use crate::group_health::group_view::{GroupView, PartitionView};
 use crate::group_health::{Finding, Rule, Status};
 
@@ -34,9 +35,9 @@ fn falling_behind(view: &GroupView<'_>) -> Option<Finding> {
     let few = view.readings.len().checked_sub(GROWING_READINGS)?;
     let window = view.readings.get(old.checked_sub(1)?.min(few)..)?;
     let last = window.len().checked_sub(1)?;
-    let total = |third: usize| Some(view.total_at(*window.get(last * third / 3)?));
+    let total = |third: usize| view.total_at(*window.get(last * third / 3)?).exact();
     let totals = [total(0)?, total(1)?, total(2)?, total(3)?];
-    let (start, now) = (totals[0], view.total?);
+    let (start, now) = (totals[0], view.total?.exact()?);
     let rates = view.rates?;
     let grown = now.saturating_sub(start);
     let is_material = grown >= GROWN_RECORDS
@@ -58,16 +59,18 @@ fn falling_behind(view: &GroupView<'_>) -> Option<Finding> {
 /// records went there. The first condition alone is also true while one member reads its partitions
 /// one after the other.
 fn hot_partition(view: &GroupView<'_>) -> Option<Finding> {
-    let has_lag = |one: &PartitionView<'_>| one.readable().is_some_and(|records| records > 0);
-    let partitions = view.partitions().filter(has_lag);
-    let hottest = partitions.max_by_key(PartitionView::readable)?;
+    let records_of = |one: &PartitionView<'_>| one.readable().map_or(0, LagCount::lower);
+    let partitions = view.partitions().filter(|one| records_of(one) > 0);
+    let hottest = partitions.max_by_key(records_of)?;
     let of_topic = || {
         view.partitions()
             .filter(|one| one.at.topic == hottest.at.topic)
     };
-    let records = hottest.readable()?;
+    let waiting = hottest.readable()?;
+    let records = waiting.lower();
     let readable = of_topic().filter_map(|one| one.readable());
-    let all = readable.fold(0, i64::saturating_add);
+    let sum: LagCount = readable.sum();
+    let all = sum.upper();
     let inflow = view.inflow(&hottest.at.topic)?;
     let (came_here, came_in) = inflow.of(hottest.at.partition);
     let is_hot = of_topic().count() >= 2
@@ -76,7 +79,7 @@ fn hot_partition(view: &GroupView<'_>) -> Option<Finding> {
         && came_here > came_in.saturating_sub(came_here);
     is_hot.then(|| {
         let evidence = format!(
-            "{} has {records} of the {all} records that wait on its topic, and {:.0} % of what came in lately went there: few keys have most of the records",
+            "{} has {waiting} of the {sum} records that wait on its topic, and {:.0} % of what came in lately went there: few keys have most of the records",
             hottest.at,
             100.0 * came_here as f64 / came_in as f64
         );
@@ -87,13 +90,13 @@ fn hot_partition(view: &GroupView<'_>) -> Option<Finding> {
 fn above_threshold(view: &GroupView<'_>) -> Option<Finding> {
     let total = view.total?;
     let (warning, critical) = (view.thresholds.warning(), view.thresholds.critical());
-    let (status, rule, limit) = if total >= critical {
+    let (status, rule, limit) = if total.lower() >= critical {
         (Status::Critical, Rule::AboveCritical, critical)
-    } else if total >= warning {
+    } else if total.lower() >= warning {
         (Status::Warning, Rule::AboveWarning, warning)
     } else {
         return None;
     };
-    let evidence = format!("{total} records wait; from {limit} on that is {status}");
+    let evidence = format!("{}; from {limit} on that is {status}", total.records_wait());
     Some(of_group(status, rule, evidence))
 }

@@ -13,10 +13,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{MOST_OF_A_KIND, duration, of_partition};
-use crate::TopicPartition;
 use crate::group_health::group_view::{GroupView, PartitionView};
 use crate::group_health::partition_history::PartitionHistory;
 use crate::group_health::{Finding, Rule, Status};
+use crate::{LagCount, TopicPartition};
 
 /// A partition that waits for this long is stalled even if its owner may be busy.
 const LONG: TimeDelta = TimeDelta::minutes(10);
@@ -121,11 +121,11 @@ impl<'a> GroupProgress<'a> {
     fn stalled_finding(&self, blocked: &Blocked<'_>) -> Finding {
         let partition = &blocked.partition;
         let evidence = format!(
-            "{} is stuck at offset {} for {} with {} records waiting, while the group makes progress elsewhere: a poison pill?",
+            "{} is stuck at offset {} for {} while {}, and the group makes progress elsewhere: a poison pill?",
             partition.at,
             partition.position().unwrap_or_default(),
             duration(self.view.now - blocked.since),
-            partition.waiting()
+            partition.waiting().records_wait()
         );
         of_partition(partition, Status::Critical, Rule::Stalled, evidence)
     }
@@ -138,8 +138,8 @@ impl<'a> GroupProgress<'a> {
         };
         let waiting = self.view.partitions().map(|one| one.waiting());
         let evidence = format!(
-            "{} records wait and the group has members ({}{state}), but has committed nothing for {}: {} is stuck at offset {}",
-            waiting.fold(0, i64::saturating_add),
+            "{} and the group has members ({}{state}), but has committed nothing for {}: {} is stuck at offset {}",
+            waiting.sum::<LagCount>().records_wait(),
             group.members.len(),
             duration(self.view.now - self.last_commit().unwrap_or(blocked.since)),
             blocked.partition.at,
@@ -176,7 +176,7 @@ fn caught_up(history: &PartitionHistory, from: DateTime<Utc>, to: DateTime<Utc>)
     let samples = history.samples().iter();
     let mut between = samples.filter(|one| from <= one.at && one.at <= to);
     last.committed >= first.last_stable
-        || first.readable == 0
-        || last.readable == 0
-        || between.any(|one| one.readable == 0)
+        || first.readable == LagCount::ZERO
+        || last.readable == LagCount::ZERO
+        || between.any(|one| one.readable == LagCount::ZERO)
 }

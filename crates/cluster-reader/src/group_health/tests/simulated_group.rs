@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::group_health::{GroupHealth, History, Thresholds, assess};
+use crate::group_health::{GroupHealth, History, MemberReport, Thresholds, assess};
 use crate::{
-    Group, GroupMember, Lag, LagUndefined, LogOffsets, Owner, PartitionLag, Protocol, Snapshot,
-    TopicPartition,
+    Group, GroupMember, Lag, LagCount, LagUndefined, LogOffsets, Owner, PartitionLag, Protocol,
+    RecordsWritten, Snapshot, TopicPartition,
 };
 
 pub const PAYMENTS: &str = "payments";
@@ -31,7 +31,12 @@ struct SimulatedPartition {
     log_start: i64,
     last_stable: i64,
     high_watermark: i64,
+    /// Markers among the unread records.
     control: i64,
+    /// All markers.
+    markers: i64,
+    /// Whether the records were counted.
+    scanned: bool,
     unknown: Option<LagUndefined>,
 }
 
@@ -82,11 +87,21 @@ impl SimulatedGroup {
                 last_stable: START,
                 high_watermark: START,
                 control: 0,
+                markers: 0,
+                scanned: true,
                 unknown: None,
             };
             self.partitions.insert(at(topic, partition), state);
         }
         self.members(members);
+    }
+
+    /// Deletes a topic, and with it the committed offsets of its partitions.
+    pub fn delete_topic(&mut self, topic: &str) {
+        self.partitions.retain(|at, _| at.topic != topic);
+        for member in &mut self.group.members {
+            member.assignment.retain(|at| at.topic != topic);
+        }
     }
 
     /// Replaces the members; they share all partitions.
@@ -96,6 +111,7 @@ impl SimulatedGroup {
             self.group.state = "Empty".to_owned();
             return;
         }
+        self.group.state = "Stable".to_owned();
         for (n, partition) in self.partitions.keys().enumerate() {
             self.group.members[n % members]
                 .assignment
@@ -157,7 +173,15 @@ impl SimulatedGroup {
     /// Appends the marker of a transaction.
     pub fn mark(&mut self, topic: &str, partition: i32) {
         self.produce(topic, partition, 1);
-        self.change(topic, partition, |state| state.control += 1);
+        self.change(topic, partition, |state| {
+            state.control += 1;
+            state.markers += 1;
+        });
+    }
+
+    /// Whether the following readings count the records of the partition.
+    pub fn scanned(&mut self, topic: &str, partition: i32, scanned: bool) {
+        self.change(topic, partition, |state| state.scanned = scanned);
     }
 
     /// Appends records of a transaction that stays open.
@@ -218,7 +242,12 @@ impl SimulatedGroup {
     }
 
     pub fn assess(&self, topic: Option<&str>) -> GroupHealth {
-        assess(&self.history, GROUP, topic, Thresholds::default()).unwrap()
+        self.assess_with(topic, &[])
+    }
+
+    /// Assesses the group with what its members say.
+    pub fn assess_with(&self, topic: Option<&str>, members: &[MemberReport]) -> GroupHealth {
+        assess(&self.history, GROUP, topic, Thresholds::default(), members).unwrap()
     }
 }
 
@@ -226,14 +255,23 @@ impl SimulatedPartition {
     fn row(&self, now: DateTime<Utc>, owner: Option<Owner>) -> PartitionLag {
         let from = self.committed.max(self.log_start);
         let readable = self.last_stable - from - self.control;
+        let written = RecordsWritten {
+            origin: 1,
+            records: self.last_stable - self.markers,
+        };
+        let lost = from - self.committed;
         let lag = Lag {
-            readable,
-            is_upper_bound: false,
+            readable: match self.scanned {
+                true => LagCount::of(readable),
+                false => LagCount::between(0, readable),
+            },
             control_records: self.control,
-            aborted_records: 0,
             beyond_last_stable: self.high_watermark - self.last_stable,
-            lost: from - self.committed,
+            lost: LagCount::between(0, lost),
+            deleted_offsets: lost,
+            written: self.scanned.then_some(written),
             oldest_unread: (readable > 0).then(|| now - TimeDelta::seconds(2)),
+            ..Lag::default()
         };
         let beyond =
             (self.committed > self.high_watermark).then_some(LagUndefined::CommittedBeyondEnd);

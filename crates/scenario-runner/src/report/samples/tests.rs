@@ -1,7 +1,9 @@
 //! Samples of snapshots.
 
 use chrono::Utc;
-use cluster_reader::{GroupMember, Lag, LagUndefined, LogOffsets, Owner, PartitionLag, Protocol};
+use cluster_reader::{
+    GroupMember, Lag, LagCount, LagUndefined, LogOffsets, Owner, PartitionLag, Protocol,
+};
 
 use super::*;
 
@@ -16,13 +18,8 @@ fn at(partition: i32) -> TopicPartition {
 
 fn row(high: i64, committed: Option<i64>) -> PartitionLag {
     let lag = committed.map(|committed| Lag {
-        readable: high - committed,
-        is_upper_bound: false,
-        control_records: 0,
-        aborted_records: 0,
-        beyond_last_stable: 0,
-        lost: 0,
-        oldest_unread: None,
+        readable: LagCount::of(high - committed),
+        ..Lag::default()
     });
     PartitionLag {
         committed,

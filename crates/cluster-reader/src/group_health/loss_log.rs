@@ -1,0 +1,201 @@
+//! Losses of records: a partition's log begins after the offset that the group reads next. They are
+//! remembered until somebody acknowledges them, because the offsets show a loss only until the
+//! group reads on.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::{LagCount, PartitionLag, Snapshot, TopicPartition};
+
+/// The most partitions of groups whose losses are remembered. Further losses are only reported
+/// while the offsets show them.
+const MOST_LOSSES: usize = 20_000;
+
+/// Records of a partition that were deleted before the group read them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordLoss {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The first offset that was deleted.
+    pub first_offset: i64,
+    /// The last offset that was deleted.
+    pub last_offset: i64,
+    /// The number of records, without markers.
+    pub records: LagCount,
+    /// Whether a reading saw the group behind the start of the log. Otherwise the log start moved
+    /// past the committed offset between two readings, and the group may have read some or all of
+    /// the records just before they were deleted.
+    pub is_certain: bool,
+    /// Whether the group is still behind the start of the log.
+    pub is_present: bool,
+    /// The time of the reading that found the loss.
+    pub found_at: DateTime<Utc>,
+}
+
+/// The losses of every group.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LossLog(BTreeMap<String, BTreeMap<TopicPartition, PartitionLoss>>);
+
+/// The losses of a group on one partition.
+#[derive(Debug, Clone, Default)]
+struct PartitionLoss {
+    /// All losses but the present one, as one.
+    past: Option<Loss>,
+    /// The loss that the last reading shows.
+    present: Option<Loss>,
+    /// Losses before this offset were acknowledged.
+    acknowledged_to: i64,
+}
+
+/// Offsets from `first` to `end`, exclusive.
+#[derive(Debug, Clone, Copy)]
+struct Loss {
+    first: i64,
+    end: i64,
+    records: LagCount,
+    is_certain: bool,
+    found_at: DateTime<Utc>,
+}
+
+impl LossLog {
+    /// Compares the committed offsets of a reading, and of the one before, with the log starts.
+    pub(super) fn add(&mut self, before: Option<&Snapshot>, snapshot: &Snapshot) {
+        self.0.retain(|name, _| snapshot.groups.contains_key(name));
+        let known = self.0.values().map(BTreeMap::len);
+        let mut room = MOST_LOSSES.saturating_sub(known.sum());
+        for (name, group) in &snapshot.groups {
+            let before = before.and_then(|before| before.groups.get(name));
+            for (at, row) in &group.partitions {
+                let committed = before.and_then(|before| before.partitions.get(at)?.committed);
+                let known = self.0.get_mut(name).and_then(|losses| losses.get_mut(at));
+                if let Some(known) = known {
+                    known.add(snapshot.taken_at, committed, row);
+                    continue;
+                }
+                let mut new = PartitionLoss::default();
+                new.add(snapshot.taken_at, committed, row);
+                if new.total().is_some() && room > 0 {
+                    room -= 1;
+                    let losses = self.0.entry(name.clone()).or_default();
+                    losses.insert(at.clone(), new);
+                }
+            }
+        }
+    }
+
+    /// The losses of a group that nobody has acknowledged.
+    pub(super) fn of(&self, group: &str) -> impl Iterator<Item = RecordLoss> {
+        let losses = self.0.get(group).into_iter().flatten();
+        losses.filter_map(|(at, loss)| loss.view(at))
+    }
+
+    /// Forgets the losses of a group, or of its part on one topic. Returns them.
+    pub(super) fn acknowledge(&mut self, group: &str, topic: Option<&str>) -> Vec<RecordLoss> {
+        let losses = self.0.get_mut(group).into_iter().flatten();
+        let here = losses.filter(|(at, _)| topic.is_none_or(|topic| topic == at.topic));
+        let acknowledged = here.filter_map(|(at, loss)| {
+            let view = loss.view(at)?;
+            loss.acknowledge();
+            Some(view)
+        });
+        acknowledged.collect()
+    }
+}
+
+impl PartitionLoss {
+    /// `before` is the committed offset of the reading before this one.
+    fn add(&mut self, now: DateTime<Utc>, before: Option<i64>, row: &PartitionLag) {
+        let (Ok(lag), Some(committed), Some(log)) = (row.lag, row.committed, row.log_offsets)
+        else {
+            self.end_present();
+            return;
+        };
+        if log.high_watermark < self.acknowledged_to {
+            // The topic was recreated.
+            self.acknowledged_to = 0;
+        }
+        let known_to = self.present.map_or(self.acknowledged_to, |loss| loss.end);
+        if committed < log.log_start {
+            let first = committed.max(self.acknowledged_to);
+            let records = match first == committed {
+                true => lag.lost,
+                false => LagCount::between(0, lag.lost.upper().min(log.log_start - first)),
+            };
+            let same = self.present.filter(|present| first < present.end);
+            if same.is_none() {
+                self.end_present();
+            }
+            self.present = (first < log.log_start).then_some(Loss {
+                first,
+                end: log.log_start,
+                records,
+                is_certain: true,
+                found_at: same.map_or(now, |same| same.found_at),
+            });
+            return;
+        }
+        self.end_present();
+        if let Some(first) = before.map(|before| before.max(known_to))
+            && first < log.log_start
+        {
+            self.add_past(Loss {
+                first,
+                end: log.log_start,
+                records: LagCount::between(0, log.log_start - first),
+                is_certain: false,
+                found_at: now,
+            });
+        }
+    }
+
+    fn end_present(&mut self) {
+        if let Some(present) = self.present.take() {
+            self.add_past(present);
+        }
+    }
+
+    fn add_past(&mut self, loss: Loss) {
+        self.past = Some(self.past.map_or(loss, |past| past.and(loss)));
+    }
+
+    /// The past losses and the present one, as one.
+    fn total(&self) -> Option<Loss> {
+        match (self.past, self.present) {
+            (Some(past), Some(present)) => Some(past.and(present)),
+            (past, present) => past.or(present),
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        if let Some(present) = self.present.take() {
+            self.acknowledged_to = present.end;
+        }
+        self.past = None;
+    }
+
+    fn view(&self, at: &TopicPartition) -> Option<RecordLoss> {
+        let loss = self.total()?;
+        Some(RecordLoss {
+            partition: at.clone(),
+            first_offset: loss.first,
+            last_offset: loss.end - 1,
+            records: loss.records,
+            is_certain: loss.is_certain,
+            is_present: self.present.is_some(),
+            found_at: loss.found_at,
+        })
+    }
+}
+
+impl Loss {
+    fn and(self, other: Self) -> Self {
+        Self {
+            first: self.first.min(other.first),
+            end: self.end.max(other.end),
+            records: self.records + other.records,
+            is_certain: self.is_certain || other.is_certain,
+            found_at: self.found_at.min(other.found_at),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Rules about what the members say. They name the cause of what the other rules see from outside.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::{MOST_OF_A_KIND, of_group, status_by_lag};
+use crate::group_health::group_view::GroupView;
+use crate::group_health::{ConditionKind, MemberReport, ReportedCondition};
+use crate::group_health::{Finding, Rule, Status};
+use crate::{LagCount, TopicPartition};
+
+/// The findings from all reports.
+pub(super) fn findings(view: &GroupView<'_>) -> Vec<Finding> {
+    let conditions = view.members.iter().flat_map(|member| {
+        let conditions = member.conditions.iter();
+        conditions.map(move |condition| (member, condition))
+    });
+    let single = conditions.filter_map(|(member, one)| condition(view, member, one));
+    let single = single.take(MOST_OF_A_KIND);
+    single
+        .chain(paused(view))
+        .chain(slow_members(view))
+        .collect()
+}
+
+/// The partitions that make no progress because of what a member says. `None` for all partitions.
+pub(super) fn explained_partitions(view: &GroupView<'_>) -> BTreeSet<TopicPartition> {
+    let members = view.members.iter().filter(|member| {
+        let mut kinds = member.conditions.iter().map(|one| one.kind);
+        kinds.any(|kind| kind != ConditionKind::Joining)
+    });
+    members
+        .flat_map(|one| one.assignment.iter().cloned())
+        .collect()
+}
+
+/// A condition of one member. A pause is reported once for the group, by [`paused`].
+fn condition(
+    view: &GroupView<'_>,
+    member: &MemberReport,
+    condition: &ReportedCondition,
+) -> Option<Finding> {
+    let is_old = condition.since <= view.stall_cutoff();
+    let failing = match is_old {
+        true => Status::Critical,
+        false => Status::Warning,
+    };
+    let (status, rule, what) = match condition.kind {
+        ConditionKind::Paused => return None,
+        ConditionKind::LoopEnded => (
+            Status::Critical,
+            Rule::Halted,
+            "has ended its consumer loop",
+        ),
+        ConditionKind::Halted => (Status::Critical, Rule::Halted, "has halted"),
+        ConditionKind::Blocked => (Status::Critical, Rule::Blocked, "is blocked"),
+        ConditionKind::TopicMissing => (Status::Critical, Rule::TopicMissing, "misses a topic"),
+        ConditionKind::BatchFailing => (failing, Rule::BatchFailing, "retries a failing batch"),
+        ConditionKind::SilentPartition => (
+            failing,
+            Rule::BatchFailing,
+            "does not receive its committed offset",
+        ),
+        ConditionKind::Joining if is_old => (Status::Warning, Rule::Joining, "has not joined"),
+        ConditionKind::Joining => return None,
+    };
+    let here = |at: &&TopicPartition| view.is_about(&at.topic);
+    if condition.partition.as_ref().is_some_and(|at| !here(&at)) {
+        return None;
+    }
+    let at = match (&condition.partition, condition.offset) {
+        (Some(at), Some(offset)) => format!(" before {at} offset {offset}"),
+        (Some(at), None) => format!(" at {at}"),
+        (None, _) => String::new(),
+    };
+    let since = time(condition.since);
+    let evidence = format!(
+        "{} {what}{at} since {since}: {}",
+        member.instance, condition.cause
+    );
+    Some(Finding {
+        partition: condition.partition.clone(),
+        offset: condition.offset,
+        ..of_group(status, rule, evidence)
+    })
+}
+
+/// The paused members, as one finding. While no record waits it has the status of a group that
+/// keeps up.
+fn paused(view: &GroupView<'_>) -> Option<Finding> {
+    let pause = |member: &'_ MemberReport| {
+        let mut conditions = member.conditions.iter();
+        conditions
+            .find(|one| one.kind == ConditionKind::Paused)
+            .cloned()
+    };
+    let paused = view
+        .members
+        .iter()
+        .filter_map(|one| Some((one, pause(one)?)));
+    let paused: Vec<_> = paused.collect();
+    let (_, first) = paused.first()?;
+    let names: Vec<&str> = paused
+        .iter()
+        .map(|(member, _)| member.instance.as_str())
+        .collect();
+    let who = match (names.len(), view.members.len()) {
+        (1, 1) => format!("the only member that answers, {}, is", names.concat()),
+        (some, all) if some == all => format!("all {all} members are"),
+        (1, _) => format!("{} is", names.concat()),
+        _ => format!("{} are", names.join(", ")),
+    };
+    let by = first.set_by.map_or_else(String::new, |by| format!(" {by}"));
+    let since = paused.iter().map(|(_, pause)| pause.since).min()?;
+    let partitions = paused.iter().flat_map(|(member, _)| &member.assignment);
+    let partitions: BTreeSet<_> = partitions.collect();
+    // A paused member may be assigned nothing: then all records of the group wait for it.
+    let waiting = view.partitions().filter(|one| {
+        partitions.is_empty() || names.len() == view.members.len() || partitions.contains(one.at)
+    });
+    let waiting: LagCount = waiting.map(|one| one.waiting()).sum();
+    let status = match waiting.lower() {
+        0 => Status::Ok,
+        _ => status_by_lag(view),
+    };
+    let evidence = format!(
+        "{who} paused{by} since {}; {}",
+        time(since),
+        waiting.records_wait()
+    );
+    Some(of_group(status, Rule::Paused, evidence))
+}
+
+/// Members that are slow by their settings, on partitions where so many records wait that it
+/// matters.
+fn slow_members(view: &GroupView<'_>) -> Option<Finding> {
+    let slow = view.members.iter().filter_map(|member| {
+        let processing = member.processing_time.filter(|one| !one.time.is_zero())?;
+        let owned = view
+            .partitions()
+            .filter(|one| member.assignment.contains(one.at));
+        let owned: Vec<_> = owned.collect();
+        let waiting: LagCount = owned.iter().map(|one| one.waiting()).sum();
+        let first = owned.into_iter().max_by_key(|one| one.waiting().lower())?;
+        (waiting.lower() >= view.thresholds.warning())
+            .then_some((member, processing, first, waiting))
+    });
+    let mut slow: Vec<_> = slow.collect();
+    slow.sort_by_key(|(.., waiting)| std::cmp::Reverse(waiting.lower()));
+    let (member, processing, first, waiting) = slow.first()?;
+    let each = match processing.batch_max {
+        1 => "a record".to_owned(),
+        most => format!("a batch of at most {most} records"),
+    };
+    let since = processing.since.map(time);
+    let since = since.map_or_else(String::new, |since| format!(" since {since}"));
+    let more = match slow.len() - 1 {
+        0 => String::new(),
+        1 => ", and 1 more member is slow, too".to_owned(),
+        more => format!(", and {more} more members are slow, too"),
+    };
+    let evidence = format!(
+        "{}: its owner {} works {} ms on {each}, set {}{since}; {} on its partitions{more}",
+        first.at,
+        member.instance,
+        processing.time.as_millis(),
+        processing.set_by,
+        waiting.records_wait()
+    );
+    Some(Finding {
+        partition: Some(first.at.clone()),
+        offset: first.position(),
+        ..of_group(status_by_lag(view), Rule::SlowMember, evidence)
+    })
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%H:%M:%S UTC").to_string()
+}
