@@ -10,6 +10,7 @@ use kafka_admin::TUNABLE;
 use shared_events::Service;
 use tokio::process::Command;
 
+use crate::instances_file::INSTANCES_FILE;
 use crate::layout::StackLayout;
 use crate::terminal::Usage;
 use crate::workload::Workload;
@@ -170,6 +171,8 @@ pub fn environment(
     if workload == Workload::LagMonitor {
         let generator = layout.url(Workload::LoadGenerator, 1)?;
         variables.insert("LOAD_GENERATOR_URL".to_owned(), generator);
+        // Relative to the working directory of a process of the stack.
+        variables.insert("INSTANCES_FILE".to_owned(), INSTANCES_FILE.to_owned());
     }
     let trace = &layout.settings().trace;
     if let (Some(_), Some(receiver)) = (workload.service(), &trace.otel_exporter_otlp_endpoint) {

@@ -44,7 +44,7 @@ impl Stack<'_> {
                 for name in &first_starts {
                     self.processes.forget(name)?;
                 }
-                self.update_prometheus_targets()?;
+                self.update_instance_lists()?;
                 bail!("interrupted; what this command had started is stopped again")
             }
             Err(error) => Err(error),
@@ -110,13 +110,15 @@ impl Stack<'_> {
                 false => Ok(()),
             }
         };
+        // lag-monitor finds the file from its first poll on.
+        self.update_instance_lists()?;
         let instances = plan.instances.iter();
         let instances = join_all(instances.map(|id| self.start_or_continue(*id, guard)));
         // Each of them runs to its end, also when one fails: a process that is being started must get its record.
         let (kafka, postgres, prometheus, instances) =
             tokio::join!(kafka, postgres, prometheus, instances);
         let backends = kafka.and(postgres).and(prometheus);
-        let backends = backends.and(self.update_prometheus_targets());
+        let backends = backends.and(self.update_instance_lists());
         instances.into_iter().fold(backends, Result::and)
     }
 
