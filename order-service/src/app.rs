@@ -164,9 +164,10 @@ impl App {
             stop_streams,
             drain,
         } = self;
-        let (tables, member, ..) = tokio::join!(
+        let (tables, member, relayed, ..) = tokio::join!(
             database.watch(&MIGRATIONS, tables, shutdown.clone()),
             member.run(shutdown.clone(), drain),
+            relay.watch(shutdown.clone()),
             // The writer ends when the router, which holds the intake, is dropped at the end of
             // serve().
             writer.run(),
@@ -182,6 +183,7 @@ impl App {
         relay.stop().await;
         tokio::join!(database.close(), readers.close(), tracer.stop());
         tables?;
+        relayed?;
         Ok(member?)
     }
 }

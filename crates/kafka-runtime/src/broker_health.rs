@@ -1,7 +1,7 @@
 //! Whether a Kafka client reaches a broker. If it does not, readiness says why and what to do.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::Registry;
 use rdkafka::ClientContext;
@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use service_kit::readiness::Component;
 
+use crate::client_log;
 use crate::metrics::client_metrics::{ClientKind, ClientMetrics};
 
 /// The context of a Kafka client. It reports to readiness whether a broker can be reached, passes librdkafka's log on to
@@ -21,6 +22,8 @@ pub struct BrokerHealth {
     unreachable: Arc<AtomicBool>,
     /// Why a broker could not be reached, the last time.
     last_reason: Arc<Mutex<String>>,
+    /// How often a connection to a broker has failed.
+    failures: Arc<AtomicU64>,
     metrics: Option<ClientMetrics>,
 }
 
@@ -52,6 +55,7 @@ impl BrokerHealth {
             criticality,
             unreachable: Arc::new(AtomicBool::new(true)),
             last_reason: Arc::default(),
+            failures: Arc::default(),
             metrics: None,
         }
     }
@@ -83,24 +87,35 @@ impl BrokerHealth {
         !self.unreachable.load(Ordering::Relaxed)
     }
 
+    /// How often a connection to a broker has failed or was lost.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Why no broker can be reached. `None` while one can.
+    pub(crate) fn unreachable_reason(&self) -> Option<String> {
+        let unreachable = self.unreachable.load(Ordering::Relaxed);
+        unreachable.then(|| self.reason().clone())
+    }
+
+    fn reason(&self) -> MutexGuard<'_, String> {
+        self.last_reason
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A broker could not be reached. While another one may still be reached, the reason is only kept for later.
     fn failed(&self, reason: &str) {
         let reason = format!("{reason}{}", address_advice(reason));
         if self.unreachable.load(Ordering::Relaxed) {
             self.lost(&reason);
         }
-        *self
-            .last_reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = reason;
+        *self.reason() = reason;
     }
 
     /// No broker can be reached. librdkafka now gives only their number, so the reason of the last one is reported.
     fn all_failed(&self, reason: &str) {
-        let why = self
-            .last_reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let why = self.reason().clone();
         self.lost(if why.is_empty() { reason } else { &why });
     }
 
@@ -113,29 +128,26 @@ impl BrokerHealth {
 
 impl ClientContext for BrokerHealth {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // librdkafka repeats a refused connection for each try. Readiness reports an outage once.
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-                tracing::error!(target: "librdkafka", facility, "{message}");
-            }
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
-                tracing::debug!(target: "librdkafka", facility, "{message}");
-            }
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                tracing::trace!(target: "librdkafka", facility, "{message}");
-            }
-        }
+        client_log::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        client_log::error(&error, reason);
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::Resolve) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
                 self.unreachable.store(true, Ordering::Relaxed);
                 self.failed(reason);
             }
-            Some(RDKafkaErrorCode::BrokerTransportFailure) => self.failed(reason),
-            Some(RDKafkaErrorCode::AllBrokersDown) => self.all_failed(reason),
-            _ => tracing::debug!(target: "librdkafka", %error, reason),
+            Some(RDKafkaErrorCode::BrokerTransportFailure) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                self.failed(reason);
+            }
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                self.all_failed(reason);
+            }
+            _ => {}
         }
     }
 

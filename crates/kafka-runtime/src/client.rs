@@ -11,6 +11,7 @@ use shared_events::Service;
 use uuid::Uuid;
 
 pub use crate::broker_health::{BrokerHealth, Criticality};
+pub use crate::client_log::ClientLog;
 pub use crate::metrics::client_metrics::ClientKind;
 use crate::metrics::client_metrics::STATISTICS_INTERVAL;
 use crate::settings::{ConsumerSettings, ConsumerTuning, KafkaSettings};

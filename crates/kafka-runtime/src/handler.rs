@@ -11,6 +11,7 @@
 //! by another one, also while a member that has lost its partitions still runs. It must write its result once, and return the
 //! same events each time.
 
+use std::any::Any;
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
@@ -73,4 +74,11 @@ impl Failure {
             Self::Retryable { operation, source }
         }
     }
+}
+
+/// What a thread or a handler panicked with.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without a text".to_owned())
 }

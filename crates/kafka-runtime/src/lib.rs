@@ -10,6 +10,7 @@
 //! 5. [`outbox`]: how an event gets from a PostgreSQL transaction into Kafka.
 //! 6. [`dead_letter`]: the format of a dead letter and of its replay.
 //! 7. [`client`]: every librdkafka setting that is not a default, with its reason. `broker_health`: whether a broker is reached.
+//!    `client_log`: where librdkafka's log goes.
 //! 8. [`member`]: one member of a consumer group, from its start to its end.
 //! 9. [`database`]: a service's PostgreSQL, with the time-outs that the consumer loop needs.
 //! 10. [`controls`]: the settings of a running member that can be changed, alone or with its whole group.
@@ -20,9 +21,11 @@
 mod batch_committer;
 mod broker_health;
 pub mod client;
+mod client_log;
 pub mod controls;
 pub mod database;
 pub mod dead_letter;
+mod error_chain;
 pub mod faults;
 pub mod handler;
 pub mod librdkafka;

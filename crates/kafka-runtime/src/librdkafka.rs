@@ -7,7 +7,7 @@
 //!   librdkafka does not ask again after an answer that named no partition, so the partition stays silent for ever.
 //!   `FetchWatch` finds it by the statistics, and the consumer is replaced once.
 //! * **Issue 3740, closing hangs.** Closing a consumer may wait for answers that never come. A replaced consumer is closed
-//!   on a thread of its own.
+//!   on a thread of its own, and so is the consumer of a member that stops: `leave_group` waits for the thread with a limit.
 //! * **Unanswered commits** (no issue known). A commit has been seen that librdkafka never ended. `commit_within` gives each
 //!   commit a limit, and after it the consumer is replaced.
 //! * **Issue 5423, late requests of a producer.** A request that timed out may still reach the broker, inside the next
@@ -21,6 +21,7 @@ mod commit_within;
 mod consumer_context;
 mod fetch_watch;
 pub(crate) mod known_brokers;
+mod leave_group;
 mod position;
 pub(crate) mod transaction;
 pub(crate) mod undecodable;
@@ -42,6 +43,7 @@ use crate::topic_partitions::{Offsets, Partition, TopicNames};
 pub(crate) use commit_within::{COMMIT_LIMIT, CommitError, is_rebalance};
 pub(crate) use consumer_context::MemberContext;
 pub use known_brokers::KnownBrokers;
+use leave_group::Left;
 pub(crate) use position::positions;
 use position::seek;
 
@@ -51,8 +53,8 @@ pub(crate) const IDLE_POLL: Duration = Duration::from_millis(100);
 /// How long the position must be ahead of the committed offset before the position is committed.
 const IDLE_COMMIT: Duration = Duration::from_secs(1);
 
-/// How long a leaving member waits until its partitions are revoked.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a leaving member waits for the answer of the coordinator.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// librdkafka's consumer, with the callbacks of a member.
 pub(crate) type Client = BaseConsumer<MemberContext>;
@@ -242,15 +244,22 @@ impl ResilientConsumer {
         Ok(ClientState::Kept)
     }
 
-    /// Leaves the group, so that the other members take over at once and not after the session time-out.
-    pub(crate) fn leave_group(&self) {
-        self.client.unsubscribe();
-        let deadline = Instant::now() + LEAVE_TIMEOUT;
-        while !self.assigned().is_empty() && Instant::now() < deadline {
-            // Records that still arrive are dropped: they are not committed, so another member gets them.
-            let _ = self.client.poll(Duration::from_millis(50));
+    /// Leaves the group, so that the other members take over at once and not after the session time-out. Returns when the
+    /// coordinator has answered, after [`LEAVE_TIMEOUT`] at most.
+    pub(crate) fn leave_group(self) {
+        let left = leave_group::leave(self.client, LEAVE_TIMEOUT);
+        match left {
+            Left::Answered => tracing::info!("left the group"),
+            Left::Unanswered(reason) => tracing::warn!(
+                reason,
+                "stopped without an answer to leaving the group: its partitions may be blocked until the session time-out"
+            ),
         }
-        tracing::info!("left the group");
+    }
+
+    /// Closes the client without waiting for it.
+    pub(crate) fn close(self) {
+        close_in_background(self.client);
     }
 }
 

@@ -13,8 +13,9 @@ mod pause_state;
 mod poison_policy;
 mod simulated_work;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -32,6 +33,7 @@ use crate::controls::Controls;
 use crate::controls::control_topic_reader::ControlTopicReader;
 use crate::faults::Faults;
 use crate::handler::Handler;
+use crate::handler::panic_text;
 use crate::librdkafka::{self, ResilientConsumer};
 use crate::member::consumer_loop::ConsumerLoop;
 use crate::metrics::MemberMetrics;
@@ -126,17 +128,21 @@ pub enum MemberError {
     /// Another process uses this `SLOT`.
     #[error("another process runs with the same SLOT: each keeps fencing the other")]
     SlotTaken,
-    /// The thread panicked. It is a bug of this crate, since the panics of handlers are caught.
-    #[error("the consumer's thread panicked")]
-    Panicked,
+    /// A thread of the member panicked. It is a bug of this crate, since the panics of handlers are caught.
+    #[error("the thread \"{thread}\" of the consumer panicked: {panic}")]
+    Panicked {
+        /// The name of the thread.
+        thread: &'static str,
+        /// What it panicked with.
+        panic: String,
+    },
 }
 
 /// A running member of a consumer group.
 pub struct Member {
     controls: Controls,
     stop: CancellationToken,
-    ended: oneshot::Receiver<()>,
-    thread: JoinHandle<Result<(), MemberError>>,
+    ended: oneshot::Receiver<Result<(), MemberError>>,
 }
 
 impl Member {
@@ -208,24 +214,23 @@ impl Member {
         controls: Controls,
         stop: CancellationToken,
     ) -> std::io::Result<Self> {
-        // The reader ends with the member, and its end needs no wait.
-        std::thread::Builder::new()
-            .name("controls".to_owned())
-            .spawn(move || reader.run())?;
-        let (has_ended, ended) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("member".to_owned())
-            .spawn(move || {
-                let result = consumer_loop.run();
-                // It fails if the member was dropped, which is allowed.
-                let _ = has_ended.send(());
-                result
-            })?;
+        let (end, ended) = oneshot::channel();
+        let reader_panic = Arc::new(OnceLock::new());
+        let (panicked, stopped) = (Arc::clone(&reader_panic), stop.clone());
+        // The reader ends with the member, and its end needs no wait. A member whose reader is gone would keep the settings of
+        // that moment for ever, so the member then ends too.
+        thread(READER).spawn(move || {
+            if let Err(panic) = catch_panic(|| reader.run()) {
+                // It fails if the cell is full, and this is the only place that fills it.
+                let _ = panicked.set(panic);
+                stopped.cancel();
+            }
+        })?;
+        thread(MEMBER).spawn(move || consumer_loop.run(&reader_panic, end))?;
         Ok(Self {
             controls,
             stop,
             ended,
-            thread,
         })
     }
 
@@ -252,7 +257,10 @@ impl Member {
             () = shutdown.cancelled() => {
                 stop();
                 timeout(drain, ended).await.unwrap_or_else(|_| {
-                    tracing::warn!(drain.seconds = drain.as_secs_f64(), "drain timed out, the last batch will be redelivered");
+                    tracing::warn!(
+                        drain.seconds = drain.as_secs_f64(),
+                        "drain timed out: a batch that is not committed will be redelivered, after the session time-out"
+                    );
                     Ok(())
                 })
             }
@@ -272,9 +280,30 @@ impl Member {
     /// # Errors
     /// See [`MemberError`].
     pub async fn ended(self) -> Result<(), MemberError> {
-        // It fails if the thread panicked, and `join` reports the panic.
-        let _ = self.ended.await;
-        self.thread.join().unwrap_or(Err(MemberError::Panicked))
+        // The sender is dropped without a result only if the thread's last statements panicked.
+        let ended = self.ended.await;
+        ended.unwrap_or_else(|_| Err(panicked(MEMBER, "at its end")))
+    }
+}
+
+/// The names of the threads.
+const MEMBER: &str = "member";
+const READER: &str = "controls";
+
+fn thread(name: &str) -> std::thread::Builder {
+    std::thread::Builder::new().name(name.to_owned())
+}
+
+/// Runs the body of a thread. The error is the text of its panic.
+fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    // After a panic nothing is used that the body has changed, except locks, which recover from it.
+    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| panic_text(&*panic))
+}
+
+fn panicked(thread: &'static str, panic: impl Into<String>) -> MemberError {
+    MemberError::Panicked {
+        thread,
+        panic: panic.into(),
     }
 }
 

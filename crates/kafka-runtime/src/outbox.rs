@@ -32,7 +32,7 @@ use crate::client::{self, BrokerHealth, Criticality};
 use crate::produce::{acknowledged, produce_event};
 use crate::settings::KafkaSettings;
 
-pub use relay::{Relay, RelaySettings, Waker};
+pub use relay::{Relay, RelayPanicked, RelaySettings, Waker};
 
 /// How long an outbox producer waits to fill a batch, milliseconds. It packs the rows of one page into few requests.
 const LINGER_MS: u32 = 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use service_kit::settings::duration_between;
+use service_kit::settings::{duration_between, whole_number};
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 use shared_events::{GroupControls, NamePrefix, OutOfBounds};
 
@@ -45,7 +45,7 @@ pub struct KafkaSettings {
 
     /// This instance's number within its service. Makes the transactional id stable, so that a restarted process fences its
     /// predecessor; without it the id is random
-    #[arg(long, env = "SLOT", value_parser = clap::value_parser!(u32).range(1..=999))]
+    #[arg(long, env = "SLOT", value_parser = whole_number::<u32>(1..=999))]
     pub slot: Option<u32>,
 }
 
@@ -57,11 +57,11 @@ pub struct ConsumerSettings {
     pub delivery: DeliveryMode,
 
     /// Largest number of records in a batch; 1 means one by one [default: 500, or 1 with a positive PROCESSING_TIME_MS]
-    #[arg(long, env = "BATCH_MAX", value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_MAX_MAX)))]
+    #[arg(long, env = "BATCH_MAX", value_parser = whole_number::<u32>(1..=i64::from(BATCH_MAX_MAX)))]
     pub batch_max: Option<u32>,
 
     /// Simulated work: milliseconds of waiting before a batch is processed [default: 0]
-    #[arg(long, env = "PROCESSING_TIME_MS", value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
+    #[arg(long, env = "PROCESSING_TIME_MS", value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub processing_time_ms: Option<u32>,
 
     /// What to do with a poison record, which can never be processed
@@ -69,7 +69,7 @@ pub struct ConsumerSettings {
     pub poison_policy: PoisonPolicy,
 
     /// Poison records in a row after which the member halts until `POST /resume`
-    #[arg(long, env = "POISON_LIMIT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, env = "POISON_LIMIT", default_value_t = 50, value_parser = whole_number::<u32>(1..=10_000))]
     pub poison_limit: u32,
 
     /// Uses SLOT for the group.instance.id too: a restarted member comes back without a rebalance. Needs SLOT

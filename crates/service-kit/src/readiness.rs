@@ -6,19 +6,13 @@
 use std::fmt;
 use std::mem::discriminant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// After the first reasons of a state, how often another reason is logged.
-const LOG_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How many reasons of one state are logged at once. The first is often only "not yet"; the second
-/// has the cause.
-const LOGGED_AT_ONCE: u32 = 2;
+use crate::outage_log::OutageLog;
 
 /// The readiness of one service. Clones share the state.
 #[derive(Debug, Clone)]
@@ -30,7 +24,6 @@ pub struct Readiness {
 /// The state of one thing a service depends on, initially down. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Component {
-    name: &'static str,
     index: usize,
     readiness: Readiness,
 }
@@ -39,8 +32,7 @@ pub struct Component {
 struct Entry {
     name: &'static str,
     state: State,
-    /// How many reasons of the current state have been logged, and when the last one was.
-    logged: (u32, Option<Instant>),
+    outage: OutageLog,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,14 +68,15 @@ impl Readiness {
 
     /// Adds a component: down with the reason `starting`.
     pub fn component(&self, name: &'static str) -> Component {
+        let mut outage = OutageLog::default();
+        outage.failed("starting");
         let mut components = self.entries();
         components.push(Entry {
             name,
             state: State::Down("starting".to_owned()),
-            logged: (0, None),
+            outage,
         });
         Component {
-            name,
             index: components.len() - 1,
             readiness: self.clone(),
         }
@@ -161,8 +154,7 @@ impl Component {
         self.set(State::Down(reason.into()));
     }
 
-    /// Logs every change of the state. Another reason for the same state is logged at once only the
-    /// first times: a retry loop has a new reason for each attempt and would fill the log.
+    /// Logs every change of the state, and of its other reasons those that [`OutageLog`] selects.
     fn set(&self, state: State) {
         let mut entries = self.readiness.entries();
         let Some(entry) = entries.get_mut(self.index) else {
@@ -171,36 +163,28 @@ impl Component {
         if entry.state == state {
             return;
         }
-        if entry.must_log(&state) {
-            state.log(self.name);
-        }
+        entry.log(&state);
         entry.state = state;
     }
 }
 
 impl Entry {
-    /// Whether the next state must be logged. Counts it as logged.
-    fn must_log(&mut self, next: &State) -> bool {
-        let (count, last) = match discriminant(&self.state) == discriminant(next) {
-            true => self.logged,
-            false => (0, None),
-        };
-        let recent = last.is_some_and(|last| last.elapsed() < LOG_INTERVAL);
-        let must_log = count < LOGGED_AT_ONCE || !recent;
-        self.logged = match must_log {
-            true => (count + 1, Some(Instant::now())),
-            false => (count, last),
-        };
-        must_log
-    }
-}
-
-impl State {
-    fn log(&self, component: &'static str) {
-        match self {
-            Self::Ready => tracing::info!(component, "ready"),
-            Self::Degraded(reason) => tracing::warn!(component, reason, "degraded"),
-            Self::Down(reason) => tracing::warn!(component, reason, "not ready"),
+    fn log(&mut self, next: &State) {
+        let component = self.name;
+        let is_other_state = discriminant(&self.state) != discriminant(next);
+        match next {
+            State::Ready => {
+                let outage = self.outage.ended().unwrap_or_default();
+                let seconds = outage.as_secs_f64();
+                tracing::info!(component, after.seconds = seconds, "ready");
+            }
+            State::Degraded(reason) if self.outage.failed(reason) || is_other_state => {
+                tracing::warn!(component, reason, "degraded");
+            }
+            State::Down(reason) if self.outage.failed(reason) || is_other_state => {
+                tracing::warn!(component, reason, "not ready");
+            }
+            State::Degraded(_) | State::Down(_) => {}
         }
     }
 }
@@ -268,25 +252,5 @@ mod tests {
         );
         assert_eq!(body["components"][1]["reason"], "no broker answers");
         assert!(readiness.is_ready());
-    }
-
-    #[test]
-    fn only_the_first_reasons_of_a_state_are_logged_at_once() {
-        let down = |reason: &str| State::Down(reason.to_owned());
-        let mut entry = Entry {
-            name: "kafka",
-            state: down("starting"),
-            logged: (0, None),
-        };
-        let mut logged = |next: State| {
-            let logged = entry.must_log(&next);
-            entry.state = next;
-            logged
-        };
-        assert!(logged(down("not reached yet")));
-        assert!(logged(down("connection refused, 1 ms")));
-        assert!(!logged(down("connection refused, 2 ms")));
-        assert!(logged(State::Ready));
-        assert!(logged(down("connection lost")));
     }
 }

@@ -65,6 +65,16 @@ impl MemberContext {
         self.health.reached();
     }
 
+    /// Whether a broker has answered since the last one was lost.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.health.is_reached()
+    }
+
+    /// How often a connection to a broker has failed or was lost.
+    pub(super) fn connection_failures(&self) -> u64 {
+        self.health.failures()
+    }
+
     pub(super) fn has_lost_brokers(&self) -> bool {
         self.brokers.are_lost()
     }
@@ -128,6 +138,7 @@ impl ConsumerContext for MemberContext {
                 tracing::info!(?partitions, "partitions assigned");
                 state.assigned.extend(partitions);
                 self.rebalances.inc();
+                self.health.reached();
             }
             Rebalance::Revoke(list) => {
                 let partitions = self.names.partitions(list);

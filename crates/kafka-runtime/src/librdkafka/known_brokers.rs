@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
+
+use crate::client_log;
 
 /// Statistics in a row without a broker after which a client counts as lost: 10 s. A broker that is only down stays in the
 /// statistics.
@@ -51,6 +55,14 @@ impl KnownBrokers {
 }
 
 impl ClientContext for KnownBrokers {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client_log::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        client_log::error(&error, reason);
+    }
+
     fn stats(&self, statistics: Statistics) {
         self.update(&statistics);
     }

@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::IDLE_POLL;
-use crate::client;
+use crate::client::{self, ClientLog};
 use crate::settings::KafkaSettings;
 use crate::topic_partitions::{Offsets, Partition, TopicNames};
 
@@ -49,7 +49,7 @@ enum Probe {
 
 fn probe(kafka: &KafkaSettings, names: &TopicNames, position: (&Partition, &i64)) -> Probe {
     let config = client::probe_config(kafka);
-    let Ok(consumer) = client::create::<BaseConsumer, _>(&config, DefaultConsumerContext) else {
+    let Ok(consumer) = client::create::<BaseConsumer<ClientLog>, _>(&config, ClientLog) else {
         return Probe::Nothing;
     };
     if consumer.assign(&names.offset_list([position])).is_err() {

@@ -1,7 +1,6 @@
 //! What follows a batch: counting and seeking after a commit, the error and the wait before a retry.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use crate::handler::{Failure, Handler};
@@ -103,48 +102,5 @@ impl<H: Handler> ConsumerLoop<H> {
             .unwrap_or_default();
         let millis = longest / 2 + fastrand::u64(0..=longest / 2);
         std::thread::sleep(Duration::from_millis(millis));
-    }
-}
-
-/// An error with all its causes, in one line. A cause that the text names already is not repeated.
-pub(super) struct ErrorChain<'e>(pub(super) &'e dyn std::error::Error);
-
-impl fmt::Display for ErrorChain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.0.to_string();
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            let next = error.to_string();
-            if !text.contains(&next) {
-                text += ": ";
-                text += &next;
-            }
-            cause = error.source();
-        }
-        f.write_str(&text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-
-    use super::*;
-
-    #[test]
-    fn each_cause_is_named_once() {
-        let refused = KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut);
-        let error = BatchError::Commit(CommitError::Retryable(refused));
-        assert_eq!(
-            ErrorChain(&error).to_string(),
-            "the batch could not be committed: Consumer commit error: OperationTimedOut (Local: Timed out)"
-        );
-        let failure = Failure::from_database("reserving stock", sqlx::Error::PoolTimedOut);
-        let text = ErrorChain(&BatchError::Apply(failure)).to_string();
-        assert_eq!(text.matches("failed").count(), 1, "{text}");
-        assert!(
-            text.starts_with("reserving stock failed: pool timed out"),
-            "{text}"
-        );
     }
 }

@@ -15,8 +15,8 @@ use service_kit::trace::{Span, SpanKind, Tracer};
 use shared_events::{Envelope, EventHeaders, Service, TraceParent};
 use uuid::Uuid;
 
+use crate::error_chain::ErrorChain;
 use crate::member::MemberSettings;
-use crate::member::batch_outcome::ErrorChain;
 use crate::member::classify::record_headers;
 use crate::member::collect::{Batch, Collected};
 use crate::metrics::BatchTimes;

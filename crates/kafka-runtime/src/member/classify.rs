@@ -8,7 +8,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use shared_events::{Decoded, Envelope, Poison, PoisonClass};
 
 use crate::dead_letter::{Header, is_for_another_group};
-use crate::handler::{Failure, Handler};
+use crate::handler::{Failure, Handler, panic_text};
 use crate::metrics::labels::SkipReason;
 
 /// What is done with one record.
@@ -126,10 +126,5 @@ async fn call_handler<H: Handler>(
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Poison {
-    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    Poison::new(
-        PoisonClass::Panic,
-        text.unwrap_or_else(|| "the handler panicked".to_owned()),
-    )
+    Poison::new(PoisonClass::Panic, panic_text(panic))
 }

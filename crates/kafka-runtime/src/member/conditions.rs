@@ -1,16 +1,21 @@
 //! What keeps a member from its work, for readiness and for `GET /stats`: both show the same list.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
 use chrono::Utc;
 use shared_events::member_api::{ConditionKind, MemberCondition, PartitionOffsets, Source};
 
 use crate::client::Criticality;
 use crate::controls::{Health, MemberStatus};
+use crate::error_chain::ErrorChain;
 use crate::handler::Handler;
-use crate::member::batch_outcome::{BatchError, ErrorChain};
+use crate::member::MemberError;
+use crate::member::batch_outcome::BatchError;
 use crate::member::collect::BatchRange;
 use crate::member::consumer_loop::ConsumerLoop;
 use crate::member::pause_state::{RecordPlace, blocked_reason};
-use crate::topic_partitions::{Offsets, TopicNames};
+use crate::topic_partitions::{Offsets, Partition, TopicNames};
 
 /// Reasons that readiness shows in its one line. `GET /stats` has all.
 const SHOWN: usize = 3;
@@ -20,7 +25,13 @@ const SHOWN: usize = 3;
 pub(crate) struct BatchFailure {
     pub(super) cause: String,
     pub(super) partitions: Vec<PartitionOffsets>,
+    /// The partitions of the batch.
+    batch: Vec<Partition>,
+    at: Instant,
 }
+
+/// How long after its failure a batch is expected to be collected again. Longer than a fetch takes after a seek.
+const RETRIED_WITHIN: Duration = Duration::from_secs(5);
 
 impl BatchFailure {
     /// A batch that failed with this error.
@@ -47,7 +58,16 @@ impl BatchFailure {
                 ErrorChain(error)
             ),
             partitions,
+            batch: range.starts.keys().copied().collect(),
+            at: Instant::now(),
         }
+    }
+
+    /// Whether this member still retries the batch: another one does if none of its partitions is assigned here, and nobody does
+    /// if its records were deleted meanwhile.
+    pub(super) fn is_retried(&self, assigned: &BTreeSet<Partition>) -> bool {
+        let is_assigned = self.batch.iter().any(|one| assigned.contains(one));
+        is_assigned && self.at.elapsed() < RETRIED_WITHIN
     }
 
     /// The client was replaced, and no batch is committed since.
@@ -55,6 +75,8 @@ impl BatchFailure {
         Self {
             cause: "the consumer was replaced, and it begins at the committed offsets".to_owned(),
             partitions: Vec::new(),
+            batch: Vec::new(),
+            at: Instant::now(),
         }
     }
 }
@@ -78,8 +100,11 @@ impl<H: Handler> ConsumerLoop<H> {
     pub(super) fn report_status(&mut self, paused: bool) {
         let before = std::mem::take(&mut self.conditions);
         self.conditions = kept_since(self.conditions_now(), &before);
-        let health = health(&self.conditions, self.settings.criticality);
-        let reason = in_one_line(&self.conditions);
+        // The component `kafka` of readiness reports the broker.
+        let is_own = |one: &&MemberCondition| one.kind != ConditionKind::BrokerUnreachable;
+        let own: Vec<&MemberCondition> = self.conditions.iter().filter(is_own).collect();
+        let health = health(&own, self.settings.criticality);
+        let reason = in_one_line(&own);
         match health {
             Health::Unhealthy => self.component.down(reason),
             Health::Degraded => self.component.degraded(reason),
@@ -95,6 +120,17 @@ impl<H: Handler> ConsumerLoop<H> {
         });
     }
 
+    /// Reports that the loop has ended, with the error that ended it.
+    pub(super) fn report_end(&self, error: Option<&MemberError>) {
+        let mut status = MemberStatus::default();
+        if let Some(error) = error {
+            let cause = format!("the consumer has ended: {}", ErrorChain(error));
+            self.component.down(cause.as_str());
+            status.conditions = vec![condition(ConditionKind::LoopEnded, cause, Vec::new())];
+        }
+        self.controls.set_status(status);
+    }
+
     /// The conditions of this moment, the gravest first.
     fn conditions_now(&self) -> Vec<MemberCondition> {
         let mut conditions = Vec::new();
@@ -102,6 +138,14 @@ impl<H: Handler> ConsumerLoop<H> {
         if let Some(halt) = &self.halted {
             let places = halt.place().map(RecordPlace::offsets).into_iter().collect();
             conditions.push(condition(ConditionKind::Halted, halt.to_string(), places));
+        }
+        if let Some(reason) = self.health.unreachable_reason() {
+            let cause = match reason.is_empty() {
+                true => "no broker was reached yet".to_owned(),
+                false => reason,
+            };
+            let kind = ConditionKind::BrokerUnreachable;
+            conditions.push(condition(kind, cause, Vec::new()));
         }
         if !self.consumer.has_joined() {
             conditions.push(member(
@@ -120,7 +164,10 @@ impl<H: Handler> ConsumerLoop<H> {
                 "the broker does not return the committed offset of a partition: see docs/failure-modes.md",
             ));
         }
-        if let Some(BatchFailure { cause, partitions }) = &self.failure {
+        if let Some(BatchFailure {
+            cause, partitions, ..
+        }) = &self.failure
+        {
             let kind = ConditionKind::BatchFailing;
             conditions.push(condition(kind, cause.clone(), partitions.clone()));
         }
@@ -193,8 +240,8 @@ fn is_same(now: &MemberCondition, before: &MemberCondition) -> bool {
 }
 
 /// A halted member waits for a person, and a pause is on purpose. From everything else the member recovers by itself.
-fn health(conditions: &[MemberCondition], criticality: Criticality) -> Health {
-    let of = |condition: &MemberCondition| match (condition.kind, criticality) {
+fn health(conditions: &[&MemberCondition], criticality: Criticality) -> Health {
+    let of = |condition: &&MemberCondition| match (condition.kind, criticality) {
         (ConditionKind::Halted | ConditionKind::LoopEnded, _) => Health::Unhealthy,
         (ConditionKind::Paused, _) | (_, Criticality::Optional) => Health::Degraded,
         (_, Criticality::Required) => Health::Unhealthy,
@@ -202,7 +249,7 @@ fn health(conditions: &[MemberCondition], criticality: Criticality) -> Health {
     conditions.iter().map(of).max().unwrap_or(Health::Healthy)
 }
 
-fn in_one_line(conditions: &[MemberCondition]) -> String {
+fn in_one_line(conditions: &[&MemberCondition]) -> String {
     let shown = conditions.iter().take(SHOWN);
     let mut causes: Vec<String> = shown.map(|condition| condition.cause.clone()).collect();
     if let Some(more) = conditions.len().checked_sub(SHOWN + 1) {

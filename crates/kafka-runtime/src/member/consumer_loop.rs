@@ -5,27 +5,31 @@
 //! outage lasts. A consumer that only logs a failure and goes on skips the batch for ever.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
+use service_kit::outage_log::OutageLog;
 use service_kit::readiness::Component;
 use shared_events::member_api::MemberCondition;
 use shared_events::{Envelope, Topic};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch_committer::{BatchCommitter, BatchOutput};
 use crate::broker_health::BrokerHealth;
-use crate::controls::{Controls, MemberStatus};
+use crate::controls::Controls;
+use crate::error_chain::ErrorChain;
 use crate::faults::{CrashPoint, Protection};
 use crate::handler::{Failure, Handler};
 use crate::librdkafka::{ClientState, CommitError, ResilientConsumer};
-use crate::member::batch_outcome::{BatchError, ErrorChain};
+use crate::member::batch_outcome::BatchError;
 use crate::member::batch_telemetry::BatchTelemetry;
 use crate::member::classify::{Classification, apply_isolating_poison, classify};
 use crate::member::collect::{Batch, BatchRange, Collected, collect};
 use crate::member::conditions::BatchFailure;
 use crate::member::pause_state::Halt;
 use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
-use crate::member::{MemberError, MemberSettings};
+use crate::member::{MEMBER, MemberError, MemberSettings, READER, catch_panic, panicked};
 use crate::metrics::MemberMetrics;
 use crate::metrics::labels::FailedStage;
 use crate::topic_partitions::Offsets;
@@ -52,6 +56,7 @@ pub(crate) struct ConsumerLoop<H> {
     /// Failures in a row, and the last one.
     pub(super) failures: usize,
     pub(super) failure: Option<BatchFailure>,
+    pub(super) outage: OutageLog,
     /// What keeps the member from its work, as it was last reported.
     pub(super) conditions: Vec<MemberCondition>,
     /// The poison record before which each partition is blocked (`POISON_POLICY=block`).
@@ -101,24 +106,39 @@ impl<H: Handler> ConsumerLoop<H> {
             poison_run: 0,
             failures: 0,
             failure: None,
+            outage: OutageLog::default(),
             conditions: Vec::new(),
             blocked: Offsets::new(),
             undecodable: false,
         }
     }
 
-    /// Runs until it is asked to stop, then leaves the group.
-    pub(crate) fn run(mut self) -> Result<(), MemberError> {
+    /// Runs until it is asked to stop, then leaves the group. Whatever ends the loop is reported before the client is closed,
+    /// since closing may hang.
+    pub(crate) fn run(
+        mut self,
+        reader_panic: &OnceLock<String>,
+        end: oneshot::Sender<Result<(), MemberError>>,
+    ) {
         self.metrics.running.set(1);
-        let result = self.run_until_stopped();
-        if result.is_ok() {
-            self.consumer.leave_group();
-        }
+        let result = match catch_panic(|| self.run_until_stopped()) {
+            Err(panic) => Err(panicked(MEMBER, panic)),
+            Ok(result) => match reader_panic.get() {
+                Some(panic) => Err(panicked(READER, panic)),
+                None => result,
+            },
+        };
         self.metrics.running.set(0);
-        self.controls.set_status(MemberStatus::default());
         // The reader of the control topic ends with the member.
         self.stop.cancel();
-        result
+        self.report_end(result.as_ref().err());
+        let Self { consumer, .. } = self;
+        match result {
+            Ok(()) => consumer.leave_group(),
+            Err(_) => consumer.close(),
+        }
+        // It fails if the member was dropped, which is allowed.
+        let _ = end.send(result);
     }
 
     fn run_until_stopped(&mut self) -> Result<(), MemberError> {
@@ -286,7 +306,9 @@ impl<H: Handler> ConsumerLoop<H> {
             .into_iter()
             .for_each(|topic| self.metrics.error(topic));
         let failure = BatchFailure::of(range, self.consumer.names(), &error);
-        tracing::warn!(cause = failure.cause, "batch failed, will retry");
+        if self.outage.failed(&failure.cause) {
+            tracing::warn!(cause = failure.cause, "batch failed, will retry");
+        }
         self.failure = Some(failure);
         self.back_off(self.failures);
         self.failures += 1;
@@ -303,8 +325,13 @@ impl<H: Handler> ConsumerLoop<H> {
 
     /// Without records: creates the producer in advance, and commits a position that is ahead of the committed offset.
     fn on_idle(&mut self) -> Result<(), MemberError> {
-        // A partition that failed here belongs to another member now, if nothing is assigned.
-        if self.consumer.assigned().is_empty() || self.committer.prepare().is_ok() {
+        let assigned = self.consumer.assigned();
+        let is_retried = self
+            .failure
+            .as_ref()
+            .is_some_and(|failed| failed.is_retried(&assigned));
+        // Without partitions nothing is produced, so the producer does not matter.
+        if !is_retried && (assigned.is_empty() || self.committer.prepare().is_ok()) {
             self.no_failure();
         }
         let state = self.consumer.commit_idle_position()?;
@@ -326,8 +353,15 @@ impl<H: Handler> ConsumerLoop<H> {
         }
     }
 
+    /// A batch is committed, or none is left to retry.
     pub(super) fn no_failure(&mut self) {
         self.failures = 0;
         self.failure = None;
+        if let Some(outage) = self.outage.ended() {
+            tracing::info!(
+                after.seconds = outage.as_secs_f64(),
+                "no batch fails any more"
+            );
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! The relay of a process: its start, its stop, and when it runs.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::FutureExt;
 use prometheus::Registry;
-use service_kit::readiness::Readiness;
+use service_kit::outage_log::OutageLog;
+use service_kit::readiness::{Component, Readiness};
 use service_kit::trace::Tracer;
 use shared_events::Service;
 use sqlx::postgres::PgConnectOptions;
@@ -13,9 +16,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::relay_session::{Drained, PAGE, RelayDrain, RelayMetrics, close};
+use super::relay_session::{Drained, PAGE, RelayDrain, RelayError, RelayMetrics, close};
 use crate::client::{BrokerHealth, ClientKind, Criticality};
+use crate::error_chain::ErrorChain;
 use crate::faults::Faults;
+use crate::handler::panic_text;
 use crate::settings::KafkaSettings;
 
 /// How long a relay sleeps unless it is woken. Well below the 5 s after which PostgreSQL ends its session, so that only a frozen
@@ -56,6 +61,43 @@ pub struct Relay {
     waker: Waker,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    panicked: Panicked,
+}
+
+/// The relay has panicked. It is a bug of this crate; the rows of the outbox wait for the next relay.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the relay of the outbox panicked: {0}")]
+pub struct RelayPanicked(String);
+
+/// Whether a task has panicked, and with what.
+#[derive(Debug, Clone, Default)]
+struct Panicked {
+    text: Arc<OnceLock<String>>,
+    noticed: CancellationToken,
+}
+
+impl Panicked {
+    /// Runs a task until its end. After a panic the component is down at once, and [`Panicked::watch`] returns.
+    async fn catch(self, task: impl Future<Output = ()>, component: Component) {
+        let Err(panic) = AssertUnwindSafe(task).catch_unwind().await else {
+            return;
+        };
+        let error = RelayPanicked(panic_text(&*panic));
+        component.down(error.to_string());
+        // It fails if the cell is full, and this is the only place that fills it.
+        let _ = self.text.set(error.0);
+        self.noticed.cancel();
+    }
+
+    async fn watch(&self, shutdown: &CancellationToken) -> Result<(), RelayPanicked> {
+        tokio::select! {
+            biased;
+            () = self.noticed.cancelled() => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        shutdown.cancel();
+        Err(RelayPanicked(self.text.get().cloned().unwrap_or_default()))
+    }
 }
 
 impl Relay {
@@ -72,22 +114,38 @@ impl Relay {
         let metrics = RelayMetrics::new(registry)?;
         let waker = Waker(Arc::new(Notify::new()));
         let stop = CancellationToken::new();
+        let component = readiness.component("relay");
         let relay_loop = RelayLoop {
             drain: RelayDrain {
                 settings,
                 metrics,
-                health: BrokerHealth::new(readiness.component("relay"), Criticality::Optional)
+                health: BrokerHealth::new(component.clone(), Criticality::Optional)
                     .with_metrics(registry, ClientKind::Relay)?,
             },
             wake: Arc::clone(&waker.0),
+            outage: OutageLog::default(),
         };
-        let stopped = stop.clone();
+        let (stopped, panicked) = (stop.clone(), Panicked::default());
+        let run = panicked.clone().catch(relay_loop.run(stopped), component);
         #[allow(
             clippy::disallowed_methods,
             reason = "the handle is kept, and stop() awaits it"
         )]
-        let task = tokio::spawn(async move { relay_loop.run(stopped).await });
-        Ok(Self { waker, stop, task })
+        let task = tokio::spawn(run);
+        Ok(Self {
+            waker,
+            stop,
+            task,
+            panicked,
+        })
+    }
+
+    /// Waits until `shutdown`. A relay that ends by itself cancels `shutdown`, so that the service ends with it.
+    ///
+    /// # Errors
+    /// See [`RelayPanicked`].
+    pub async fn watch(&self, shutdown: CancellationToken) -> Result<(), RelayPanicked> {
+        self.panicked.watch(&shutdown).await
     }
 
     /// The waker of this relay.
@@ -101,7 +159,7 @@ impl Relay {
         self.stop.cancel();
         match timeout(STOP_TIMEOUT, self.task).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the relay panicked"),
+            Ok(Err(error)) => tracing::error!(%error, "the task of the relay failed"),
             Err(_) => tracing::warn!("relay stop timed out, the next relay publishes the rest"),
         }
     }
@@ -110,18 +168,19 @@ impl Relay {
 struct RelayLoop {
     drain: RelayDrain,
     wake: Arc<Notify>,
+    outage: OutageLog,
 }
 
 impl RelayLoop {
-    async fn run(self, stop: CancellationToken) {
+    async fn run(mut self, stop: CancellationToken) {
         let mut session = None;
         while !stop.is_cancelled() {
-            let sleep = match self.drain.drain_once(&mut session).await {
+            let drained = self.drain.drain_once(&mut session).await;
+            self.log(drained.as_ref().err());
+            let sleep = match drained {
                 Ok(Drained::Published(rows)) if rows as i64 == PAGE => Duration::ZERO,
                 Ok(Drained::Published(_) | Drained::NotLeader) => TICK,
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::warn!(%error, ?cause, "relay failed, will reconnect");
+                Err(_) => {
                     close(session.take()).await;
                     Duration::from_millis(500 + fastrand::u64(0..500))
                 }
@@ -133,5 +192,55 @@ impl RelayLoop {
             }
         }
         close(session).await;
+    }
+
+    /// Logs an outage once, and its end.
+    fn log(&mut self, error: Option<&RelayError>) {
+        match error {
+            Some(error) => {
+                let cause = ErrorChain(error).to_string();
+                if self.outage.failed(&cause) {
+                    tracing::warn!(cause, "relay failed, will reconnect");
+                }
+            }
+            None => {
+                if let Some(outage) = self.outage.ended() {
+                    tracing::info!(after.seconds = outage.as_secs_f64(), "relay works again");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_relay_that_panics_ends_its_service_and_is_not_ready() {
+        let readiness = Readiness::new("test");
+        let component = readiness.component("relay");
+        component.ready();
+        let (panicked, shutdown) = (Panicked::default(), CancellationToken::new());
+        panicked
+            .clone()
+            .catch(async { panic!("on purpose") }, component)
+            .await;
+        let error = panicked.watch(&shutdown).await.unwrap_err();
+        assert!(
+            error.to_string().contains("panicked: on purpose"),
+            "{error}"
+        );
+        assert!(shutdown.is_cancelled());
+        let report = readiness.to_string();
+        assert!(report.contains("panicked: on purpose"), "{report}");
+        assert!(!readiness.is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_runs_is_watched_until_the_shutdown() {
+        let (panicked, shutdown) = (Panicked::default(), CancellationToken::new());
+        shutdown.cancel();
+        assert!(panicked.watch(&shutdown).await.is_ok());
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use kafka_admin::dead_letters::{ReplayDecision, dead_letters};
+use kafka_admin::dead_letters::dead_letters;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -184,7 +184,7 @@ async fn poison_too_large_uncompressed_is_left_out_of_its_dead_letter() {
         .header_pairs()
         .find(|(name, _)| *name == "dlq-left-out-bytes");
     assert_eq!(bytes.unwrap().1, Some(&b"5000001"[..]));
-    let ReplayDecision::Refuse(reason) = &dead_letter.decision else {
+    let Some(reason) = dead_letter.refusal() else {
         panic!("{dead_letter:?}")
     };
     assert!(
