@@ -48,6 +48,14 @@ impl Stack<'_> {
 
     /// Starts the broker, or continues a paused one, and creates the missing topics.
     pub async fn start_kafka(&self, guard: &InterruptGuard) -> Result<()> {
+        self.start_broker(guard).await?;
+        guard
+            .unless_interrupted(async { create_topics(&self.cluster()?).await })
+            .await
+    }
+
+    /// Starts the broker, or continues a paused one, and waits until it answers. Its topics stay as they are.
+    pub(crate) async fn start_broker(&self, guard: &InterruptGuard) -> Result<()> {
         let kafka = self.backends()?.kafka;
         if self.must_start_or_continue(KAFKA)? {
             guard.unless_interrupted(kafka.prepare()).await?;
@@ -55,9 +63,6 @@ impl Stack<'_> {
         }
         guard
             .unless_interrupted(kafka.ready(&self.processes, START_LIMIT))
-            .await?;
-        guard
-            .unless_interrupted(async { create_topics(&self.cluster()?).await })
             .await
     }
 

@@ -261,7 +261,7 @@ fn the_containers_use_the_databases_of_local_mode() {
         let environment = environment(service.name());
         let url = environment.iter().find(|(name, _)| *name == "DATABASE_URL");
         let expected = Database::of(service).map(|Database { name, role }| {
-            format!("postgres://{role}:{role}@{CONTAINER_POSTGRES}:5432/{name}")
+            format!("postgres://{role}:{role}@{CONTAINER_POSTGRES}/{name}")
         });
         assert_eq!(url.map(|(_, url)| (*url).to_owned()), expected, "{service}");
     }

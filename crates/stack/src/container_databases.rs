@@ -12,6 +12,24 @@ use tokio::time::{Instant, sleep};
 use crate::layout::Database;
 use crate::ports::CONTAINER_POSTGRES;
 
+/// The server whose databases a container makes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ContainerPostgres {
+    /// Address of PostgreSQL in the network of docker-compose.yml
+    #[arg(long, env = "CONTAINER_POSTGRES", hide = true, default_value = CONTAINER_POSTGRES, value_parser = host_and_port)]
+    pub postgres: (String, u16),
+}
+
+fn host_and_port(text: &str) -> Result<(String, u16), &'static str> {
+    const LIMIT: &str = "must be HOST:PORT, as in postgres:5432";
+    let (host, port) = text.rsplit_once(':').ok_or(LIMIT)?;
+    let port = port.parse().map_err(|_| LIMIT)?;
+    match host.is_empty() {
+        true => Err(LIMIT),
+        false => Ok((host.to_owned(), port)),
+    }
+}
+
 /// How long to wait before the next try to reach the server.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -23,47 +41,49 @@ const CANNOT_CONNECT_NOW: &str = "57P03";
 ///
 /// # Errors
 /// The server cannot be reached in time, or refuses.
-pub async fn create_databases(within: Duration) -> Result<()> {
-    let mut server = connect(within).await?;
+pub async fn create_databases(server: &ContainerPostgres, within: Duration) -> Result<()> {
+    let mut session = connect(server, within).await?;
     for database in Database::ALL {
-        create(&mut server, database).await?;
+        create(&mut session, database).await?;
     }
-    Ok(server.close().await?)
+    Ok(session.close().await?)
 }
 
 /// Drops the databases with all their data, ends the sessions of their clients, and creates the databases again.
 ///
 /// # Errors
 /// As [`create_databases`].
-pub async fn recreate_databases() -> Result<()> {
-    let mut server = connect(Duration::ZERO).await?;
+pub async fn recreate_databases(server: &ContainerPostgres) -> Result<()> {
+    let mut session = connect(server, Duration::ZERO).await?;
     for database in Database::ALL {
         let name = database.name;
         let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-        execute(&mut server, drop).await?;
-        create(&mut server, database).await?;
+        execute(&mut session, drop).await?;
+        create(&mut session, database).await?;
     }
-    Ok(server.close().await?)
+    Ok(session.close().await?)
 }
 
 /// A session of the superuser. Two of them do not change databases at the same time.
-async fn connect(within: Duration) -> Result<PgConnection> {
+async fn connect(server: &ContainerPostgres, within: Duration) -> Result<PgConnection> {
+    let (host, port) = &server.postgres;
     let options = PgConnectOptions::new_without_pgpass()
-        .host(CONTAINER_POSTGRES)
+        .host(host)
+        .port(*port)
         .username(SUPERUSER)
         .password(SUPERUSER)
         .database("postgres")
         .application_name("sandbox");
     let end = Instant::now() + within;
-    let mut server = loop {
+    let mut session = loop {
         match PgConnection::connect_with(&options).await {
-            Ok(server) => break server,
+            Ok(session) => break session,
             Err(error) if may_pass(&error) && Instant::now() < end => sleep(RETRY).await,
             Err(error) => return Err(error).context("cannot reach PostgreSQL"),
         }
     };
-    execute(&mut server, "SELECT pg_advisory_lock(1)".to_owned()).await?;
-    Ok(server)
+    execute(&mut session, "SELECT pg_advisory_lock(1)".to_owned()).await?;
+    Ok(session)
 }
 
 /// Whether the server may only have to start.
@@ -74,16 +94,16 @@ fn may_pass(error: &sqlx::Error) -> bool {
     }
 }
 
-async fn create(server: &mut PgConnection, database: Database) -> Result<()> {
+async fn create(session: &mut PgConnection, database: Database) -> Result<()> {
     let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1), \
                          EXISTS (SELECT FROM pg_database WHERE datname = $2)";
     let (role, name): (bool, bool) = sqlx::query_as(exists)
         .bind(database.role)
         .bind(database.name)
-        .fetch_one(&mut *server)
+        .fetch_one(&mut *session)
         .await?;
     for statement in statements(database, role, name) {
-        execute(server, statement).await?;
+        execute(session, statement).await?;
     }
     Ok(())
 }
@@ -102,9 +122,9 @@ fn statements(database: Database, role_exists: bool, database_exists: bool) -> [
 }
 
 /// Runs one statement outside of a transaction, as CREATE DATABASE needs it.
-async fn execute(server: &mut PgConnection, statement: String) -> Result<()> {
+async fn execute(session: &mut PgConnection, statement: String) -> Result<()> {
     let done = sqlx::raw_sql(AssertSqlSafe(statement.clone()))
-        .execute(server)
+        .execute(session)
         .await;
     done.map(drop).with_context(|| statement)
 }
@@ -133,6 +153,15 @@ mod tests {
         );
         assert!(statements(orders, true, false)[1].starts_with("CREATE DATABASE"));
         assert!(statements(orders, false, true)[0].starts_with("CREATE ROLE"));
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        let default = host_and_port(CONTAINER_POSTGRES);
+        assert_eq!(default, Ok(("postgres".to_owned(), 5432)));
+        for bad in ["", "postgres", ":5432", "postgres:x", "postgres:70000"] {
+            assert!(host_and_port(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

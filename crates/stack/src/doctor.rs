@@ -1,6 +1,7 @@
 //! Examines everything that can keep a stack from working: tools, ports, disk, processes, broker and topics.
 
 pub mod finding;
+mod member_state;
 mod prerequisites;
 
 use std::net::ToSocketAddrs;
@@ -18,7 +19,6 @@ pub use finding::{Finding, Severity};
 
 use crate::layout::{Instance, StackLayout};
 use crate::ports::{AssignedPort, CONTAINER_BOOTSTRAP_SERVERS};
-use crate::readiness_probe::probe;
 use crate::start_plan::StartPlan;
 use crate::workload::Workload;
 use crate::{Stack, describe_exit, process_name};
@@ -28,12 +28,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Examines everything that the host can see.
 pub async fn examine_host(stack: &Stack<'_>) -> Result<Vec<Finding>> {
-    let mut findings = prerequisites::tools();
+    // First, since a full disk causes most of what could follow.
+    let mut findings = vec![disk(stack)?];
+    findings.extend(prerequisites::tools());
     findings.push(prerequisites::prometheus());
     findings.push(installed(stack));
     findings.extend(port_findings(stack)?);
-    findings.push(prerequisites::disk(stack.state_dir().folder())?);
     findings.push(prerequisites::memory()?);
+    findings.extend(unreadable_records(stack)?);
     findings.extend(processes(stack).await?);
     findings.extend(addresses(stack)?);
     if !stack.unavailable_backends()?.contains(&KAFKA) {
@@ -53,10 +55,31 @@ pub async fn examine_network(layout: &StackLayout) -> Result<Vec<Finding>> {
             findings.push(Finding::warning(workload.name(), "does not run", fix));
         }
         for one in &running {
-            findings.push(readiness_finding(&http, one).await);
+            findings.extend(member_state::examine(&http, one, &[]).await);
         }
     }
     Ok(findings)
+}
+
+fn disk(stack: &Stack<'_>) -> Result<Finding> {
+    match stack.disk_shortage()? {
+        Some(shortage) => Ok(Finding::problem(
+            "disk",
+            shortage,
+            "then ./sandbox up starts what has ended",
+        )),
+        None => prerequisites::disk(stack.state_dir().folder()),
+    }
+}
+
+/// Files in the place of process records that are none. Every command finds the processes without them.
+fn unreadable_records(stack: &Stack<'_>) -> Result<Vec<Finding>> {
+    let unreadable = stack.processes.unreadable_records()?.into_iter();
+    let found = unreadable.map(|what| {
+        let fix = "./sandbox up writes it again, from the process that runs";
+        Finding::warning("process record", what, fix)
+    });
+    Ok(found.collect())
 }
 
 fn installed(stack: &Stack<'_>) -> Finding {
@@ -103,14 +126,13 @@ fn port_findings(stack: &Stack<'_>) -> Result<Vec<Finding>> {
 }
 
 fn taken_port(stack: &Stack<'_>, what: String, port: &AssignedPort) -> Result<Finding> {
-    let holder = free_ports::holder(port.port)?;
-    let holder = holder.map_or_else(
-        || "another user's process".to_owned(),
-        |holder| holder.to_string(),
-    );
+    let (holder, end) = match free_ports::holder(port.port)? {
+        Some(holder) => (holder.to_string(), holder.how_to_end()),
+        None => ("another user's process".to_owned(), "end it".to_owned()),
+    };
     let found = format!("taken by {holder}");
     let variable = port.variable;
-    let fix = format!("end it, or choose another port: {variable}=… ./sandbox up");
+    let fix = format!("{end}, or choose another port: {variable}=… ./sandbox up");
     // A plain `up` does not need this port, and a Prometheus of the machine may well hold it.
     Ok(
         match port.process == PROMETHEUS && !stack.has_prometheus()? {
@@ -151,30 +173,18 @@ async fn processes(stack: &Stack<'_>) -> Result<Vec<Finding>> {
             ProcessState::Running => {}
         }
     }
+    let unavailable = stack.unavailable_backends()?;
     for workload in Workload::ALL {
         for one in stack
             .started_instances(workload)?
             .iter()
             .filter(|one| one.state == ProcessState::Running)
         {
-            findings.push(readiness_finding(&stack.http, &one.instance(stack.layout)?).await);
+            let one = one.instance(stack.layout)?;
+            findings.extend(member_state::examine(&stack.http, &one, &unavailable).await);
         }
     }
     Ok(findings)
-}
-
-async fn readiness_finding(http: &reqwest::Client, one: &Instance) -> Finding {
-    let name = process_name(one.workload, one.slot);
-    let seen = probe(http, &one.url).await;
-    match seen.is_ready() {
-        true => Finding::ok(name, seen.to_string()),
-        false => {
-            let fix = format!(
-                "it continues by itself when the dependency is back; otherwise see ./sandbox logs {name}"
-            );
-            Finding::problem(name, seen.to_string(), fix)
-        }
-    }
 }
 
 /// Broker addresses in changed settings that this machine cannot resolve.

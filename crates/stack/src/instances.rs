@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use futures::future::try_join_all;
 use local_runtime::process::{ProcessState, Program, StopOutcome};
+use service_kit::settings::DRAIN_TIMEOUT;
 use tokio::time::{Instant, sleep};
 
 use crate::readiness_probe::{ProbeResult, probe};
@@ -22,9 +23,6 @@ pub const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// The time after its drain time-out in which a service closes its connections.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
-
-/// The default of DRAIN_TIMEOUT.
-const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pause between two readiness probes of an instance.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -64,7 +62,7 @@ impl Stack<'_> {
         let stops = slots.iter().map(|(service, slot)| {
             let drain = saved.settings(*service).get("DRAIN_TIMEOUT").cloned();
             let drain = drain.and_then(|text| humantime::parse_duration(&text).ok());
-            let grace = drain.unwrap_or(DEFAULT_DRAIN_TIMEOUT) + CLOSE_TIME;
+            let grace = drain.unwrap_or(DRAIN_TIMEOUT) + CLOSE_TIME;
             let name = process_name(*service, *slot);
             async move {
                 let stopped = self.processes.stop(&name, grace).await?;
@@ -141,9 +139,9 @@ impl Stack<'_> {
 
     fn require_alive(&self, name: &str) -> Result<()> {
         if let Some(ProcessState::Ended(code)) = self.state(name)? {
-            let last = self.processes.last_log_line(name);
-            let last = last.unwrap_or_else(|| "its log is empty".to_owned());
-            bail!("{name} {}: {last}", describe_exit(code));
+            let cause = self.processes.start_failure(name);
+            let cause = cause.unwrap_or_else(|| "it wrote nothing to its log".to_owned());
+            bail!("{name} {}: {cause}", describe_exit(code));
         }
         Ok(())
     }

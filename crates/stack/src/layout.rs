@@ -7,12 +7,14 @@ use anyhow::{Context, Result};
 use kafka_admin::KafkaSettings;
 use local_runtime::database::DatabaseServer;
 use local_runtime::download::Sources;
+use local_runtime::state_dir::require_usable_name;
 use service_kit::trace::TraceSettings;
 use shared_events::{NamePrefix, Service};
 
 use crate::host_or_container::HostOrContainer;
 use crate::interrupt::Interrupt;
 use crate::ports::{CONTAINER_BOOTSTRAP_SERVERS, Ports};
+use crate::terminal::Usage;
 use crate::workload::Workload;
 
 /// The options that say where a stack is. A second stack overrides all of the defaults.
@@ -130,6 +132,9 @@ impl StackLayout {
             Some(home) => here.join(home),
             None => checkout.join(".sandbox"),
         };
+        // Before any command does anything in it.
+        require_usable_name(&home)
+            .map_err(|error| Usage::error(format_args!("SANDBOX_HOME: {error:#}")))?;
         let binaries = program.parent().unwrap_or(&here).to_owned();
         Ok(Self {
             checkout,

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::prometheus::PROMETHEUS;
+use service_kit::settings::whole_number;
 use shared_events::Service;
 
 use crate::terminal::Usage;
@@ -21,8 +22,8 @@ pub const MAX_SLOTS: u32 = 9;
 /// The broker's address inside the network of docker-compose.yml.
 pub const CONTAINER_BOOTSTRAP_SERVERS: &str = "kafka:29092";
 
-/// The host name of the database server inside the network of docker-compose.yml; its port is PostgreSQL's own, 5432.
-pub const CONTAINER_POSTGRES: &str = "postgres";
+/// The address of the database server inside the network of docker-compose.yml.
+pub const CONTAINER_POSTGRES: &str = "postgres:5432";
 
 const ORDER: u16 = 3000;
 const PAYMENT: u16 = 3002;
@@ -35,11 +36,11 @@ const LAG_MONITOR: u16 = 8010;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Ports {
     /// Port of order-service; instance n ≥ 2 listens on this port + 9 + n
-    #[arg(long, env = "ORDER_PORT", default_value_t = ORDER, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    #[arg(long, env = "ORDER_PORT", default_value_t = ORDER, value_parser = whole_number::<u16>(1..=65_000))]
     pub order_port: u16,
 
     /// Port of payment-service; instance n ≥ 2 listens on this port + 17 + n
-    #[arg(long, env = "PAYMENT_PORT", default_value_t = PAYMENT, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    #[arg(long, env = "PAYMENT_PORT", default_value_t = PAYMENT, value_parser = whole_number::<u16>(1..=65_000))]
     pub payment_port: u16,
 
     /// Ports of inventory-service, first to last: one for each instance
@@ -47,23 +48,23 @@ pub struct Ports {
     pub inventory_ports: PortRange,
 
     /// Port of load-generator
-    #[arg(long, env = "LOAD_GENERATOR_PORT", default_value_t = LOAD_GENERATOR, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "LOAD_GENERATOR_PORT", default_value_t = LOAD_GENERATOR, value_parser = whole_number::<u16>(1..=u16::MAX))]
     pub load_generator_port: u16,
 
     /// Port of lag-monitor
-    #[arg(long, env = "LAG_MONITOR_PORT", default_value_t = LAG_MONITOR, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "LAG_MONITOR_PORT", default_value_t = LAG_MONITOR, value_parser = whole_number::<u16>(1..=u16::MAX))]
     pub lag_monitor_port: u16,
 
     /// Port of the broker
-    #[arg(long, env = "KAFKA_PORT", default_value_t = 9092, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "KAFKA_PORT", default_value_t = 9092, value_parser = whole_number::<u16>(1..=u16::MAX))]
     pub kafka_port: u16,
 
     /// Port of the database
-    #[arg(long, env = "POSTGRES_PORT", default_value_t = 5432, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "POSTGRES_PORT", default_value_t = 5432, value_parser = whole_number::<u16>(1..=u16::MAX))]
     pub postgres_port: u16,
 
     /// Port of Prometheus, which `up --observe` starts
-    #[arg(long, env = "PROMETHEUS_PORT", default_value_t = 9090, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "PROMETHEUS_PORT", default_value_t = 9090, value_parser = whole_number::<u16>(1..=u16::MAX))]
     pub prometheus_port: u16,
 }
 

@@ -21,6 +21,9 @@ impl Stack<'_> {
         let (alive, ended): (Vec<_>, Vec<_>) = started.into_iter().partition(|one| one.is_alive());
         let instances: Vec<_> = alive.iter().map(|one| (one.workload, one.slot)).collect();
         self.require_free_ports(&StartPlan::of_backends())?;
+        if !self.unavailable_backends()?.is_empty() {
+            self.require_disk_space()?;
+        }
         let prometheus_ran;
         {
             let _progress = Progress::new("emptying topics, groups and databases");
@@ -40,7 +43,9 @@ impl Stack<'_> {
     }
 
     async fn clear_backends(&self, guard: &InterruptGuard) -> Result<()> {
-        let (kafka, postgres) = tokio::join!(self.start_kafka(guard), self.start_postgres(guard));
+        // Without the topics: those that differ from the shop's definition are deleted below, and a warning about them would
+        // be out of date at once.
+        let (kafka, postgres) = tokio::join!(self.start_broker(guard), self.start_postgres(guard));
         kafka.and(postgres)?;
         let cluster = self.cluster()?;
         let clear =

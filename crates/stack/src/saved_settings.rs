@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use anyhow::{Context, Result};
+use local_runtime::state_dir::{remove, replace_file};
 use serde::{Deserialize, Serialize};
 
+use crate::terminal::note;
 use crate::workload::Workload;
 
 /// The content of the file. A command that changes it holds the lock of the stack.
@@ -20,12 +23,26 @@ pub struct SavedSettings {
 }
 
 impl SavedSettings {
-    /// Reads the file in this folder; empty if there is none.
-    pub fn load(home: &Path) -> Result<Self> {
+    /// Reads the file in this folder; empty if there is none. A file that cannot be read is empty, too, and is named once: a
+    /// damaged file must not keep a person from stopping the stack.
+    pub fn load(home: &Path) -> Self {
+        static NAMED: Once = Once::new();
+        Self::read(home).unwrap_or_else(|error| {
+            NAMED.call_once(|| {
+                note(format_args!(
+                    "{error:#}: the settings that restart --set changed are lost, and the defaults apply; the next change of a setting \
+                     or down replaces the file"
+                ));
+            });
+            Self::default()
+        })
+    }
+
+    fn read(home: &Path) -> Result<Self> {
         let file = file(home);
-        match fs::read_to_string(&file) {
-            Ok(text) => serde_json::from_str(&text)
-                .with_context(|| format!("{} is damaged: remove it", file.display())),
+        match fs::read(&file) {
+            Ok(text) => serde_json::from_slice(&text)
+                .with_context(|| format!("{} is damaged", file.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
         }
@@ -33,23 +50,15 @@ impl SavedSettings {
 
     /// Writes the file. A new file is written and renamed, so that a reader never sees half of it.
     pub fn save(&self, home: &Path) -> Result<()> {
-        let file = file(home);
         let text = serde_json::to_string_pretty(self).context("cannot serialize the settings")?;
-        let fresh = file.with_extension("json.new");
-        fs::write(&fresh, text)
-            .and_then(|()| fs::rename(&fresh, &file))
-            .with_context(|| format!("cannot write {}", file.display()))
+        replace_file(&file(home), &text)
     }
 
-    /// Removes the file.
+    /// Removes the file, and what an interrupted command left of a new one.
     pub fn remove(home: &Path) -> Result<()> {
         let file = file(home);
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove {}", file.display()))
-            }
-            _ => Ok(()),
-        }
+        remove(&file)?;
+        remove(&file.with_extension("json.new"))
     }
 
     /// The changed settings of this workload: environment variables and values.
@@ -103,22 +112,45 @@ mod tests {
     #[test]
     fn changed_settings_and_killed_processes_are_saved_until_removed() {
         let home = tempfile::tempdir().unwrap();
-        let mut saved = SavedSettings::load(home.path()).unwrap();
+        let mut saved = SavedSettings::load(home.path());
         let changed = BTreeMap::from([("POISON_PRODUCT".to_owned(), String::new())]);
         saved.replace_settings(Service::Inventory, changed.clone());
         saved.mark_killed("kafka");
         saved.save(home.path()).unwrap();
 
-        let mut again = SavedSettings::load(home.path()).unwrap();
+        let mut again = SavedSettings::load(home.path());
         assert_eq!(again.settings(Service::Inventory), changed);
         assert!(again.is_killed("kafka") && !again.is_killed("postgres"));
         again.unmark_killed("kafka");
         assert!(!again.is_killed("kafka"));
 
         SavedSettings::remove(home.path()).unwrap();
-        assert_eq!(
-            SavedSettings::load(home.path()).unwrap(),
-            SavedSettings::default()
-        );
+        assert_eq!(SavedSettings::load(home.path()), SavedSettings::default());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let changed = BTreeMap::from([("BATCH_MAX".to_owned(), "7".to_owned())]);
+        for damage in [
+            "",
+            "{\"settings\":{\"order-service\":{\"BATCH",
+            "[]",
+            "{\"other\":1}",
+        ] {
+            fs::write(file(home.path()), damage).unwrap();
+            let error = SavedSettings::read(home.path()).unwrap_err().to_string();
+            assert!(error.contains("saved-settings.json is damaged"), "{error}");
+            let mut saved = SavedSettings::load(home.path());
+            assert_eq!(saved, SavedSettings::default());
+            saved.replace_settings(Service::Order, changed.clone());
+            saved.save(home.path()).unwrap();
+            assert_eq!(SavedSettings::load(home.path()), saved);
+        }
+        SavedSettings::remove(home.path()).unwrap();
+        fs::create_dir_all(file(home.path()).join("folder")).unwrap();
+        assert_eq!(SavedSettings::load(home.path()), SavedSettings::default());
+        SavedSettings::remove(home.path()).unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
 }

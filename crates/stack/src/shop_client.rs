@@ -1,5 +1,7 @@
 //! The shop over HTTP, as its customers and its operators use it. The types of orders are those of [`shared_events::http_api`].
 
+pub mod orders;
+
 use std::fmt;
 use std::time::Duration;
 

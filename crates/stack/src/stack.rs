@@ -57,12 +57,14 @@ impl<'a> Stack<'a> {
     }
 
     /// The right to change which processes run, until the lock is dropped. Waits at most 60 s for another command:
-    /// two commands at once would each act on a state that the other is changing.
+    /// two commands at once would each act on a state that the other is changing. Writes the records of processes again that
+    /// cannot be read or are missing.
     pub async fn lock(&self) -> Result<StateDirLock> {
         let deadline = Instant::now() + LOCK_LIMIT;
         let mut noted = false;
         loop {
             if let Some(lock) = self.state_dir.try_lock()? {
+                self.processes.repair_records()?.iter().for_each(note);
                 return Ok(lock);
             }
             if Instant::now() >= deadline {
@@ -81,7 +83,7 @@ impl<'a> Stack<'a> {
 
     /// The changed settings and the list of killed processes.
     pub fn saved_settings(&self) -> Result<SavedSettings> {
-        SavedSettings::load(self.state_dir.folder())
+        Ok(SavedSettings::load(self.state_dir.folder()))
     }
 
     /// Changes and saves the settings.

@@ -1,8 +1,11 @@
-//! Starts the processes of a plan. Broker, database and services start at the same time, since a service waits for what it
-//! needs by itself.
+//! Starts the processes of a plan. Broker and database start at the same time. Services do not wait for the broker, since a
+//! service waits by itself for what it needs. But they start after the databases exist: their attempts to connect would fill
+//! the database's log with errors.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use futures::future::join_all;
+use local_runtime::kafka::KAFKA;
+use local_runtime::postgres::POSTGRES;
 use local_runtime::process::ProcessState;
 
 use crate::Stack;
@@ -25,13 +28,21 @@ pub struct StartReport {
 
 impl Stack<'_> {
     /// Starts the processes of the plan and waits until they are ready, unless the plan says otherwise. Ctrl-C stops again
-    /// what this call started, in order, and makes it fail.
+    /// what this call started, in order, and makes it fail. After another failure what was started still runs, to be examined;
+    /// a note names it. The error names a full file system first.
     pub async fn start(&self, plan: &StartPlan, guard: &InterruptGuard) -> Result<StartReport> {
         let report = self.expected_report(plan)?;
         let mut first_starts = report.started.clone();
         let records = self.processes.records()?;
         first_starts.retain(|name| !records.iter().any(|record| record.name == *name));
         self.require_free_ports(plan)?;
+        if report
+            .started
+            .iter()
+            .any(|name| name == KAFKA || name == POSTGRES)
+        {
+            self.require_disk_space()?;
+        }
         self.update_saved_settings(|saved| {
             for name in plan.process_names() {
                 saved.unmark_killed(&name);
@@ -47,9 +58,25 @@ impl Stack<'_> {
                 self.update_instance_lists()?;
                 bail!("interrupted; what this command had started is stopped again")
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.failed_start(error, &report)?),
             Ok(()) => Ok(report),
         }
+    }
+
+    /// Names the processes that this call has started and that still run, and the full file system if there is one.
+    fn failed_start(&self, error: Error, report: &StartReport) -> Result<Error> {
+        let mut alive = self.alive_processes()?;
+        alive.retain(|name| report.started.contains(name));
+        if !alive.is_empty() {
+            note(format_args!(
+                "started, and still running: {} (./sandbox status shows more, ./sandbox down stops everything)",
+                alive.join(", ")
+            ));
+        }
+        Ok(match self.disk_shortage()? {
+            Some(shortage) => error.context(shortage),
+            None => error,
+        })
     }
 
     fn expected_report(&self, plan: &StartPlan) -> Result<StartReport> {
@@ -98,11 +125,14 @@ impl Stack<'_> {
                 false => Ok(()),
             }
         };
-        let postgres = async {
-            match plan.postgres {
-                true => self.start_postgres(guard).await,
-                false => Ok(()),
+        let postgres_then_instances = async {
+            if plan.postgres {
+                self.start_postgres(guard).await?;
             }
+            let instances = plan.instances.iter();
+            let instances = instances.map(|id| self.start_or_continue(*id, guard));
+            let started = join_all(instances).await;
+            started.into_iter().collect::<Result<()>>()
         };
         let prometheus = async {
             match plan.prometheus {
@@ -112,14 +142,10 @@ impl Stack<'_> {
         };
         // lag-monitor finds the file from its first poll on.
         self.update_instance_lists()?;
-        let instances = plan.instances.iter();
-        let instances = join_all(instances.map(|id| self.start_or_continue(*id, guard)));
         // Each of them runs to its end, also when one fails: a process that is being started must get its record.
-        let (kafka, postgres, prometheus, instances) =
-            tokio::join!(kafka, postgres, prometheus, instances);
-        let backends = kafka.and(postgres).and(prometheus);
-        let backends = backends.and(self.update_instance_lists());
-        instances.into_iter().fold(backends, Result::and)
+        let (kafka, others, prometheus) = tokio::join!(kafka, postgres_then_instances, prometheus);
+        let started = kafka.and(others).and(prometheus);
+        started.and(self.update_instance_lists())
     }
 
     async fn start_or_continue(&self, id: InstanceId, guard: &InterruptGuard) -> Result<()> {

@@ -1,19 +1,21 @@
-//! The rows of `status`: processes, changed settings, topics and groups.
+//! The rows of `status`: processes and changed settings here, topics and groups in [`broker`], what the members report about
+//! themselves in [`members`], stuck orders in [`stuck_orders`].
+
+pub mod broker;
+pub mod members;
+pub mod stuck_orders;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use cluster_reader::{Group, Snapshot};
 use futures::future::join_all;
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{ProcessRecord, ProcessState};
 use local_runtime::prometheus::PROMETHEUS;
 use serde::Serialize;
-use shared_events::{NamePrefix, Service, Topic};
 
 use crate::instances::PORT_LABEL;
-use crate::lag_view;
 use crate::layout::StackLayout;
 use crate::readiness_probe::{ProbeResult, probe};
 use crate::workload::Workload;
@@ -48,18 +50,14 @@ pub struct ProcessRow {
 }
 
 impl ProcessRow {
-    /// State, readiness and reason in a few words.
-    pub fn summary(&self) -> String {
-        let what = match (self.state, &self.ending, self.readiness) {
-            ("ended", Some(ending), _) => return ending.clone(),
-            ("paused", ..) => return "paused".to_owned(),
+    /// State and readiness in a few words. The reason is a sentence of its own.
+    pub fn summary(&self) -> &str {
+        match (self.state, &self.ending, self.readiness) {
+            ("ended", Some(ending), _) => ending,
+            ("paused", ..) => "paused",
             (_, _, Some("not_ready")) => "not ready",
             (_, _, Some(word)) => word,
             (state, ..) => state,
-        };
-        match &self.reason {
-            Some(reason) => format!("{what} ({reason})"),
-            None => what.to_owned(),
         }
     }
 }
@@ -196,77 +194,4 @@ fn uptime(record: &ProcessRecord) -> u64 {
         .unwrap_or_default();
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     now.saturating_sub(record.started_at_ms) / 1000
-}
-
-/// The topics and groups of the shop on the broker.
-#[derive(Debug, Clone, Serialize)]
-pub struct BrokerStatus {
-    /// The topics of the shop.
-    pub topics: Vec<TopicRow>,
-    /// The groups of the services.
-    pub groups: Vec<GroupRow>,
-}
-
-/// One topic.
-#[derive(Debug, Clone, Serialize)]
-pub struct TopicRow {
-    /// The name on the broker.
-    pub name: String,
-    /// The high watermark of each partition; empty if the topic does not exist.
-    pub ends: Vec<i64>,
-}
-
-/// One group.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GroupRow {
-    /// The name on the broker.
-    pub name: String,
-    /// Kafka's name of the group's state.
-    pub state: String,
-    /// The number of members.
-    pub members: usize,
-    /// The lag: records that a `read_committed` consumer would still get, summed over the partitions where it is known.
-    /// Null while only bounds of it are known.
-    pub lag: Option<i64>,
-    /// The sum, then the lag of each partition: `-` where it is not known.
-    pub lag_text: String,
-}
-
-/// Selects the shop's topics and groups from a snapshot of the cluster.
-pub fn broker_status(snapshot: &Snapshot, prefix: &NamePrefix) -> BrokerStatus {
-    BrokerStatus {
-        topics: Topic::ALL
-            .map(|topic| topic_row(snapshot, prefix.topic(topic)))
-            .into(),
-        groups: Service::ALL
-            .map(|service| group_row(snapshot, prefix, service))
-            .into(),
-    }
-}
-
-fn topic_row(snapshot: &Snapshot, name: String) -> TopicRow {
-    let ends = snapshot.topics.get(&name).into_iter().flatten();
-    let ends = ends.map(|(_, ends)| ends.high_watermark).collect();
-    TopicRow { name, ends }
-}
-
-fn group_row(snapshot: &Snapshot, prefix: &NamePrefix, service: Service) -> GroupRow {
-    let group = lag_view::service_group(snapshot, prefix, service);
-    GroupRow {
-        name: prefix.group(service),
-        members: group.members.len(),
-        lag: group.known_lag().exact(),
-        lag_text: lag_text(&group),
-        state: group.state,
-    }
-}
-
-fn lag_text(group: &Group) -> String {
-    let each = group.partitions.values().map(|row| match row.lag {
-        Ok(lag) => lag.readable.to_string(),
-        Err(_) => "-".to_owned(),
-    });
-    let each: Vec<String> = each.collect();
-    format!("{} ({})", group.known_lag(), each.join(" "))
 }

@@ -1,11 +1,20 @@
 //! Output of the command: one line for each error, colour and progress on a terminal only.
+//!
+//! Much of it comes from outside: names of groups and topics, keys, error texts, log lines. Everything that is written here is
+//! escaped ([`service_kit::escape`]), so that a terminal shows control characters and does not obey them. Only the functions
+//! of this module write control sequences of their own.
+
+mod table;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use service_kit::escape::{escape_controls, escape_line};
 use service_kit::output::{self, OutputError};
+
+pub use table::Table;
 
 use crate::interrupt;
 
@@ -29,6 +38,30 @@ impl Usage {
 /// (an [`interrupt::InterruptGuard`] exists) goes on to its end without further output, so that no change is left half
 /// done; see [`exit_code`].
 pub fn say(line: impl Display) {
+    print(&escape_controls(&line.to_string()));
+}
+
+/// Writes one line with a label in one of the terminal's colours, on a terminal; elsewhere without colour.
+pub fn say_labelled(colour: u8, label: &str, text: &str) {
+    let (label, text) = (escape_line(label), escape_line(text));
+    match stdout_is_terminal() {
+        true => print(&format!("\x1b[{colour}m{label}\x1b[0m {text}")),
+        false => print(&format!("{label} {text}")),
+    }
+}
+
+/// Writes over the last output of the terminal; elsewhere below it.
+pub fn say_on_cleared_screen(text: impl Display) {
+    let text = text.to_string();
+    let clear = if stdout_is_terminal() {
+        "\x1b[H\x1b[2J"
+    } else {
+        ""
+    };
+    print(&format!("{clear}{}", escape_controls(&text)));
+}
+
+fn print(line: &str) {
     if FAILED_OUTPUT.get().is_none() {
         match output::print(line) {
             Ok(()) => return,
@@ -55,7 +88,7 @@ pub fn exit_code(code: u8) -> ExitCode {
 
 /// Writes one line to standard error: progress and remarks, which do not belong into the output that a script reads.
 pub fn note(line: impl Display) {
-    output::print_remark(line);
+    output::print_remark(escape_controls(&line.to_string()));
 }
 
 /// Writes an error with all its causes as one line to standard error.
@@ -66,10 +99,10 @@ pub fn error(error: &anyhow::Error) {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    note(format_args!(
+    output::print_remark(format_args!(
         "{} {}",
         red("error:", io::stderr().is_terminal()),
-        line.join(" ")
+        escape_line(&line.join(" "))
     ));
 }
 
@@ -97,57 +130,19 @@ impl Progress {
     pub fn new(what: &str) -> Self {
         // indicatif draws nothing when standard error is no terminal.
         let bar = indicatif::ProgressBar::new_spinner();
-        bar.set_message(what.to_owned());
+        bar.set_message(escape_line(what).into_owned());
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
         Self { bar }
     }
 
     /// Replaces the text of the line.
     pub fn say(&self, what: String) {
-        self.bar.set_message(what);
+        self.bar.set_message(escape_line(&what).into_owned());
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-    }
-}
-
-/// Rows under headings, without borders. Columns are as wide as their content, so that no cell is cut in a pipe.
-#[derive(Debug)]
-pub struct Table {
-    table: comfy_table::Table,
-}
-
-impl Table {
-    /// An empty table with these headings.
-    pub fn new(headings: &[&str]) -> Self {
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING);
-        table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
-        table.set_header(headings.iter().map(|heading| heading.to_uppercase()));
-        Self { table }
-    }
-
-    /// Adds a row.
-    pub fn row<T: Display>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.table
-            .add_row(cells.into_iter().map(|cell| cell.to_string()));
-    }
-}
-
-impl Display for Table {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The style without borders still begins each line with the padding of its first cell.
-        let lines: Vec<String> = self
-            .table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect();
-        let lines = lines
-            .iter()
-            .map(|line| line.strip_prefix(' ').unwrap_or(line));
-        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }

@@ -11,6 +11,7 @@
 mod answers;
 mod bench;
 mod consumer;
+mod databases;
 mod failures;
 mod lag;
 mod lifecycle;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use service_kit::settings::duration_between;
-use stack::container_databases::create_databases;
+use stack::container_databases::{ContainerPostgres, create_databases};
 use stack::layout::StackLayout;
 use stack::terminal::say;
 
@@ -17,13 +17,17 @@ pub struct CreateDatabases {
     /// Retry for this time while the server cannot be reached [default: one try]
     #[arg(long, value_parser = duration_between(0, 3_600))]
     pub within: Option<Duration>,
+
+    /// The server.
+    #[command(flatten)]
+    pub server: ContainerPostgres,
 }
 
 /// Creates the roles and databases that are missing.
 pub async fn run(args: CreateDatabases, layout: &StackLayout) -> Result<()> {
     let side = layout.host_or_container();
     side.require_container("create-databases", "up")?;
-    create_databases(args.within.unwrap_or_default()).await?;
+    create_databases(&args.server, args.within.unwrap_or_default()).await?;
     say("the databases are there");
     Ok(())
 }

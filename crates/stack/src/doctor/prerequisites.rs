@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use local_runtime::disk_space::DiskSpace;
+use local_runtime::environment;
 use local_runtime::prometheus::PROMETHEUS;
 use procfs::{Current, Meminfo};
 
@@ -16,6 +18,9 @@ const DISK_NEEDED: u64 = 4 << 30;
 const MEMORY_NEEDED: u64 = 3 << 29;
 
 const JAVA_AT_LEAST: u32 = 17;
+
+/// The programs that the stack is made of. They are examined with the environment in which the stack starts them.
+const STACK_TOOLS: [&str; 3] = ["java", "psql", PROMETHEUS];
 
 /// The programs that `./sandbox` calls, the flag that prints their version, and how to install them.
 const TOOLS: [(&str, &str, &str); 7] = [
@@ -62,18 +67,31 @@ pub fn prometheus() -> Finding {
 }
 
 fn tool(name: &str, flag: &str, fix: &str) -> Finding {
-    let Ok(output) = Command::new(name).arg(flag).output() else {
+    let mut command = Command::new(name);
+    if STACK_TOOLS.contains(&name) {
+        environment::replace(&mut command);
+    }
+    let Ok(output) = command.arg(flag).output() else {
         return Finding::problem(name, "is missing", fix);
     };
     // java prints its version to standard error.
-    let output = [output.stdout, output.stderr].concat();
-    let output = String::from_utf8_lossy(&output);
-    let first = output.lines().next().map(without_colour);
-    let first = first.unwrap_or_else(|| "prints no version".to_owned());
+    let printed = [output.stdout, output.stderr].concat();
+    let Some(first) = version_line(&String::from_utf8_lossy(&printed)) else {
+        return Finding::problem(name, "prints no version", fix);
+    };
+    if !output.status.success() {
+        return Finding::problem(name, format!("does not start: {first}"), fix);
+    }
     if name == "java" && java_version(&first).is_some_and(|version| version < JAVA_AT_LEAST) {
         return Finding::problem(name, format!("{first} is too old"), fix);
     }
     Finding::ok(name, first)
+}
+
+/// The first line that is no remark of Java about variables that it reads.
+fn version_line(printed: &str) -> Option<String> {
+    let mut lines = printed.lines().map(without_colour);
+    lines.find(|line| !line.trim().is_empty() && !line.contains("Picked up "))
 }
 
 /// Maven colours its version even in a pipe.
@@ -93,10 +111,14 @@ fn java_version(line: &str) -> Option<u32> {
 
 /// Examines the free space on the disk of this folder.
 pub fn disk(folder: &Path) -> Result<Finding> {
-    let found = nix::sys::statvfs::statvfs(folder)
-        .with_context(|| format!("cannot look at the disk of {}", folder.display()))?;
-    let free = found.blocks_available() * found.fragment_size();
-    let text = format!("{:.1} GB free in {}", free as f64 / 1e9, folder.display());
+    let found = DiskSpace::of(folder)?;
+    let free = found.free_bytes;
+    let text = format!(
+        "{:.1} GB free on {} in {}",
+        free as f64 / 1e9,
+        found.mounted_at.display(),
+        folder.display()
+    );
     Ok(match free < DISK_NEEDED {
         true => Finding::warning(
             "disk",
@@ -137,6 +159,16 @@ mod tests {
         ] {
             assert_eq!(java_version(line), version, "{line}");
         }
+    }
+
+    #[test]
+    fn a_remark_of_java_is_not_its_version() {
+        let printed = "Picked up JAVA_TOOL_OPTIONS: -Dx=\"y\"\nNOTE: Picked up JDK_JAVA_OPTIONS: -Dx\nopenjdk version \"17.0.9\" 2023-10-17\n";
+        assert_eq!(
+            version_line(printed).as_deref(),
+            Some("openjdk version \"17.0.9\" 2023-10-17")
+        );
+        assert_eq!(version_line("\n"), None);
     }
 
     #[test]
