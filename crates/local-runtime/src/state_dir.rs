@@ -147,7 +147,10 @@ pub(crate) fn listed_folders(list: &Path) -> Result<Vec<PathBuf>> {
 
 /// Writes a file under another name and renames it, so that a reader sees the old text or the new
 /// one, and a full disk leaves the old one. A folder in the place of the file is removed.
-pub(crate) fn replace_file(path: &Path, text: &str) -> Result<()> {
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn replace_file(path: &Path, text: &str) -> Result<()> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
@@ -165,7 +168,10 @@ pub(crate) fn replace_file(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Removes a file, or a folder with its contents. A missing path is no error.
-pub(crate) fn remove(path: &Path) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(path: &Path) -> Result<()> {
     let removed = if path.is_dir() {
         fs::remove_dir_all(path)
     } else {

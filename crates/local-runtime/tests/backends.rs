@@ -6,14 +6,17 @@
     reason = "a failed step is a failed test"
 )]
 
-use local_runtime::backends::Backends;
+use local_runtime::backends::{Backends, START_LIMIT};
 use local_runtime::download::{Installation, Sources};
+use local_runtime::free_ports;
 use local_runtime::kafka::KAFKA;
 use local_runtime::kafka_tools;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{ProcessState, Processes};
 use local_runtime::state_dir::StateDir;
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -26,11 +29,17 @@ fn sources() -> Sources {
     }
 }
 
+/// A name with every character that a properties file, a class path, a URL, a shell line, a pattern or SQL could take for
+/// something else.
+const NAME: &str = r#"a,b Büro%20#1=2:3!/ [4]*?;$HOME`'"\ é"#;
+
 /// The folder is the first value, so it is dropped last: cleaning up needs the list in it.
 async fn stack() -> (TempDir, Installation, Backends, Processes) {
     let installation = sources().fetch(false, |_| {}).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let state_dir = StateDir::at(folder.path()).unwrap();
+    // PostgreSQL may run as another user.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state_dir = StateDir::at(&folder.path().join(NAME)).unwrap();
     let backends = Backends::on_free_ports(&state_dir, &installation).unwrap();
     (
         folder,
@@ -57,7 +66,7 @@ fn tool(installation: &Installation, backends: &Backends, line: &str) -> String 
 
 #[tokio::test]
 async fn broker_and_database_keep_their_data_over_a_restart() {
-    let (_folder, installation, backends, processes) = stack().await;
+    let (folder, installation, backends, processes) = stack().await;
     backends.start(&processes).await.unwrap();
     let database = backends.postgres.server();
     for _ in 0..2 {
@@ -96,6 +105,70 @@ async fn broker_and_database_keep_their_data_over_a_restart() {
     assert_eq!(database.sql("postgres", owner).await.unwrap(), "orders");
     database.drop_database("orders_db").await.unwrap();
     assert_eq!(database.sql("postgres", owner).await.unwrap(), "");
+
+    let state_dir = processes.state_dir();
+    let log = fs::read_to_string(state_dir.logs().join("postgres.log")).unwrap();
+    let faults = ["FATAL", "ERROR", "PANIC"];
+    let fault = log
+        .lines()
+        .find(|line| faults.iter().any(|fault| line.contains(fault)));
+    assert_eq!(fault, None, "clients connect only when the server is ready");
+    assert!(state_dir.data().join("kafka/kept-0").is_dir());
+    let beside: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(
+        beside.len(),
+        1,
+        "all data is in the state directory: {beside:?}"
+    );
+
+    backends.stop(&processes).await.unwrap();
+    state_dir.remove_data().unwrap();
+    assert_eq!(fs::read_dir(state_dir.folder()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn the_warnings_of_a_tool_without_a_broker_are_not_in_its_output() {
+    let installation = sources().fetch(false, |_| {}).await.unwrap();
+    let [port] = free_ports::free().unwrap();
+    let arguments = ["--list", "--timeout", "1000"].map(Into::into);
+    let broker = format!("127.0.0.1:{port}");
+    let mut command =
+        kafka_tools::command(&installation, &broker, "consumer-groups", &arguments).unwrap();
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (output, errors) = (text(&output.stdout), text(&output.stderr));
+    assert!(errors.contains(" WARN "), "{errors}");
+    assert!(!output.contains("WARN"), "{output}");
+}
+
+#[tokio::test]
+async fn the_error_of_a_failed_start_names_javas_reason_and_not_that_of_an_earlier_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let state_dir = StateDir::at(folder.path()).unwrap();
+    let processes = Processes::kill_on_drop(&state_dir);
+    let installation = sources().fetch(false, |_| {}).await.unwrap();
+    let backends = Backends::on_free_ports(&state_dir, &installation).unwrap();
+    fs::write(
+        state_dir.logs().join("kafka.log"),
+        "2026-01-31T12:00:00Z ERROR Kafka: an earlier start\njava.io.IOException: earlier\n\tat a.B.c(B.java:1)\n",
+    )
+    .unwrap();
+    let mut program = backends.kafka.program();
+    program.arguments.insert(0, "-Xnonsense".into());
+    // Java may end before `start` returns, or after it.
+    let error = match processes.start(&program).await {
+        Err(error) => error,
+        Ok(_) => backends
+            .kafka
+            .ready(&processes, START_LIMIT)
+            .await
+            .unwrap_err(),
+    };
+    let error = error.to_string();
+    assert!(
+        error.ends_with(": Unrecognized option: -Xnonsense"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -142,6 +215,37 @@ fn the_error_for_an_unknown_kafka_tool_lists_all_tools() {
         error.contains("no Kafka tool \"topic\"") && error.contains("topics"),
         "{error}"
     );
+}
+
+#[test]
+fn a_folder_of_programs_that_they_cannot_use_is_refused_by_its_character() {
+    let parent = tempfile::tempdir().unwrap();
+    for (libs, bin, found) in [
+        ("a:b", "bin", "':'"),
+        ("a", "bi$n", "'$'"),
+        ("a", "bi\"n", "'\"'"),
+    ] {
+        let (kafka_home, pg_bin) = (parent.path().join(libs), parent.path().join(bin));
+        fs::create_dir_all(kafka_home.join("libs")).unwrap();
+        fs::create_dir_all(&pg_bin).unwrap();
+        for file in [
+            kafka_home.join("libs/kafka.jar"),
+            pg_bin.join("initdb"),
+            pg_bin.join("postgres"),
+        ] {
+            fs::write(file, "").unwrap();
+        }
+        let sources = Sources {
+            dist: parent.path().to_owned(),
+            kafka_home: Some(kafka_home),
+            pg_bin: Some(pg_bin),
+        };
+        let error = sources.installed().unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("the path holds {found}")),
+            "{error}"
+        );
+    }
 }
 
 #[test]

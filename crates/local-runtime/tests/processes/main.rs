@@ -6,6 +6,8 @@
     reason = "a failed step is a failed test"
 )]
 
+mod records;
+
 use local_runtime::free_ports;
 use local_runtime::process::{ProcessState, Processes, Program, StopOutcome};
 use local_runtime::process_tree::{Activity, ProcessIdentity, Signal};
