@@ -35,6 +35,7 @@ pub mod outbox;
 mod produce;
 pub mod settings;
 mod topic_partitions;
+mod topic_watch;
 
 pub use client::Criticality;
 pub use controls::Controls;

@@ -213,12 +213,21 @@ impl ResilientConsumer {
         self.committed.extend(offsets);
     }
 
-    /// Commits the position of a partition that has been ahead of its committed offset for a second.
+    /// Asks for the committed offsets of these partitions, which arrive at the context later.
+    pub(crate) fn ask_committed(&self, partitions: &[Partition]) {
+        if !partitions.is_empty() {
+            position::ask_committed(&self.client, partitions);
+        }
+    }
+
+    /// Commits a position that has been ahead of its committed offset for a second.
     ///
     /// An aborted transaction leaves offsets without a record to read. Without this commit Kafka's tools would show them as
     /// lag for ever.
-    pub(crate) fn commit_idle_position(&mut self) -> Result<ClientState, ConsumerFatal> {
-        let mut ahead = positions(&self.client);
+    pub(crate) fn commit_idle_position(
+        &mut self,
+        mut ahead: Offsets,
+    ) -> Result<ClientState, ConsumerFatal> {
         ahead.retain(|partition, position| {
             self.committed
                 .get(partition)

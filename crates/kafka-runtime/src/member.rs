@@ -9,8 +9,10 @@ mod classify;
 mod collect;
 mod conditions;
 mod consumer_loop;
+pub(crate) mod loss_watch;
 mod pause_state;
 mod poison_policy;
+mod report_losses;
 mod simulated_work;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,6 +41,7 @@ use crate::member::consumer_loop::ConsumerLoop;
 use crate::metrics::MemberMetrics;
 use crate::settings::{ConsumerSettings, ConsumerTuning, FaultSettings, KafkaSettings};
 use crate::topic_partitions::TopicNames;
+use crate::topic_watch::TopicWatch;
 
 pub use crate::librdkafka::ConsumerFatal;
 pub use crate::member::simulated_work::Clock;
@@ -170,6 +173,7 @@ impl Member {
             names.clone(),
             settings.consumer.controls(),
         );
+        let topic_watch = TopicWatch::new(names.clone());
         let metrics = MemberMetrics::new(registry, &instance_id, &names)?;
         let health = BrokerHealth::new(readiness.component("kafka"), settings.criticality);
         let consumer = ResilientConsumer::subscribe(
@@ -191,6 +195,7 @@ impl Member {
         let reader = ControlTopicReader::new(
             settings.service,
             &settings.kafka,
+            topic_watch.clone(),
             controls.clone(),
             metrics.ignored_controls.clone(),
             stop.clone(),
@@ -201,6 +206,7 @@ impl Member {
             consumer,
             health,
             controls.clone(),
+            topic_watch,
             stop.clone(),
             metrics,
             readiness.component("consumer"),

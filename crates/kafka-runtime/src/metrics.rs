@@ -3,7 +3,7 @@
 pub(crate) mod client_metrics;
 pub(crate) mod labels;
 pub(crate) mod pool_metrics;
-mod topic_metrics;
+mod processing_metrics;
 mod window_quantiles;
 
 use std::collections::BTreeMap;
@@ -18,15 +18,16 @@ use shared_events::{PoisonClass, Topic};
 
 use crate::topic_partitions::{Partition, TopicNames};
 use labels::{FailedStage, IgnoreReason, SkipReason};
-use topic_metrics::{MessageRate, TopicMetrics, topic_metrics};
+use processing_metrics::{MessageRate, ProcessingMetrics, processing_metrics};
 
 /// The metrics of one member.
 pub(crate) struct MemberMetrics {
     consumed: IntCounterVec,
     consumer_id: String,
     by_partition: BTreeMap<Partition, IntCounter>,
-    by_topic: BTreeMap<Topic, TopicMetrics>,
+    by_topic: BTreeMap<Topic, ProcessingMetrics>,
     rate: MessageRate,
+    records_lost: IntCounterVec,
     pub(crate) rebalances: IntCounter,
     pub(crate) ignored_controls: IntCounterVec,
     pub(crate) running: IntGauge,
@@ -58,11 +59,16 @@ impl MemberMetrics {
             )?,
             consumer_id: consumer_id.to_owned(),
             by_partition: BTreeMap::new(),
-            by_topic: topic_metrics(registry, consumer_id, topics)?,
+            by_topic: processing_metrics(registry, consumer_id, topics)?,
             rate: MessageRate::new(register.rate(
                 "kafka_consumer_messages_per_second",
                 "Records of committed batches per second, over at least 5 s.",
             )?),
+            records_lost: register.counters(
+                "kafka_consumer_records_lost_total",
+                "Offsets that were deleted before they were consumed: an upper bound of the lost records.",
+                &["topic"],
+            )?,
             rebalances: register.member_counter(
                 "kafka_consumer_rebalances_total",
                 "Assignments that the group gave this member, also those that changed nothing.",
@@ -100,11 +106,14 @@ impl MemberMetrics {
                 "Partitions assigned to this member, of all its topics.",
             ))?,
         };
-        metrics.begin_at_zero();
+        metrics.begin_at_zero(topics);
         Ok(metrics)
     }
 
-    fn begin_at_zero(&self) {
+    fn begin_at_zero(&self, topics: &TopicNames) {
+        for topic in topics.names() {
+            self.records_lost.with_label_values(&[topic]);
+        }
         for reason in SkipReason::ALL {
             self.skipped(reason, 0);
         }
@@ -135,6 +144,12 @@ impl MemberMetrics {
             ])
         });
         counter.inc_by(records);
+    }
+
+    pub(crate) fn records_lost(&self, topic: &str, offsets: u64) {
+        self.records_lost
+            .with_label_values(&[topic])
+            .inc_by(offsets);
     }
 
     pub(crate) fn skipped(&self, reason: SkipReason, records: u64) {

@@ -1,10 +1,9 @@
 //! The settings of every Kafka service. Their doc comments are the `--help`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use clap::Args;
-use service_kit::settings::{duration_between, whole_number};
+use service_kit::settings::{DrainSettings, whole_number};
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 use shared_events::{GroupControls, NamePrefix, OutOfBounds};
 
@@ -18,6 +17,9 @@ pub enum DeliveryMode {
     /// Events first, offsets after: events may be published again after a crash; database writes still happen once
     AtLeastOnce,
 }
+
+/// The default of `POISON_LIMIT`.
+pub const DEFAULT_POISON_LIMIT: u32 = 50;
 
 /// What a member does with a poison record, which can never be processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -69,16 +71,16 @@ pub struct ConsumerSettings {
     pub poison_policy: PoisonPolicy,
 
     /// Poison records in a row after which the member halts until `POST /resume`
-    #[arg(long, env = "POISON_LIMIT", default_value_t = 50, value_parser = whole_number::<u32>(1..=10_000))]
+    #[arg(long, env = "POISON_LIMIT", default_value_t = DEFAULT_POISON_LIMIT, value_parser = whole_number::<u32>(1..=10_000))]
     pub poison_limit: u32,
 
     /// Uses SLOT for the group.instance.id too: a restarted member comes back without a rebalance. Needs SLOT
     #[arg(long, env = "STATIC_MEMBERSHIP", default_value_t = false, action = clap::ArgAction::Set)]
     pub static_membership: bool,
 
-    /// How long the last batch may take after SIGTERM before it is abandoned
-    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = duration_between(0, 600))]
-    pub drain_timeout: Duration,
+    /// The setting of the drain.
+    #[command(flatten)]
+    pub drain: DrainSettings,
 }
 
 impl ConsumerSettings {

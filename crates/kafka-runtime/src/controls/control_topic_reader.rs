@@ -1,4 +1,4 @@
-//! Reads the settings of the whole group from the topic `sandbox.controls`.
+//! Reads the settings of the whole group from the topic `sandbox.controls`, and looks at which topics exist.
 //!
 //! Every member reads the topic from its beginning and then follows it, on a thread of its own and without a group. The topic is
 //! compacted, so it is short: it holds the last record of each service, and some older ones.
@@ -27,12 +27,13 @@ use crate::client::is_unknown_topic;
 use crate::librdkafka::{IDLE_POLL, KnownBrokers, close_in_background};
 use crate::metrics::labels::IgnoreReason;
 use crate::settings::KafkaSettings;
+use crate::topic_watch::TopicWatch;
 
 /// How long the broker may take to answer about the topic.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Pause before the next look for a topic that is missing or did not answer.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// How often the topics of the cluster are looked at.
+const TOPICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads the topic until `stop`.
 pub(crate) struct ControlTopicReader {
@@ -42,6 +43,7 @@ pub(crate) struct ControlTopicReader {
     topic: String,
     /// The topics that the service consumes. While the broker has none of them, there is nothing to consume either.
     consumed: Vec<String>,
+    topic_watch: TopicWatch,
     controls: Controls,
     ignored: IntCounterVec,
     stop: CancellationToken,
@@ -60,6 +62,7 @@ impl ControlTopicReader {
     pub(crate) fn new(
         service: Service,
         kafka: &KafkaSettings,
+        topic_watch: TopicWatch,
         controls: Controls,
         ignored: IntCounterVec,
         stop: CancellationToken,
@@ -73,6 +76,7 @@ impl ControlTopicReader {
             service,
             topic: prefix.topic(Topic::Controls),
             consumed: consumed.map(|topic| prefix.topic(*topic)).collect(),
+            topic_watch,
             controls,
             ignored,
             stop,
@@ -84,7 +88,7 @@ impl ControlTopicReader {
         let mut missing = false;
         while !self.stop.is_cancelled() {
             self.replace_if_lost();
-            match self.presence() {
+            match self.look_for_topic() {
                 Presence::Present => {
                     missing = false;
                     self.read_topic();
@@ -120,13 +124,19 @@ impl ControlTopicReader {
         }
     }
 
-    fn presence(&self) -> Presence {
+    fn look_for_topic(&self) -> Presence {
         // The metadata of all topics, not of this one: after a request for a missing topic librdkafka reports it as unknown for
         // a while, even if it is created meanwhile.
         let Ok(metadata) = self.consumer.fetch_metadata(None, REQUEST_TIMEOUT) else {
             return Presence::Unknown;
         };
         let topics = metadata.topics();
+        // An answer without brokers is that of a broker that starts. It may name no topics either.
+        if !metadata.brokers().is_empty() {
+            let topics = topics.iter();
+            self.topic_watch
+                .update(topics.map(|topic| (topic.name(), topic.partitions().len())));
+        }
         match topics.iter().find(|topic| topic.name() == self.topic) {
             Some(found) => match found.partitions() {
                 [first, ..] if first.leader() >= 0 => Presence::Present,
@@ -144,7 +154,7 @@ impl ControlTopicReader {
 
     /// Waits. Polls meanwhile, since librdkafka delivers its errors and statistics with polls.
     fn wait(&self) {
-        let deadline = Instant::now() + RETRY_PAUSE;
+        let deadline = Instant::now() + TOPICS_INTERVAL;
         while !self.stop.is_cancelled() && Instant::now() < deadline {
             let _ = self.consumer.poll(IDLE_POLL);
         }
@@ -170,7 +180,12 @@ impl ControlTopicReader {
         if low >= end {
             self.loaded(&mut at_start);
         }
+        let mut looked = Instant::now();
         while !self.stop.is_cancelled() && !self.consumer.context().are_lost() {
+            if looked.elapsed() >= TOPICS_INTERVAL {
+                self.look_for_topic();
+                looked = Instant::now();
+            }
             match self.consumer.poll(IDLE_POLL) {
                 None => {}
                 Some(Ok(message)) => {

@@ -1,6 +1,6 @@
 //! What the callbacks of a member's consumer report: its assignment, its brokers, its fetching.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::IntCounter;
@@ -13,13 +13,18 @@ use rdkafka::statistics::Statistics;
 use super::fetch_watch::FetchWatch;
 use super::known_brokers::KnownBrokers;
 use crate::broker_health::BrokerHealth;
-use crate::topic_partitions::{Partition, TopicNames};
+use crate::member::loss_watch::LogStart;
+use crate::topic_partitions::{Offsets, Partition, TopicNames};
 
 #[derive(Debug, Default)]
 struct State {
     assigned: BTreeSet<Partition>,
     revoked: BTreeSet<Partition>,
     fetch_watch: FetchWatch,
+    /// The beginning of each assigned partition's log, by statistics that the consumer loop has not taken yet.
+    log_starts: Option<BTreeMap<Partition, LogStart>>,
+    /// Committed offsets that were asked for and have arrived.
+    committed: Offsets,
 }
 
 /// The context of a member's consumer. librdkafka runs its callbacks inside `poll`, on the member's own thread.
@@ -96,6 +101,20 @@ impl MemberContext {
         std::mem::take(&mut self.state().revoked)
     }
 
+    /// The beginnings of the logs, if there are new statistics.
+    pub(crate) fn take_log_starts(&self) -> Option<BTreeMap<Partition, LogStart>> {
+        self.state().log_starts.take()
+    }
+
+    /// The committed offsets that have arrived since the last call.
+    pub(crate) fn take_committed(&self) -> Offsets {
+        std::mem::take(&mut self.state().committed)
+    }
+
+    pub(super) fn add_committed(&self, offsets: Offsets) {
+        self.state().committed.extend(offsets);
+    }
+
     /// How many assignments the group has given this member. With more than 0 and nothing assigned the member is idle: there
     /// are more members than partitions.
     pub(super) fn rebalances(&self) -> u64 {
@@ -118,8 +137,16 @@ impl ClientContext for MemberContext {
         let State {
             assigned,
             fetch_watch,
+            log_starts,
             ..
         } = &mut *state;
+        let with_start = |one: &Partition| {
+            Some((
+                *one,
+                log_start(&statistics, self.names.name(one.topic), *one)?,
+            ))
+        };
+        *log_starts = Some(assigned.iter().filter_map(with_start).collect());
         let assigned = assigned.iter();
         let assigned =
             assigned.map(|partition| (self.names.name(partition.topic), partition.number));
@@ -127,6 +154,16 @@ impl ClientContext for MemberContext {
         drop(state);
         self.health.stats(statistics);
     }
+}
+
+/// The beginning of a partition's log. `None` until the first fetch, and after one that failed.
+fn log_start(statistics: &Statistics, topic: &str, partition: Partition) -> Option<LogStart> {
+    let topic = statistics.topics.get(topic)?;
+    let found = topic.partitions.get(&partition.number)?;
+    (found.lo_offset >= 0).then_some(LogStart {
+        offset: found.lo_offset,
+        is_queue_empty: found.fetchq_cnt == 0,
+    })
 }
 
 impl ConsumerContext for MemberContext {

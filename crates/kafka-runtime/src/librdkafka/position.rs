@@ -1,14 +1,18 @@
 //! The position of a client: which offset it reads next of each partition.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 
 use super::Client;
-use crate::topic_partitions::{Offsets, Partition};
+use crate::topic_partitions::{Offsets, Partition, TopicNames};
+
+/// How long the coordinator may take to return committed offsets.
+const COMMITTED_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long `seek` may wait for the fetcher.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +23,10 @@ pub(crate) fn positions(client: &Client) -> Offsets {
     let Ok(list) = client.position() else {
         return Offsets::new();
     };
-    let names = client.context().names();
+    known_offsets(client.context().names(), &list)
+}
+
+fn known_offsets(names: &TopicNames, list: &TopicPartitionList) -> Offsets {
     let known = |element: &TopicPartitionListElem<'_>| {
         let partition = Partition {
             topic: names.topic(element.topic())?,
@@ -31,6 +38,30 @@ pub(crate) fn positions(client: &Client) -> Offsets {
         }
     };
     list.elements().iter().filter_map(known).collect()
+}
+
+/// Asks for the committed offsets of these partitions, on a thread of its own: the answer may have to wait for an open
+/// transaction of another partition. It arrives at [`MemberContext::take_committed`](super::MemberContext::take_committed).
+pub(super) fn ask_committed(client: &Arc<Client>, partitions: &[Partition]) {
+    let invalid = |partition: &Partition| (*partition, Offset::Invalid);
+    let list = client
+        .context()
+        .names()
+        .list(partitions.iter().map(invalid));
+    let client = Arc::clone(client);
+    let asking = std::thread::Builder::new().name("committed".to_owned());
+    let spawned = asking.spawn(
+        move || match client.committed_offsets(list, COMMITTED_TIMEOUT) {
+            Ok(list) => {
+                let context = client.context();
+                context.add_committed(known_offsets(context.names(), &list));
+            }
+            Err(error) => tracing::debug!(%error, "no committed offsets"),
+        },
+    );
+    if let Err(error) = spawned {
+        tracing::debug!(%error, "no thread for the committed offsets");
+    }
 }
 
 /// Seeks each of these partitions that is still assigned. The error is that of an assigned partition.

@@ -1,5 +1,6 @@
 //! Collecting a batch, and what a batch holds.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -33,7 +34,9 @@ pub(crate) struct Collected<'c, W> {
 pub(crate) struct Batch<'c, W> {
     pub(crate) records: Vec<Collected<'c, W>>,
     /// The next offset of each partition after the batch.
-    ends: Offsets,
+    pub(crate) ends: Offsets,
+    /// The partitions that were revoked meanwhile.
+    pub(crate) revoked: BTreeSet<Partition>,
     /// The client has skipped a record set after the batch, because it cannot decode it.
     pub(crate) undecodable: bool,
 }
@@ -101,6 +104,7 @@ pub(crate) fn collect<'c, W>(
     Ok(Batch {
         records,
         ends,
+        revoked,
         undecodable,
     })
 }

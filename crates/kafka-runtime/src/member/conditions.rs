@@ -116,7 +116,7 @@ impl<H: Handler> ConsumerLoop<H> {
             paused,
             assigned: self.consumer.assigned(),
             conditions: self.conditions.clone(),
-            records_lost: Vec::new(),
+            records_lost: self.records_lost.values().cloned().collect(),
         });
     }
 
@@ -158,6 +158,7 @@ impl<H: Handler> ConsumerLoop<H> {
                 "has not read its group's settings from sandbox.controls yet",
             ));
         }
+        conditions.extend(self.missing_topics());
         if self.consumer.has_silent_partition() {
             conditions.push(member(
                 ConditionKind::SilentPartition,
@@ -174,6 +175,26 @@ impl<H: Handler> ConsumerLoop<H> {
         conditions.extend(self.blocked_partitions(&self.blocked));
         conditions.extend(self.pause());
         conditions
+    }
+
+    fn missing_topics(&self) -> Vec<MemberCondition> {
+        let names = self.consumer.names();
+        let missing = |cause: String| condition(ConditionKind::TopicMissing, cause, Vec::new());
+        let topics = self.topic_watch.missing_topics().into_iter().map(|topic| {
+            let name = names.name(topic);
+            missing(format!(
+                "topic {name} does not exist: ./sandbox topics create"
+            ))
+        });
+        let assigned = self.consumer.assigned();
+        let partitions = self.topic_watch.missing_partitions(&assigned).into_iter();
+        let partitions = partitions.map(|Partition { topic, number }| {
+            let name = names.name(topic);
+            missing(format!(
+                "partition {name}/{number} is assigned and does not exist: the topic was created again with fewer"
+            ))
+        });
+        topics.chain(partitions).collect()
     }
 
     fn blocked_partitions<'b>(
@@ -233,10 +254,12 @@ fn kept_since(
 }
 
 fn is_same(now: &MemberCondition, before: &MemberCondition) -> bool {
-    let is_per_partition = matches!(now.kind, ConditionKind::Blocked | ConditionKind::Halted);
-    now.kind == before.kind
-        && now.source == before.source
-        && (!is_per_partition || now.partitions == before.partitions)
+    let is_same_place = match now.kind {
+        ConditionKind::Blocked | ConditionKind::Halted => now.partitions == before.partitions,
+        ConditionKind::TopicMissing => now.cause == before.cause,
+        _ => true,
+    };
+    now.kind == before.kind && now.source == before.source && is_same_place
 }
 
 /// A halted member waits for a person, and a pause is on purpose. From everything else the member recovers by itself.

@@ -4,12 +4,12 @@
 //! sought back to the batch's first offset, a short wait, the next run. So the member stays in its group for as long as an
 //! outage lasts. A consumer that only logs a failure and goes on skips the batch for ever.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use service_kit::outage_log::OutageLog;
 use service_kit::readiness::Component;
-use shared_events::member_api::MemberCondition;
+use shared_events::member_api::{LostRecords, MemberCondition};
 use shared_events::{Envelope, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -21,18 +21,20 @@ use crate::controls::Controls;
 use crate::error_chain::ErrorChain;
 use crate::faults::{CrashPoint, Protection};
 use crate::handler::{Failure, Handler};
-use crate::librdkafka::{ClientState, CommitError, ResilientConsumer};
+use crate::librdkafka::{ClientState, CommitError, ResilientConsumer, positions};
 use crate::member::batch_outcome::BatchError;
 use crate::member::batch_telemetry::BatchTelemetry;
 use crate::member::classify::{Classification, apply_isolating_poison, classify};
 use crate::member::collect::{Batch, BatchRange, Collected, collect};
 use crate::member::conditions::BatchFailure;
+use crate::member::loss_watch::LossWatch;
 use crate::member::pause_state::Halt;
 use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
 use crate::member::{MEMBER, MemberError, MemberSettings, READER, catch_panic, panicked};
 use crate::metrics::MemberMetrics;
 use crate::metrics::labels::FailedStage;
-use crate::topic_partitions::Offsets;
+use crate::topic_partitions::{Offsets, Partition};
+use crate::topic_watch::TopicWatch;
 
 /// A member between two batches.
 pub(crate) struct ConsumerLoop<H> {
@@ -43,6 +45,7 @@ pub(crate) struct ConsumerLoop<H> {
     pub(super) health: BrokerHealth,
     pub(super) committer: BatchCommitter,
     pub(super) controls: Controls,
+    pub(super) topic_watch: TopicWatch,
     pub(super) stop: CancellationToken,
     pub(super) runtime: Handle,
     pub(super) metrics: MemberMetrics,
@@ -61,6 +64,9 @@ pub(crate) struct ConsumerLoop<H> {
     pub(super) conditions: Vec<MemberCondition>,
     /// The poison record before which each partition is blocked (`POISON_POLICY=block`).
     pub(super) blocked: Offsets,
+    /// Finds records that were deleted before they were consumed, and those that it has found.
+    pub(super) loss_watch: LossWatch,
+    pub(super) records_lost: BTreeMap<Partition, LostRecords>,
     /// The client has skipped a record set that it cannot decode.
     pub(super) undecodable: bool,
 }
@@ -76,6 +82,7 @@ impl<H: Handler> ConsumerLoop<H> {
         consumer: ResilientConsumer,
         health: BrokerHealth,
         controls: Controls,
+        topic_watch: TopicWatch,
         stop: CancellationToken,
         metrics: MemberMetrics,
         component: Component,
@@ -97,6 +104,7 @@ impl<H: Handler> ConsumerLoop<H> {
             consumer,
             health,
             controls,
+            topic_watch,
             stop,
             runtime,
             metrics,
@@ -109,6 +117,8 @@ impl<H: Handler> ConsumerLoop<H> {
             outage: OutageLog::default(),
             conditions: Vec::new(),
             blocked: Offsets::new(),
+            loss_watch: LossWatch::default(),
+            records_lost: BTreeMap::new(),
             undecodable: false,
         }
     }
@@ -321,6 +331,7 @@ impl<H: Handler> ConsumerLoop<H> {
         self.metrics.assigned.set(assigned.len() as i64);
         self.blocked
             .retain(|partition, _| assigned.contains(partition));
+        self.watch_losses(batch, &assigned);
     }
 
     /// Without records: creates the producer in advance, and commits a position that is ahead of the committed offset.
@@ -334,12 +345,15 @@ impl<H: Handler> ConsumerLoop<H> {
         if !is_retried && (assigned.is_empty() || self.committer.prepare().is_ok()) {
             self.no_failure();
         }
-        let state = self.consumer.commit_idle_position()?;
+        let positions = positions(&self.consumer.client());
+        self.loss_watch.advance(&positions);
+        let state = self.consumer.commit_idle_position(positions)?;
         self.count_failure_if(state);
         Ok(())
     }
 
     pub(super) fn seek(&mut self, offsets: &Offsets) -> Result<(), MemberError> {
+        self.loss_watch.sought(offsets);
         let state = self.consumer.seek(offsets)?;
         self.count_failure_if(state);
         Ok(())

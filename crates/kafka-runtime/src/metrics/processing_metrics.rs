@@ -1,4 +1,4 @@
-//! The metrics of one topic, and the rate of messages.
+//! How long the messages of a topic take, how many fail, and the rate of all.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use crate::topic_partitions::TopicNames;
 /// The rate is an average over at least this time, since a batch with simulated work may take seconds.
 const RATE_INTERVAL: Duration = Duration::from_secs(5);
 
-pub(super) struct TopicMetrics {
+pub(super) struct ProcessingMetrics {
     pub(super) errors: IntCounter,
     pub(super) seconds: Histogram,
 }
 
-pub(super) fn topic_metrics(
+pub(super) fn processing_metrics(
     registry: &Registry,
     consumer_id: &str,
     topics: &TopicNames,
-) -> Result<BTreeMap<Topic, TopicMetrics>, Error> {
+) -> Result<BTreeMap<Topic, ProcessingMetrics>, Error> {
     let labels = ["topic", "consumer_id"];
     let errors = IntCounterVec::new(
         Opts::new(
@@ -43,7 +43,7 @@ pub(super) fn topic_metrics(
     registry.register(Box::new(seconds.clone()))?;
     let of_topic = |topic| {
         let labels = [topics.name(topic), consumer_id];
-        let metrics = TopicMetrics {
+        let metrics = ProcessingMetrics {
             errors: errors.with_label_values(&labels),
             seconds: seconds.with_label_values(&labels),
         };
