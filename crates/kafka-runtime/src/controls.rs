@@ -1,12 +1,13 @@
 //! The settings of a running member that can be changed, and the status that it reports.
 //!
-//! Read in this order: `config_layers` (which source sets what, and which configuration is effective), `control_topic_reader`
+//! Read in this order: `layer` and `config_layers` (which source sets what, and which configuration is effective), `control_topic_reader`
 //! (the settings of the whole group, from the topic `sandbox.controls`), `http` (the settings and the status of this member). The
 //! consumer loop reads the effective configuration between batches, never inside one.
 
 mod config_layers;
 pub(crate) mod control_topic_reader;
 mod http;
+mod layer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,8 @@ use shared_events::member_api::{
 use shared_events::{GroupControls, Service};
 
 use crate::topic_partitions::{Partition, TopicNames};
-use config_layers::{ConfigLayers, Layer};
+use config_layers::ConfigLayers;
+use layer::Layer;
 
 pub use http::{parse_group_controls, router};
 

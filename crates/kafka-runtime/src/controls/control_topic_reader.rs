@@ -21,7 +21,7 @@ use shared_events::{GroupControls, InvalidControls, Service, Topic};
 use tokio_util::sync::CancellationToken;
 
 use super::Controls;
-use super::config_layers::Layer;
+use super::layer::Layer;
 use crate::client;
 use crate::client::is_unknown_topic;
 use crate::librdkafka::{IDLE_POLL, KnownBrokers, close_in_background};

@@ -1,17 +1,23 @@
 //! What follows a batch: counting and seeking after a commit, the error and the wait before a retry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use shared_events::Topic;
+
+use crate::error_chain::ErrorChain;
+use crate::faults::Protection;
 use crate::handler::{Failure, Handler};
-use crate::librdkafka::CommitError;
+use crate::librdkafka::{ClientState, CommitError};
 use crate::member::MemberError;
 use crate::member::batch_telemetry::BatchTelemetry;
 use crate::member::classify::Classification;
-use crate::member::collect::Batch;
+use crate::member::collect::{Batch, BatchRange};
+use crate::member::conditions::BatchFailure;
 use crate::member::consumer_loop::ConsumerLoop;
 use crate::member::pause_state::{Halt, blocked_reason};
 use crate::member::poison_policy::BatchCut;
+use crate::metrics::labels::FailedStage;
 use crate::settings::PoisonPolicy;
 use crate::topic_partitions::{Offsets, Partition};
 
@@ -94,7 +100,77 @@ impl<H: Handler> ConsumerLoop<H> {
         by_partition
     }
 
-    pub(super) fn back_off(&self, failures: usize) {
+    /// The one failure path: nothing is committed, and the batch is read again.
+    pub(super) fn retry_batch(
+        &mut self,
+        range: &BatchRange,
+        error: BatchError,
+        telemetry: BatchTelemetry,
+    ) -> Result<(), MemberError> {
+        telemetry.failed(&error);
+        let stage = match &error {
+            BatchError::Commit(CommitError::SlotTaken) => return Err(MemberError::SlotTaken),
+            BatchError::Commit(CommitError::OutcomeUnknown(_)) => {
+                // A new consumer begins at the committed offsets. The broker does not return them before the transaction has
+                // ended, so the batch is neither published twice nor skipped.
+                self.metrics.failed(FailedStage::Commit);
+                tracing::warn!(cause = %ErrorChain(&error), "outcome of the commit unknown");
+                let state = self.consumer.replace("outcome of a commit unknown")?;
+                self.count_failure_if(state);
+                return Ok(());
+            }
+            BatchError::Commit(CommitError::Rebalanced(_)) => FailedStage::Rebalance,
+            BatchError::Commit(CommitError::Retryable(_)) => FailedStage::Commit,
+            BatchError::Apply(_) => FailedStage::Apply,
+        };
+        self.metrics.failed(stage);
+        if self.settings.faults.keeps(Protection::SeekBack) {
+            self.seek(&range.starts)?;
+        }
+        if stage == FailedStage::Rebalance {
+            // It happens whenever members come and go, so there is no reason to wait.
+            tracing::info!(cause = %ErrorChain(&error), "group rebalanced, batch will be retried");
+            return Ok(());
+        }
+        let topics: BTreeSet<Topic> = range
+            .starts
+            .keys()
+            .map(|partition| partition.topic)
+            .collect();
+        topics
+            .into_iter()
+            .for_each(|topic| self.metrics.error(topic));
+        let failure = BatchFailure::of(range, self.consumer.names(), &error);
+        if self.outage.failed(&failure.cause) {
+            tracing::warn!(cause = failure.cause, "batch failed, will retry");
+        }
+        self.failure = Some(failure);
+        self.back_off(self.failures);
+        self.failures += 1;
+        Ok(())
+    }
+
+    /// A replaced client counts as a failure until the next batch is committed.
+    pub(super) fn count_failure_if(&mut self, state: ClientState) {
+        if state == ClientState::Replaced {
+            self.failures += 1;
+            self.failure.get_or_insert_with(BatchFailure::replaced);
+        }
+    }
+
+    /// A batch is committed, or none is left to retry.
+    pub(super) fn no_failure(&mut self) {
+        self.failures = 0;
+        self.failure = None;
+        if let Some(outage) = self.outage.ended() {
+            tracing::info!(
+                after.seconds = outage.as_secs_f64(),
+                "no batch fails any more"
+            );
+        }
+    }
+
+    fn back_off(&self, failures: usize) {
         let longest = BACK_OFF_MS
             .get(failures)
             .or(BACK_OFF_MS.last())

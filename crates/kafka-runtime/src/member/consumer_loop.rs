@@ -4,13 +4,13 @@
 //! sought back to the batch's first offset, a short wait, the next run. So the member stays in its group for as long as an
 //! outage lasts. A consumer that only logs a failure and goes on skips the batch for ever.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use service_kit::outage_log::OutageLog;
 use service_kit::readiness::Component;
+use shared_events::Envelope;
 use shared_events::member_api::{LostRecords, MemberCondition};
-use shared_events::{Envelope, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -18,21 +18,18 @@ use tokio_util::sync::CancellationToken;
 use crate::batch_committer::{BatchCommitter, BatchOutput};
 use crate::broker_health::BrokerHealth;
 use crate::controls::Controls;
-use crate::error_chain::ErrorChain;
 use crate::faults::{CrashPoint, Protection};
 use crate::handler::{Failure, Handler};
-use crate::librdkafka::{ClientState, CommitError, ResilientConsumer, positions};
-use crate::member::batch_outcome::BatchError;
+use crate::librdkafka::{ResilientConsumer, positions};
 use crate::member::batch_telemetry::BatchTelemetry;
 use crate::member::classify::{Classification, apply_isolating_poison, classify};
-use crate::member::collect::{Batch, BatchRange, Collected, collect};
+use crate::member::collect::{Batch, Collected, collect};
 use crate::member::conditions::BatchFailure;
 use crate::member::loss_watch::LossWatch;
 use crate::member::pause_state::Halt;
 use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
 use crate::member::{MEMBER, MemberError, MemberSettings, READER, catch_panic, panicked};
 use crate::metrics::MemberMetrics;
-use crate::metrics::labels::FailedStage;
 use crate::topic_partitions::{Offsets, Partition};
 use crate::topic_watch::TopicWatch;
 
@@ -275,56 +272,6 @@ impl<H: Handler> ConsumerLoop<H> {
         cut_batch(&refs, consumer.poison_policy, self.poison_run, limit)
     }
 
-    /// The one failure path: nothing is committed, and the batch is read again.
-    fn retry_batch(
-        &mut self,
-        range: &BatchRange,
-        error: BatchError,
-        telemetry: BatchTelemetry,
-    ) -> Result<(), MemberError> {
-        telemetry.failed(&error);
-        let stage = match &error {
-            BatchError::Commit(CommitError::SlotTaken) => return Err(MemberError::SlotTaken),
-            BatchError::Commit(CommitError::OutcomeUnknown(_)) => {
-                // A new consumer begins at the committed offsets. The broker does not return them before the transaction has
-                // ended, so the batch is neither published twice nor skipped.
-                self.metrics.failed(FailedStage::Commit);
-                tracing::warn!(cause = %ErrorChain(&error), "outcome of the commit unknown");
-                let state = self.consumer.replace("outcome of a commit unknown")?;
-                self.count_failure_if(state);
-                return Ok(());
-            }
-            BatchError::Commit(CommitError::Rebalanced(_)) => FailedStage::Rebalance,
-            BatchError::Commit(CommitError::Retryable(_)) => FailedStage::Commit,
-            BatchError::Apply(_) => FailedStage::Apply,
-        };
-        self.metrics.failed(stage);
-        if self.settings.faults.keeps(Protection::SeekBack) {
-            self.seek(&range.starts)?;
-        }
-        if stage == FailedStage::Rebalance {
-            // It happens whenever members come and go, so there is no reason to wait.
-            tracing::info!(cause = %ErrorChain(&error), "group rebalanced, batch will be retried");
-            return Ok(());
-        }
-        let topics: BTreeSet<Topic> = range
-            .starts
-            .keys()
-            .map(|partition| partition.topic)
-            .collect();
-        topics
-            .into_iter()
-            .for_each(|topic| self.metrics.error(topic));
-        let failure = BatchFailure::of(range, self.consumer.names(), &error);
-        if self.outage.failed(&failure.cause) {
-            tracing::warn!(cause = failure.cause, "batch failed, will retry");
-        }
-        self.failure = Some(failure);
-        self.back_off(self.failures);
-        self.failures += 1;
-        Ok(())
-    }
-
     fn on_collected(&mut self, batch: &Batch<'_, H::Work>) {
         self.undecodable = batch.undecodable;
         let assigned = self.consumer.assigned();
@@ -357,25 +304,5 @@ impl<H: Handler> ConsumerLoop<H> {
         let state = self.consumer.seek(offsets)?;
         self.count_failure_if(state);
         Ok(())
-    }
-
-    /// A replaced client counts as a failure until the next batch is committed.
-    fn count_failure_if(&mut self, state: ClientState) {
-        if state == ClientState::Replaced {
-            self.failures += 1;
-            self.failure.get_or_insert_with(BatchFailure::replaced);
-        }
-    }
-
-    /// A batch is committed, or none is left to retry.
-    pub(super) fn no_failure(&mut self) {
-        self.failures = 0;
-        self.failure = None;
-        if let Some(outage) = self.outage.ended() {
-            tracing::info!(
-                after.seconds = outage.as_secs_f64(),
-                "no batch fails any more"
-            );
-        }
     }
 }
