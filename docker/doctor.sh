@@ -104,6 +104,8 @@ remedy() {
   case $(docker logs --tail 60 "$2" 2>&1) in
     *InconsistentClusterId* | *'Invalid cluster.id'* | *'Invalid cluster id'*)
       echo "its volume has another KAFKA_CLUSTER_ID: set that one again in .env, or give up the data: ./sandbox down --reset" ;;
+    *'password authentication failed for user "postgres"'*)
+      echo "the volume of PostgreSQL has another password for the user postgres: change it back to postgres, or give up the data: ./sandbox down --reset" ;;
     *'o space left'*) echo "$disk_remedy" ;;
     *) echo "./sandbox logs $1, then ./sandbox up $1" ;;
   esac

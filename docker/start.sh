@@ -44,6 +44,7 @@ verb_up() {
 built='kafka-setup prometheus grafana'
 
 # Builds the images: on a terminal with BuildKit's progress, else with a log file.
+# shellcheck disable=SC2086  # one word a service
 build() {
   # An attestation contains the time: each build would be another image, and Compose would replace what runs.
   export BUILDX_NO_DEFAULT_ATTESTATIONS=1
@@ -53,10 +54,15 @@ build() {
   compose build $built >"$logs/build.log" 2>&1 || fail "$(meaning "$(cat "$logs/build.log")")"
 }
 
+# Of the services that `up` starts: docker-compose 1.29 also shows those of a profile.
 require_images() {
-  for image in $(compose config | sed -n 's/^ *image: *//p' | sort -u); do
+  compose config | awk '
+    /^  [a-z0-9-]+:$/ { service = substr($1, 1, length($1) - 1) }
+    /^    image:/ { print service, $2 }
+  ' | while read -r service image; do
+    is_one_of "$service" "$services $backends $setups" || continue
     docker image inspect "$image" >/dev/null 2>&1 || fail "the image $image is not here: ./sandbox fetch, once, with a network"
-  done
+  done || exit 1
 }
 
 # compose up, and one line if it fails. Compose 1.29 cannot change a container on newer engines: then the containers of the services

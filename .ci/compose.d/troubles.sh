@@ -136,6 +136,11 @@ older_volume() {
   ./sandbox up --no-build
   equals 'owner' "$(./sandbox psql orders_db -Atc "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'orders_db'")" orders
   ./sandbox psql inventory_db -Atc 'SELECT count(*) FROM products'
+  # What a set-up container cannot do is an error of `up`, which does not wait for ever.
+  docker compose exec -T postgres psql --username postgres --quiet --command "ALTER ROLE postgres PASSWORD 'other'"
+  ./sandbox down
+  fails ./sandbox up --no-build postgres
+  one_error_line 'postgres-setup: .*password authentication failed.*down --reset'
   # Beside a service that was started alone, too.
   ./sandbox down --reset
   ./sandbox up --no-build postgres

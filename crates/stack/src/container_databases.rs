@@ -79,7 +79,7 @@ async fn connect(server: &ContainerPostgres, within: Duration) -> Result<PgConne
         match PgConnection::connect_with(&options).await {
             Ok(session) => break session,
             Err(error) if may_pass(&error) && Instant::now() < end => sleep(RETRY).await,
-            Err(error) => return Err(error).context("cannot reach PostgreSQL"),
+            Err(error) => return Err(error).context("cannot connect to PostgreSQL"),
         }
     };
     execute(&mut session, "SELECT pg_advisory_lock(1)".to_owned()).await?;
