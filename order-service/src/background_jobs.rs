@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::metrics::{CountedOrders, Metrics};
 use crate::outbox_capacity::OutboxCapacity;
+use crate::store::stuck_orders::waiting_over_60s;
 
 /// How often the outbox is counted.
 const OUTBOX_INTERVAL: Duration = Duration::from_secs(1);
@@ -146,16 +147,17 @@ impl OrderCounts {
     /// Groups by facts and not by status: there are at most 64 groups, and
     /// [`Facts`](crate::domain::Facts) alone decides what they mean.
     async fn count(&self) -> Result<CountedOrders, sqlx::Error> {
-        let groups = sqlx::query(
+        let groups = sqlx::query(concat!(
             "SELECT min(created_at) AS created_at, min(paid_at) AS paid_at, min(payment_failed_at) AS payment_failed_at,
                     min(reserved_at) AS reserved_at, min(out_of_stock_at) AS out_of_stock_at, min(refunded_at) AS refunded_at,
                     count(*) AS orders,
-                    count(*) FILTER (WHERE GREATEST(created_at, paid_at, payment_failed_at, reserved_at, out_of_stock_at,
-                                                    refunded_at) < now() - interval '60 seconds') AS old
+                    count(*) FILTER (WHERE ",
+            waiting_over_60s!(),
+            ") AS old
              FROM orders
              GROUP BY created_at IS NULL, paid_at IS NULL, payment_failed_at IS NULL,
                       reserved_at IS NULL, out_of_stock_at IS NULL, refunded_at IS NULL",
-        )
+        ))
         .fetch_all(&self.pool)
         .await?;
         let mut by_status = OrderStatus::ALL.map(|status| (status, 0_i64));

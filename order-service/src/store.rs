@@ -3,6 +3,8 @@
 //! One statement writes orders, for HTTP requests and for Kafka records: the upsert. It adds facts
 //! and never removes one. So it may run twice, in any order, and from several instances at once.
 
+pub mod stuck_orders;
+
 use shared_events::http_api::OrderStatus;
 use shared_events::{Amount, CorrelationId, CustomerId, OrderId, PaymentId, ProductId, Quantity};
 use sqlx::postgres::{PgArguments, PgRow};
@@ -127,34 +129,67 @@ pub async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Order>, sqlx::
         .await
 }
 
-/// Which orders [`list`] returns.
+/// Which orders [`list`] and [`stuck_orders::list`] return.
 #[derive(Debug, Default)]
 pub struct OrderFilter {
     pub status: Option<OrderStatus>,
     pub customer: Option<CustomerId>,
-    /// Only orders older than this one, the last of the page before.
+    /// Only orders after this one, the last of the page before.
     pub after: Option<OrderId>,
-    pub limit: i64,
+    /// Most orders of a page.
+    pub limit: u32,
+}
+
+/// A page of orders.
+#[derive(Debug)]
+pub struct Page {
+    pub orders: Vec<Order>,
+    /// The order after which the next page begins; `None` on the last page.
+    pub next: Option<OrderId>,
 }
 
 /// A page of orders, the newest first: order ids begin with the time.
-pub async fn list(pool: &PgPool, filter: &OrderFilter) -> Result<Vec<Order>, sqlx::Error> {
-    let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM orders WHERE true");
-    if let Some(status) = filter.status {
-        query.push(" AND status = ").push_bind(status.name());
-    }
-    if let Some(customer) = &filter.customer {
-        query
-            .push(" AND customer_id = ")
-            .push_bind(customer.as_str());
-    }
+pub async fn list(pool: &PgPool, filter: &OrderFilter) -> Result<Page, sqlx::Error> {
+    let mut query = filter.query();
     if let Some(after) = filter.after {
         query.push(" AND order_id < ").push_bind(after.as_uuid());
     }
-    query
-        .push(" ORDER BY order_id DESC LIMIT ")
-        .push_bind(filter.limit);
-    query.build_query_as().fetch_all(pool).await
+    query.push(" ORDER BY order_id DESC LIMIT ");
+    filter.page(pool, query).await
+}
+
+impl OrderFilter {
+    /// The beginning of a query, with all conditions but `after`.
+    fn query(&self) -> QueryBuilder<Postgres> {
+        let mut query = QueryBuilder::new("SELECT * FROM orders WHERE true");
+        if let Some(status) = self.status {
+            query.push(" AND status = ").push_bind(status.name());
+        }
+        if let Some(customer) = &self.customer {
+            query
+                .push(" AND customer_id = ")
+                .push_bind(customer.as_str());
+        }
+        query
+    }
+
+    /// Runs a query that ends with `LIMIT`.
+    async fn page(
+        &self,
+        pool: &PgPool,
+        mut query: QueryBuilder<Postgres>,
+    ) -> Result<Page, sqlx::Error> {
+        // One order more than the page shows whether there is another page.
+        query.push_bind(i64::from(self.limit) + 1);
+        let mut orders: Vec<Order> = query.build_query_as().fetch_all(pool).await?;
+        let has_more = orders.len() > self.limit as usize;
+        orders.truncate(self.limit as usize);
+        let last = orders.last().map(|order| order.order_id);
+        Ok(Page {
+            orders,
+            next: last.filter(|_| has_more),
+        })
+    }
 }
 
 impl FromRow<'_, PgRow> for Order {

@@ -4,7 +4,10 @@
 //! types. A client that does not follow a change of the API therefore does not compile.
 //!
 //! * `POST /orders` takes a [`NewOrder`] and responds 202 with an [`AcceptedOrder`].
-//! * `GET /orders/{id}` responds with an [`OrderView`], `GET /orders` with an [`OrderPage`].
+//! * `GET /orders/{id}` responds with an [`OrderView`], `GET /orders` with an [`OrderPage`], the
+//!   newest order first. With `stuck=true` the page has only orders that are stuck: the saga has
+//!   not ended, and its latest fact is older than 60 s. The oldest order is first. `status`,
+//!   `customerId`, `limit` and `after` filter and divide both lists alike.
 //! * Every error is a [`ProblemDocument`].
 
 use std::fmt;
@@ -120,10 +123,11 @@ pub struct Fact {
     pub at: DateTime<Utc>,
 }
 
-/// A page of `GET /orders`, the newest order first.
+/// A page of `GET /orders`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderPage {
-    /// At most 200 orders.
+    /// At most `limit` orders (1 to 200, default 50). A page of stuck orders may have fewer, or
+    /// none, although it is not the last one.
     pub orders: Vec<OrderView>,
     /// The parameter `after` of the next page; null on the last page.
     pub next: Option<OrderId>,
@@ -143,16 +147,26 @@ pub struct ProblemDocument {
     pub detail: String,
     /// Every wrong field, header or parameter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<WrongField>,
+    pub errors: Vec<FieldError>,
 }
 
-/// One wrong field, header or parameter of a request.
+/// The error of one field, header or parameter of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WrongField {
+pub struct FieldError {
     /// The name of the field, header or parameter.
     pub field: String,
-    /// What is wrong, with the limit.
+    /// What is wrong, with the limit: "must be a whole number from 1 to 100".
     pub detail: String,
+}
+
+impl FieldError {
+    /// The error `detail` of the field `field`.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            detail: detail.into(),
+        }
+    }
 }
 
 impl From<OrderCreated> for NewOrder {

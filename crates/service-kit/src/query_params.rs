@@ -20,6 +20,19 @@ pub struct QueryParams {
     errors: Vec<FieldError>,
 }
 
+/// A parameter that is `true` or `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag(pub bool);
+
+impl FromStr for Flag {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let flag = text.parse().map_err(|_| "must be true or false")?;
+        Ok(Self(flag))
+    }
+}
+
 impl QueryParams {
     /// Takes an optional parameter. `None` if it is missing or wrong; [`QueryParams::finish`]
     /// reports the error.

@@ -2,12 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use service_kit::query_params::QueryParams;
+use service_kit::query_params::{Flag, QueryParams};
 use service_kit::{BoundedInt, Problem};
 use shared_events::http_api::{OrderPage, OrderView};
 
 use super::{ApiState, PathOrderId, not_found, unavailable};
-use crate::store::{self, OrderFilter};
+use crate::store::{self, OrderFilter, stuck_orders};
 
 /// Orders of a page without the parameter `limit`.
 const DEFAULT_LIMIT: u32 = 50;
@@ -15,8 +15,9 @@ const DEFAULT_LIMIT: u32 = 50;
 /// The largest `limit`.
 const MAX_LIMIT: u64 = 200;
 
-/// Orders, the newest first. Parameters: `status`, `customerId`, `limit`, and `after` (the `next`
-/// of the page before).
+/// Orders, the newest first; with `stuck=true` only those whose saga has stopped (see
+/// [`stuck_orders`]), the oldest first. Further parameters: `status`, `customerId`, `limit`, and
+/// `after` (the `next` of the page before).
 pub(super) async fn list(
     State(state): State<ApiState>,
     mut parameters: QueryParams,
@@ -27,23 +28,24 @@ pub(super) async fn list(
     let limit = parameters
         .take::<BoundedInt<1, MAX_LIMIT>>("limit")
         .map_or(DEFAULT_LIMIT, BoundedInt::get_u32);
+    let stuck = parameters
+        .take::<Flag>("stuck")
+        .is_some_and(|Flag(stuck)| stuck);
     parameters.finish()?;
-    // One order more than the page shows whether there is another page.
     let filter = OrderFilter {
         status,
         customer,
         after,
-        limit: i64::from(limit) + 1,
+        limit,
     };
-    let mut orders = store::list(&state.pool, &filter)
-        .await
-        .map_err(unavailable)?;
-    let has_more = orders.len() > limit as usize;
-    orders.truncate(limit as usize);
-    let last = orders.last().map(|order| order.order_id);
+    let page = match stuck {
+        true => stuck_orders::list(&state.pool, &filter).await,
+        false => store::list(&state.pool, &filter).await,
+    };
+    let page = page.map_err(unavailable)?;
     Ok(Json(OrderPage {
-        orders: orders.into_iter().map(OrderView::from).collect(),
-        next: last.filter(|_| has_more),
+        orders: page.orders.into_iter().map(OrderView::from).collect(),
+        next: page.next,
     }))
 }
 
