@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use kafka_runtime::database::Database;
+use kafka_runtime::database::{self, Database};
 use kafka_runtime::{Member, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
@@ -53,7 +53,10 @@ impl App {
 
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Inventory.name());
-        let database = Database::new(settings.database_url, CONNECTIONS);
+        let instance = instance::number(member.kafka.slot).await;
+        let url = database::named(settings.database_url, Service::Inventory, instance);
+        let database = Database::new(url, CONNECTIONS);
+        member.lock_waits = database.lock_waits();
         database.register_metrics(&registry, "shared")?;
         let requests = RequestMetrics::new(&registry)?;
         let tables = readiness.component("database");
@@ -63,7 +66,6 @@ impl App {
             Metrics::new(&registry)?,
         );
         let handler = InventoryHandler::new(store, settings.poison_product.0);
-        let instance = instance::number(member.kafka.slot).await;
         let tracer = Tracer::new(&settings.trace, Service::Inventory.name(), instance)?;
         member.tracer = tracer.clone();
         let member = Member::start(member, instance, handler, &readiness, &registry)?;
@@ -78,7 +80,7 @@ impl App {
             router,
             requests,
             tracer,
-            drain: settings.consumer.drain_timeout,
+            drain: settings.consumer.drain.drain_timeout,
         })
     }
 

@@ -7,7 +7,7 @@ use kafka_runtime::{
     ConsumerSettings, Criticality, FaultSettings, KafkaSettings, MemberSettings, database,
 };
 use service_kit::HttpSettings;
-use service_kit::settings::InvalidSettings;
+use service_kit::settings::{InvalidSettings, port};
 use service_kit::trace::TraceSettings;
 use shared_events::{OutOfBounds, ProductId, Service};
 use sqlx::postgres::PgConnectOptions;
@@ -17,7 +17,7 @@ use sqlx::postgres::PgConnectOptions;
 #[command(name = "inventory-service", version)]
 pub struct Settings {
     /// Port to listen on; 0 takes any free one
-    #[arg(long, env = "PORT", default_value_t = 8001)]
+    #[arg(long, env = "PORT", default_value_t = 8001, value_parser = port)]
     pub port: u16,
 
     /// The database of the stock

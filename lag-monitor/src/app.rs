@@ -1,22 +1,21 @@
 //! Wiring: every part of lag-monitor is built here.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
+use anyhow::Context;
 use axum::Router;
 use cluster_reader::{ClusterReader, ReaderSettings};
 use prometheus::Registry;
+use service_kit::settings::DRAIN_TIMEOUT;
 use service_kit::{BoxFuture, Component, Readiness, RequestMetrics, admin, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, Monitor};
+use crate::instances;
 use crate::lag_state::{LagState, StateSettings};
 use crate::poll::{self, CALL_TIMEOUT};
 use crate::{NAME, Settings, metrics};
-
-/// How long open requests may take at shutdown. Event streams end at once.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A monitor that is listening and has not polled the cluster yet.
 pub struct App {
@@ -50,6 +49,7 @@ impl App {
             thresholds,
             poll_interval: settings.poll_interval(),
             default_group_topic: settings.default_group_topic(),
+            name_prefix: settings.kafka.name_prefix.clone(),
         });
         metrics::register(&registry, &state)?;
         let mut reader = ClusterReader::new(ReaderSettings {
@@ -85,7 +85,19 @@ impl App {
         let monitor = Monitor::new(self.state.clone(), &self.settings, shutdown.clone())?;
         let router: Router =
             http::router(monitor).merge(admin::router(self.readiness, self.registry));
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .context("cannot build an HTTP client")?;
         tokio::join!(
+            instances::run(
+                self.settings.instance_source(),
+                client,
+                self.state.clone(),
+                interval,
+                shutdown.clone()
+            ),
             poll::run(
                 self.reader,
                 self.state,

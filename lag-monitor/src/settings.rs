@@ -1,15 +1,17 @@
 //! Command-line options and environment variables.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use cluster_reader::group_health::Thresholds;
 use kafka_admin::KafkaSettings;
 use reqwest::Url;
-use service_kit::settings::InvalidSettings;
+use service_kit::settings::{InvalidSettings, port, whole_number};
 use service_kit::{HttpSettings, Mode};
 use shared_events::NamePrefix;
 
+use crate::instances::{InstanceHost, InstanceSource};
 use crate::lag_state::GroupTopic;
 
 /// Most bytes of a group's or topic's name in a setting: Kafka's own limit for topics.
@@ -20,20 +22,20 @@ const MAX_NAME_BYTES: usize = 249;
 #[command(name = "lag-monitor", version)]
 pub struct Settings {
     /// Port to listen on; 0 takes any free one
-    #[arg(long, env = "PORT", default_value_t = 8010)]
+    #[arg(long, env = "PORT", default_value_t = 8010, value_parser = port)]
     pub port: u16,
 
     /// Seconds from one poll of the cluster to the next
-    #[arg(long, env = "POLL_INTERVAL_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300))]
+    #[arg(long, env = "POLL_INTERVAL_SECONDS", default_value_t = 5, value_parser = whole_number::<u32>(1..=300))]
     pub poll_interval_seconds: u32,
 
     /// Lag, in records, from which a group has the status warning
-    #[arg(long, env = "LAG_THRESHOLD_WARNING", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
+    #[arg(long, env = "LAG_THRESHOLD_WARNING", default_value_t = 100, value_parser = whole_number::<i64>(1..=1_000_000_000_000_i64))]
     pub lag_threshold_warning: i64,
 
     /// Lag, in records, from which a group has the status critical; not below the threshold for
     /// warning
-    #[arg(long, env = "LAG_THRESHOLD_CRITICAL", default_value_t = 500, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
+    #[arg(long, env = "LAG_THRESHOLD_CRITICAL", default_value_t = 500, value_parser = whole_number::<i64>(1..=1_000_000_000_000_i64))]
     pub lag_threshold_critical: i64,
 
     /// Consumer group of requests without ?group=
@@ -51,6 +53,23 @@ pub struct Settings {
     /// Base URL of load-generator, which receives the bursts of the page
     #[arg(long, env = "LOAD_GENERATOR_URL", default_value = "http://127.0.0.1:8000", value_parser = http_url)]
     pub load_generator_url: Url,
+
+    /// File with the instances of the services, which are asked for their state: a line for each,
+    /// as in `inventory-service.2 http://127.0.0.1:8002`. Read again at each poll
+    #[arg(long, env = "INSTANCES_FILE", value_name = "FILE")]
+    pub instances_file: Option<PathBuf>,
+
+    /// Hosts of the services, which are asked for their state, as in
+    /// order-service:3000,inventory-service:8001. Each address of a host is an instance. Looked up
+    /// again at each poll
+    #[arg(
+        long,
+        env = "INSTANCE_HOSTS",
+        value_delimiter = ',',
+        conflicts_with = "instances_file",
+        value_name = "HOST:PORT"
+    )]
+    pub instance_hosts: Vec<InstanceHost>,
 
     #[command(flatten)]
     pub http: HttpSettings,
@@ -72,6 +91,15 @@ impl Settings {
 
     pub fn poll_interval(&self) -> Duration {
         Duration::from_secs(self.poll_interval_seconds.into())
+    }
+
+    /// Where the list of instances is.
+    pub fn instance_source(&self) -> InstanceSource {
+        match &self.instances_file {
+            Some(path) => InstanceSource::File(path.clone()),
+            None if self.instance_hosts.is_empty() => InstanceSource::None,
+            None => InstanceSource::Hosts(self.instance_hosts.clone()),
+        }
     }
 
     /// The pair of requests that name no group, by its names on the broker.
@@ -140,11 +168,26 @@ mod tests {
             "--mode=vm",
             "--load-generator-url=127.0.0.1:8000",
             "--load-generator-url=https://localhost",
+            "--instance-hosts=order-service",
+            "--instance-hosts=order-service:3000,",
         ] {
             assert!(settings(&[invalid]).is_err(), "{invalid}");
         }
         let long = format!("--topic={}", "a".repeat(250));
         assert!(settings(&[&long]).is_err());
+    }
+
+    #[test]
+    fn instances_are_listed_in_a_file_or_found_by_host() {
+        let source = |arguments: &[&str]| Ok(settings(arguments)?.instance_source());
+        let none: Result<_, clap::Error> = source(&[]);
+        assert_eq!(none.unwrap(), InstanceSource::None);
+        let hosts = source(&["--instance-hosts=order-service:3000,inventory-service:8001"]);
+        let expected = ["order-service:3000", "inventory-service:8001"];
+        let expected = expected.map(|host| host.parse().unwrap()).to_vec();
+        assert_eq!(hosts.unwrap(), InstanceSource::Hosts(expected));
+        let both = source(&["--instances-file=a", "--instance-hosts=order-service:3000"]);
+        assert!(both.is_err());
     }
 
     #[test]

@@ -96,9 +96,10 @@ impl fmt::Display for LoadSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} of {} orders acknowledged by {} in {:.3} s: {:.0} a second; {} failed, {} not sent{}",
+            "{} of {} {} acknowledged by {} in {:.3} s: {:.0} a second; {} failed, {} not sent{}",
             self.acknowledged,
             self.planned,
+            if self.planned == 1 { "order" } else { "orders" },
             self.to,
             self.seconds,
             self.per_second,
@@ -160,6 +161,12 @@ mod tests {
         assert_eq!(summary(3, 3, 2, false).exit_code(), 1);
         assert_eq!(summary(3, 2, 2, false).exit_code(), 1);
         assert_eq!(summary(3, 2, 2, true).exit_code(), 130);
+    }
+
+    #[test]
+    fn one_order_is_no_plural() {
+        let text = summary(1, 1, 1, false).to_string();
+        assert!(text.starts_with("1 of 1 order acknowledged by"), "{text}");
     }
 
     #[test]

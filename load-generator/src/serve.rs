@@ -66,7 +66,7 @@ impl App {
             requests,
             controller,
             metrics,
-            drain: settings.drain_timeout,
+            drain: settings.drain.drain_timeout,
         })
     }
 

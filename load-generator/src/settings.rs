@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand};
 use kafka_admin::KafkaSettings;
 use kafka_admin::bulk_producer::{Acks, BulkSettings, Compression};
 use reqwest::Url;
 use service_kit::HttpSettings;
-use service_kit::settings::{InvalidSettings, duration_between};
+use service_kit::settings::{DrainSettings, InvalidSettings, duration_between, port, whole_number};
 use shared_events::{Amount, CustomerId, ProductId, Quantity};
 
 use crate::key_distribution::KeyDistribution;
@@ -41,7 +41,7 @@ pub enum Verb {
     #[command(after_help = "Example:  load-generator burst --count 1000000 --keys single")]
     Burst {
         /// Orders
-        #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u64).range(1..=MAX_ORDERS))]
+        #[arg(long, default_value_t = 1_000, value_parser = whole_number::<u64>(1..=MAX_ORDERS))]
         count: u64,
         #[command(flatten)]
         load: LoadSettings,
@@ -50,10 +50,10 @@ pub enum Verb {
     #[command(after_help = "Example:  load-generator batch --batch-size 500 --batches 20")]
     Batch {
         /// Orders of a batch
-        #[arg(long, default_value_t = 100, value_parser = value_parser!(u64).range(1..=100_000))]
+        #[arg(long, default_value_t = 100, value_parser = whole_number::<u64>(1..=100_000))]
         batch_size: u64,
         /// Batches
-        #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=1_000_000))]
+        #[arg(long, default_value_t = 10, value_parser = whole_number::<u64>(1..=1_000_000))]
         batches: u64,
         #[command(flatten)]
         load: LoadSettings,
@@ -65,7 +65,7 @@ pub enum Verb {
     )]
     Continuous {
         /// Orders a second
-        #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=1_000_000))]
+        #[arg(long, default_value_t = 10, value_parser = whole_number::<u32>(1..=1_000_000))]
         events_per_second: u32,
         /// For how long, up to 24h
         #[arg(long, default_value = "1m", value_parser = duration_between(1, 86_400))]
@@ -81,7 +81,7 @@ pub enum Verb {
         #[arg(value_enum)]
         profile: Profile,
         /// Orders a second, except during the burst
-        #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=100_000))]
+        #[arg(long, default_value_t = 50, value_parser = whole_number::<u32>(1..=100_000))]
         events_per_second: u32,
         /// For how long, up to 24h
         #[arg(long, default_value = "1m", value_parser = duration_between(1, 86_400))]
@@ -144,11 +144,11 @@ pub struct LoadSettings {
     pub compression: Option<Compression>,
 
     /// linger.ms: how long a batch waits to become larger [default: 5]
-    #[arg(long, value_parser = value_parser!(u32).range(0..=1_000))]
+    #[arg(long, value_parser = whole_number::<u32>(0..=1_000))]
     pub linger_ms: Option<u32>,
 
     /// batch.size: most bytes of a batch before compression [default: 1000000]
-    #[arg(long, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_parser = whole_number::<u32>(1..=1_000_000))]
     pub batch_bytes: Option<u32>,
 
     /// acks: which replicas must have an event before it is acknowledged [default: all]
@@ -167,24 +167,23 @@ pub struct LoadSettings {
 #[derive(Debug, Clone, Args)]
 pub struct ServeSettings {
     /// Port to listen on; 0 takes any free one
-    #[arg(long, env = "PORT", default_value_t = 8000)]
+    #[arg(long, env = "PORT", default_value_t = 8000, value_parser = port)]
     pub port: u16,
 
     /// Milliseconds between two batches of the auto producer
-    #[arg(long, env = "PRODUCTION_RATE_MS", default_value_t = 100, value_parser = value_parser!(u32).range(RATE_MS))]
+    #[arg(long, env = "PRODUCTION_RATE_MS", default_value_t = 100, value_parser = whole_number::<u32>(RATE_MS))]
     pub production_rate_ms: u32,
 
     /// Orders of a batch of the auto producer
-    #[arg(long, env = "BATCH_SIZE", default_value_t = 1, value_parser = value_parser!(u32).range(BATCH_SIZE))]
+    #[arg(long, env = "BATCH_SIZE", default_value_t = 1, value_parser = whole_number::<u32>(BATCH_SIZE))]
     pub batch_size: u32,
 
     /// Start the auto producer with the service
     #[arg(long, env = "AUTO_PRODUCE", default_value_t = false, action = clap::ArgAction::Set)]
     pub auto_produce: bool,
 
-    /// How long requests in flight may take after SIGTERM
-    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = duration_between(0, 600))]
-    pub drain_timeout: Duration,
+    #[command(flatten)]
+    pub drain: DrainSettings,
 
     #[command(flatten)]
     pub http: HttpSettings,

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use kafka_runtime::database::Database;
+use kafka_runtime::database::{self, Database};
 use kafka_runtime::faults::Protection;
 use kafka_runtime::outbox::{Publisher, Relay, RelaySettings};
 use kafka_runtime::{Member, MemberSettings, controls};
@@ -17,6 +17,7 @@ use service_kit::trace::Tracer;
 use service_kit::{BoxFuture, Component, Readiness, RequestMetrics, admin, instance, server};
 use shared_events::Service;
 use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -72,16 +73,18 @@ impl App {
         let readiness = Readiness::new(Service::Order.name());
         let tables = readiness.component("database");
         let metrics = Metrics::new(&registry)?;
-        let database = Database::new(settings.database_url.clone(), WRITERS);
-        let readers = Database::new(settings.database_url.clone(), READERS);
+        let instance = instance::number(member.kafka.slot).await;
+        let url = database::named(settings.database_url.clone(), Service::Order, instance);
+        let database = Database::new(url.clone(), WRITERS);
+        let readers = Database::new(url.clone(), READERS);
+        member.lock_waits = database.lock_waits();
         database.register_metrics(&registry, "writers")?;
         readers.register_metrics(&registry, "readers")?;
         let requests = RequestMetrics::new(&registry)?;
 
-        let instance = instance::number(member.kafka.slot).await;
         let tracer = Tracer::new(&settings.trace, Service::Order.name(), instance)?;
         member.tracer = tracer.clone();
-        let relay = Relay::start(relay_settings(&settings, &member), &readiness, &registry)?;
+        let relay = Relay::start(relay_settings(url, &member), &readiness, &registry)?;
         let publish_mode = if member.faults.keeps(Protection::Outbox) {
             PublishMode::Outbox(relay.waker())
         } else {
@@ -120,7 +123,7 @@ impl App {
             capacity,
             metrics,
         };
-        let drain = settings.consumer.drain_timeout;
+        let drain = settings.consumer.drain.drain_timeout;
         Ok(Self {
             listener,
             router,
@@ -188,11 +191,11 @@ impl App {
     }
 }
 
-fn relay_settings(settings: &Settings, member: &MemberSettings) -> RelaySettings {
+fn relay_settings(database: PgConnectOptions, member: &MemberSettings) -> RelaySettings {
     RelaySettings {
         service: Service::Order,
-        database: settings.database_url.clone(),
-        kafka: settings.kafka.clone(),
+        database,
+        kafka: member.kafka.clone(),
         faults: member.faults.clone(),
         tracer: member.tracer.clone(),
     }

@@ -5,7 +5,7 @@ use kafka_runtime::{
     ConsumerSettings, Criticality, FaultSettings, KafkaSettings, MemberSettings, database,
 };
 use service_kit::HttpSettings;
-use service_kit::settings::InvalidSettings;
+use service_kit::settings::{InvalidSettings, port, whole_number};
 use service_kit::trace::TraceSettings;
 use shared_events::Service;
 use sqlx::postgres::PgConnectOptions;
@@ -15,7 +15,7 @@ use sqlx::postgres::PgConnectOptions;
 #[command(name = "order-service", version)]
 pub struct Settings {
     /// Port to listen on; 0 takes any free one
-    #[arg(long, env = "PORT", default_value_t = 3000)]
+    #[arg(long, env = "PORT", default_value_t = 3000, value_parser = port)]
     pub port: u16,
 
     /// The database of the orders
@@ -30,11 +30,11 @@ pub struct Settings {
 
     /// Most accepted orders that wait to be published; more are refused with 503 until Kafka is
     /// back
-    #[arg(long, env = "OUTBOX_LIMIT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    #[arg(long, env = "OUTBOX_LIMIT", default_value_t = 1_000_000, value_parser = whole_number::<u32>(1..=100_000_000))]
     pub outbox_limit: u32,
 
     /// Most requests that wait to be accepted; more are refused with 503
-    #[arg(long, env = "HTTP_QUEUE", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, env = "HTTP_QUEUE", default_value_t = 10_000, value_parser = whole_number::<u32>(1..=1_000_000))]
     pub http_queue: u32,
 
     /// Where to listen and how to log

@@ -53,7 +53,7 @@ impl App {
             router,
             requests,
             tracer,
-            drain: settings.consumer.drain_timeout,
+            drain: settings.consumer.drain.drain_timeout,
         })
     }
 

@@ -3,7 +3,7 @@
 use clap::Parser;
 use kafka_runtime::{ConsumerSettings, Criticality, FaultSettings, KafkaSettings, MemberSettings};
 use service_kit::HttpSettings;
-use service_kit::settings::InvalidSettings;
+use service_kit::settings::{InvalidSettings, port};
 use service_kit::trace::TraceSettings;
 use shared_events::Service;
 
@@ -12,7 +12,7 @@ use shared_events::Service;
 #[command(name = "payment-service", version)]
 pub struct Settings {
     /// Port to listen on; 0 takes any free one
-    #[arg(long, env = "PORT", default_value_t = 3002)]
+    #[arg(long, env = "PORT", default_value_t = 3002, value_parser = port)]
     pub port: u16,
 
     /// Where to listen and how to log

@@ -242,3 +242,22 @@ fn empty_environment_variables_are_the_defaults() {
     assert!(said.contains(&format!("port {port} is taken")), "{said}");
     assert_eq!(code, Some(1), "{said}");
 }
+
+#[test]
+fn output_to_a_full_disk_is_no_panic() {
+    let full_disk = || std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let run = |argument| {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_payment-service"));
+        program.arg(argument).env_clear();
+        program
+    };
+    let help = run("--help").stdout(full_disk().unwrap()).output().unwrap();
+    let error = String::from_utf8(help.stderr).unwrap();
+    assert!(
+        error.starts_with("error: cannot write to standard output"),
+        "{error}"
+    );
+    assert_eq!((help.status.code(), error.lines().count()), (Some(1), 1));
+    let invalid = run("--port=x").stderr(full_disk().unwrap()).status();
+    assert_eq!(invalid.unwrap().code(), Some(2));
+}

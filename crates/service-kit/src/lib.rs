@@ -19,6 +19,7 @@
 pub mod admin;
 mod bounded_int;
 pub mod dns_lookup;
+pub mod escape;
 mod health_command;
 pub mod host_origin_check;
 pub mod instance;

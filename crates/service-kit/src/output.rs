@@ -8,6 +8,8 @@
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
+use crate::escape::escape_line;
+
 /// The exit code after standard output was closed by its reader (`sandbox logs | head`). It is what
 /// a shell reports for a program that SIGPIPE has ended. It is not 0, because the program may have
 /// ended before its work was done.
@@ -63,9 +65,11 @@ pub fn print_remark(line: impl Display) {
     let _ = io::stderr().write_all(with_line_feed(line).as_bytes());
 }
 
-/// Writes an error as one line to standard error.
+/// Writes an error as one line to standard error. Control characters are escaped: the text of an
+/// error may come from outside.
 pub fn print_error(error: impl Display) {
-    print_remark(format_args!("error: {error}"));
+    let error = error.to_string();
+    print_remark(format_args!("error: {}", escape_line(error.trim())));
 }
 
 /// Ends the process after its last line of output: with `code`, or with that of the error.

@@ -6,12 +6,11 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, http::Method, http::Uri};
-use serde::Serialize;
+use shared_events::http_api::{PROBLEM_MEDIA_TYPE, ProblemDocument};
 
-/// The media type of a problem document.
-pub const MEDIA_TYPE: &str = "application/problem+json";
+pub use shared_events::http_api::FieldError;
 
-/// An error response: `type`, `title`, `status`, `detail`, and for wrong fields an `errors` list.
+/// An error response: a [`ProblemDocument`] with its status code and headers.
 ///
 /// The type is always `about:blank`, which in RFC 9457 means that the status code describes the
 /// problem. The title is the reason phrase of the status code. A 5xx never contains its cause,
@@ -19,38 +18,8 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
-    detail: String,
-    errors: Vec<FieldError>,
+    document: ProblemDocument,
     retry_after: Option<Duration>,
-}
-
-/// The error of one field, header or parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    /// The name of the field.
-    pub field: String,
-    /// The error, with the limit: "must be a whole number from 1 to 100".
-    pub detail: String,
-}
-
-impl FieldError {
-    /// The error `detail` of the field `field`.
-    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            detail: detail.into(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
-    errors: &'a [FieldError],
 }
 
 impl Problem {
@@ -58,8 +27,13 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
-            detail: detail.into(),
-            errors: Vec::new(),
+            document: ProblemDocument {
+                type_uri: "about:blank".to_owned(),
+                title: status.canonical_reason().unwrap_or("Error").to_owned(),
+                status: status.as_u16(),
+                detail: detail.into(),
+                errors: Vec::new(),
+            },
             retry_after: None,
         }
     }
@@ -88,10 +62,9 @@ impl Problem {
             .iter()
             .map(|error| format!("{} {}", error.field, error.detail))
             .collect();
-        Self {
-            errors,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, fields.join("; "))
-        }
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, fields.join("; "));
+        problem.document.errors = errors;
+        problem
     }
 
     /// 503 with `Retry-After`: a later attempt can succeed. `detail` must not contain the cause.
@@ -118,16 +91,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = Document {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            errors: &self.errors,
-        };
         // A document of texts and numbers always serializes.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = (self.status, [(CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        let body = serde_json::to_vec(&self.document).unwrap_or_default();
+        let mut response =
+            (self.status, [(CONTENT_TYPE, PROBLEM_MEDIA_TYPE)], body).into_response();
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
             response

@@ -7,12 +7,14 @@ mod error_line;
 use std::fmt::Display;
 use std::io::{Write, stdout};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::{Args, Command, Parser, ValueEnum};
 
-pub use empty_variables::without_empty_variables;
+pub use empty_variables::{without_empty_variables, without_overridden_defaults};
 
+use crate::escape::escape_line;
 use crate::{health_command, output};
 use error_line::error_line;
 
@@ -44,6 +46,17 @@ pub struct HttpSettings {
     pub log_format: LogFormat,
 }
 
+/// How long a program drains if its setting does not say otherwise.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The setting of a service that drains when it is stopped.
+#[derive(Debug, Clone, Args)]
+pub struct DrainSettings {
+    /// How long open requests and the last batch may take after SIGTERM before they are abandoned
+    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "10s", value_parser = duration_between(0, 600))]
+    pub drain_timeout: Duration,
+}
+
 /// Settings that contradict each other, although each is valid. The text names them and says what
 /// to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +72,7 @@ pub struct InvalidSettings(pub String);
 ///
 /// An empty variable counts as not set; see [`without_empty_variables`].
 pub fn parse<T: Parser, V>(validate: impl Fn(&T) -> Result<V, InvalidSettings>) -> T {
-    let command = without_empty_variables(T::command());
+    let command = without_overridden_defaults(without_empty_variables(T::command()));
     let health = health_command::command(&command);
     if is_first(health_command::NAME) {
         run_health(health);
@@ -80,7 +93,7 @@ pub fn parse_with_subcommands<T: Parser, V>(
     service: &str,
     validate: impl Fn(&T) -> Result<V, InvalidSettings>,
 ) -> T {
-    let command = without_empty_variables(T::command());
+    let command = without_overridden_defaults(without_empty_variables(T::command()));
     let settings = command.find_subcommand(service).unwrap_or(&command);
     let health = health_command::command(settings);
     if is_first(health_command::NAME) {
@@ -152,7 +165,7 @@ fn run_health(mut command: Command) -> ! {
         Ok(line) => (line, 0),
         Err(line) => (line, 1),
     };
-    output::exit(output::print(line), code)
+    output::exit(output::print(escape_line(&line)), code)
 }
 
 /// Prints `--help` or `--version`, which clap returns as errors, and ends the process.
@@ -178,6 +191,26 @@ pub fn duration_between(
             format!("must be a time from {least} to {most}, like 30s or 5m")
         })
     }
+}
+
+/// A value parser for a whole number within these bounds, which must fit into `T`. Its error names
+/// both bounds, also for `0.5` and `ten`, for which clap's own parsers name none.
+pub fn whole_number<T: TryFrom<i128> + 'static>(
+    bounds: RangeInclusive<impl Into<i128> + 'static>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    let (least, most) = bounds.into_inner();
+    let (least, most) = (least.into(), most.into());
+    move |text| {
+        let number = text.parse().ok();
+        let number = number.filter(|number| (least..=most).contains(number));
+        let number = number.and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+    }
+}
+
+/// A value parser for the port of a service; 0 takes any free one.
+pub fn port(text: &str) -> Result<u16, String> {
+    whole_number(0..=u16::MAX)(text)
 }
 
 /// Ends the process because of an invalid setting: one line on stderr, exit code 2.

@@ -11,10 +11,11 @@ use bench::measurements::Measurements;
 use bench::temporary_setting::{DELIVERY, SettingChange, with_setting};
 use bench::usage::{self, UsageSample};
 use bench::{MAX_ORDERS, SagaBench, delivery_modes, recovery, throughput, warmup};
-use clap::{Args, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Subcommand, ValueEnum};
 use kafka_admin::DeliveryMode;
 use local_runtime::postgres::POSTGRES;
 use serde_json::json;
+use service_kit::settings::whole_number;
 use shared_events::Service;
 use stack::Stack;
 use stack::layout::StackLayout;
@@ -59,23 +60,23 @@ enum Verb {
 #[derive(Debug, Clone, Args)]
 struct Saga {
     /// Orders of a run at saturation
-    #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u64).range(100..=MAX_ORDERS))]
+    #[arg(long, default_value_t = 20_000, value_parser = whole_number::<u64>(100..=MAX_ORDERS))]
     orders: u64,
 
     /// Orders of the burst
-    #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u64).range(100..=MAX_ORDERS))]
+    #[arg(long, default_value_t = 10_000, value_parser = whole_number::<u64>(100..=MAX_ORDERS))]
     burst: u64,
 
     /// Orders per second when latency is measured
-    #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=5_000))]
+    #[arg(long, default_value_t = 50, value_parser = whole_number::<u32>(1..=5_000))]
     rate: u32,
 
     /// Seconds of the latency measurement
-    #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=300))]
+    #[arg(long, default_value_t = 20, value_parser = whole_number::<u32>(1..=300))]
     seconds: u32,
 
     /// The number of runs, of which min, median and max are printed
-    #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=20))]
+    #[arg(long, default_value_t = 3, value_parser = whole_number::<u32>(1..=20))]
     runs: u32,
 
     /// Restart the services with this delivery mode, and restore the old one afterwards [default: the present mode]
@@ -95,7 +96,7 @@ struct Saga {
 #[derive(Debug, Clone, Args)]
 struct Recovery {
     /// The number of kills for each kind of membership
-    #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=20))]
+    #[arg(long, default_value_t = 3, value_parser = whole_number::<u32>(1..=20))]
     runs: u32,
 
     /// Print the JSON that is written to the file

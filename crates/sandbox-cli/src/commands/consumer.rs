@@ -11,6 +11,7 @@ use scenario_runner::conditions::controls::shown;
 use scenario_runner::conditions::{Observation, until};
 use scenario_runner::probes::instances;
 use serde_json::{Map, json};
+use service_kit::settings::whole_number;
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 use shared_events::{GroupControls, Service};
 use stack::layout::{Instance, StackLayout};
@@ -72,7 +73,7 @@ pub struct Slow {
     pub members: Members,
 
     /// Simulated work for each message, in milliseconds
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
+    #[arg(long, default_value_t = 2_000, value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub time_ms: u32,
 }
 
@@ -83,7 +84,7 @@ pub struct Fast {
     pub members: Members,
 
     /// Simulated work for each message, in milliseconds
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
+    #[arg(long, default_value_t = 50, value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub time_ms: u32,
 }
 
@@ -95,11 +96,11 @@ pub struct Set {
     pub members: Members,
 
     /// Simulated work for each batch, in milliseconds
-    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
+    #[arg(long, value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub processing_time_ms: Option<u32>,
 
     /// The highest number of records in a batch; 1 means one message at a time
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_MAX_MAX)))]
+    #[arg(long, value_parser = whole_number::<u32>(1..=i64::from(BATCH_MAX_MAX)))]
     pub batch_max: Option<u32>,
 
     /// Whether to read no records

@@ -17,6 +17,7 @@ use stack::layout::StackLayout;
 use stack::terminal::{note, say};
 
 use run::{Runner, TestCounts};
+use service_kit::settings::whole_number;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -28,7 +29,7 @@ pub struct Test {
     stack: Mode,
 
     /// How many test programs run side by side, besides one program of unit tests
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, default_value_t = 2, value_parser = whole_number::<u8>(1..=16))]
     jobs: u8,
 
     /// Only build the test programs

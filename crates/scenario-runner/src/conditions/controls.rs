@@ -5,7 +5,9 @@ use shared_events::Service;
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
 
 use super::{Observation, at_most};
+use service_kit::settings::whole_number;
 use stack::ports::MAX_SLOTS;
+use stack::terminal::counted;
 
 /// The expected controls. All running members must have the same.
 #[derive(Debug, clap::Args)]
@@ -17,11 +19,11 @@ pub struct ControlsCondition {
     pub service: Service,
 
     /// Simulated work of each, in milliseconds
-    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
+    #[arg(long, value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
     pub processing_time_ms: Option<u32>,
 
     /// Most records of a batch of each
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_MAX_MAX)))]
+    #[arg(long, value_parser = whole_number::<u32>(1..=i64::from(BATCH_MAX_MAX)))]
     pub batch_max: Option<u32>,
 
     /// Whether each is paused
@@ -108,7 +110,7 @@ impl ControlsCondition {
             None => !members.is_empty(),
         };
         let seen: Vec<String> = members.iter().map(Member::shown).collect();
-        let seen = format!("{} members; {}", members.len(), seen.join("; "));
+        let seen = format!("{}; {}", counted(members.len(), "member"), seen.join("; "));
         Observation::judge(enough && same && members.iter().all(so), seen)
     }
 }

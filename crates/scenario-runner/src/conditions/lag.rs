@@ -1,6 +1,7 @@
 //! The lag of groups.
 
 use cluster_reader::Group;
+use service_kit::settings::whole_number;
 
 use super::Observation;
 
@@ -16,11 +17,11 @@ pub struct LagCondition {
     pub group: Option<String>,
 
     /// More records than this
-    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "RECORDS", value_parser = whole_number::<i64>(0..=1_000_000_000_000_i64))]
     pub above: Option<i64>,
 
     /// Fewer records than this
-    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "RECORDS", value_parser = whole_number::<i64>(1..=1_000_000_000_000_i64))]
     pub below: Option<i64>,
 
     /// Lag 0, and no open transaction

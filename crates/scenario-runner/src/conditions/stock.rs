@@ -1,5 +1,6 @@
 //! The stock of a product.
 
+use service_kit::settings::whole_number;
 use shared_events::ProductId;
 
 use super::Observation;
@@ -12,7 +13,7 @@ pub struct StockCondition {
     pub product: ProductId,
 
     /// The number of pieces
-    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_000_000_000))]
+    #[arg(long, value_parser = whole_number::<u64>(0..=1_000_000_000))]
     pub quantity: u64,
 }
 

@@ -1,4 +1,5 @@
-//! An empty environment variable counts as not set.
+//! What environment variables do to a command: an empty one counts as not set, and the help shows the default only of a setting
+//! that none of them sets.
 
 use std::ffi::OsStr;
 
@@ -29,4 +30,21 @@ pub(super) fn without_variables(command: Command, is_empty: &dyn Fn(&OsStr) -> b
         }
     });
     command.mut_subcommands(|subcommand| without_variables(subcommand, is_empty))
+}
+
+/// The command whose help shows no default beside the value of an environment variable, which
+/// applies instead.
+pub fn without_overridden_defaults(command: Command) -> Command {
+    without_defaults(command, &|name| std::env::var_os(name).is_some())
+}
+
+pub(super) fn without_defaults(command: Command, is_set: &dyn Fn(&OsStr) -> bool) -> Command {
+    let command = command.mut_args(|argument| {
+        if argument.get_env().is_some_and(is_set) {
+            argument.hide_default_value(true)
+        } else {
+            argument
+        }
+    });
+    command.mut_subcommands(|subcommand| without_defaults(subcommand, is_set))
 }

@@ -6,6 +6,11 @@ use clap::{Arg, Command};
 /// clap's error in one line, with the name of the environment variable and without the value of a
 /// secret.
 pub(super) fn error_line(command: &Command, error: &clap::Error) -> String {
+    if let ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =
+        error.kind()
+    {
+        return missing_subcommand(command);
+    }
     let argument = invalid_argument(command, error);
     let message = match argument {
         // The value is a secret, because --help hides it. clap's own message would contain it.
@@ -25,6 +30,21 @@ pub(super) fn error_line(command: &Command, error: &clap::Error) -> String {
         ),
         None => message,
     }
+}
+
+/// In the place of the description, which clap prints then.
+fn missing_subcommand(command: &Command) -> String {
+    let names: Vec<_> = command
+        .get_subcommands()
+        .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help")
+        .map(Command::get_name)
+        .collect();
+    let names = match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => "an argument".to_owned(),
+    };
+    format!("what to do is missing: {names} (see --help)")
 }
 
 /// The first lines of clap's message, before its hints on usage, joined to one line.

@@ -2,12 +2,12 @@ use std::ffi::OsStr;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use super::empty_variables::without_variables;
+use super::empty_variables::{without_defaults, without_variables};
 use super::*;
 
 #[derive(Debug, Parser)]
 struct Example {
-    #[arg(long, env = "EXAMPLE_PORT", default_value_t = 1)]
+    #[arg(long, env = "EXAMPLE_PORT", default_value_t = 1, value_parser = port)]
     port: u16,
     #[arg(long, env = "EXAMPLE_URL", hide_env_values = true, value_parser = no_url)]
     url: Option<String>,
@@ -19,6 +19,8 @@ struct Example {
     within: Option<Duration>,
     #[command(flatten)]
     http: HttpSettings,
+    #[command(flatten)]
+    drain: DrainSettings,
 }
 
 fn no_url(_: &str) -> Result<String, &'static str> {
@@ -36,14 +38,36 @@ fn message(arguments: &[&str]) -> String {
 
 #[test]
 fn the_error_line_names_value_limit_and_variable() {
-    let line = message(&["--token=x", "--port=70000"]);
-    for part in ["70000", "--port", "0..=65535", "EXAMPLE_PORT"] {
-        assert!(line.contains(part) && !line.contains('\n'), "{line}");
+    for port in ["70000", "0.5", "ten", "-1", ""] {
+        let line = message(&["--token=x", &format!("--port={port}")]);
+        for part in [port, "--port", "from 0 to 65535", "EXAMPLE_PORT"] {
+            assert!(line.contains(part) && !line.contains('\n'), "{line}");
+        }
     }
     let line = message(&["--token=x", "--log-format=xml"]);
     for part in ["xml", "text, json", "LOG_FORMAT"] {
         assert!(line.contains(part) && !line.contains('\n'), "{line}");
     }
+}
+
+#[test]
+fn a_whole_number_is_within_its_bounds_and_its_type() {
+    let rate = whole_number::<u32>(1..=1_000_000);
+    assert_eq!((rate("1"), rate("1000000")), (Ok(1), Ok(1_000_000)));
+    let error = "must be a whole number from 1 to 1000000";
+    for wrong in [
+        "0",
+        "1000001",
+        "0.5",
+        "1e3",
+        " 1",
+        "",
+        "99999999999999999999999999999999999999999",
+    ] {
+        assert_eq!(rate(wrong), Err(error.to_owned()), "{wrong}");
+    }
+    assert!(whole_number::<u8>(0..=256)("256").is_err());
+    assert_eq!(whole_number::<i64>(-1..=i64::MAX)("-1"), Ok(-1));
 }
 
 #[test]
@@ -55,6 +79,12 @@ fn a_time_is_within_its_bounds() {
         assert!(line.contains("from 1s to 1m 30s"), "{line}");
         assert!(line.contains("--within") && !line.contains('\n'), "{line}");
     }
+}
+
+#[test]
+fn the_drain_timeout_has_one_default() {
+    let settings = Example::try_parse_from(["example", "--token=x"]).unwrap();
+    assert_eq!(settings.drain.drain_timeout, DRAIN_TIMEOUT);
 }
 
 #[test]
@@ -89,4 +119,15 @@ fn an_empty_variable_counts_as_not_set_for_required_values() {
     assert_eq!(variable("port"), None);
     assert_eq!(variable("token"), Some("EXAMPLE_TOKEN"));
     assert_eq!(variable("poison"), Some("EXAMPLE_POISON"));
+}
+
+#[test]
+fn the_help_shows_a_default_only_where_no_variable_is_set() {
+    let help = |set: &'static str| {
+        let mut command = without_defaults(Example::command(), &|name| name == set);
+        command.render_long_help().to_string()
+    };
+    assert!(help("").contains("[default: 1]"));
+    assert!(!help("EXAMPLE_PORT").contains("[default: 1]"));
+    assert!(help("EXAMPLE_PORT").contains("[default: 10s]"));
 }

@@ -7,11 +7,12 @@ use bench::drain::{DrainBench, DrainCase, MIN_COMPARED_EVENTS};
 use bench::isolated_instances::{restoring_instances, start_inventory_alone};
 use bench::measurements::Measurements;
 use bench::{MAX_ORDERS, usage};
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, value_parser};
 use serde_json::json;
+use service_kit::settings::whole_number;
 use stack::layout::StackLayout;
-use stack::terminal::Progress;
+use stack::terminal::{Progress, counted};
 
 /// The delivery modes, the slower one first.
 const DELIVERIES: [&str; 2] = ["exactly-once", "at-least-once"];
@@ -32,12 +33,12 @@ const MAX_WARMUP_SINGLE_EVENTS: u64 = 2_000;
 #[derive(Debug, Clone, Args)]
 pub(super) struct Drain {
     /// The backlog for members with batches
-    #[arg(long, default_value_t = MAX_ORDERS, value_parser = value_parser!(u64).range(MIN_COMPARED_EVENTS..=MAX_ORDERS))]
+    #[arg(long, default_value_t = MAX_ORDERS, value_parser = whole_number::<u64>(MIN_COMPARED_EVENTS..=MAX_ORDERS))]
     events: u64,
 
     /// The backlog for members with batches of one, which read a few hundred events a second. Below 10000 the plain consumer is
     /// not measured, because it reads so few events in one fetch
-    #[arg(long, default_value_t = MIN_COMPARED_EVENTS, value_parser = value_parser!(u64).range(100..=MAX_ORDERS))]
+    #[arg(long, default_value_t = MIN_COMPARED_EVENTS, value_parser = whole_number::<u64>(100..=MAX_ORDERS))]
     single_events: u64,
 
     /// Only this delivery mode [default: both]
@@ -49,7 +50,7 @@ pub(super) struct Drain {
     no_warm: bool,
 
     /// The number of runs, of which min, median and max are printed
-    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=20))]
+    #[arg(long, default_value_t = 1, value_parser = whole_number::<u32>(1..=20))]
     runs: u32,
 
     /// Print the JSON that is written to the file
@@ -85,8 +86,12 @@ async fn measure(
     let deliveries = DELIVERIES.into_iter();
     for delivery in deliveries.filter(|delivery| only.is_none_or(|only| only == *delivery)) {
         for members in MEMBERS {
-            let say =
-                |what: String| progress.say(format!("{delivery}, {members} member(s): {what}"));
+            let say = |what: String| {
+                progress.say(format!(
+                    "{delivery}, {}: {what}",
+                    counted(members as usize, "member")
+                ))
+            };
             say("starting".to_owned());
             let instances = start_inventory_alone(layout, members, delivery).await?;
             bench.prime().await?;

@@ -6,8 +6,9 @@ use anyhow::Result;
 use bench::load::{LoadBench, MAX_EVENTS, RATES};
 use bench::measurements::Measurements;
 use bench::usage;
-use clap::{Args, value_parser};
+use clap::Args;
 use serde_json::json;
+use service_kit::settings::whole_number;
 use stack::layout::StackLayout;
 use stack::terminal::Progress;
 
@@ -18,15 +19,15 @@ const WARMUP_TIME: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Args)]
 pub(super) struct Load {
     /// Events of a burst, and records of Kafka's producer-perf-test
-    #[arg(long, default_value_t = 2_000_000, value_parser = value_parser!(u64).range(10_000..=MAX_EVENTS))]
+    #[arg(long, default_value_t = 2_000_000, value_parser = whole_number::<u64>(10_000..=MAX_EVENTS))]
     events: u64,
 
     /// Seconds of each rate
-    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=60))]
+    #[arg(long, default_value_t = 10, value_parser = whole_number::<u32>(1..=60))]
     seconds: u32,
 
     /// The number of runs, of which min, median and max are printed
-    #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=20))]
+    #[arg(long, default_value_t = 3, value_parser = whole_number::<u32>(1..=20))]
     runs: u32,
 
     /// Do not warm up
