@@ -13,14 +13,13 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use shared_events::OrderId;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use shared_events::http_api::{AcceptedOrder, OrderStatus, OrderView};
+use shared_events::http_api::{AcceptedOrder, OrderPage, OrderStatus, OrderView};
 use stack::terminal::Usage;
 
 /// The highest number of connections to one instance. It is below the instance's own limit of 1024,
@@ -59,17 +58,6 @@ pub enum PlaceOutcome {
     Accepted(OrderId),
     /// 503: order-service is overloaded.
     Refused,
-}
-
-#[derive(Deserialize)]
-struct ListedOrder {
-    status: OrderStatus,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    orders: Vec<ListedOrder>,
-    next: Option<OrderId>,
 }
 
 impl OrderClient {
@@ -131,9 +119,9 @@ impl OrderClient {
         let mut after = String::new();
         loop {
             let path = format!("/orders?customerId={customer}&limit={PAGE}{after}");
-            let page: Page = serde_json::from_slice(&self.get(&path).await?)?;
+            let page: OrderPage = serde_json::from_slice(&self.get(&path).await?)?;
             all += page.orders.len();
-            let is_confirmed = |order: &&ListedOrder| order.status == OrderStatus::Confirmed;
+            let is_confirmed = |order: &&OrderView| order.status == OrderStatus::Confirmed;
             confirmed += page.orders.iter().filter(is_confirmed).count();
             match page.next {
                 Some(next) => after = format!("&after={next}"),

@@ -53,9 +53,11 @@ async fn submit(state: &ApiState, order: NewOrder, headers: RequestHeaders) -> R
     let client_span = headers.traceparent;
     let (server_span, started) = (state.tracer.continue_trace(client_span), SystemTime::now());
     let result = state.intake.submit(order, headers, server_span).await;
-    let span =
-        Span::new("POST /orders", SpanKind::Server, server_span, started).child_of(client_span);
-    state.tracer.record(with_result(span, &result));
+    if state.tracer.is_recorded(server_span) {
+        let span =
+            Span::new("POST /orders", SpanKind::Server, server_span, started).child_of(client_span);
+        state.tracer.record(with_result(span, &result));
+    }
     let unavailable = |detail| Problem::unavailable(detail, RETRY_AFTER).into_response();
     let (outcome, response) = match result {
         Ok(Submission::Accepted(order)) => {

@@ -66,11 +66,12 @@ pub(super) async fn write(
         .zip(&submissions)
         .filter(|(_, submission)| matches!(submission, Submission::Accepted(_)))
         .map(|(pending, _)| pending);
-    let mut orders: Vec<_> = accepted
-        .clone()
-        .map(|pending| Order::from_event(pending.event(), pending.accepted_at))
-        .collect();
-    let events = accepted.map(PendingOrder::event).collect();
+    let (mut orders, mut events) = (Vec::new(), Vec::new());
+    for pending in accepted {
+        let event = pending.event();
+        orders.push(Order::from_event(event.clone(), pending.accepted_at));
+        events.push(event);
+    }
     if !orders.is_empty() {
         orders.sort_by_key(|order| order.order_id);
         store::upsert(connection, &orders).await?;

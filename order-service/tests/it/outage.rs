@@ -1,10 +1,13 @@
 //! The database is down, or has the wrong migrations.
 
+use std::fs::OpenOptions;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::PgPool;
 use test_stack::{dedicated, eventually, shared};
+use tokio::process::Command;
 
 use crate::support::{DEADLINE, Instance, NO_KAFKA, answer, count, order, settings, start};
 
@@ -158,4 +161,33 @@ async fn a_taken_port_ends_the_service_with_a_reason() {
         .unwrap()
         .to_string();
     assert!(error.contains(&format!("port {port} is taken")), "{error}");
+}
+
+#[tokio::test]
+async fn orders_are_answered_while_the_log_cannot_be_written() {
+    let full_disk = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = port.local_addr().unwrap().port();
+    let mut service = Command::new(env!("CARGO_BIN_EXE_order-service"))
+        .env_clear()
+        .env("RUST_LOG", "debug")
+        .args(["--port", &port.to_string(), "--bootstrap-servers", NO_KAFKA])
+        .args(["--database-url", "postgres://127.0.0.1:1/orders"])
+        .stdout(full_disk())
+        .stderr(full_disk())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let client = reqwest::Client::new();
+    let post = || client.post(format!("http://127.0.0.1:{port}/orders"));
+    eventually(DEADLINE, "the service listens", async || {
+        post().send().await.map(drop)
+    })
+    .await;
+    for _ in 0..3 {
+        answer(post().json(&order()))
+            .await
+            .is_problem(503, &["cannot be accepted now"]);
+    }
+    assert_eq!(service.try_wait().unwrap(), None);
 }
