@@ -17,11 +17,11 @@ use shared_events::Topic;
 
 pub use finding::{Finding, Severity};
 
-use crate::layout::{Instance, StackLayout};
+use crate::layout::StackLayout;
 use crate::ports::{AssignedPort, CONTAINER_BOOTSTRAP_SERVERS};
 use crate::start_plan::StartPlan;
 use crate::workload::Workload;
-use crate::{Stack, describe_exit, process_name};
+use crate::{Stack, describe_exit};
 
 /// The time limit of the broker's first answer.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -97,6 +97,19 @@ impl HostOrContainer {
         }
     }
 
+    /// What a person must know before all else: a full disk, and process records that cannot be read. A line for each.
+    pub fn warnings(self, layout: &StackLayout) -> Result<Vec<String>> {
+        match self {
+            Self::Host => {
+                let stack = Stack::open(layout)?;
+                let mut warnings: Vec<String> = stack.disk_shortage()?.into_iter().collect();
+                warnings.extend(stack.processes.unreadable_records()?);
+                Ok(warnings)
+            }
+            Self::Container => Ok(Vec::new()),
+        }
+    }
+
     /// The findings of [`crate::doctor`], as far as they can be seen from here.
     pub async fn findings(self, layout: &StackLayout) -> Result<Vec<Finding>> {
         match self {

@@ -5,6 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use local_runtime::database::CONNECTION;
+use local_runtime::environment;
 use stack::layout::Database;
 use stack::layout::StackLayout;
 
@@ -39,9 +41,13 @@ fn database(name: &str) -> Result<Database, String> {
     })
 }
 
-/// Replaces this process with psql, so that exit code, output and Ctrl-C are those of psql.
+/// Replaces this process with psql, so that exit code, output and Ctrl-C are those of psql. Variables and files of the caller
+/// that configure psql are not read: they would be about another server.
 pub async fn run(args: Psql, layout: &StackLayout) -> Result<()> {
-    let error = Command::new("psql")
+    let mut command = Command::new("psql");
+    let error = environment::replace_interactive(&mut command)
+        .envs(CONNECTION)
+        .arg("--no-psqlrc")
         .arg(layout.connection_url(args.database))
         .args(args.arguments)
         .exec();
