@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use service_kit::Component;
-use shared_events::OutOfBounds;
+use shared_events::{OutOfBounds, Service};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -16,6 +16,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::pool_metrics::PoolMetrics;
+
+mod lock_waits;
+
+pub use lock_waits::LockWaits;
 
 /// The time-outs of each session of the pool, by PostgreSQL's names.
 const SESSION_TIMEOUTS: [(&str, &str); 3] = [
@@ -34,6 +38,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Database {
     options: PgConnectOptions,
     pool: PgPool,
+    lock_waits: LockWaits,
 }
 
 /// A migration cannot run. Retrying does not help.
@@ -57,6 +62,15 @@ pub fn parse_url(url: &str) -> Result<PgConnectOptions, OutOfBounds> {
     url.parse().map_err(|_| LIMIT)
 }
 
+/// These options with an `application_name` that `pg_stat_activity` shows: the service and its instance, as in
+/// `inventory-service.2`. A name that the URL gives is kept.
+pub fn named(options: PgConnectOptions, service: Service, instance: u32) -> PgConnectOptions {
+    match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name(&format!("{service}.{instance}")),
+    }
+}
+
 impl Database {
     /// A database with a pool of at most `connections` sessions. Connects when the pool is first used. The number of members plus
     /// two is enough: more writers are slower than one.
@@ -65,7 +79,17 @@ impl Database {
             .max_connections(connections)
             .acquire_timeout(ANSWER_TIMEOUT)
             .connect_lazy_with(options.clone().options(SESSION_TIMEOUTS));
-        Self { options, pool }
+        Self {
+            options,
+            pool,
+            lock_waits: LockWaits::default(),
+        }
+    }
+
+    /// The lock waits of the service's sessions, known while [`Database::watch`] runs. For
+    /// [`MemberSettings::lock_waits`](crate::MemberSettings::lock_waits): a failing batch then names the holder of the lock.
+    pub fn lock_waits(&self) -> LockWaits {
+        self.lock_waits.clone()
     }
 
     /// Registers the metrics of the pool: `database_connections` and `database_connections_max`, with `name` as the label `pool`.
@@ -136,7 +160,9 @@ impl Database {
             return SessionEnd::of_migration(error);
         }
         loop {
-            match timeout(ANSWER_TIMEOUT, connection.ping()).await {
+            // It is also the ping.
+            let look = self.lock_waits.look(&mut connection);
+            match timeout(ANSWER_TIMEOUT, look).await {
                 Ok(Ok(())) => component.ready(),
                 Ok(Err(error)) => return SessionEnd::Unavailable(error.to_string()),
                 Err(_) => return SessionEnd::no_answer(),

@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{self, BrokerHealth, ClientKind, Criticality};
 use crate::controls::Controls;
 use crate::controls::control_topic_reader::ControlTopicReader;
+use crate::database::LockWaits;
 use crate::faults::Faults;
 use crate::handler::Handler;
 use crate::handler::panic_text;
@@ -65,6 +66,8 @@ pub struct MemberSettings {
     pub clock: Clock,
     /// The recorder of spans.
     pub tracer: Tracer,
+    /// The lock waits of the service's database, which explain a failing batch.
+    pub lock_waits: LockWaits,
     /// How long a commit may go unanswered before the consumer is replaced. [`MemberSettings::COMMIT_LIMIT`] outside tests.
     pub commit_limit: Duration,
 }
@@ -103,6 +106,7 @@ impl MemberSettings {
             criticality,
             clock: Clock::default(),
             tracer: Tracer::default(),
+            lock_waits: LockWaits::default(),
             commit_limit: Self::COMMIT_LIMIT,
         })
     }

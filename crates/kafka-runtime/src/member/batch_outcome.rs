@@ -140,7 +140,7 @@ impl<H: Handler> ConsumerLoop<H> {
         topics
             .into_iter()
             .for_each(|topic| self.metrics.error(topic));
-        let failure = BatchFailure::of(range, self.consumer.names(), &error);
+        let failure = BatchFailure::of(range, self.consumer.names(), self.cause(&error));
         if self.outage.failed(&failure.cause) {
             tracing::warn!(cause = failure.cause, "batch failed, will retry");
         }
@@ -148,6 +148,16 @@ impl<H: Handler> ConsumerLoop<H> {
         self.back_off(self.failures);
         self.failures += 1;
         Ok(())
+    }
+
+    /// The error in one line. A wait for a lock of the database names the holder.
+    fn cause(&self, error: &BatchError) -> String {
+        if let BatchError::Apply(failure @ Failure::Retryable { operation, .. }) = error
+            && let Some(cause) = self.settings.lock_waits.cause(failure)
+        {
+            return format!("{operation} failed: {cause}");
+        }
+        ErrorChain(error).to_string()
     }
 
     /// A replaced client counts as a failure until the next batch is committed.

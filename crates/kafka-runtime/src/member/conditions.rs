@@ -11,7 +11,6 @@ use crate::controls::{Health, MemberStatus};
 use crate::error_chain::ErrorChain;
 use crate::handler::Handler;
 use crate::member::MemberError;
-use crate::member::batch_outcome::BatchError;
 use crate::member::collect::BatchRange;
 use crate::member::consumer_loop::ConsumerLoop;
 use crate::member::pause_state::{RecordPlace, blocked_reason};
@@ -34,8 +33,8 @@ pub(crate) struct BatchFailure {
 const RETRIED_WITHIN: Duration = Duration::from_secs(5);
 
 impl BatchFailure {
-    /// A batch that failed with this error.
-    pub(super) fn of(range: &BatchRange, names: &TopicNames, error: &BatchError) -> Self {
+    /// A batch that failed for this cause.
+    pub(super) fn of(range: &BatchRange, names: &TopicNames, cause: String) -> Self {
         let partitions: Vec<_> = range
             .starts
             .iter()
@@ -52,11 +51,7 @@ impl BatchFailure {
             more => format!(" and {more} more partitions"),
         };
         Self {
-            cause: format!(
-                "batch failing at {}{more}: {}",
-                places.join(", "),
-                ErrorChain(error)
-            ),
+            cause: format!("batch failing at {}{more}: {cause}", places.join(", ")),
             partitions,
             batch: range.starts.keys().copied().collect(),
             at: Instant::now(),

@@ -9,6 +9,7 @@ use kafka_admin::offsets::UncommittedOffsets;
 use kafka_admin::publish::RawRecord;
 use kafka_admin::records::Record;
 use kafka_admin::{Cluster, ClusterError};
+use kafka_runtime::database::LockWaits;
 use kafka_runtime::{
     Clock, ConsumerSettings, ConsumerTuning, Controls, Criticality, DeliveryMode, Faults,
     KafkaSettings, Member, MemberSettings, Protection,
@@ -94,6 +95,7 @@ impl Harness {
             criticality: Criticality::Required,
             clock: Clock::default(),
             tracer: Tracer::default(),
+            lock_waits: LockWaits::default(),
             commit_limit: MemberSettings::COMMIT_LIMIT,
         }
     }
