@@ -79,11 +79,24 @@ up_containers() {
   fail "$(why_not "$output")"
 }
 
+# Runs set-up containers to their end, with what they need: a service starts when its topics and databases are there.
+set_up() {
+  up_containers "$@"
+  for setup in "$@"; do
+    for id in $(containers "$setup" | cut -d ' ' -f 2); do
+      [ "$(docker wait "$id")" = 0 ] || fail "$(why_not "$setup failed: docker logs $id")"
+    done
+  done
+}
+
 # A service starts with what it needs; but a backend that was killed or paused on purpose stays so until a command names it.
 up_targets() {
+  missing=''
   for setup in $setups; do
-    [ -n "$(compose ps -a -q "$setup")" ] || up_containers "$setup"
+    [ -n "$(compose ps -a -q "$setup")" ] || missing="$missing $setup"
   done
+  # shellcheck disable=SC2086  # one word a service
+  [ -z "$missing" ] || set_up $missing
   for target in "$@"; do
     unpause "$target"
     parse_target "$target"
