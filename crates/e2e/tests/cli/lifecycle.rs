@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use crate::rig::{Rig, kernel_state, until};
+use crate::start_failures::of_a_person;
 
 const ALL: [&str; 7] = [
     "kafka",
@@ -71,7 +72,14 @@ fn reset_empties_everything_and_starts_what_ran() {
     let orders = || rig.good(&["psql", "orders_db", "-tAc", "SELECT count(*) FROM orders"]);
     assert_ne!(orders().trim(), "0");
 
-    rig.good(&["reset"]);
+    rig.good(&["topics", "grow", "payments", "--partitions", "4"]);
+    let ran = of_a_person(&rig, &["reset"]);
+    assert_eq!(ran.code, 0, "{}", ran.errors);
+    assert!(
+        !ran.errors.contains("differs"),
+        "reset warns of what it repairs: {}",
+        ran.errors
+    );
     assert_eq!(orders().trim(), "0");
     let status = rig.status();
     for topic in status["kafka"]["topics"].as_array().unwrap() {
@@ -115,7 +123,15 @@ fn an_interrupted_up_leaves_nothing_running_and_neither_does_down() {
     assert_eq!(up.ended(), Some(1));
     assert_gone(&rig, &started);
 
-    rig.good(&["up", "--no-build"]);
+    let log = || std::fs::read_to_string(rig.home().join("logs/postgres.log")).unwrap_or_default();
+    let earlier = log().len();
+    let ran = of_a_person(&rig, &["up", "--no-build"]);
+    assert_eq!(ran.code, 0, "{}", ran.errors);
+    let log = log().split_off(earlier);
+    let fault = log
+        .lines()
+        .find(|line| line.contains("FATAL") || line.contains("ERROR"));
+    assert_eq!(fault, None, "services start after their databases");
     let running = ALL.map(|name| rig.recorded(name).unwrap());
     rig.good(&["down", "--reset"]);
     assert!(
@@ -194,13 +210,14 @@ fn kafka_and_psql_speak_to_the_broker_and_the_databases_of_the_stack() {
         "inventory-service-group",
     ]);
     assert!(groups.contains("payments"), "{groups}");
-    let database = rig.good(&[
-        "psql",
-        "inventory_db",
-        "-tAc",
-        "SELECT current_database(), current_user",
-    ]);
-    assert_eq!(database.trim(), "inventory_db|inventory");
+    let query = "SELECT current_database(), current_user";
+    let database = of_a_person(&rig, &["psql", "inventory_db", "-tAc", query]);
+    assert_eq!(
+        database.output.trim(),
+        "inventory_db|inventory",
+        "{}",
+        database.errors
+    );
     assert_ne!(
         rig.run(&["psql", "inventory_db", "-c", "SELECT nonsense"])
             .code,

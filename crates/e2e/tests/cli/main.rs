@@ -19,4 +19,5 @@ mod observe;
 mod recommended;
 mod rig;
 mod settings;
+mod start_failures;
 mod topics;
