@@ -49,6 +49,11 @@ pub mod dead_letter {
     pub const REPLAY_COUNT: &str = "dlq-replay-count";
     /// On a replayed record: the only group that handles the record.
     pub const REPLAY_FOR: &str = "dlq-replay-for";
+    /// On a record of a dead-letter topic that is no dead letter: what was done with a dead letter
+    /// of the same partition. kafka-admin writes and reads it.
+    pub const OUTCOME: &str = "dlq-outcome";
+    /// Beside [`OUTCOME`]: the offset of that dead letter.
+    pub const OUTCOME_OFFSET: &str = "dlq-outcome-offset";
 }
 
 /// The headers of an event except `event-type`. All are required, and all are UTF-8.

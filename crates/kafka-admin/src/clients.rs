@@ -19,8 +19,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use crate::cluster::TIMEOUT;
 use crate::records::Isolation;
 
-/// `message.max.bytes`: above the limit of every topic, so that the limit of the topic applies.
-const MAX_RECORD_BYTES: &str = "2097152";
+/// `message.max.bytes`, uncompressed: above the limit of every topic, so that the limit of the topic
+/// applies.
+pub(crate) const MAX_RECORD_BYTES: usize = 2_097_152;
 
 fn base(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -45,6 +46,8 @@ fn consumer(settings: &KafkaSettings, purpose: &str, isolation: Isolation) -> Cl
         )
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
+        // With the default a reader whose next record was deleted would jump to the end in silence.
+        .set("auto.offset.reset", "error")
         .set("isolation.level", isolation.name());
     config
 }
@@ -72,7 +75,7 @@ pub(crate) fn reader(settings: &KafkaSettings, isolation: Isolation) -> KafkaRes
         .set("enable.partition.eof", "true")
         // At the end of a partition the broker waits this long for more records.
         .set("fetch.wait.max.ms", "10")
-        .set("fetch.message.max.bytes", MAX_RECORD_BYTES)
+        .set("fetch.message.max.bytes", MAX_RECORD_BYTES.to_string())
         .create()
 }
 
@@ -114,14 +117,17 @@ pub(crate) fn publisher(settings: &KafkaSettings) -> KafkaResult<FutureProducer>
 }
 
 /// Publishes in transactions. `init_transactions` fences every other producer with this
-/// transactional id.
+/// transactional id. `batch_bytes` bounds a record batch of several records, which the broker
+/// compares with the topic's `max.message.bytes` as a whole.
 pub(crate) fn transactional(
     settings: &KafkaSettings,
     transactional_id: &str,
+    batch_bytes: usize,
 ) -> KafkaResult<FutureProducer> {
     producer(settings)
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", "5000")
+        .set("batch.size", batch_bytes.to_string())
         .create()
 }
 
@@ -147,7 +153,7 @@ fn producer(settings: &KafkaSettings) -> ClientConfig {
         .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")
         .set("linger.ms", "0")
-        .set("message.max.bytes", MAX_RECORD_BYTES);
+        .set("message.max.bytes", MAX_RECORD_BYTES.to_string());
     config
 }
 

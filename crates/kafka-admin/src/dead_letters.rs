@@ -1,19 +1,24 @@
-//! The records of a dead-letter topic, and what a replay does with each.
+//! The records of a dead-letter topic: which of them wait, and what a replay does with each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kafka_runtime::dead_letter;
 pub use kafka_runtime::dead_letter::{DeadLetterHeaders, MAX_REPLAYS, replay_count, replay_pairs};
 use rdkafka::consumer::BaseConsumer;
-use shared_events::{Service, Topic};
+use shared_events::{NamePrefix, Service, Topic};
 
 use crate::clients;
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
+use crate::dead_letter_outcomes::{Outcome, OutcomeRecord, Outcomes, split_outcomes};
 use crate::offsets;
-use crate::records::{Query, Record, Start};
-use crate::replay::ReplayError;
+use crate::records::{MissingOffsets, Query, Record};
+pub use crate::replay_decision::ReplayDecision;
+use crate::replay_decision::{ReplayTargets, decide_by_content};
+
+/// For each partition, the offset after the last dead letter that a replay has processed. Partitions
+/// without a commit are left out.
+pub(crate) type ReplayPosition = BTreeMap<i32, i64>;
 
 /// A record of a dead-letter topic.
 #[derive(Debug, Clone)]
@@ -22,134 +27,238 @@ pub struct DeadLetter {
     pub record: Record,
     /// The dead-letter headers, or why they cannot be read.
     pub headers: Result<DeadLetterHeaders, String>,
-    /// Whether a replay has already replayed or refused it.
-    pub processed: bool,
-    /// What a replay does with it.
-    pub decision: ReplayDecision,
+    /// What was done with it, or what the next replay does with it.
+    pub state: DeadLetterState,
 }
 
-/// What a replay does with a dead letter.
+/// What was done with a dead letter, or what the next replay does with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReplayDecision {
-    /// Publishes the original record again.
-    Replay {
-        /// The topic that the record was consumed from, by its full name on the broker.
-        topic: String,
-        /// The group that sent the dead letter, by its full name on the broker. No other group
-        /// handles the replayed record.
-        group: String,
-        /// How often the record was replayed before.
-        previous_replays: u32,
+pub enum DeadLetterState {
+    /// It was neither replayed nor discarded. The next replay does this.
+    Waiting(ReplayDecision),
+    /// A replay has published it.
+    Replayed,
+    /// A person has discarded it: no replay publishes it.
+    Discarded {
+        /// The reason that the person gave.
+        reason: Option<String>,
+        /// When, milliseconds since 1970.
+        at_ms: Option<i64>,
     },
-    /// Skips it, with the reason. It stays in the topic until its retention ends.
-    Refuse(String),
 }
 
-/// All dead letters of a topic, by partition and offset. Changes nothing, so it is also the dry run
-/// of a replay: a replay would process those that are not yet `processed`.
-///
-/// # Errors
-/// Also if the topic is not a dead-letter topic.
-pub async fn dead_letters(cluster: &Cluster, topic: Topic) -> Result<Vec<DeadLetter>, ReplayError> {
-    check_dead_letter_topic(topic)?;
-    let name = cluster.prefix().topic(topic);
-    let group = cluster.prefix().replay_group(topic);
-    let client = clients::committed_position(cluster.settings(), &group);
-    let client = Arc::new(client.map_err(ClusterError::no_client)?);
-    let position = replay_position(cluster, client, &name).await?;
-    read(cluster, &name, Start::Beginning, &position).await
-}
+impl DeadLetter {
+    /// Whether it was neither replayed nor discarded.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, DeadLetterState::Waiting(_))
+    }
 
-pub(crate) fn check_dead_letter_topic(topic: Topic) -> Result<(), ReplayError> {
-    let known = Service::ALL
-        .into_iter()
-        .any(|service| service.dead_letter_topic() == topic);
-    if known {
-        Ok(())
-    } else {
-        Err(ReplayError::NotADeadLetterTopic(topic))
+    /// Why the next replay refuses it; `None` if it does not.
+    pub fn refusal(&self) -> Option<&str> {
+        match &self.state {
+            DeadLetterState::Waiting(ReplayDecision::Refuse(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn place(&self) -> (i32, i64) {
+        (self.record.partition, self.record.offset)
     }
 }
 
-/// For each partition, the offset of the next dead letter to process. Partitions without a commit
-/// are left out.
+/// All dead letters of a topic, by partition and offset. Changes nothing, so it is also the dry run
+/// of a replay: a replay would process those that are waiting.
+///
+/// # Errors
+/// Also if the topic is not a dead-letter topic.
+pub async fn dead_letters(
+    cluster: &Cluster,
+    topic: Topic,
+) -> Result<Vec<DeadLetter>, ClusterError> {
+    let position = committed_position(cluster, topic).await?;
+    let targets = ReplayTargets::read(cluster).await?;
+    let name = cluster.prefix().topic(topic);
+    let records = cluster.read(&name, &Query::default()).await?;
+    let (records, outcomes) = split_outcomes(records);
+    let records = records.into_iter();
+    Ok(records
+        .map(|record| with_state(record, &outcomes, &position, &targets))
+        .collect())
+}
+
+/// The offsets of a dead-letter topic that were deleted before a replay has processed them: dead
+/// letters that no replay can publish any more.
+///
+/// # Errors
+/// Also if the topic is not a dead-letter topic.
+pub async fn deleted_before_replay(
+    cluster: &Cluster,
+    topic: Topic,
+) -> Result<Vec<MissingOffsets>, ClusterError> {
+    let position = committed_position(cluster, topic).await?;
+    let name = cluster.prefix().topic(topic);
+    let log_starts = cluster.log_starts(&name).await?;
+    let missing = log_starts.into_iter().filter_map(|(partition, log_start)| {
+        let from = position.get(&partition).copied().unwrap_or(0);
+        (from < log_start).then(|| MissingOffsets {
+            topic: name.clone(),
+            partition,
+            from: Some(from),
+            log_start,
+        })
+    });
+    Ok(missing.collect())
+}
+
+/// The position of a topic's replays, without a replay.
+async fn committed_position(
+    cluster: &Cluster,
+    topic: Topic,
+) -> Result<ReplayPosition, ClusterError> {
+    check_dead_letter_topic(topic)?;
+    let group = cluster.prefix().replay_group(topic);
+    let client = clients::committed_position(cluster.settings(), &group);
+    let client = Arc::new(client.map_err(ClusterError::no_client)?);
+    replay_position(cluster, client, &cluster.prefix().topic(topic)).await
+}
+
+pub(crate) fn check_dead_letter_topic(topic: Topic) -> Result<(), ClusterError> {
+    let mut known = Service::ALL.into_iter().map(Service::dead_letter_topic);
+    match known.any(|known| known == topic) {
+        true => Ok(()),
+        false => Err(ClusterError::Invalid(format!(
+            "{topic} is no dead-letter topic: must be orders.dlq, payments.dlq or inventory.dlq"
+        ))),
+    }
+}
+
+/// The position of a topic's replays, asked by a client of their group.
 pub(crate) async fn replay_position(
     cluster: &Cluster,
     client: Arc<BaseConsumer>,
     name: &str,
-) -> Result<BTreeMap<i32, i64>, ReplayError> {
+) -> Result<ReplayPosition, ClusterError> {
     let count = cluster.partitions(name).await?;
     let partitions: Vec<_> = (0..count).map(|p| (name.to_owned(), p)).collect();
     let offsets = blocking(move || offsets::committed_offsets(&client, &partitions)).await;
     let offsets =
-        offsets.map_err(|error| ClusterError::failed("read the position of the replay", error))?;
+        offsets.map_err(|error| cluster.error("read the position of the replay", error))?;
     Ok(offsets
         .into_iter()
         .map(|((_, partition), offset)| (partition, offset))
         .collect())
 }
 
-/// The dead letters from `start`. `position` decides which of them are processed.
-pub(crate) async fn read(
+/// The waiting dead letters, by partition and offset. Those that were processed take no memory.
+pub(crate) async fn waiting(
     cluster: &Cluster,
     name: &str,
-    start: Start,
-    position: &BTreeMap<i32, i64>,
-) -> Result<Vec<DeadLetter>, ReplayError> {
-    let query = Query {
-        start,
-        ..Query::default()
+    position: &ReplayPosition,
+    targets: &ReplayTargets,
+) -> Result<Vec<DeadLetter>, ClusterError> {
+    let topic = [name.to_owned()];
+    let (prefix, next) = (cluster.prefix().clone(), position.clone());
+    let pick = move |record: Record| {
+        let wanted = !is_before(&record, &next)
+            || OutcomeRecord::read(&record).is_some()
+            || never_replayable(&record, &prefix);
+        wanted.then_some(record)
     };
-    let records = cluster.read(name, &query).await?;
-    let dead_letter = |record: Record| {
-        let headers = DeadLetterHeaders::from_pairs(record.header_pairs());
-        let headers = headers.map_err(|error| error.to_string());
-        let next = position.get(&record.partition).copied().unwrap_or(0);
-        DeadLetter {
-            processed: record.offset < next,
-            decision: decide(cluster, &record, &headers).unwrap_or_else(ReplayDecision::Refuse),
-            record,
-            headers,
-        }
-    };
-    Ok(records.into_iter().map(dead_letter).collect())
+    let (records, _) = cluster.read_picked(&topic, &Query::default(), pick).await?;
+    let (mut records, outcomes) = split_outcomes(in_order(records));
+
+    // Of the dead letters before the position, those that were refused.
+    let present: BTreeSet<_> = records
+        .iter()
+        .map(|one| (one.partition, one.offset))
+        .collect();
+    let refused = outcomes
+        .iter()
+        .filter(|(_, one)| one.outcome == Outcome::Refused);
+    let absent: BTreeSet<_> = refused
+        .map(|(at, _)| *at)
+        .filter(|at| !present.contains(at))
+        .collect();
+    if !absent.is_empty() {
+        let is_absent = move |one: &Record| absent.contains(&(one.partition, one.offset));
+        let pick = move |record| is_absent(&record).then_some(record);
+        let (found, _) = cluster.read_picked(&topic, &Query::default(), pick).await?;
+        records.extend(found);
+    }
+    let records = in_order(records).into_iter();
+    let mut all: Vec<DeadLetter> = records
+        .map(|record| with_state(record, &outcomes, position, targets))
+        .collect();
+    all.retain(DeadLetter::is_waiting);
+    Ok(all)
 }
 
-/// Decides whether a record can be replayed; the error is the reason to refuse it.
-fn decide(
+/// The dead letter at this place, if it exists.
+pub(crate) async fn find(
     cluster: &Cluster,
-    record: &Record,
-    headers: &Result<DeadLetterHeaders, String>,
-) -> Result<ReplayDecision, String> {
-    if record.headers.is_none() {
-        return Err("the name of one of its headers is not UTF-8".to_owned());
-    }
-    let headers = headers.as_ref();
-    let headers = headers.map_err(|reason| format!("is no dead letter: {reason}"))?;
-    let (topic, group) = (&headers.original_topic, &headers.consumer_group);
-    if dead_letter::is_left_out(record.header_pairs()) {
-        return Err(format!(
-            "the record is too large for a dead letter, and exists only in {topic}[{}] at offset {}",
-            headers.original_partition, headers.original_offset
-        ));
-    }
-    let origin = cluster.prefix().topic_of(topic);
-    let is_consumer = |service: Service| {
-        cluster.prefix().group(service) == *group
-            && origin.is_some_and(|topic| service.consumes().contains(&topic))
+    name: &str,
+    place: (i32, i64),
+    position: &ReplayPosition,
+    targets: &ReplayTargets,
+) -> Result<Option<DeadLetter>, ClusterError> {
+    let pick = move |record: Record| {
+        let is_there = (record.partition, record.offset) == place;
+        (is_there || OutcomeRecord::read(&record).is_some()).then_some(record)
     };
-    if !Service::ALL.into_iter().any(is_consumer) {
-        return Err(format!("group {group} does not read topic {topic}"));
-    }
-    match replay_count(record.header_pairs()) {
-        Err(error) => Err(error.to_string()),
-        Ok(count) if count >= MAX_REPLAYS => {
-            Err(format!("was replayed {count} times, which is the limit"))
+    let topic = [name.to_owned()];
+    let (records, _) = cluster.read_picked(&topic, &Query::default(), pick).await?;
+    let (mut records, outcomes) = split_outcomes(in_order(records));
+    let found = records.pop();
+    Ok(found.map(|record| with_state(record, &outcomes, position, targets)))
+}
+
+pub(crate) fn in_order(mut records: Vec<Record>) -> Vec<Record> {
+    records.sort_by_key(|record| (record.partition, record.offset));
+    records
+}
+
+fn is_before(record: &Record, position: &ReplayPosition) -> bool {
+    let next = position.get(&record.partition);
+    next.is_some_and(|next| record.offset < *next)
+}
+
+fn headers_of(record: &Record) -> Result<DeadLetterHeaders, String> {
+    DeadLetterHeaders::from_pairs(record.header_pairs()).map_err(|error| error.to_string())
+}
+
+fn never_replayable(record: &Record, prefix: &NamePrefix) -> bool {
+    let decision = decide_by_content(prefix, record, &headers_of(record));
+    matches!(decision, ReplayDecision::Refuse(_))
+}
+
+fn with_state(
+    record: Record,
+    outcomes: &Outcomes,
+    position: &ReplayPosition,
+    targets: &ReplayTargets,
+) -> DeadLetter {
+    let headers = headers_of(&record);
+    let waiting = || DeadLetterState::Waiting(targets.decide(&record, &headers));
+    let outcome = outcomes.get(&(record.partition, record.offset));
+    let state = match outcome.map(|one| (one.outcome, one)) {
+        Some((Outcome::Refused, _)) => waiting(),
+        Some((Outcome::Replayed, _)) => DeadLetterState::Replayed,
+        Some((Outcome::Discarded, one)) => DeadLetterState::Discarded {
+            reason: one.reason.clone(),
+            at_ms: one.at_ms,
+        },
+        // A replay of an earlier release went on without a record of what it had refused.
+        None if is_before(&record, position) && !never_replayable(&record, targets.prefix()) => {
+            DeadLetterState::Replayed
         }
-        Ok(previous_replays) => Ok(ReplayDecision::Replay {
-            topic: topic.clone(),
-            group: group.clone(),
-            previous_replays,
-        }),
+        None => waiting(),
+    };
+    DeadLetter {
+        record,
+        headers,
+        state,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,11 @@
 //! 4. [`publish`]: any record, valid or not. [`records`]: the records of a topic up to its end.
 //!    [`topic_tail`]: these, then new ones. [`tail_new`]: new ones only. [`read_benchmark`]: how
 //!    fast a topic can be read. `partitioner.rs`: the partition of a key.
+//!    `log_reader.rs`: what all readers share, and which of the wanted records were deleted.
 //! 5. [`dead_letters`]: the records of a dead-letter topic. [`replay`]: publishes them again.
+//!    [`discard`]: gives one up on purpose. `replay_decision.rs`: which of them are refused.
+//!    `replayed_record.rs`: the record that is sent, and its size. `dead_letter_outcomes.rs`: what
+//!    was done with single dead letters. `replay_producer.rs`: the transactions.
 //! 6. [`bulk_producer`]: the producer of a load.
 //!
 //! A tool depends on this crate and not on `kafka-runtime` too, so the parts of `kafka-runtime`
@@ -32,15 +36,21 @@ pub mod bulk_producer;
 mod clients;
 mod cluster;
 mod cluster_error;
+mod dead_letter_outcomes;
 pub mod dead_letters;
+pub mod discard;
 mod group_controls;
 mod groups;
+mod log_reader;
 pub mod offsets;
 mod partitioner;
 pub mod publish;
 pub mod read_benchmark;
 pub mod records;
 pub mod replay;
+mod replay_decision;
+mod replay_producer;
+mod replayed_record;
 pub mod tail_new;
 pub mod topic_admin;
 pub mod topic_tail;
@@ -51,7 +61,7 @@ pub use cluster_error::ClusterError;
 pub use partitioner::partition_of;
 
 pub use kafka_runtime::client::{BrokerHealth, ClientKind, Criticality};
-pub use kafka_runtime::settings::TUNABLE;
+pub use kafka_runtime::settings::{DEFAULT_POISON_LIMIT, TUNABLE};
 pub use kafka_runtime::{DeliveryMode, KafkaSettings};
 
 /// What a member reports and accepts at `/config` and `/stats`, for the clients of these paths.

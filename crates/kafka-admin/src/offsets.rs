@@ -75,16 +75,28 @@ impl Cluster {
     /// The end offset of each partition of a topic: its high watermark. Empty if the topic does not
     /// exist.
     pub async fn end_offsets(&self, topic: &str) -> Result<BTreeMap<i32, i64>, ClusterError> {
+        let watermarks = self.watermarks(topic).await?.into_iter();
+        Ok(watermarks.map(|(at, (_, high))| (at, high)).collect())
+    }
+
+    /// The offset of the oldest record of each partition of a topic: its low watermark. Empty if the
+    /// topic does not exist.
+    pub async fn log_starts(&self, topic: &str) -> Result<BTreeMap<i32, i64>, ClusterError> {
+        let watermarks = self.watermarks(topic).await?.into_iter();
+        Ok(watermarks.map(|(at, (low, _))| (at, low)).collect())
+    }
+
+    async fn watermarks(&self, topic: &str) -> Result<BTreeMap<i32, (i64, i64)>, ClusterError> {
         let count = self.partitions(topic).await?;
         let (client, name) = (Arc::clone(&self.metadata_client), topic.to_owned());
-        let ends = blocking(move || {
-            let end = |partition| clients::watermarks(&client, &name, partition);
+        let found = blocking(move || {
+            let of = |partition| clients::watermarks(&client, &name, partition);
             (0..count)
-                .map(|partition| end(partition).map(|(_, high)| (partition, high)))
+                .map(|partition| of(partition).map(|both| (partition, both)))
                 .collect()
         });
-        let ends = ends.await;
-        ends.map_err(|error| self.error(format!("read the end of {topic}"), error))
+        let found = found.await;
+        found.map_err(|error| self.error(format!("read the offsets of {topic}"), error))
     }
 
     /// The committed offsets of a group on these topics. Partitions without a commit are left out.

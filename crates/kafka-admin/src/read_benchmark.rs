@@ -12,7 +12,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use crate::clients;
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
-use crate::records::{STALL_TIMEOUT, is_transient};
+use crate::log_reader::{STALL_TIMEOUT, is_transient};
 
 /// For each partition, the first offset to read and the offset after the last one.
 pub type OffsetRanges = BTreeMap<i32, (i64, i64)>;

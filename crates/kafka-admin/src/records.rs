@@ -1,23 +1,23 @@
 //! The records of topics, up to where a topic ended when reading began.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kafka_runtime::dead_letter::Header;
+use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Message, Offset, TopicPartitionList};
 use shared_events::{Decoded, Envelope, Poison};
 
 use crate::clients;
-use crate::cluster::{Cluster, TIMEOUT, blocking};
+use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
-
-/// How long a topic may return no record before reading fails.
-pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub use crate::log_reader::MissingOffsets;
+use crate::log_reader::{LogReader, Polled};
 
 /// `isolation.level`: which records a reader receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +95,18 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
 }
 
+/// Records, and those that were asked for and deleted before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadRecords {
+    /// The records.
+    pub records: Vec<Record>,
+    /// The deleted ones.
+    pub missing: Vec<MissingOffsets>,
+}
+
 impl Record {
     /// The headers, as the decoders take them. Empty if `headers` is `None`.
-    pub fn header_pairs(&self) -> impl Iterator<Item = Header<'_>> {
+    pub fn header_pairs(&self) -> impl DoubleEndedIterator<Item = Header<'_>> {
         let headers = self.headers.iter().flatten();
         headers.map(|(name, value)| (name.as_str(), value.as_deref()))
     }
@@ -154,6 +163,28 @@ impl Cluster {
         topics: &[String],
         query: &Query,
     ) -> Result<Vec<Record>, ClusterError> {
+        let (records, _) = self.read_picked(topics, query, Some).await?;
+        Ok(records)
+    }
+
+    /// As [`read_all`](Self::read_all), and which of the wanted records were deleted before.
+    pub async fn read_all_and_missing(
+        &self,
+        topics: &[String],
+        query: &Query,
+    ) -> Result<ReadRecords, ClusterError> {
+        let (records, missing) = self.read_picked(topics, query, Some).await?;
+        Ok(ReadRecords { records, missing })
+    }
+
+    /// Keeps only what `pick` returns, so that the memory of the other records is free at once. Also
+    /// returns which of the wanted records were deleted before.
+    pub(crate) async fn read_picked<T: Send + 'static>(
+        &self,
+        topics: &[String],
+        query: &Query,
+        mut pick: impl FnMut(Record) -> Option<T> + Send + 'static,
+    ) -> Result<(Vec<T>, Vec<MissingOffsets>), ClusterError> {
         let mut wanted = Vec::new();
         for topic in topics {
             wanted.push((topic.clone(), self.partitions(topic).await?));
@@ -161,11 +192,14 @@ impl Cluster {
         let (settings, query) = (self.settings().clone(), query.clone());
         let read = blocking(move || {
             let consumer = clients::reader(&settings, query.isolation)?;
-            let mut records = Vec::new();
+            let (mut picked, mut missing) = (Vec::new(), Vec::new());
             for (topic, partitions) in wanted {
-                read_topic(&consumer, &topic, partitions, &query, &mut records)?;
+                let mut reader = LogReader::open(&consumer, &topic, partitions, &query)?;
+                read_to_end(&mut reader, |record| picked.extend(pick(record)))?;
+                missing.extend(iter::from_fn(|| reader.next_missing()));
+                consumer.unassign()?;
             }
-            Ok(records)
+            Ok((picked, missing))
         });
         read.await
             .map_err(|error| self.error(format!("read {}", topics.join(", ")), error))
@@ -173,114 +207,21 @@ impl Cluster {
 }
 
 /// Reads one topic at a time, since librdkafka reports the end of a partition without its topic.
-fn read_topic(
-    consumer: &BaseConsumer,
-    topic: &str,
-    partitions: i32,
-    query: &Query,
-    records: &mut Vec<Record>,
+fn read_to_end(
+    reader: &mut LogReader<&BaseConsumer>,
+    mut on_record: impl FnMut(Record),
 ) -> KafkaResult<()> {
-    let mut left = BTreeMap::new();
-    let starts = starts(consumer, topic, partitions, &query.start)?;
-    let mut assignment = TopicPartitionList::new();
-    for (partition, start) in starts {
-        // With read_committed the end is the last stable offset. Records after it are not readable.
-        let (low, end) = clients::watermarks(consumer, topic, partition)?;
-        let start = start.unwrap_or(low).max(low);
-        if start < end {
-            assignment.add_partition_offset(topic, partition, Offset::Offset(start))?;
-            left.insert(partition, end);
-        }
-    }
-    if left.is_empty() {
-        return Ok(());
-    }
-    consumer.assign(&assignment)?;
-    let mut last_record = Instant::now();
-    while !left.is_empty() {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                last_record = Instant::now();
-                collect(&message, query, &mut left, records);
+    while !reader.is_at_end() {
+        match reader.poll(Duration::from_millis(100))? {
+            Polled::Record(record) if reader.is_before_end(record.partition, record.offset) => {
+                on_record(*record);
             }
-            // The current end, which is at or after the end when reading began.
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                left.remove(&partition);
-            }
-            Some(Err(error)) if is_transient(&error) => {}
-            Some(Err(error)) => return Err(error),
-            None if last_record.elapsed() > STALL_TIMEOUT => {
+            Polled::Nothing if reader.is_stalled() => {
                 let code = RDKafkaErrorCode::OperationTimedOut;
                 return Err(KafkaError::MessageConsumption(code));
             }
-            None => {}
+            Polled::Record(_) | Polled::Skipped | Polled::Nothing => {}
         }
     }
-    consumer.unassign()
-}
-
-fn collect(
-    message: &BorrowedMessage<'_>,
-    query: &Query,
-    left: &mut BTreeMap<i32, i64>,
-    records: &mut Vec<Record>,
-) {
-    let Some(end) = left.get(&message.partition()).copied() else {
-        return;
-    };
-    if message.offset() < end && (query.key.is_none() || message.key() == query.key.as_deref()) {
-        records.push(Record::copy_of(message));
-    }
-    if message.offset() + 1 >= end {
-        left.remove(&message.partition());
-    }
-}
-
-/// Whether librdkafka recovers from the error by itself.
-pub(crate) fn is_transient(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown)
-    )
-}
-
-/// The offset at which reading each partition begins; `None` is its beginning.
-pub(crate) fn starts(
-    consumer: &BaseConsumer,
-    topic: &str,
-    partitions: i32,
-    start: &Start,
-) -> KafkaResult<Vec<(i32, Option<i64>)>> {
-    let all = 0..partitions;
-    match start {
-        Start::Beginning => Ok(all.map(|partition| (partition, None)).collect()),
-        Start::Offset(offset) => Ok(all.map(|partition| (partition, Some(*offset))).collect()),
-        Start::Last(offsets) => all
-            .map(|partition| {
-                let (low, end) = clients::watermarks(consumer, topic, partition)?;
-                Ok((partition, Some(end.saturating_sub(*offsets).max(low))))
-            })
-            .collect(),
-        Start::Offsets(offsets) => Ok(all
-            .map(|partition| (partition, offsets.get(&partition).copied()))
-            .collect()),
-        Start::Time(milliseconds) => {
-            let mut times = TopicPartitionList::new();
-            for partition in all {
-                times.add_partition_offset(topic, partition, Offset::Offset(*milliseconds))?;
-            }
-            let found =
-                clients::retry_until_ready(|| consumer.offsets_for_times(times.clone(), TIMEOUT))?;
-            let start = |offset| match offset {
-                Offset::Offset(offset) => Some(offset),
-                // Kafka answers "the end" if all records are older.
-                _ => Some(i64::MAX),
-            };
-            let found = found.elements();
-            Ok(found
-                .iter()
-                .map(|one| (one.partition(), start(one.offset())))
-                .collect())
-        }
-    }
+    Ok(())
 }

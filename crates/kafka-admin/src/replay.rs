@@ -11,79 +11,62 @@
 //!   fences the first, which can then commit nothing. The second replay reads the position only
 //!   after that, so no other replay can move it any more.
 //!
-//! A refused dead letter (replayed too often, or not a dead letter) is skipped and reported. It
-//! stays in the topic until its retention ends.
+//! One record that the broker does not accept would fail the transaction of all others. Therefore
+//! what a topic cannot take is refused before anything is sent, and a batch that the broker refuses
+//! all the same is halved until the record is alone. A refused dead letter is reported, and the
+//! others are replayed. It still waits: the next replay tries it again, unless a person
+//! [discards](crate::discard) it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::VecDeque;
 
-use futures::future::try_join_all;
-use kafka_runtime::dead_letter;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
-use rdkafka::{Offset, TopicPartitionList};
 use shared_events::Topic;
-use tokio::time::{Instant, sleep};
 
-use crate::clients;
-use crate::cluster::{Cluster, TIMEOUT, blocking};
+use crate::cluster::Cluster;
 use crate::cluster_error::ClusterError;
-use crate::dead_letters::{self, DeadLetter, ReplayDecision};
-use crate::records::{Record, Start};
+use crate::dead_letter_outcomes::Outcome;
+use crate::dead_letters::{self, DeadLetter, DeadLetterState, ReplayDecision, ReplayPosition};
+use crate::replay_decision::ReplayTargets;
+pub use crate::replay_producer::ReplayError;
+use crate::replay_producer::{ReplayProducer, Sent};
+use crate::replayed_record::ReplayedRecord;
 
 /// Dead letters in one transaction. The transaction must end well within its time-out of 5 s.
 const BATCH: usize = 200;
 
-/// Why a replay ended early. What it has committed stays replayed and is not replayed again.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// Another replay of the topic has started. It continues where this one was.
-    #[error("another replay of {0} was started, which continues where this one was")]
-    Fenced(String),
-    /// The topic does not hold dead letters.
-    #[error("{0} is no dead-letter topic: must be orders.dlq, payments.dlq or inventory.dlq")]
-    NotADeadLetterTopic(Topic),
-    /// An operation on the cluster failed.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-}
+/// The size of a transaction without its last record, bytes, for the same reason.
+const BATCH_BYTES: usize = 8 << 20;
 
 /// A replay that has fenced every earlier one and has read the dead letters to process.
 pub struct Replay {
-    topic: Topic,
-    name: String,
-    producer: FutureProducer,
-    position: Arc<BaseConsumer>,
+    cluster: Cluster,
+    producer: ReplayProducer,
+    /// Where the replay begins. Waiting dead letters before it were refused by an earlier replay.
+    position: ReplayPosition,
     dead_letters: Vec<DeadLetter>,
+    /// Partition and offset of the outcome records that were committed.
+    outcomes: Vec<(i32, i64)>,
 }
 
 impl Replay {
     /// Begins a replay. From now on no earlier replay of the topic can publish anything.
+    ///
+    /// # Errors
+    /// Also if the topic is not a dead-letter topic.
     pub async fn begin(cluster: &Cluster, topic: Topic) -> Result<Self, ReplayError> {
         dead_letters::check_dead_letter_topic(topic)?;
-        let name = cluster.prefix().topic(topic);
-        let group = cluster.prefix().replay_group(topic);
-        let producer = clients::transactional(cluster.settings(), &group);
-        let producer = producer.map_err(ClusterError::no_client)?;
-        let fencing = producer.clone();
-        blocking(move || fencing.init_transactions(TIMEOUT))
-            .await
-            .map_err(|error| ClusterError::failed("begin a replay", error))?;
+        let targets = ReplayTargets::read(cluster).await?;
+        let producer = ReplayProducer::begin(cluster, topic, targets.batch_bytes()).await?;
         // Only after the fence: an earlier replay may have moved the position until then.
-        let position = clients::committed_position(cluster.settings(), &group);
-        let position = Arc::new(position.map_err(ClusterError::no_client)?);
-        let next = dead_letters::replay_position(cluster, Arc::clone(&position), &name).await?;
-        let start = Start::Offsets(next.clone());
-        let dead_letters = dead_letters::read(cluster, &name, start, &next).await?;
+        let position = producer.position().await?;
+        let name = cluster.prefix().topic(topic);
+        let dead_letters = dead_letters::waiting(cluster, &name, &position, &targets).await?;
         Ok(Self {
-            topic,
-            name,
+            cluster: cluster.clone(),
             producer,
             position,
             dead_letters,
+            outcomes: Vec::new(),
         })
     }
 
@@ -93,121 +76,179 @@ impl Replay {
     }
 
     /// Processes all dead letters. Calls `done` with the dead letters of each transaction after its
-    /// commit.
-    pub async fn run(self, mut done: impl FnMut(&[DeadLetter])) -> Result<(), ReplayError> {
-        for batch in self.dead_letters.chunks(BATCH) {
-            if let Err(error) = self.replay(batch).await {
-                let error = self.explain(error);
-                self.abort().await;
-                return Err(error);
+    /// commit, with the decision that was carried out.
+    pub async fn run(mut self, mut done: impl FnMut(&[DeadLetter])) -> Result<(), ReplayError> {
+        let mut batches = batches(std::mem::take(&mut self.dead_letters));
+        while let Some(mut batch) = batches.pop_front() {
+            let Err(error) = self.process(&batch).await else {
+                done(&batch);
+                continue;
+            };
+            if !is_refused_record(&error) {
+                return Err(self.producer.give_up(error).await);
             }
-            done(batch);
+            let aborted = self.producer.abort().await;
+            aborted.map_err(|error| self.producer.explain(error))?;
+            if self.decide_again(&mut batch).await? {
+                batches.push_front(batch);
+                continue;
+            }
+            let Some(parts) = isolate(batch, &error.to_string()) else {
+                return Err(self.producer.explain(error));
+            };
+            for part in parts.into_iter().rev() {
+                batches.push_front(part);
+            }
         }
-        Ok(())
+        self.producer.skip_outcomes(&self.outcomes).await
     }
 
     /// Publishes a batch and commits the position after it, in one transaction.
-    async fn replay(&self, batch: &[DeadLetter]) -> KafkaResult<()> {
+    async fn process(&mut self, batch: &[DeadLetter]) -> KafkaResult<()> {
+        let next = next_position(&self.position, batch);
+        if next.is_empty() && batch.iter().all(|one| one.refusal().is_some()) {
+            return Ok(());
+        }
         self.producer.begin_transaction()?;
-        let mut sent = Vec::new();
+        let mut sent = Sent::default();
         for dead_letter in batch {
-            if let ReplayDecision::Replay {
+            self.send(&mut sent, dead_letter)?;
+        }
+        let outcomes = self.producer.commit(sent, &next).await?;
+        self.outcomes.extend(outcomes);
+        Ok(())
+    }
+
+    fn send(&self, sent: &mut Sent, dead_letter: &DeadLetter) -> KafkaResult<()> {
+        let DeadLetterState::Waiting(decision) = &dead_letter.state else {
+            return Ok(());
+        };
+        let record = &dead_letter.record;
+        let refused_before = is_before(&self.position, dead_letter);
+        match decision {
+            ReplayDecision::Replay {
                 topic,
                 group,
                 previous_replays,
-            } = &dead_letter.decision
-            {
-                let record = replayed_record(&dead_letter.record, topic, group, *previous_replays);
-                let delivery = self.producer.send_result(record);
-                sent.push(delivery.map_err(|(error, _)| error)?);
+            } => {
+                let replayed = ReplayedRecord::new(record, topic, group, *previous_replays);
+                self.producer.send(sent, replayed.to_send())?;
+                if refused_before {
+                    let outcome = Outcome::Replayed;
+                    self.producer.send_outcome(sent, record, outcome, None)?;
+                }
             }
-        }
-        let delivered = try_join_all(sent).await.map_err(|_| KafkaError::Canceled)?;
-        for outcome in delivered {
-            outcome.map_err(|(error, _)| error)?;
-        }
-        self.wait_until_none_in_flight().await?;
-        let (producer, position) = (self.producer.clone(), Arc::clone(&self.position));
-        let next = next_offsets(&self.name, batch)?;
-        blocking(move || {
-            let group = position.group_metadata().ok_or(KafkaError::Canceled)?;
-            producer.send_offsets_to_transaction(&next, &group, TIMEOUT)?;
-            producer.commit_transaction(TIMEOUT)
-        })
-        .await
-    }
-
-    /// librdkafka counts a message as in flight for a moment after its delivery, and a commit in
-    /// that moment would take 100 ms.
-    async fn wait_until_none_in_flight(&self) -> KafkaResult<()> {
-        let deadline = Instant::now() + TIMEOUT;
-        while self.producer.in_flight_count() > 0 {
-            if Instant::now() > deadline {
-                return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+            ReplayDecision::Refuse(reason) => {
+                if !refused_before {
+                    let outcome = Outcome::Refused;
+                    self.producer
+                        .send_outcome(sent, record, outcome, Some(reason))?;
+                }
             }
-            sleep(Duration::from_micros(100)).await;
         }
         Ok(())
     }
 
-    /// Aborts the transaction. If that fails, as it must after a fence, the broker aborts it after
-    /// 5 s or when the next replay begins. If the transaction was committed and only the answer was
-    /// lost, the next replay finds the committed position.
-    async fn abort(&self) {
-        let producer = self.producer.clone();
-        if let Err(error) = blocking(move || producer.abort_transaction(TIMEOUT)).await {
-            tracing::debug!(%error, "abort of a failed replay is left to the broker");
+    /// Decides again by the topics as they are now. Returns whether a dead letter is refused that
+    /// was not.
+    async fn decide_again(&self, batch: &mut [DeadLetter]) -> Result<bool, ClusterError> {
+        let targets = ReplayTargets::read(&self.cluster).await?;
+        let mut changed = false;
+        for one in batch.iter_mut().filter(|one| is_replayed(one)) {
+            let decision = targets.decide(&one.record, &one.headers);
+            changed |= matches!(decision, ReplayDecision::Refuse(_));
+            one.state = DeadLetterState::Waiting(decision);
         }
+        Ok(changed)
     }
+}
 
-    fn explain(&self, error: KafkaError) -> ReplayError {
-        let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
-        match fatal.or(error.rdkafka_error_code()) {
-            Some(
-                RDKafkaErrorCode::Fenced
-                | RDKafkaErrorCode::InvalidProducerEpoch
-                | RDKafkaErrorCode::ProducerFenced,
-            ) => ReplayError::Fenced(self.topic.name().to_owned()),
-            _ => ClusterError::failed(format!("replay {}", self.name), error).into(),
+fn is_replayed(dead_letter: &DeadLetter) -> bool {
+    let state = &dead_letter.state;
+    matches!(
+        state,
+        DeadLetterState::Waiting(ReplayDecision::Replay { .. })
+    )
+}
+
+fn is_before(position: &ReplayPosition, dead_letter: &DeadLetter) -> bool {
+    let (partition, offset) = dead_letter.place();
+    position.get(&partition).is_some_and(|next| offset < *next)
+}
+
+/// Transactions of bounded length, in the order of the dead letters.
+fn batches(dead_letters: Vec<DeadLetter>) -> VecDeque<Vec<DeadLetter>> {
+    let mut batches: VecDeque<Vec<DeadLetter>> = VecDeque::new();
+    let mut bytes = 0;
+    for dead_letter in dead_letters {
+        let record = &dead_letter.record;
+        let size = record
+            .header_pairs()
+            .map(|(_, value)| value.map_or(0, <[u8]>::len));
+        let size: usize = size
+            .chain([&record.key, &record.value].map(|part| part.as_ref().map_or(0, Vec::len)))
+            .sum();
+        match batches.back_mut() {
+            Some(batch) if batch.len() < BATCH && bytes < BATCH_BYTES => batch.push(dead_letter),
+            _ => {
+                bytes = 0;
+                batches.push_back(vec![dead_letter]);
+            }
         }
+        bytes += size;
     }
+    batches
 }
 
-/// The original record, with headers that count the replay and name the group that handles it.
-fn replayed_record<'a>(
-    record: &'a Record,
-    topic: &'a str,
-    group: &str,
-    previous_replays: u32,
-) -> FutureRecord<'a, [u8], [u8]> {
-    let mut headers = OwnedHeaders::new();
-    let original = record.header_pairs();
-    for (key, value) in original.filter(|(name, _)| !dead_letter::is_dead_letter_header(name)) {
-        headers = headers.insert(Header { key, value });
+/// Takes a batch of which a record was refused apart: halves it, or refuses the only record that was
+/// sent. `None` if none was sent.
+fn isolate(mut batch: Vec<DeadLetter>, reason: &str) -> Option<Vec<Vec<DeadLetter>>> {
+    let replayed = batch.iter().enumerate().filter(|(_, one)| is_replayed(one));
+    let replayed: Vec<usize> = replayed.map(|(index, _)| index).collect();
+    let middle = *replayed.get(replayed.len() / 2)?;
+    if replayed.len() == 1 {
+        let reason = format!("the broker refuses the record: {reason}");
+        let refused = DeadLetterState::Waiting(ReplayDecision::Refuse(reason));
+        batch.get_mut(middle)?.state = refused;
+        return Some(vec![batch]);
     }
-    for (key, value) in dead_letter::replay_pairs(previous_replays, group) {
-        let value = Some(value.as_bytes());
-        headers = headers.insert(Header { key, value });
-    }
-    let mut future = FutureRecord::to(topic).headers(headers);
-    if let Some(key) = &record.key {
-        future = future.key(key.as_slice());
-    }
-    if let Some(value) = &record.value {
-        future = future.payload(value.as_slice());
-    }
-    future
+    let rest = batch.split_off(middle);
+    Some(vec![batch, rest])
 }
 
-/// For each partition of the batch, the offset after its last dead letter.
-fn next_offsets(name: &str, batch: &[DeadLetter]) -> KafkaResult<TopicPartitionList> {
-    let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-    for dead_letter in batch {
-        next.insert(dead_letter.record.partition, dead_letter.record.offset + 1);
-    }
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in next {
-        list.add_partition_offset(name, partition, Offset::Offset(offset))?;
-    }
-    Ok(list)
+/// Whether a record of the transaction is the reason, and the same transaction would fail again.
+fn is_refused_record(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::MessageSizeTooLarge
+                | Code::MessageBatchTooLarge
+                | Code::InvalidMessageSize
+                | Code::InvalidMessage
+                | Code::InvalidRecord
+                | Code::InvalidDifferentRecord
+                | Code::InvalidTimestamp
+                | Code::UnsupportedForMessageFormat
+                | Code::PolicyViolation
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::UnknownTopicOrPartition
+                | Code::InvalidTopic
+                | Code::TopicAuthorizationFailed
+        )
+    )
 }
+
+/// For each partition of the batch, the offset after its last dead letter. The position does not
+/// move back to dead letters that were refused before.
+fn next_position(position: &ReplayPosition, batch: &[DeadLetter]) -> ReplayPosition {
+    let new = batch.iter().filter(|one| !is_before(position, one));
+    let places = new.map(DeadLetter::place);
+    places
+        .map(|(partition, offset)| (partition, offset + 1))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

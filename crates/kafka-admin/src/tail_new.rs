@@ -9,7 +9,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use crate::clients;
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
-use crate::records::is_transient;
+use crate::log_reader::is_transient;
 
 /// Reads the new records of one topic: committed records only, each once.
 pub struct NewRecordTail {

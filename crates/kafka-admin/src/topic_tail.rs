@@ -1,30 +1,21 @@
 //! The records of one topic, then the records that are published to it.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kafka_runtime::client::is_unknown_topic;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::consumer::BaseConsumer;
 
 use crate::clients;
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
-use crate::records::{Query, Record, STALL_TIMEOUT, is_transient, starts};
+use crate::log_reader::{LogReader, Polled, STALL_TIMEOUT};
+use crate::records::{MissingOffsets, Query, Record};
 
 /// Reads one topic without an end. Partitions that are added later are not read.
 pub struct TopicTail {
-    consumer: BaseConsumer,
+    reader: LogReader<BaseConsumer>,
     topic: String,
-    key: Option<Vec<u8>>,
-    /// The end, at the start of the tail, of each partition that has not been read to that end.
-    unread: BTreeMap<i32, i64>,
-    /// For each partition, whether it is read from its oldest record.
-    from_beginning: BTreeMap<i32, bool>,
     end_reported: bool,
-    last_record: Instant,
 }
 
 /// What [`TopicTail::next`] returns.
@@ -32,6 +23,8 @@ pub struct TopicTail {
 pub enum TailEvent {
     /// A record. The records of one partition are in order.
     Record(Box<Record>),
+    /// Records that the query asked for were deleted before they were read.
+    Missing(MissingOffsets),
     /// All records that existed at the start of the tail were returned. Occurs once.
     End,
     /// There is no record at the moment.
@@ -52,7 +45,12 @@ impl Cluster {
         let name = topic.to_owned();
         let opened = blocking(move || {
             let consumer = clients::tail(&settings, query.isolation)?;
-            open(consumer, name, partitions, query)
+            let reader = LogReader::open(consumer, &name, partitions, &query)?;
+            Ok(TopicTail {
+                reader,
+                topic: name,
+                end_reported: false,
+            })
         });
         opened
             .await
@@ -60,46 +58,15 @@ impl Cluster {
     }
 }
 
-fn open(
-    consumer: BaseConsumer,
-    topic: String,
-    partitions: i32,
-    query: Query,
-) -> KafkaResult<TopicTail> {
-    let (mut unread, mut from_beginning) = (BTreeMap::new(), BTreeMap::new());
-    let mut assignment = TopicPartitionList::new();
-    for (partition, start) in starts(&consumer, &topic, partitions, &query.start)? {
-        // With read_committed the end is the last stable offset. Records after it are returned once
-        // their transaction is committed.
-        let (low, end) = clients::watermarks(&consumer, &topic, partition)?;
-        let start = start.unwrap_or(low).clamp(low, end);
-        assignment.add_partition_offset(&topic, partition, Offset::Offset(start))?;
-        from_beginning.insert(partition, start == low);
-        if start < end {
-            unread.insert(partition, end);
-        }
-    }
-    consumer.assign(&assignment)?;
-    Ok(TopicTail {
-        consumer,
-        topic,
-        key: query.key,
-        unread,
-        from_beginning,
-        end_reported: false,
-        last_record: Instant::now(),
-    })
-}
-
 impl TopicTail {
     /// The partitions that are read.
     pub fn partitions(&self) -> impl Iterator<Item = i32> {
-        self.from_beginning.keys().copied()
+        self.reader.partitions()
     }
 
     /// Whether this partition is read from its oldest record.
     pub fn starts_at_beginning(&self, partition: i32) -> bool {
-        self.from_beginning.get(&partition) == Some(&true)
+        self.reader.starts_at_log_start(partition)
     }
 
     /// Returns the next record, or [`TailEvent::Idle`] after `within`. Blocks, so call it on a
@@ -109,46 +76,28 @@ impl TopicTail {
     /// [`ClusterError::NotFound`], if the topic was deleted. [`ClusterError::TimedOut`], if no
     /// record arrives for 10 s before [`TailEvent::End`].
     pub fn next(&mut self, within: Duration) -> Result<TailEvent, ClusterError> {
-        if self.unread.is_empty() && !self.end_reported {
+        if let Some(missing) = self.reader.next_missing() {
+            return Ok(TailEvent::Missing(missing));
+        }
+        if self.reader.is_at_end() && !self.end_reported {
             self.end_reported = true;
             return Ok(TailEvent::End);
         }
-        match self.consumer.poll(within) {
-            None if !self.end_reported && self.last_record.elapsed() > STALL_TIMEOUT => {
+        match self.reader.poll(within) {
+            Ok(Polled::Record(record)) => Ok(TailEvent::Record(record)),
+            Ok(Polled::Nothing) if self.reader.is_stalled() => {
                 Err(ClusterError::TimedOut(format!(
                     "{} returned no record for {} s before its end",
                     self.topic,
                     STALL_TIMEOUT.as_secs()
                 )))
             }
-            None => Ok(TailEvent::Idle),
-            Some(Ok(message)) => {
-                self.last_record = Instant::now();
-                mark_read(&mut self.unread, &message);
-                let matches = self.key.is_none() || message.key() == self.key.as_deref();
-                Ok(match matches {
-                    true => TailEvent::Record(Box::new(Record::copy_of(&message))),
-                    false => TailEvent::Idle,
-                })
-            }
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                self.unread.remove(&partition);
-                Ok(TailEvent::Idle)
-            }
-            Some(Err(error)) if is_transient(&error) => Ok(TailEvent::Idle),
-            Some(Err(error)) if is_unknown_topic(&error) => Err(ClusterError::NotFound(format!(
+            Ok(Polled::Nothing | Polled::Skipped) => Ok(TailEvent::Idle),
+            Err(error) if is_unknown_topic(&error) => Err(ClusterError::NotFound(format!(
                 "topic {} was deleted",
                 self.topic
             ))),
-            Some(Err(error)) => Err(ClusterError::failed(format!("read {}", self.topic), error)),
+            Err(error) => Err(ClusterError::failed(format!("read {}", self.topic), error)),
         }
-    }
-}
-
-/// Removes the partition of the message if its end is reached.
-fn mark_read(unread: &mut BTreeMap<i32, i64>, message: &BorrowedMessage<'_>) {
-    let end = unread.get(&message.partition());
-    if end.is_some_and(|end| message.offset() + 1 >= *end) {
-        unread.remove(&message.partition());
     }
 }

@@ -105,6 +105,39 @@ fn who_follows_a_topic_sees_what_comes_and_is_told_when_it_is_deleted() {
 }
 
 #[test]
+fn a_tail_names_the_records_that_were_deleted() {
+    let rig = Rig::shared();
+    rig.good(&["topics", "create", "shortened", "--partitions", "1"]);
+    let mut producer = rig
+        .command(&["kafka", "console-producer", "--topic", "shortened"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(producer.stdin.as_mut().unwrap(), b"0\n1\n2\n3\n4\n").unwrap();
+    drop(producer.stdin.take());
+    assert!(producer.wait().unwrap().success());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("delete.json");
+    let before = r#"{"partitions": [{"topic": "shortened", "partition": 0, "offset": 3}]}"#;
+    std::fs::write(&file, before).unwrap();
+    let file = file.to_str().unwrap();
+    rig.good(&["kafka", "delete-records", "--offset-json-file", file]);
+
+    let tail = ["topics", "tail", "shortened", "--from", "1"];
+    let shown = rig.run(&tail);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let expected = "shortened[0]: offsets 1 to 2 were deleted; the log begins at offset 3";
+    assert!(shown.errors.contains(expected), "{shown:?}");
+    let as_json = records(&rig, &tail[2..]);
+    assert_eq!(as_json[0]["missing"]["logStart"], 3);
+    assert_eq!(as_json[1]["offset"], 3);
+    assert_eq!(as_json.len(), 3);
+    let whole = rig.run(&["topics", "tail", "shortened", "--from", "3"]);
+    assert_eq!(whole.errors, "");
+    rig.good(&["topics", "delete", "shortened", "--yes"]);
+}
+
+#[test]
 fn a_topic_is_made_once_grown_but_never_shrunk_and_deleted_only_on_purpose() {
     let rig = Rig::shared();
     let clicks = |more: &[&str]| {

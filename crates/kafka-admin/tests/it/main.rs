@@ -14,6 +14,7 @@
 mod committed;
 mod groups;
 mod records;
+mod refused;
 mod replay;
 mod support;
 mod tail_new;

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use kafka_admin::Cluster;
 use kafka_admin::publish::RawRecord;
 use kafka_admin::records::{Isolation, Query, Start};
+use kafka_admin::topic_tail::TailEvent;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
 use shared_events::Topic;
 
 use crate::support::{DEADLINE, client_config, cluster, record};
@@ -152,4 +157,65 @@ async fn a_topic_that_does_not_exist_has_no_records_and_no_offsets() {
     assert_eq!(cluster.read(&topic, &Query::default()).await.unwrap(), []);
     let uncommitted = cluster.uncommitted_offsets("a-group", &[topic]).await;
     assert!(uncommitted.unwrap().is_empty());
+}
+
+fn delete_before(cluster: &Cluster, topic: &str, offset: i64) -> impl Future<Output = ()> {
+    let admin: AdminClient<DefaultClientContext> = client_config(cluster).create().unwrap();
+    let mut before = TopicPartitionList::new();
+    before
+        .add_partition_offset(topic, 0, Offset::Offset(offset))
+        .unwrap();
+    async move {
+        let deleted = admin.delete_records(&before, &AdminOptions::new()).await;
+        deleted.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_reader_says_which_of_the_wanted_records_were_deleted() {
+    let cluster = cluster("deleted").await;
+    cluster.create_topics(&[Topic::Orders], None).await.unwrap();
+    let topic = cluster.prefix().topic(Topic::Orders);
+    let ten: Vec<_> = (0..10)
+        .map(|_| record(Topic::Orders, 0, "key", b"v"))
+        .collect();
+    cluster.publish(&ten).await.unwrap();
+    delete_before(&cluster, &topic, 4).await;
+
+    let missing = async |start: Start| {
+        let query = Query {
+            start,
+            ..Query::default()
+        };
+        let topics = [topic.clone()];
+        let read = cluster.read_all_and_missing(&topics, &query).await.unwrap();
+        let missing = read.missing.iter().map(|one| (one.from, one.log_start));
+        (read.records.len(), missing.collect::<Vec<_>>())
+    };
+    assert_eq!(missing(Start::Offset(1)).await, (6, vec![(Some(1), 4)]));
+    assert_eq!(missing(Start::Offset(4)).await, (6, vec![]));
+    assert_eq!(missing(Start::Beginning).await, (6, vec![(Some(0), 4)]));
+    assert_eq!(missing(Start::Time(1)).await, (6, vec![(None, 4)]));
+    assert_eq!(missing(Start::Last(100)).await, (6, vec![]));
+
+    // A tail that has stopped reading while its next records are deleted.
+    let query = Query {
+        start: Start::Offset(4),
+        ..Query::default()
+    };
+    let mut tail = cluster.tail(&topic, &query).await.unwrap();
+    delete_before(&cluster, &topic, 8).await;
+    let read = tokio::task::spawn_blocking(move || {
+        let (mut offsets, mut missing) = (Vec::new(), Vec::new());
+        loop {
+            match tail.next(DEADLINE).unwrap() {
+                TailEvent::Record(record) => offsets.push(record.offset),
+                TailEvent::Missing(one) => missing.push((one.from, one.log_start)),
+                TailEvent::Idle => {}
+                TailEvent::End => return (offsets, missing),
+            }
+        }
+    });
+    let (offsets, missing) = read.await.unwrap();
+    assert_eq!((offsets, missing), (vec![8, 9], vec![(Some(4), 8)]));
 }

@@ -19,7 +19,7 @@ pub struct DeadLetterCount {
     #[arg(long)]
     pub order: Option<OrderId>,
 
-    /// Only those that were not replayed yet
+    /// Only those that were neither replayed nor discarded
     #[arg(long)]
     pub waiting: bool,
 
@@ -46,7 +46,7 @@ impl DeadLetterCount {
         let meant: Vec<&DeadLetter> = dead_letters
             .iter()
             .filter(|dead_letter| self.order.is_none_or(|order| is_about(dead_letter, order)))
-            .filter(|dead_letter| !(self.waiting && dead_letter.processed))
+            .filter(|dead_letter| !self.waiting || dead_letter.is_waiting())
             .collect();
         let dead_letters = if meant.len() == 1 {
             "dead letter"
@@ -75,12 +75,12 @@ impl DeadLetterCount {
 
 #[cfg(test)]
 mod tests {
-    use kafka_admin::dead_letters::ReplayDecision;
+    use kafka_admin::dead_letters::{DeadLetterState, ReplayDecision};
     use kafka_admin::records::Record;
 
     use super::*;
 
-    fn dead_letter(key: &str, passed: bool) -> DeadLetter {
+    fn dead_letter(key: &str, state: DeadLetterState) -> DeadLetter {
         DeadLetter {
             record: Record {
                 topic: "inventory.dlq".to_owned(),
@@ -92,17 +92,17 @@ mod tests {
                 value: None,
             },
             headers: Err("none".to_owned()),
-            processed: passed,
-            decision: ReplayDecision::Refuse("test".to_owned()),
+            state,
         }
     }
 
     #[test]
     fn dead_letters_are_counted_by_order_and_by_replay_state() {
         let order = OrderId::now();
+        let refused = ReplayDecision::Refuse("test".to_owned());
         let dead_letters = [
-            dead_letter(&order.to_string(), true),
-            dead_letter("another", false),
+            dead_letter(&order.to_string(), DeadLetterState::Replayed),
+            dead_letter("another", DeadLetterState::Waiting(refused)),
         ];
         let holds = |order, waiting, count| {
             let wanted = DeadLetterCount {
