@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::DateTime;
-use kafka_admin::dead_letters::{DeadLetter, ReplayDecision};
-use kafka_admin::dead_letters::{MAX_REPLAYS, replay_count};
+use kafka_admin::dead_letters::{
+    DeadLetter, DeadLetterState, MAX_REPLAYS, ReplayDecision, replay_count,
+};
 use scenario_runner::conditions::dlq::dead_letter_topic;
 use serde_json::{Value, json};
 use shared_events::Topic;
-use stack::terminal::say;
+use stack::terminal::{counted, say};
+
+use super::record_text::{json_fields, time, visible, visible_or_none, visible_start};
 
 /// The highest number of replays of a record.
 pub const MAX: u32 = MAX_REPLAYS;
@@ -29,7 +31,7 @@ pub struct DeadLetterId {
 }
 
 impl DeadLetterId {
-    /// The id of this dead dead_letter, with the topic's name without the stack's prefix.
+    /// The id of this dead letter, with the topic's name without the stack's prefix.
     pub fn of(dead_letter: &DeadLetter) -> String {
         let record = &dead_letter.record;
         format!(
@@ -75,20 +77,23 @@ impl FromStr for DeadLetterId {
     }
 }
 
-/// The reason why a replay refuses it; `None` if a replay publishes it.
-pub fn refusal(dead_letter: &DeadLetter) -> Option<&str> {
-    match &dead_letter.decision {
-        ReplayDecision::Refuse(reason) => Some(reason),
-        ReplayDecision::Replay { .. } => None,
+fn state(dead_letter: &DeadLetter) -> &'static str {
+    match &dead_letter.state {
+        DeadLetterState::Waiting(ReplayDecision::Replay { .. }) => "waiting",
+        DeadLetterState::Waiting(ReplayDecision::Refuse(_)) => "refused",
+        DeadLetterState::Replayed => "replayed",
+        DeadLetterState::Discarded { .. } => "discarded",
     }
 }
 
-fn state(dead_letter: &DeadLetter) -> &'static str {
-    match (&dead_letter.decision, dead_letter.processed) {
-        (ReplayDecision::Replay { .. }, true) => "replayed",
-        (ReplayDecision::Replay { .. }, false) => "waiting",
-        (ReplayDecision::Refuse(_), _) => "refused",
-    }
+/// Why it was discarded, for a person; `None` if it was not.
+fn discarded(dead_letter: &DeadLetter) -> Option<String> {
+    let DeadLetterState::Discarded { reason, at_ms } = &dead_letter.state else {
+        return None;
+    };
+    let at = time(*at_ms).unwrap_or_else(|| "unknown time".to_owned());
+    let reason = reason.as_deref().unwrap_or("no reason was given");
+    Some(format!("discarded at {at}: {reason}"))
 }
 
 /// The cells of its row in `dlq list`.
@@ -105,41 +110,30 @@ pub fn row(dead_letter: &DeadLetter) -> [String; 7] {
         Err(reason) => ("-".to_owned(), "-".to_owned(), reason.clone()),
     };
     let replays = replay_count(dead_letter.record.header_pairs());
+    let key = dead_letter.record.key.as_deref();
+    let discarded = discarded(dead_letter);
+    let reason = dead_letter.refusal().or(discarded.as_deref());
     [
         DeadLetterId::of(dead_letter),
-        dead_letter
-            .record
-            .key
-            .as_deref()
-            .map_or_else(|| "-".to_owned(), readable),
-        from,
+        key.map_or_else(|| "-".to_owned(), |key| one_line(&visible(key))),
+        one_line(&from),
         at,
         replays.map_or_else(|_| "?".to_owned(), |count| count.to_string()),
         state(dead_letter).to_owned(),
-        one_line(refusal(dead_letter).unwrap_or(&why)),
+        one_line(reason.unwrap_or(&why)),
     ]
 }
 
-/// The whole dead letter as JSON. Bytes that are not UTF-8 become replacement characters; `valueBytes` is exact.
+/// The whole dead letter as JSON, see [`json_fields`].
 pub fn json(dead_letter: &DeadLetter) -> Value {
-    let record = &dead_letter.record;
-    let headers: Vec<Value> = record
-        .header_pairs()
-        .map(|(name, value)| json!({"name": name, "value": value.map(text)}))
-        .collect();
-    let time = record
-        .timestamp_ms
-        .and_then(DateTime::from_timestamp_millis);
-    json!({
-        "deadLetter": DeadLetterId::of(dead_letter),
-        "timestamp": time.map(|time| time.to_rfc3339()),
-        "key": record.key.as_deref().map(text),
-        "headers": headers,
-        "value": record.value.as_deref().map(text),
-        "valueBytes": record.value.as_ref().map(Vec::len),
-        "state": state(dead_letter),
-        "refusedBecause": refusal(dead_letter),
-        "origin": dead_letter.headers.as_ref().ok().map(|headers| json!({
+    let discarded = match &dead_letter.state {
+        DeadLetterState::Discarded { reason, at_ms } => {
+            json!({"reason": reason, "at": time(*at_ms)})
+        }
+        DeadLetterState::Waiting(_) | DeadLetterState::Replayed => Value::Null,
+    };
+    let origin = dead_letter.headers.as_ref().ok().map(|headers| {
+        json!({
             "topic": headers.original_topic,
             "partition": headers.original_partition,
             "offset": headers.original_offset,
@@ -149,11 +143,22 @@ pub fn json(dead_letter: &DeadLetter) -> Value {
             "errorMessage": headers.error_message,
             "failedAt": headers.failed_at,
             "attempts": headers.attempts,
-        })),
-    })
+        })
+    });
+    let mut fields = json_fields(&dead_letter.record);
+    for (name, value) in [
+        ("deadLetter", json!(DeadLetterId::of(dead_letter))),
+        ("state", json!(state(dead_letter))),
+        ("refusedBecause", json!(dead_letter.refusal())),
+        ("discarded", discarded),
+        ("origin", json!(origin)),
+    ] {
+        fields.insert(name.to_owned(), value);
+    }
+    Value::Object(fields)
 }
 
-/// Prints the whole dead dead_letter.
+/// Prints the whole dead letter.
 pub fn show(dead_letter: &DeadLetter) {
     let record = &dead_letter.record;
     say(format_args!(
@@ -161,52 +166,45 @@ pub fn show(dead_letter: &DeadLetter) {
         DeadLetterId::of(dead_letter),
         state(dead_letter)
     ));
-    if let Some(reason) = refusal(dead_letter) {
-        say(format_args!("refused: {reason}"));
+    if let Some(reason) = dead_letter.refusal() {
+        say(format_args!("refused: {}", visible(reason.as_bytes())));
+    }
+    if let Some(discarded) = discarded(dead_letter) {
+        say(visible(discarded.as_bytes()));
     }
     say(format_args!(
         "key: {}",
-        record
-            .key
-            .as_deref()
-            .map_or_else(|| "none".to_owned(), readable)
+        visible_or_none(record.key.as_deref())
     ));
     say("headers:");
     for (name, value) in record.header_pairs() {
-        let value = value.map_or_else(|| "none".to_owned(), readable);
-        say(format_args!("  {name}: {value}"));
+        say(format_args!(
+            "  {}: {}",
+            visible(name.as_bytes()),
+            visible_or_none(value)
+        ));
     }
     match record.value.as_deref() {
         None => say("value: none (a tombstone)"),
         Some(value) => {
-            say(format_args!("value, {} bytes:", value.len()));
-            say(readable(value.get(..MAX_VALUE_BYTES).unwrap_or(value)));
+            say(format_args!("value, {}:", counted(value.len(), "byte")));
+            say(visible_start(value, MAX_VALUE_BYTES));
         }
     }
 }
 
-/// The bytes as text. Bytes that are not UTF-8 and control characters are replaced, since a dead letter may hold anything.
-pub fn readable(bytes: &[u8]) -> String {
-    let visible = |c: char| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .map(visible)
-        .collect()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// How a person discards this dead letter.
+pub fn discard_command(topic: Topic, dead_letter: &DeadLetter) -> String {
+    let record = &dead_letter.record;
+    format!(
+        "./sandbox dlq discard {topic} --partition {} --offset {} --yes",
+        record.partition, record.offset
+    )
 }
 
 fn one_line(text: &str) -> String {
     const WIDTH: usize = 100;
-    let line = readable(text.as_bytes());
+    let line = visible(text.as_bytes());
     match line.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(&line)),
         None => line,
@@ -216,6 +214,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::record_text::tests::hostile_record;
 
     #[test]
     fn an_id_is_typed_as_it_is_printed() {
@@ -233,13 +232,58 @@ mod tests {
         }
     }
 
+    fn dead_letter(state: DeadLetterState) -> DeadLetter {
+        let mut record = hostile_record(2, 17, "value");
+        record.topic = "inventory.dlq".to_owned();
+        DeadLetter {
+            headers: Err("header dlq-original-topic: is missing".to_owned()),
+            record,
+            state,
+        }
+    }
+
     #[test]
     fn a_dead_letter_cannot_control_the_terminal() {
+        let refused = ReplayDecision::Refuse("\u{1b}[31m".to_owned());
+        let row = row(&dead_letter(DeadLetterState::Waiting(refused)));
         assert_eq!(
-            readable(b"a\x1b[31m\n\xffb"),
-            "a\u{fffd}[31m\u{fffd}\u{fffd}b"
+            (row[1].as_str(), row[6].as_str()),
+            ("a\\u001b[2J", "\\u001b[31m")
         );
         assert_eq!(one_line(&"ü".repeat(200)).chars().count(), 101);
+    }
+
+    #[test]
+    fn a_refused_and_a_discarded_dead_letter_say_why() {
+        let refused = ReplayDecision::Refuse("is too large".to_owned());
+        let refused = dead_letter(DeadLetterState::Waiting(refused));
+        let shown = json(&refused);
+        assert_eq!(
+            (&shown["state"], &shown["discarded"]),
+            (&json!("refused"), &Value::Null)
+        );
+        assert_eq!(shown["refusedBecause"], "is too large");
+        assert_eq!(
+            discard_command(Topic::InventoryDlq, &refused),
+            "./sandbox dlq discard inventory.dlq --partition 2 --offset 17 --yes"
+        );
+
+        let discarded = dead_letter(DeadLetterState::Discarded {
+            reason: Some("a test order".to_owned()),
+            at_ms: Some(0),
+        });
+        let shown = json(&discarded);
+        assert_eq!(
+            (&shown["state"], &shown["refusedBecause"]),
+            (&json!("discarded"), &Value::Null)
+        );
+        assert_eq!(shown["discarded"]["reason"], "a test order");
+        let row = row(&discarded);
+        assert_eq!(row[5], "discarded");
+        assert_eq!(
+            row[6],
+            "discarded at 1970-01-01T00:00:00.000Z: a test order"
+        );
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! `sandbox dlq`: lists, shows and replays dead letters.
+//! `sandbox dlq`: lists, shows, replays and discards dead letters.
+
+mod discard;
+mod replay;
 
 use anyhow::{Result, bail};
 use kafka_admin::Cluster;
-use kafka_admin::dead_letters::{DeadLetter, ReplayDecision, dead_letters};
-use kafka_admin::replay::Replay;
+use kafka_admin::dead_letters::{DeadLetter, dead_letters, deleted_before_replay};
 use scenario_runner::conditions::dlq::{dead_letter_topic, is_about};
 use serde_json::{Value, json};
 use shared_events::{OrderId, Service, Topic};
@@ -14,7 +16,7 @@ use super::dead_letter_view::{self, DeadLetterId};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox dlq list --order $ID\n  ./sandbox dlq show inventory.dlq/2/17\n  ./sandbox dlq replay inventory.dlq           what would happen\n  ./sandbox dlq replay inventory.dlq --yes"
+    after_help = "Examples:\n  ./sandbox dlq list --order $ID\n  ./sandbox dlq show inventory.dlq/2/17\n  ./sandbox dlq replay inventory.dlq           what would happen\n  ./sandbox dlq replay inventory.dlq --yes\n  ./sandbox dlq discard inventory.dlq --partition 2 --offset 17 --reason \"a test order\" --yes"
 )]
 pub struct Dlq {
     #[command(subcommand)]
@@ -28,7 +30,9 @@ pub enum Verb {
     /// Show one dead letter with all its headers and its value
     Show(Show),
     /// Publish the waiting dead letters again to their original topic, for the group that could not process them
-    Replay(ReplayArgs),
+    Replay(replay::ReplayArgs),
+    /// Give up a waiting dead letter: no replay publishes it any more
+    Discard(discard::DiscardArgs),
 }
 
 /// Which dead letters to list.
@@ -43,7 +47,7 @@ pub struct List {
     #[arg(long)]
     pub order: Option<OrderId>,
 
-    /// Only dead letters that no replay has processed yet
+    /// Only dead letters that were neither replayed nor discarded
     #[arg(long)]
     pub waiting: bool,
 
@@ -65,32 +69,15 @@ pub struct Show {
     pub json: bool,
 }
 
-/// The dead letters to replay.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  ./sandbox dlq replay inventory.dlq           what would happen\n  ./sandbox dlq replay inventory.dlq --yes\n\nEach dead letter is replayed once, even if the replay is interrupted, and a record at most five times."
-)]
-pub struct ReplayArgs {
-    /// The dead-letter topic: orders.dlq, payments.dlq or inventory.dlq
-    #[arg(value_parser = dead_letter_topic)]
-    pub topic: Topic,
-
-    /// Replay; without this option, only show what would happen
-    #[arg(long)]
-    pub yes: bool,
-
-    /// Print JSON: an array with one object for each dead letter
-    #[arg(long)]
-    pub json: bool,
-}
-
+/// Runs the verb.
 pub async fn run(args: Dlq, layout: &StackLayout) -> Result<()> {
     let cluster = Cluster::new(&layout.kafka())?;
     match args.verb {
         Verb::List(args) => list(args, &cluster).await,
         Verb::Show(args) => show(args, &cluster).await,
-        Verb::Replay(args) if args.yes => replay(args, &cluster).await,
-        Verb::Replay(args) => dry_run(args, &cluster).await,
+        Verb::Replay(args) if args.yes => replay::replay(args, &cluster).await,
+        Verb::Replay(args) => replay::dry_run(args, &cluster).await,
+        Verb::Discard(args) => discard::discard_one(args, &cluster).await,
     }
 }
 
@@ -99,10 +86,11 @@ async fn list(args: List, cluster: &Cluster) -> Result<()> {
     let topics = args.topic.map_or_else(|| all.to_vec(), |one| vec![one]);
     let mut found = Vec::new();
     for topic in topics {
+        note_deleted(cluster, topic).await?;
         found.extend(dead_letters(cluster, topic).await?);
     }
     found.retain(|one| {
-        args.order.is_none_or(|order| is_about(one, order)) && !(args.waiting && one.processed)
+        args.order.is_none_or(|order| is_about(one, order)) && (!args.waiting || one.is_waiting())
     });
     if args.json {
         print_json(&found)
@@ -116,84 +104,33 @@ async fn list(args: List, cluster: &Cluster) -> Result<()> {
 }
 
 async fn show(args: Show, cluster: &Cluster) -> Result<()> {
-    let all = dead_letters(cluster, args.id.topic).await?;
-    let found = all.iter().find(|one| args.id.is_of(one));
-    let Some(found) = found else {
-        bail!(
-            "there is no dead letter {}: ./sandbox dlq list shows all",
-            args.id
-        );
-    };
+    let found = find(args.id, cluster).await?;
     if args.json {
         say(serde_json::to_string_pretty(&dead_letter_view::json(
-            found,
+            &found,
         ))?);
     } else {
-        dead_letter_view::show(found);
+        dead_letter_view::show(&found);
     }
     Ok(())
 }
 
-async fn dry_run(args: ReplayArgs, cluster: &Cluster) -> Result<()> {
-    let mut waiting = dead_letters(cluster, args.topic).await?;
-    waiting.retain(|one| !one.processed);
-    if args.json {
-        return print_json(&waiting);
+async fn find(id: DeadLetterId, cluster: &Cluster) -> Result<DeadLetter> {
+    let all = dead_letters(cluster, id.topic).await?;
+    let found = all.into_iter().find(|one| id.is_of(one));
+    match found {
+        Some(found) => Ok(found),
+        None => bail!("there is no dead letter {id}: ./sandbox dlq list shows all"),
     }
-    if !waiting.is_empty() {
-        say(table(&waiting));
-    }
-    let refused = waiting
-        .iter()
-        .filter(|one| dead_letter_view::refusal(one).is_some())
-        .count();
-    note(format_args!(
-        "{} would be replayed, {refused} refused; nothing was changed. --yes replays them",
-        waiting.len() - refused
-    ));
-    Ok(())
 }
 
-async fn replay(args: ReplayArgs, cluster: &Cluster) -> Result<()> {
-    let replay = Replay::begin(cluster, args.topic).await?;
-    let (mut processed, mut refused) = (Vec::new(), 0);
-    let outcome = replay.run(|batch| {
-        for one in batch {
-            let id = DeadLetterId::of(one);
-            match &one.decision {
-                ReplayDecision::Replay {
-                    topic,
-                    previous_replays,
-                    ..
-                } if !args.json => {
-                    say(format_args!(
-                        "{id} → {topic} (replay {} of {})",
-                        previous_replays + 1,
-                        dead_letter_view::MAX
-                    ));
-                }
-                ReplayDecision::Replay { .. } => {}
-                ReplayDecision::Refuse(reason) => {
-                    refused += 1;
-                    note(format_args!("{id} refused: {reason}"));
-                }
-            }
-            processed.push(one.clone());
-        }
-    });
-    let outcome = outcome.await;
-    if args.json {
-        print_json(&processed)?;
+/// Dead letters that were deleted before a replay has processed them.
+async fn note_deleted(cluster: &Cluster, topic: Topic) -> Result<()> {
+    for missing in deleted_before_replay(cluster, topic).await? {
+        note(format_args!(
+            "{missing}: dead letters that no replay has processed"
+        ));
     }
-    outcome?;
-    if refused > 0 {
-        bail!(
-            "{refused} of {} dead letters were refused; they stay in {}",
-            processed.len(),
-            args.topic
-        );
-    }
-    note(format_args!("{} replayed", processed.len()));
     Ok(())
 }
 

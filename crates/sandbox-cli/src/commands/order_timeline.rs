@@ -4,7 +4,7 @@
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
 use kafka_admin::Cluster;
-use kafka_admin::records::Record;
+use kafka_admin::records::{ReadRecords, Record};
 use scenario_runner::probes::about;
 use shared_events::{OrderId, Topic};
 use stack::layout::StackLayout;
@@ -12,7 +12,7 @@ use stack::merged_logs::LogLine;
 use stack::shop_client::{ShopClient, describe_order};
 use stack::terminal::{Usage, note, say};
 
-use super::dead_letter_view::readable;
+use super::record_text::{visible, visible_or_none, visible_start};
 
 /// The bytes of a record's value that are printed.
 const MAX_VALUE_BYTES: usize = 400;
@@ -24,8 +24,15 @@ pub async fn run(order: &str, layout: &StackLayout) -> Result<()> {
         .map_err(|limit| Usage::error(format_args!("{order}: an order id {limit}")))?;
     say(format_args!("Records of order {id}, oldest first"));
     match records(id, layout).await {
-        Ok(records) if records.is_empty() => say("  none"),
-        Ok(records) => records.iter().for_each(show_record),
+        Ok(read) => {
+            if read.records.is_empty() {
+                say("  none");
+            }
+            read.records.iter().for_each(show_record);
+            for missing in &read.missing {
+                note(format_args!("  {missing}"));
+            }
+        }
         Err(error) => note(format_args!("  unknown: {error:#}")),
     }
     say("\nFacts in order-service");
@@ -64,14 +71,15 @@ fn show_lines(lines: &[LogLine]) {
 }
 
 /// The records of the order in all topics, dead letters included.
-async fn records(id: OrderId, layout: &StackLayout) -> Result<Vec<Record>> {
+async fn records(id: OrderId, layout: &StackLayout) -> Result<ReadRecords> {
     let cluster = Cluster::new(&layout.kafka())?;
     let topics = Topic::ALL.map(|topic| cluster.prefix().topic(topic));
-    let mut records = cluster.read_all(&topics, &about(id)).await?;
+    let mut read = cluster.read_all_and_missing(&topics, &about(id)).await?;
     // By time. Records of the same time are in the order of the saga: orders, payments, inventory, dead letters.
     let saga_step = |record: &Record| topics.iter().position(|topic| *topic == record.topic);
-    records.sort_by_key(|record| (record.timestamp_ms, saga_step(record), record.offset));
-    Ok(records)
+    read.records
+        .sort_by_key(|record| (record.timestamp_ms, saga_step(record), record.offset));
+    Ok(read)
 }
 
 fn show_record(record: &Record) {
@@ -87,14 +95,17 @@ fn show_record(record: &Record) {
     } = record;
     say(format_args!("  {at}  {topic}/{partition}/{offset}"));
     for (name, value) in record.header_pairs() {
-        let value = value.map_or_else(|| "none".to_owned(), readable);
-        say(format_args!("      {name}: {value}"));
+        say(format_args!(
+            "      {}: {}",
+            visible(name.as_bytes()),
+            visible_or_none(value)
+        ));
     }
     match record.value.as_deref() {
         None => say("      no value"),
         Some(value) => say(format_args!(
             "      {}",
-            readable(value.get(..MAX_VALUE_BYTES).unwrap_or(value))
+            visible_start(value, MAX_VALUE_BYTES)
         )),
     }
 }

@@ -9,9 +9,9 @@ use kafka_admin::topic_admin::TopicSpec;
 use kafka_admin::topics::{ConfigDifference, CreateOutcome};
 use kafka_admin::{Cluster, partition_of};
 use scenario_runner::conditions::{Observation, until};
-use service_kit::settings::duration_between;
+use service_kit::settings::{duration_between, whole_number};
 use shared_events::{OrderId, Topic};
-use stack::terminal::{Usage, note, say};
+use stack::terminal::{Usage, counted, note, say};
 
 use super::topic_name;
 
@@ -32,7 +32,7 @@ pub struct Create {
     name: Option<String>,
 
     /// The number of partitions [default: the shop's own number, or 3]
-    #[arg(long, value_name = "N", requires = "name", value_parser = clap::value_parser!(i32).range(1..=MOST_PARTITIONS))]
+    #[arg(long, value_name = "N", requires = "name", value_parser = whole_number::<i32>(1..=MOST_PARTITIONS))]
     partitions: Option<i32>,
 
     /// A setting under Kafka's name; may be given more than once
@@ -59,7 +59,7 @@ pub struct Grow {
     name: String,
 
     /// The new number of partitions
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_PARTITIONS))]
+    #[arg(long, value_name = "N", value_parser = whole_number::<u32>(1..=MOST_PARTITIONS))]
     partitions: u32,
 }
 
@@ -177,16 +177,17 @@ fn show_outcome(name: &str, outcome: CreateOutcome) -> Option<Vec<ConfigDifferen
 
 pub(super) async fn grow(args: Grow, cluster: &Cluster) -> Result<()> {
     let name = cluster.topic_name(&args.name);
-    let has = cluster.describe_topic(&name).await?.partitions.len();
-    let has = u32::try_from(has)?;
+    let count = cluster.describe_topic(&name).await?.partitions.len();
+    let has = u32::try_from(count)?;
     let wanted = args.partitions;
     if wanted < has {
         bail!(
-            "{name} has {has} partitions, and cannot have fewer: Kafka cannot move the records of removed partitions. To get fewer, delete the topic and create it again"
+            "{name} has {}, and cannot have fewer: Kafka cannot move the records of removed partitions. To get fewer, delete the topic and create it again",
+            counted(count, "partition")
         );
     }
     if wanted == has {
-        say(format_args!("{name} has {has} partitions"));
+        say(format_args!("{name} has {}", counted(count, "partition")));
         return Ok(());
     }
     if cluster.prefix().topic_of(&name) == Some(Topic::Controls) {
@@ -224,7 +225,9 @@ pub(super) async fn delete(args: Delete, cluster: &Cluster) -> Result<()> {
     let topic = cluster.describe_topic(&name).await?;
     let (partitions, records) = (topic.partitions.len(), topic.records_at_most());
     note(format_args!(
-        "{name}: {partitions} partitions with at most {records} records are lost for ever, with the committed offsets of all groups."
+        "{name}: {} with at most {}, lost for ever with the committed offsets of all groups.",
+        counted(partitions, "partition"),
+        counted(usize::try_from(records)?, "record")
     ));
     if let Some(own) = cluster.prefix().topic_of(&name) {
         note(format_args!(

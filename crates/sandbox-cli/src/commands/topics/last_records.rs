@@ -72,18 +72,7 @@ fn size(record: &Record) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn record(partition: i32, offset: i64, value: &str) -> Record {
-        Record {
-            topic: "orders".to_owned(),
-            partition,
-            offset,
-            timestamp_ms: Some(0),
-            key: Some(b"a\x1b[2J".to_vec()),
-            headers: Some(vec![("h\r".to_owned(), Some(b"\x07".to_vec()))]),
-            value: Some(value.as_bytes().to_vec()),
-        }
-    }
+    use crate::commands::record_text::tests::hostile_record as record;
 
     #[test]
     fn the_last_records_of_each_partition_are_kept_within_the_limit() {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use kafka_admin::Cluster;
-use kafka_admin::records::{Isolation, Query, Record, Start};
+use kafka_admin::records::{Isolation, MissingOffsets, Query, Record, Start};
 use kafka_admin::topic_tail::{TailEvent, TopicTail};
-use stack::terminal::say;
+use service_kit::settings::whole_number;
+use stack::terminal::{note, say};
 use tokio::task::spawn_blocking;
 
 use super::last_records::LastRecords;
-use super::record_format::{as_json, as_text};
+use super::record_format::{as_json, as_text, missing_as_json};
 use super::topic_name;
 
 /// The default of `-n`.
@@ -34,7 +35,7 @@ const RETRY_FACTOR: i64 = 8;
 /// The topic, and which of its records.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox topics tail orders                      the last 10\n  ./sandbox topics tail orders -n 1 --json | jq .value\n  ./sandbox topics tail payments -f                 the last 10, then new records, until Ctrl-C\n  ./sandbox topics tail payments --key $ID --from 0   all records of one order\n  ./sandbox topics tail inventory.dlq --from 10m    the last ten minutes\n  ./sandbox topics tail orders --uncommitted        includes open and aborted transactions\n\nRecords of one partition are in their order; the last records are sorted by time, and may take 256 MB at most. With --from,\neach record is printed at once. Partitions that are added meanwhile are not followed. Control characters are escaped."
+    after_help = "Examples:\n  ./sandbox topics tail orders                      the last 10\n  ./sandbox topics tail orders -n 1 --json | jq .value\n  ./sandbox topics tail payments -f                 the last 10, then new records, until Ctrl-C\n  ./sandbox topics tail payments --key $ID --from 0   all records of one order\n  ./sandbox topics tail inventory.dlq --from 10m    the last ten minutes\n  ./sandbox topics tail orders --uncommitted        includes open and aborted transactions\n\nRecords of one partition are in their order; the last records are sorted by time, and may take 256 MB at most. With --from,\neach record is printed at once. Partitions that are added meanwhile are not followed. Control characters and bytes that are\nnot UTF-8 are escaped. Records that were deleted before they were read are reported on standard error, with --from and\n--json also as an object with the field missing."
 )]
 pub struct Tail {
     /// The topic
@@ -50,7 +51,7 @@ pub struct Tail {
     from: Option<From>,
 
     /// The number of records: the last ones, with --from the first ones [default: 10, with --from all]
-    #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_COUNT))]
+    #[arg(short = 'n', long = "count", value_name = "N", value_parser = whole_number::<u32>(1..=MAX_COUNT))]
     count: Option<u32>,
 
     /// Then print new records, until Ctrl-C
@@ -164,6 +165,7 @@ fn stream(mut tail: TopicTail, limit: Option<u32>, output: Output) -> Result<()>
                 show(&record, output)?;
                 left = left.map(|left| left - 1);
             }
+            TailEvent::Missing(missing) => show_missing(&missing, output)?,
             TailEvent::End if !output.follow => break,
             TailEvent::End | TailEvent::Idle => {}
         }
@@ -174,10 +176,11 @@ fn stream(mut tail: TopicTail, limit: Option<u32>, output: Output) -> Result<()>
 /// Prints the last records by time, then follows the topic if asked. Returns false and prints nothing if too little was read
 /// of some partition.
 fn print_last(mut tail: TopicTail, count: usize, output: Output) -> Result<bool> {
-    let mut last = LastRecords::new(count);
+    let (mut last, mut missing) = (LastRecords::new(count), Vec::new());
     loop {
         match tail.next(POLL_TIMEOUT)? {
             TailEvent::Record(record) => last.add(*record, MAX_BYTES)?,
+            TailEvent::Missing(one) => missing.push(one),
             TailEvent::End => break,
             TailEvent::Idle => {}
         }
@@ -186,6 +189,7 @@ fn print_last(mut tail: TopicTail, count: usize, output: Output) -> Result<bool>
     if !tail.partitions().all(enough) {
         return Ok(false);
     }
+    missing.iter().for_each(note);
     for record in &last.into_sorted() {
         show(record, output)?;
     }
@@ -200,6 +204,14 @@ fn show(record: &Record, output: Output) -> Result<()> {
         say(serde_json::to_string(&as_json(record))?);
     } else {
         say(as_text(record));
+    }
+    Ok(())
+}
+
+fn show_missing(missing: &MissingOffsets, output: Output) -> Result<()> {
+    note(missing);
+    if output.json {
+        say(serde_json::to_string(&missing_as_json(missing))?);
     }
     Ok(())
 }
