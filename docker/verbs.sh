@@ -21,10 +21,11 @@ docker_mode() {
   require_engine
   # Outside of the network, so that the program also describes the verbs of the host.
   if [ "$asks_help" = yes ]; then compose run --rm --no-deps -T -e SANDBOX_INSIDE=false sandbox "$@"; return; fi
-  save_mode
   verb=$1
   shift
+  save_mode
   case $verb in
+    -*) wrong "$verb: in Docker mode variables say where the stack is, in the environment or in .env (see .env.example)" ;;
     doctor | up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | load | demo | expect)
       "verb_$verb" "$@" ;;
     # Parts of `reset` and of the set-up containers.

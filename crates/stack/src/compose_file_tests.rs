@@ -179,7 +179,8 @@ fn a_program_listens_on_the_port_of_its_container_by_default() {
         let line = settings
             .lines()
             .find(|line| line.contains("env = \"PORT\""));
-        let default = format!("default_value_t = {})", container_port(workload));
+        // Another argument follows.
+        let default = format!("default_value_t = {},", container_port(workload));
         assert!(
             line.is_some_and(|line| line.contains(&default)),
             "{workload}: {line:?}"

@@ -187,17 +187,17 @@ fn the_mode_belongs_to_the_folder_of_the_stack() {
     assert_eq!(checkout.saved("second").as_deref(), Some("docker\n"));
     assert_eq!(checkout.saved(".sandbox"), None);
     assert_eq!(checkout.run(&["url"]), checkout.called("url"));
-    for (variable, options) in [
-        (Some(&home), vec![]),
-        (None, vec!["--home", &home]),
-        (None, vec!["--kafka-port", "9192", "--home", &home]),
-    ] {
+    for (variable, options) in [(Some(&home), vec![]), (None, vec!["--home", &home])] {
         let mut script = checkout.command(checkout.folder.join("sandbox"));
         script.args(options).args(["scenario"]);
         script.envs(variable.map(|home| ("SANDBOX_HOME", home)));
         let ran = run(&mut script);
         assert!(ran.output.contains("|docker|"), "{ran:?}");
     }
+    // The option before it has a value, and does not hide the folder.
+    let ran = checkout.run(&["--kafka-port", "9192", "--home", &home, "up"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.errors.contains("in Docker mode"), "{ran:?}");
     for wrong in [&["--home"][..], &["--home", "", "up"], &["--home=", "up"]] {
         let ran = checkout.run(wrong);
         assert_eq!(ran.code, 2, "{wrong:?}: {ran:?}");
