@@ -210,6 +210,7 @@ verb_scale() {
   [ $# -eq 1 ] || wrong "scale takes one SERVICE=N"
   up_containers --no-deps --no-recreate --scale "$1" inventory-service
   await_ready inventory-service
+  if [ -n "$(ids inventory-service running)" ]; then inside wait consuming inventory-service --within 60s >&2; fi
   show_addresses | grep '^inventory-service' || true
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use kafka_admin::tail_new::{NewRecord, NewRecordTail};
 use shared_events::OrderId;
+use stack::terminal::counted;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -104,9 +105,9 @@ impl SagaCompletions {
                 }
             }
             if last_progress.elapsed() > STALL_TIMEOUT {
-                let (left, seconds) = (left.len(), STALL_TIMEOUT.as_secs());
+                let (left, seconds) = (counted(left.len(), "saga"), STALL_TIMEOUT.as_secs());
                 bail!(
-                    "{left} sagas did not end, and no saga has ended for {seconds} s: ./sandbox status"
+                    "{left} did not end, and no saga has ended for {seconds} s: ./sandbox status"
                 );
             }
             sleep(POLL_INTERVAL).await;

@@ -1,18 +1,13 @@
 //! Every verb of `sandbox`, one line each. Its arguments and its output are in `commands/<verb>.rs`.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use service_kit::settings::without_empty_variables;
+use clap::{Parser, Subcommand};
 use stack::layout::{StackLayout, StackSettings};
-use stack::terminal::{self, Usage};
 
 use crate::commands::{
     bench, consumer, create_databases, demo, dlq, doctor, down, expect, fetch, kafka, lag, load,
-    logs, order, psql, rate, report, reset, reset_data, restart, scale, scenario, signals, status,
-    test, topics, transactions, up, url, wait,
+    logs, order, orders, psql, rate, report, reset, reset_data, restart, scale, scenario, signals,
+    status, test, topics, transactions, up, url, wait,
 };
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair
@@ -20,7 +15,6 @@ use crate::commands::{
 #[command(
     name = "sandbox",
     version,
-    disable_help_subcommand = true,
     after_help = "Begin with:  ./sandbox demo\nThe help of every verb has an example:  ./sandbox up --help\nBefore the verb:  --local or --docker chooses the mode, and is saved;  --no-install installs nothing\nExit codes: 0 success, 1 failure, 2 wrong usage, 141 reader of the output gone"
 )]
 pub struct Cli {
@@ -69,6 +63,8 @@ pub enum Verb {
     Doctor(doctor::Doctor),
     /// Place an order, or show one
     Order(order::Order),
+    /// List orders, or only the stuck ones
+    Orders(orders::Orders),
     /// Measure how fast a group reads
     Rate(rate::Rate),
     /// Wait for a condition
@@ -79,7 +75,7 @@ pub enum Verb {
     Scenario(scenario::Scenario),
     /// Run a scenario, and write a report with charts as one HTML file
     Report(report::Report),
-    /// List, show and replay dead letters
+    /// List, show, replay and discard dead letters
     Dlq(dlq::Dlq),
     /// Run one of Kafka's own command-line tools on the broker
     Kafka(kafka::Kafka),
@@ -129,6 +125,7 @@ impl Verb {
             | Self::CreateDatabases(_)
             | Self::Doctor(_)
             | Self::Order(_)
+            | Self::Orders(_)
             | Self::Rate(_)
             | Self::Wait(_)
             | Self::Expect(_)
@@ -139,40 +136,6 @@ impl Verb {
             | Self::Demo(_) => return None,
         })
     }
-}
-
-/// Parses the command line. Prints an error as one line to standard error, and help to standard output.
-pub fn parse() -> Result<Cli, ExitCode> {
-    let command = without_empty_variables(Cli::command());
-    let parsed = command
-        .try_get_matches()
-        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
-    parsed.map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            terminal::say(error.render().to_string().trim_end());
-            ExitCode::SUCCESS
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            terminal::note(error.render().to_string().trim_end());
-            ExitCode::from(2)
-        }
-        _ => {
-            let message = one_line(&error);
-            terminal::error(&Usage::error(format_args!("{message} (see --help)")));
-            ExitCode::from(2)
-        }
-    })
-}
-
-/// The error of clap without the usage and the pointer to help, in one line.
-pub fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let text = text.strip_prefix("error:").unwrap_or(&text);
-    let lines = text.lines().map(str::trim);
-    let error =
-        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let error: Vec<&str> = error.filter(|line| !line.is_empty()).collect();
-    error.join(" ")
 }
 
 pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
@@ -197,6 +160,7 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::CreateDatabases(args) => create_databases::run(args, layout).await,
         Verb::Doctor(args) => doctor::run(args, layout).await,
         Verb::Order(args) => order::run(args, layout).await,
+        Verb::Orders(args) => orders::run(args, layout).await,
         Verb::Rate(args) => rate::run(args, layout).await,
         Verb::Wait(args) => wait::run(args, layout).await,
         Verb::Expect(args) => expect::run(args, layout).await,
@@ -212,28 +176,5 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Demo(args) => demo::run(args, layout).await,
         Verb::Test(args) => test::run(args, layout).await,
         Verb::Bench(args) => bench::run(args, layout).await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_help_of_every_verb_has_an_example() {
-        for verb in Cli::command().get_subcommands_mut() {
-            let help = verb.render_long_help().to_string();
-            assert!(help.contains("./sandbox"), "{}: {help}", verb.get_name());
-        }
-    }
-
-    #[test]
-    fn a_wrong_command_line_is_an_error_of_one_line() {
-        let error = Cli::try_parse_from(["sandbox", "url", "shop"]).unwrap_err();
-        let line = one_line(&error);
-        assert!(
-            !line.contains('\n') && line.contains("inventory-service"),
-            "{line}"
-        );
     }
 }

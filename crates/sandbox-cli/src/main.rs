@@ -5,6 +5,7 @@
 //! and `kafka-admin` (topics, records, dead letters).
 
 mod cli;
+mod command_line;
 mod commands;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use stack::terminal::{self, Usage};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = match cli::parse() {
+    let cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
     };

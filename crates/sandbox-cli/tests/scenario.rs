@@ -64,6 +64,34 @@ fn a_scenario_runs_in_one_mode_which_its_steps_know() {
 }
 
 #[test]
+fn without_a_name_the_scenarios_are_listed_and_none_is_played() {
+    let output = run(&["scenario"]);
+    assert_eq!(output.status.code(), Some(2));
+    let (listed, error) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(listed, text(&run(&["scenario", "--list"]).stdout));
+    assert!(
+        error.starts_with("error: which scenario?") && error.contains("--all"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1, "{error}");
+    let both = run(&["scenario", "--all", "dead-letter"]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
+fn a_step_cannot_write_control_sequences_to_the_terminal() {
+    let folder = scenario("# Hostile\n```sh\nprintf 'x\\033[31m\\033]0;title\\007y\\n'\n```\n");
+    let output = run(&["scenario", &path(&folder)]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("x\\u001b[31m\\u001b]0;title\\u0007y"),
+        "{shown}"
+    );
+    assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");
+}
+
+#[test]
 fn a_failed_scenario_exits_with_1_and_names_the_step() {
     let folder = scenario(
         "# Broken\n## Break\n```sh\necho fine\n```\n## Fix\n```sh\nfalse\n```\n## Verify\n```sh\ntouch DIR/verified\n```\n## Restore\n```sh\ntouch DIR/restored\n```\n",

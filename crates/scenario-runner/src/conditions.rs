@@ -1,6 +1,7 @@
 //! The conditions of `sandbox wait` and `sandbox expect`. Each has a file with its arguments and a pure check; [`crate::probes`] reads the
 //! present state for the check.
 
+pub mod consuming;
 pub mod controls;
 pub mod dlq;
 pub mod event_counts;
@@ -13,6 +14,7 @@ pub mod settings;
 pub mod status;
 pub mod stock;
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -40,6 +42,14 @@ impl Observation {
             Self::Holds(what)
         } else {
             Self::Not(what)
+        }
+    }
+
+    /// The same observation with a remark on what was seen.
+    pub fn with(self, remark: impl fmt::Display) -> Self {
+        match self {
+            Self::Holds(seen) => Self::Holds(format!("{seen}; {remark}")),
+            Self::Not(seen) => Self::Not(format!("{seen}; {remark}")),
         }
     }
 }

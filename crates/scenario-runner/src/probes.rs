@@ -11,6 +11,7 @@ use shared_events::{Decoded, OrderId, Service, Topic};
 use tokio::sync::Mutex;
 
 use crate::conditions::Observation;
+use crate::conditions::consuming::ConsumingCondition;
 use crate::conditions::controls::{ControlsCondition, Member};
 use crate::conditions::dlq::DeadLetterCount;
 use crate::conditions::event_counts::{EventCounts, Records};
@@ -25,6 +26,7 @@ use stack::lag_view;
 use stack::layout::{Instance, StackLayout};
 use stack::readiness_probe::ProbeResult;
 use stack::shop_client::ShopClient;
+use stack::status_rows::broker::owner_rows;
 use stack::target::Target;
 use stack::workload::Workload;
 use stack::{Stack, StartedInstance, process_name, readiness_probe};
@@ -71,12 +73,17 @@ impl<'a> Probes<'a> {
     pub async fn event_counts(&self, wanted: &EventCounts) -> Result<Observation> {
         let topics = EVENT_TOPICS.map(|topic| self.cluster.prefix().topic(topic));
         let mut counts = Records::default();
-        for record in self.cluster.read_all(&topics, &about(wanted.id)).await? {
+        let query = about(wanted.id);
+        let read = self.cluster.read_all_and_missing(&topics, &query).await?;
+        for record in read.records {
             if let Ok(Decoded::Event(envelope)) = record.decode() {
                 counts.count(envelope.event.event_type());
             }
         }
-        Ok(wanted.check(&counts))
+        Ok(read
+            .missing
+            .iter()
+            .fold(wanted.check(&counts), |seen, missing| seen.with(missing)))
     }
 
     /// See [`LagCondition`].
@@ -118,6 +125,19 @@ impl<'a> Probes<'a> {
         let name = self.cluster.prefix().group(wanted.service);
         let snapshot = self.reader.lock().await.poll().await?;
         Ok(wanted.check(&name, &snapshot.group_on_topics(&name, &[])))
+    }
+
+    /// See [`ConsumingCondition`].
+    pub async fn consuming(&self, wanted: &ConsumingCondition) -> Result<Observation> {
+        let instances = self.layout.instances(wanted.service).await?;
+        let snapshot = self.reader.lock().await.poll().await?;
+        let group = lag_view::service_group(&snapshot, self.cluster.prefix(), wanted.service);
+        let owners = owner_rows(&group, wanted.service, &instances);
+        let names: Vec<String> = instances
+            .iter()
+            .map(|one| process_name(one.workload, one.slot))
+            .collect();
+        Ok(wanted.check(&names, &group, &owners))
     }
 
     /// See [`ControlsCondition`].

@@ -106,6 +106,12 @@ pub fn error(error: &anyhow::Error) {
     ));
 }
 
+/// `1 member`, `2 members`.
+pub fn counted(number: usize, singular: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {singular}{plural}")
+}
+
 /// Whether standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()

@@ -97,6 +97,22 @@ fn the_documentation_has_a_line_for_every_rule_and_the_scenario_of_each_names_it
 }
 
 #[test]
+fn the_page_for_the_person_on_call_names_every_alert_and_every_scenario() {
+    let page = text("docs/on-call.md");
+    for name in rules().keys() {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    for folder in fs::read_dir(checkout("scenarios")).unwrap() {
+        let name = folder.unwrap().file_name().into_string().unwrap();
+        let link = format!("[{name}](../scenarios/{name}/README.md)");
+        assert!(page.contains(&link), "{name}");
+    }
+    for page in ["README.md", "docs/observability.md"] {
+        assert!(text(page).contains("on-call.md)"), "{page}");
+    }
+}
+
+#[test]
 fn every_scenario_says_where_to_look_and_the_panels_it_names_are_there() {
     let boards = dashboard::all();
     let everything = boards.iter().flat_map(|board| board.everything());

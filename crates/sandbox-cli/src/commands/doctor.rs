@@ -22,6 +22,7 @@ pub async fn run(args: Doctor, layout: &StackLayout) -> Result<()> {
         say(serde_json::to_string_pretty(&findings)?);
     } else {
         findings.iter().for_each(show);
+        say("\nWhich command to type first at which symptom: docs/on-call.md");
     }
     let problems = findings
         .iter()

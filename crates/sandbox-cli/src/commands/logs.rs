@@ -7,7 +7,7 @@ use scenario_runner::conditions::at_most;
 use stack::layout::StackLayout;
 use stack::merged_logs::{LogLine, LogReader, sort_by_time};
 use stack::target::{ProcessTarget, Target};
-use stack::terminal::{self, say};
+use stack::terminal::say_labelled;
 use stack::workload::Workload;
 use stack::{Stack, process_name};
 use tokio::time::sleep;
@@ -109,13 +109,9 @@ fn names_with_log(stack: &Stack<'_>, target: ProcessTarget) -> Vec<String> {
 fn show(line: &LogLine) {
     const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
     let LogLine { name, text, .. } = line;
-    if terminal::stdout_is_terminal() {
-        let number = name
-            .bytes()
-            .fold(0, |sum: usize, byte| sum + usize::from(byte));
-        let colour = COLOURS.get(number % COLOURS.len()).copied().unwrap_or(36);
-        say(format_args!("\x1b[{colour}m{name:<19}\x1b[0m {text}"));
-    } else {
-        say(format_args!("{name:<19} {text}"));
-    }
+    let number = name
+        .bytes()
+        .fold(0, |sum: usize, byte| sum + usize::from(byte));
+    let colour = COLOURS.get(number % COLOURS.len()).copied().unwrap_or(36);
+    say_labelled(colour, &format!("{name:<19}"), text);
 }

@@ -16,11 +16,15 @@ use stack::{MODE_VARIABLE, Mode};
 /// The scenarios, and how to run them.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox scenario --list\n  ./sandbox scenario dead-letter --step\n  ./sandbox scenario                  all scenarios\n  ./sandbox scenario ./my-scenario    a scenario of your own\n  ./sandbox scenario consumer-lag --short"
+    after_help = "Examples:\n  ./sandbox scenario --list\n  ./sandbox scenario dead-letter --step\n  ./sandbox scenario --all            all scenarios, one after the other\n  ./sandbox scenario ./my-scenario    a scenario of your own\n  ./sandbox scenario consumer-lag --short"
 )]
 pub struct Scenario {
-    /// Names of folders in scenarios/, or a path to another folder with a README.md; without any: all in scenarios/
+    /// Names of folders in scenarios/, or a path to another folder with a README.md
     pub names: Vec<String>,
+
+    /// All scenarios in scenarios/. Most of them begin with a reset of the shop
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
 
     /// Only list the scenarios
     #[arg(long)]
@@ -55,9 +59,17 @@ pub async fn run(args: Scenario, layout: &StackLayout) -> Result<()> {
         short: args.short,
     };
     let scenarios = load(&args.names, &layout.checkout().join("scenarios"), reading)?;
-    if args.list {
+    let names_none = args.names.is_empty() && !args.all;
+    if args.list || names_none {
         list(&scenarios, args.json);
+    }
+    if args.list {
         return Ok(());
+    }
+    if names_none {
+        return Err(Usage::error(
+            "which scenario? ./sandbox scenario NAME runs one; --all runs all of them, and resets the shop",
+        ));
     }
     let stage = stage(layout, args.mode);
     let narrator = if args.json {

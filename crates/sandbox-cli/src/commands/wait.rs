@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use scenario_runner::conditions::consuming::ConsumingCondition;
 use scenario_runner::conditions::controls::ControlsCondition;
 use scenario_runner::conditions::dlq::DeadLetterCount;
 use scenario_runner::conditions::lag::LagCondition;
@@ -42,6 +43,8 @@ pub enum Condition {
     Ready(ReadyCondition),
     /// A service's group has a number of members
     Members(MembersCondition),
+    /// Every running instance of a service is in its group, and owns partitions or is idle
+    Consuming(ConsumingCondition),
     /// There are dead letters
     Dlq(DeadLetterCount),
     /// All members of a service have the same controls
@@ -57,6 +60,7 @@ pub async fn run(args: Wait, layout: &StackLayout) -> Result<()> {
         Condition::Status(wanted) => observer.status(wanted).await,
         Condition::Ready(wanted) => observer.ready(wanted).await,
         Condition::Members(wanted) => observer.members(wanted).await,
+        Condition::Consuming(wanted) => observer.consuming(wanted).await,
         Condition::Dlq(wanted) => observer.dead_letters(wanted).await,
         Condition::Controls(wanted) => observer.controls(wanted).await,
     };

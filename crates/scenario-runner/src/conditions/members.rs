@@ -2,6 +2,7 @@
 
 use cluster_reader::Group;
 use shared_events::Service;
+use stack::terminal::counted;
 
 use super::{Observation, at_most};
 
@@ -30,9 +31,9 @@ impl MembersCondition {
     /// Whether the group is stable and has these members.
     pub fn check(&self, name: &str, group: &Group) -> Observation {
         let mut seen = format!(
-            "{name} is {} with {} members",
+            "{name} is {} with {}",
             group.state,
-            group.members.len()
+            counted(group.members.len(), "member")
         );
         for member in &group.members {
             let owns: Vec<String> = member.assignment.iter().map(ToString::to_string).collect();

@@ -1,6 +1,6 @@
 //! The topics and groups of the shop on the broker.
 
-use cluster_reader::{Group, Owner, Snapshot};
+use cluster_reader::{Group, GroupMember, Owner, Snapshot};
 use serde::Serialize;
 use shared_events::{NamePrefix, Service, Topic};
 
@@ -89,19 +89,10 @@ fn group_row(
     instances: &[Instance],
 ) -> GroupRow {
     let group = lag_view::service_group(snapshot, prefix, service);
-    let mut owners: Vec<OwnerRow> = group
-        .members
-        .iter()
-        .map(|member| OwnerRow {
-            member: member_name(&member.owner, service, instances),
-            partitions: member.assignment.iter().map(ToString::to_string).collect(),
-        })
-        .collect();
-    owners.sort_by(|one, other| one.member.cmp(&other.member));
     GroupRow {
         name: prefix.group(service),
         members: group.members.len(),
-        owners,
+        owners: owner_rows(&group, service, instances),
         lag: group
             .known_lag()
             .exact()
@@ -109,6 +100,17 @@ fn group_row(
         lag_text: lag_text(&group),
         state: group.state,
     }
+}
+
+/// The members of a service's group, named after the running instances, in order of their names.
+pub fn owner_rows(group: &Group, service: Service, instances: &[Instance]) -> Vec<OwnerRow> {
+    let row = |member: &GroupMember| OwnerRow {
+        member: member_name(&member.owner, service, instances),
+        partitions: member.assignment.iter().map(ToString::to_string).collect(),
+    };
+    let mut owners: Vec<OwnerRow> = group.members.iter().map(row).collect();
+    owners.sort_by(|one, other| one.member.cmp(&other.member));
+    owners
 }
 
 /// The instance whose client id or, in containers, whose address the broker shows; else both as they are.

@@ -62,9 +62,7 @@ pub async fn member_rows(
         row.is_some_and(|row| row.readiness.is_some_and(|word| word != "silent"))
     };
     let asked = instances.iter().filter_map(|instance| {
-        let service = Service::ALL
-            .into_iter()
-            .find(|service| instance.workload == (*service).into())?;
+        let service = instance.workload.service()?;
         let name = process_name(instance.workload, instance.slot);
         answers(&name).then_some((service, name, instance))
     });

@@ -86,7 +86,7 @@ mod tests {
         table.row(["x\u{1b}[31m\nsecond", "0"]);
         assert_eq!(
             table.to_string(),
-            "GROUP                  LAG\nx\\u001b[31m\\nsecond  0"
+            "GROUP                LAG\nx\\u001b[31m\\nsecond  0"
         );
     }
 

@@ -9,6 +9,7 @@ use super::super::figures::{Points, busiest, clock, last, number, peak, rate};
 use super::super::samples::{Line, Rebalance, Samples};
 use super::is_produced;
 use crate::runner::StepVerdict;
+use stack::terminal::counted;
 
 /// Groups whose partitions are drawn one by one: those with the highest lag.
 const GROUPS: usize = 2;
@@ -153,9 +154,8 @@ fn marks(rebalances: &[Rebalance], group: Option<&str>) -> Vec<(f64, String)> {
 /// `1 → 3 members, 2 of them new, 2 partitions moved`.
 fn what(one: &Rebalance) -> String {
     let members = match one.before == one.after {
-        true if one.after == 1 => "1 member".to_owned(),
-        true => format!("{} members", one.after),
-        false => format!("{} → {} members", one.before, one.after),
+        true => counted(one.after, "member"),
+        false => format!("{} → {}", one.before, counted(one.after, "member")),
     };
     let new = match one.joined {
         0 => String::new(),
