@@ -13,3 +13,4 @@ mod groups;
 mod kafka_tool;
 mod log_scan;
 mod test_cluster;
+mod transactions;
