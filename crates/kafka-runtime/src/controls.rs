@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_events::member_api::{
-    AppliedConfig, EffectiveConfig, LostRecords, MemberCondition, Source,
+    AppliedConfig, EffectiveConfig, LostRecords, MemberCondition, MemberStats, Source,
 };
 use shared_events::{GroupControls, Service};
 
@@ -207,6 +207,31 @@ impl Controls {
         let mut state = self.state();
         state.processed += records;
         state.last_message = Some(Utc::now());
+    }
+
+    /// The status of the member: the response to `GET /stats`.
+    pub fn stats(&self) -> MemberStats {
+        let identity = &self.identity;
+        let topic = identity.topics.names().first().copied().unwrap_or_default();
+        let state = self.state();
+        let assignment = self.assignment(&state.status.assigned);
+        let config = state.layers.effective();
+        MemberStats {
+            instance_id: identity.instance_id.clone(),
+            group_id: identity.group_id.clone(),
+            topic: topic.to_owned(),
+            processing_time_ms: config.processing_time_ms,
+            running: state.status.running,
+            paused: state.status.paused,
+            messages_processed: state.processed,
+            last_message_time: state.last_message,
+            assigned_partitions: assignment.get(topic).cloned().unwrap_or_default(),
+            assignment,
+            applied: state.applied,
+            config,
+            conditions: state.status.conditions.clone(),
+            records_lost: state.status.records_lost.clone(),
+        }
     }
 
     /// The assigned partitions of each topic, by its name on the broker.

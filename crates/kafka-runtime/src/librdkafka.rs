@@ -256,9 +256,13 @@ impl ResilientConsumer {
     /// Leaves the group, so that the other members take over at once and not after the session time-out. Returns when the
     /// coordinator has answered, after [`LEAVE_TIMEOUT`] at most.
     pub(crate) fn leave_group(self) {
-        let left = leave_group::leave(self.client, LEAVE_TIMEOUT);
-        match left {
+        let identity = leave_group::Identity {
+            group: self.config.get("group.id").unwrap_or_default(),
+            client_id: self.config.get("client.id").unwrap_or_default(),
+        };
+        match leave_group::leave(self.client, &identity, LEAVE_TIMEOUT) {
             Left::Answered => tracing::info!("left the group"),
+            Left::NotJoined => tracing::info!("stopped before it joined the group"),
             Left::Unanswered(reason) => tracing::warn!(
                 reason,
                 "stopped without an answer to leaving the group: its partitions may be blocked until the session time-out"
@@ -282,11 +286,15 @@ fn subscribed(config: &ClientConfig, context: MemberContext) -> KafkaResult<Clie
 /// Closes a consumer on a thread of its own, since closing may hang (issue 3740).
 ///
 /// The thread polls the consumer as long as something else still holds it, as an unanswered commit does: otherwise
-/// librdkafka's events would pile up. If no thread can be created, the consumer is closed on this one.
+/// librdkafka's events would pile up. Meanwhile the consumer is unsubscribed. If no thread can be created, the consumer is closed
+/// on this one.
 pub(crate) fn close_in_background<C: ConsumerContext + 'static>(old: Arc<BaseConsumer<C>>) {
     let closing = std::thread::Builder::new().name("closing".to_owned());
     let _ = closing.spawn(move || {
-        old.unsubscribe();
+        // Not of a consumer that is closed at once: see `leave_group`.
+        if Arc::strong_count(&old) > 1 {
+            old.unsubscribe();
+        }
         while Arc::strong_count(&old) > 1 {
             let _ = old.poll(Duration::from_millis(500));
         }

@@ -70,27 +70,7 @@ async fn health(State(controls): State<Controls>) -> (StatusCode, Json<HealthRes
 }
 
 async fn stats(State(controls): State<Controls>) -> Json<MemberStats> {
-    let identity = &controls.identity;
-    let topic = identity.topics.names().first().copied().unwrap_or_default();
-    let state = controls.state();
-    let assignment = controls.assignment(&state.status.assigned);
-    let config = state.layers.effective();
-    Json(MemberStats {
-        instance_id: identity.instance_id.clone(),
-        group_id: identity.group_id.clone(),
-        topic: topic.to_owned(),
-        processing_time_ms: config.processing_time_ms,
-        running: state.status.running,
-        paused: state.status.paused,
-        messages_processed: state.processed,
-        last_message_time: state.last_message,
-        assigned_partitions: assignment.get(topic).cloned().unwrap_or_default(),
-        assignment,
-        applied: state.applied,
-        config,
-        conditions: state.status.conditions.clone(),
-        records_lost: state.status.records_lost.clone(),
-    })
+    Json(controls.stats())
 }
 
 async fn config(State(controls): State<Controls>) -> Json<EffectiveConfig> {

@@ -85,7 +85,7 @@ impl LockWaits {
     }
 
     /// The cause of a failure, if it ended a wait for a lock: `lock timeout on products: held by backend 22693 (psql) for 9 s`.
-    pub(crate) fn cause(&self, failure: &Failure) -> Option<String> {
+    pub fn cause(&self, failure: &Failure) -> Option<String> {
         let Failure::Retryable { source, .. } = failure else {
             return None;
         };

@@ -1,9 +1,18 @@
 //! Leaving the group with a limit, and whether the coordinator has answered.
 //!
-//! librdkafka sends `LeaveGroup` when the last partition is unassigned. Only closing the client waits for the answer
-//! (`rd_kafka_cgrp_try_terminate`): a process that ends before may take the request with it, and then its partitions are blocked
-//! until the session time-out. Closing also ends without an answer if the coordinator is not reachable, so a connection that
-//! fails meanwhile counts as unanswered.
+//! A process that ends before the coordinator has answered `LeaveGroup` may take the request with it. Then the group waits for the
+//! dead member until the session time-out, and its partitions are blocked. Only closing the client waits for the answer
+//! (`rd_kafka_cgrp_try_terminate`), and how librdkafka 2.12 gets there depends on the assignment:
+//!
+//! * With partitions the client is closed at once. Closing revokes them, sends `LeaveGroup` when the last one is unassigned, and
+//!   waits. A client that is unsubscribed first must not be closed before it has sent the request: while the last partition is
+//!   being unassigned (`rd_kafka_cgrp_incr_unassign_done`), a close skips the request. This left a dead member behind after 3 of
+//!   36 stops.
+//! * Without partitions closing sends nothing (`rd_kafka_cgrp_revoke_all_rejoin`), but unsubscribing does, at once or when the
+//!   rebalance under way is over.
+//!
+//! Closing also ends without an answer if the coordinator is not reachable, so a connection that fails meanwhile counts as
+//! unanswered.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -12,43 +21,102 @@ use rdkafka::consumer::Consumer;
 
 use super::{Client, close_in_background};
 
-/// How long one poll waits for the revocation of the partitions.
+/// How long one poll waits for the end of a rebalance.
 const POLL: Duration = Duration::from_millis(50);
+
+/// How long the brokers may take to list the members of the group.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether the coordinator has answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Left {
     Answered,
+    /// The member had no assignment yet, so it was not in the group for certain.
+    NotJoined,
     /// The reason.
     Unanswered(&'static str),
 }
 
-/// Unsubscribes, waits until no partition is assigned, and closes the client.
-pub(super) fn leave(client: Arc<Client>, limit: Duration) -> Left {
+/// Leaves the group and closes the client, within the limit.
+pub(super) fn leave(client: Arc<Client>, identity: &Identity<'_>, limit: Duration) -> Left {
     let deadline = Instant::now() + limit;
     let context = client.context().clone();
     let (was_reachable, failures) = (context.is_reachable(), context.connection_failures());
-    client.unsubscribe();
-    // Closing while a rebalance callback waits to be served may hang (issue 4527), so the partitions are revoked first.
-    while !context.assigned().is_empty() && Instant::now() < deadline {
-        // Records that still arrive are dropped: they are not committed, so another member gets them.
-        let _ = client.poll(POLL);
+    let is_out = match context.assigned().is_empty() && was_reachable {
+        true => unsubscribe(&client, identity, deadline),
+        false => true,
+    };
+    let is_closed = close_until(client, deadline);
+    if context.rebalances() == 0 {
+        return Left::NotJoined;
     }
-    let closed = close_within(client, deadline.saturating_duration_since(Instant::now()));
     if !was_reachable || context.connection_failures() != failures {
         return Left::Unanswered("the broker is not reachable");
     }
-    match closed {
+    match is_out && is_closed {
         true => Left::Answered,
         false => Left::Unanswered("the coordinator did not answer in time"),
     }
 }
 
-/// Closes the client on a thread of its own. Whether it is closed within the limit.
-fn close_within(client: Arc<Client>, limit: Duration) -> bool {
-    let Ok(client) = Arc::try_unwrap(client).map_err(close_in_background) else {
-        // A commit that was never answered holds it.
-        return false;
+/// Unsubscribes a member without partitions. Whether it is out of the group before the deadline: the group has one member less of
+/// this client id.
+fn unsubscribe(client: &Client, identity: &Identity<'_>, deadline: Instant) -> bool {
+    let before = identity.members(client);
+    client.unsubscribe();
+    loop {
+        if before.is_some_and(|before| identity.members(client).is_some_and(|now| now < before)) {
+            return true;
+        }
+        if before == Some(0) || Instant::now() >= deadline {
+            return before == Some(0);
+        }
+        // A rebalance that is under way goes on with polls. Records that still arrive are dropped: they are not committed, so
+        // another member gets them.
+        let _ = client.poll(POLL);
+    }
+}
+
+/// By what the coordinator knows a member.
+pub(super) struct Identity<'c> {
+    pub(super) group: &'c str,
+    pub(super) client_id: &'c str,
+}
+
+impl Identity<'_> {
+    /// How many members of the group have this client id. `None` if the brokers do not answer.
+    fn members(&self, client: &Client) -> Option<usize> {
+        let groups = client
+            .fetch_group_list(Some(self.group), REQUEST_TIMEOUT)
+            .ok()?;
+        let groups = groups
+            .groups()
+            .iter()
+            .filter(|group| group.name() == self.group);
+        let members = groups.flat_map(|group| group.members());
+        Some(
+            members
+                .filter(|one| one.client_id() == self.client_id)
+                .count(),
+        )
+    }
+}
+
+/// Closes the client on a thread of its own. Whether it is closed before the deadline.
+fn close_until(mut client: Arc<Client>, deadline: Instant) -> bool {
+    // A thread that waits for an answer may hold the client too.
+    let client = loop {
+        match Arc::try_unwrap(client) {
+            Ok(client) => break client,
+            Err(shared) if Instant::now() < deadline => {
+                let _ = shared.poll(POLL);
+                client = shared;
+            }
+            Err(shared) => {
+                close_in_background(shared);
+                return false;
+            }
+        }
     };
     let (closed, is_closed) = mpsc::sync_channel(1);
     let closing = std::thread::Builder::new().name("closing".to_owned());
@@ -58,5 +126,6 @@ fn close_within(client: Arc<Client>, limit: Duration) -> bool {
         // It fails if the limit is over.
         let _ = closed.send(());
     });
+    let limit = deadline.saturating_duration_since(Instant::now());
     spawned.is_ok() && is_closed.recv_timeout(limit).is_ok()
 }

@@ -8,6 +8,7 @@
 )]
 
 mod client_metrics;
+mod conditions;
 mod control_topic;
 mod controls;
 mod delivery;
