@@ -102,13 +102,15 @@ impl fmt::Display for LagUndefined {
     }
 }
 
-/// What a scan of the unread records has counted.
+/// What a scan has counted for one committed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnreadScan {
+    pub readable: LagCount,
     pub control_records: i64,
     pub aborted_records: i64,
-    /// Whether the scan has reached the last stable offset.
-    pub is_complete: bool,
+    pub compacted: i64,
+    pub lost: LagCount,
+    pub written: Option<RecordsWritten>,
     pub oldest_readable: Option<DateTime<Utc>>,
 }
 
@@ -118,10 +120,10 @@ pub(crate) fn first_unread(committed: Option<i64>, log: LogOffsets) -> i64 {
     committed.map_or(log.log_start, |committed| committed.max(log.log_start))
 }
 
-/// Computes the lag. `log` is `None` if the partition does not exist. `scan` covers the offsets
-/// from [`first_unread`] to the last stable offset, and is `None` if there are none.
+/// Computes the lag. `log` is `None` if the partition does not exist. `scan` is what was counted
+/// from [`first_unread`] to the last stable offset; without it there are only bounds.
 ///
-/// The five parts always sum up to `high_watermark - committed`.
+/// When the scan is complete, the parts sum up to `high_watermark - committed`.
 pub(crate) fn lag(
     committed: Option<i64>,
     log: Option<LogOffsets>,
@@ -132,33 +134,31 @@ pub(crate) fn lag(
         return Err(LagUndefined::CommittedBeyondEnd);
     }
     let start = first_unread(committed, log);
-    let scan = scan.filter(|_| start < log.last_stable);
-    let is_complete = scan.is_none_or(|scan| scan.is_complete);
-    let control_records = scan.map_or(0, |scan| scan.control_records);
-    let aborted_records = scan.map_or(0, |scan| scan.aborted_records);
-    let readable = (log.last_stable - start).max(0) - control_records - aborted_records;
+    let scan = scan.unwrap_or(UnreadScan {
+        readable: LagCount::between(0, log.last_stable - start),
+        control_records: 0,
+        aborted_records: 0,
+        compacted: 0,
+        lost: LagCount::between(0, start - committed.unwrap_or(start)),
+        written: None,
+        oldest_readable: None,
+    });
     let Some(committed) = committed else {
-        return Err(if readable == 0 && is_complete {
-            LagUndefined::NoRecordYet
-        } else {
-            LagUndefined::NothingCommitted
+        return Err(match scan.readable {
+            LagCount::ZERO => LagUndefined::NoRecordYet,
+            _ => LagUndefined::NothingCommitted,
         });
     };
     Ok(Lag {
-        readable: match is_complete {
-            true => LagCount::of(readable),
-            false => LagCount::between(0, readable),
-        },
-        control_records,
-        aborted_records,
-        compacted: 0,
+        readable: scan.readable,
+        control_records: scan.control_records,
+        aborted_records: scan.aborted_records,
+        compacted: scan.compacted,
         beyond_last_stable: log.high_watermark - log.last_stable.max(start),
-        lost: LagCount::between(0, start - committed),
+        lost: scan.lost,
         deleted_offsets: start - committed,
-        written: None,
-        oldest_unread: scan
-            .filter(|_| readable > 0)
-            .and_then(|scan| scan.oldest_readable),
+        written: scan.written,
+        oldest_unread: scan.oldest_readable,
     })
 }
 

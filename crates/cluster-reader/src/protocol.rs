@@ -12,3 +12,5 @@ mod decompress;
 pub(crate) mod member_assignment;
 pub(crate) mod record_batch;
 pub(crate) mod record_timestamp;
+#[cfg(test)]
+pub(crate) mod test_log;

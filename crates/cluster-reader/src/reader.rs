@@ -1,11 +1,13 @@
 //! One poll of a cluster: the requests, in their order.
 
 mod assemble;
+mod counted_log;
 mod fetch_records;
 mod group_coordinator;
 mod group_list;
 pub(crate) mod log_offsets;
 mod log_scan;
+mod partition_scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,14 +70,15 @@ impl ClusterReader {
         self.missing = missing;
         let wanted = wanted(&topics, &groups);
         let logs = log_offsets::read(&mut self.brokers, &topics, wanted).await?;
-        let unread = assemble::unread_ranges(&groups, &logs);
+        let taken_at = Utc::now();
+        let scans = assemble::wanted_scans(&topics, &groups, &logs);
         let scanner = &mut self.scanner;
-        scanner.scan(&mut self.brokers, &topics, &unread).await?;
+        scanner.scan(&mut self.brokers, &topics, &scans).await?;
         let groups = groups.into_iter();
         let groups =
             groups.map(|(name, group)| (name, assemble::group(group, &logs, &self.scanner)));
         Ok(Snapshot {
-            taken_at: Utc::now(),
+            taken_at,
             groups: groups.collect(),
             topics: by_topic(&topics, logs),
         })

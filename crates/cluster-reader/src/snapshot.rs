@@ -11,7 +11,7 @@ use crate::lag::{Lag, LagUndefined, LogOffsets};
 /// error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// When the poll ended, by the clock of this machine.
+    /// When the offsets were read, by the clock of this machine.
     pub taken_at: DateTime<Utc>,
     /// Every consumer group, by name.
     pub groups: BTreeMap<String, Group>,

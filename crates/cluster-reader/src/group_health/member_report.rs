@@ -31,7 +31,7 @@ pub struct ReportedCondition {
     pub kind: ConditionKind,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// The cause, in one line.
+    /// The cause in one line, with partition and offsets if it has any.
     pub cause: String,
     /// The partition concerned. `None` if it is the whole member.
     pub partition: Option<TopicPartition>,
@@ -50,6 +50,8 @@ pub enum ConditionKind {
     Halted,
     /// The member is blocked before a poison record.
     Blocked,
+    /// No broker can be reached by the member.
+    BrokerUnreachable,
     /// A batch fails and is retried.
     BatchFailing,
     /// A consumed topic does not exist.

@@ -25,6 +25,7 @@ pub(super) struct Sample {
     pub(super) at: DateTime<Utc>,
     pub(super) committed: i64,
     pub(super) readable: LagCount,
+    pub(super) log_start: i64,
     pub(super) last_stable: i64,
     pub(super) written: Option<RecordsWritten>,
 }
@@ -59,6 +60,7 @@ impl PartitionHistory {
             at: now,
             committed,
             readable: lag.readable,
+            log_start: log.log_start,
             last_stable: log.last_stable,
             written: lag.written,
         });
@@ -74,6 +76,7 @@ impl PartitionHistory {
             at: now,
             committed: first,
             readable: LagCount::between(0, log.last_stable.saturating_sub(first)),
+            log_start: log.log_start,
             last_stable: log.last_stable,
             written: None,
         });
@@ -166,11 +169,13 @@ impl Sample {
         (
             self.committed,
             self.readable,
+            self.log_start,
             self.last_stable,
             self.written,
         ) == (
             other.committed,
             other.readable,
+            other.log_start,
             other.last_stable,
             other.written,
         )
@@ -198,6 +203,7 @@ mod tests {
                     at: after(start, n * seconds),
                     committed: n,
                     readable: LagCount::of(1),
+                    log_start: 0,
                     last_stable: n + 1,
                     written: None,
                 });
@@ -220,6 +226,7 @@ mod tests {
                 at: after(start, n * 5),
                 committed: 7,
                 readable: LagCount::of(1),
+                log_start: 0,
                 last_stable: 8,
                 written: None,
             });

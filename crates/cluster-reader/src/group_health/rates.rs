@@ -62,9 +62,14 @@ pub(super) fn since(
     then: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Option<Rates> {
-    let (origin, written, readable) = counted(history.sample_of(now)?)?;
+    let last = history.sample_of(now)?;
+    let (origin, written, readable) = counted(last)?;
     let (_, samples) = history.samples().split_last()?;
-    let complete = |sample: &&Sample| counted(sample).is_some_and(|(from, ..)| from == origin);
+    // Records that were deleted meanwhile are neither consumed nor unread.
+    let is_deleted = |sample: &Sample| last.log_start > sample.committed;
+    let complete = |sample: &&Sample| {
+        counted(sample).is_some_and(|(from, ..)| from == origin) && !is_deleted(sample)
+    };
     let within = samples.iter().filter(|sample| sample.at >= then);
     let before = within.clone().find(complete);
     let before = before.or_else(|| samples.iter().rev().find(complete))?;

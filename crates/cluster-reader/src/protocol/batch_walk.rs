@@ -1,58 +1,162 @@
-//! Counts markers and aborted records by a walk over the headers of record batches.
+//! Counts records, markers and aborted records by a walk over the headers of record batches.
 
 use std::collections::HashSet;
+use std::ops::{Add, AddAssign};
 
 use super::record_batch::{Batch, Batches};
 use super::record_timestamp::{self, Oldest};
 
-/// What a walk has counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WalkResult {
-    /// All offsets before this one were walked over.
-    pub reached: i64,
+/// The offsets of a range by what is at them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    /// Records that a `read_committed` consumer receives.
+    pub records: i64,
     /// Commit and abort markers.
     pub control: i64,
     /// Records of aborted transactions.
     pub aborted: i64,
-    /// The timestamp of the first record that a `read_committed` consumer would receive.
-    pub oldest: Oldest,
+    /// Nothing: compaction has removed what was there.
+    pub removed: i64,
 }
 
-/// Walks over the batches that Fetch returned, from offset `from` to `end`, exclusive.
-///
-/// `aborted` are the aborted transactions of the same response, as producer id and first offset.
-/// With `seek_oldest` the timestamp of the first readable record is read, which may decompress a
-/// batch.
-pub(crate) fn walk(
-    bytes: &[u8],
-    aborted: &[(i64, i64)],
-    from: i64,
-    end: i64,
-    seek_oldest: bool,
-) -> WalkResult {
-    let mut transactions = AbortedTransactions::new(aborted);
-    let mut result = WalkResult {
-        reached: from,
-        control: 0,
-        aborted: 0,
-        oldest: Oldest::NotReached,
-    };
-    for batch in Batches::new(bytes).take_while(|batch| batch.base < end) {
-        let is_aborted = transactions.advance(&batch);
-        let count = batch.count_between(from, end);
-        if batch.is_control() {
-            result.control += count;
-        } else if is_aborted {
-            result.aborted += count;
-        } else if count > 0 && seek_oldest && result.oldest == Oldest::NotReached {
-            result.oldest = record_timestamp::first_from(&batch, from);
-        }
-        result.reached = result.reached.max(batch.last.saturating_add(1).min(end));
+impl Counts {
+    /// The number of offsets.
+    pub fn offsets(self) -> i64 {
+        self.records + self.control + self.aborted + self.removed
     }
-    result
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            control: self.control + other.control,
+            aborted: self.aborted + other.aborted,
+            removed: self.removed + other.removed,
+        }
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// A batch, and the offsets from the end of the one before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WalkedBatch<'a> {
+    /// All offsets before this one were walked over.
+    pub end: i64,
+    /// The offsets since the end of the batch before.
+    pub counts: Counts,
+    /// The size of the batch.
+    pub bytes: usize,
+    /// The batch, and the first offset that is wanted of it. `None` if the range ends before it.
+    batch: Option<(Batch<'a>, i64)>,
+}
+
+impl WalkedBatch<'_> {
+    /// The timestamp of the first record that a `read_committed` consumer receives. This may
+    /// decompress the batch.
+    pub fn oldest(&self) -> Oldest {
+        match self.batch {
+            Some((batch, from)) if self.counts.records > 0 => {
+                record_timestamp::first_from(&batch, from)
+            }
+            _ => Oldest::NotReached,
+        }
+    }
+}
+
+/// A walk over the batches that Fetch returned, from one offset to another, exclusive.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    batches: Batches<'a>,
+    transactions: AbortedTransactions,
+    reached: i64,
+    end: i64,
+}
+
+impl<'a> Walk<'a> {
+    /// `aborted` are the aborted transactions of the same response, as producer id and first offset.
+    pub fn new(bytes: &'a [u8], aborted: &[(i64, i64)], from: i64, end: i64) -> Self {
+        Self {
+            batches: Batches::new(bytes),
+            transactions: AbortedTransactions::new(aborted),
+            reached: from,
+            end,
+        }
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = WalkedBatch<'a>;
+
+    fn next(&mut self) -> Option<WalkedBatch<'a>> {
+        while self.reached < self.end {
+            let batch = self.batches.next()?;
+            let is_aborted = self.transactions.advance(&batch);
+            if batch.last < self.reached {
+                continue;
+            }
+            let from = self.reached;
+            if batch.base >= self.end {
+                // Compaction has removed all batches up to the end.
+                self.reached = self.end;
+                let removed = self.end - from;
+                return Some(WalkedBatch {
+                    end: self.end,
+                    counts: Counts {
+                        removed,
+                        ..Counts::default()
+                    },
+                    bytes: 0,
+                    batch: None,
+                });
+            }
+            let found = records_between(&batch, from, self.end);
+            self.reached = batch.last.saturating_add(1).min(self.end);
+            let mut counts = Counts {
+                removed: self.reached - from - found,
+                ..Counts::default()
+            };
+            match (batch.is_control(), is_aborted) {
+                (true, _) => counts.control = found,
+                (false, true) => counts.aborted = found,
+                (false, false) => counts.records = found,
+            }
+            return Some(WalkedBatch {
+                end: self.reached,
+                counts,
+                bytes: batch.size(),
+                batch: Some((batch, from)),
+            });
+        }
+        None
+    }
+}
+
+/// The records of the batch from one offset to another, exclusive. The header has the number for
+/// the whole batch. If compaction has removed some, the records are read to count a part of them.
+fn records_between(batch: &Batch<'_>, from: i64, end: i64) -> i64 {
+    let offsets = batch.count_between(from, end);
+    let count = i64::from(batch.count);
+    let all = batch.last - batch.base + 1;
+    if count >= all {
+        return offsets;
+    }
+    if offsets == all {
+        return count;
+    }
+    let read = record_timestamp::count_between(batch, from, end);
+    read.unwrap_or(count).min(offsets)
 }
 
 /// The producers whose current transaction is aborted.
+#[derive(Debug)]
 struct AbortedTransactions {
     /// Transactions that begin further on: producer id and first offset, the last one first.
     ahead: Vec<(i64, i64)>,
@@ -88,71 +192,35 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::test_log::{TestBatch, log, marker, plain, transactional};
 
-    /// A batch as a client writes it. The checksum is not verified.
-    #[derive(Debug, Clone, Copy)]
-    struct TestBatch {
-        base: i64,
-        last_delta: i32,
-        attributes: i16,
-        producer: i64,
-        count: i32,
-        timestamps: (i64, i64),
+    #[derive(Clone, Copy)]
+    struct Walked {
+        counts: Counts,
+        reached: i64,
+        oldest: Oldest,
     }
 
-    const TRANSACTIONAL: i16 = 1 << 4;
-    const CONTROL: i16 = 1 << 5;
-
-    fn plain(base: i64, count: i32) -> TestBatch {
-        TestBatch {
-            base,
-            last_delta: count - 1,
-            attributes: 0,
-            producer: -1,
-            count,
-            timestamps: (1_000 + base, 9_000),
+    fn walk(bytes: &[u8], aborted: &[(i64, i64)], from: i64, end: i64) -> Walked {
+        let mut all = Walked {
+            counts: Counts::default(),
+            reached: from,
+            oldest: Oldest::NotReached,
+        };
+        for batch in Walk::new(bytes, aborted, from, end) {
+            all.counts += batch.counts;
+            all.reached = batch.end;
+            if all.oldest == Oldest::NotReached {
+                all.oldest = batch.oldest();
+            }
         }
+        assert_eq!(all.counts.offsets(), all.reached - from, "{:?}", all.counts);
+        all
     }
 
-    fn transactional(producer: i64, base: i64, count: i32) -> TestBatch {
-        TestBatch {
-            attributes: TRANSACTIONAL,
-            producer,
-            ..plain(base, count)
-        }
-    }
-
-    fn marker(producer: i64, base: i64) -> TestBatch {
-        TestBatch {
-            attributes: TRANSACTIONAL | CONTROL,
-            producer,
-            ..plain(base, 1)
-        }
-    }
-
-    fn log(batches: &[TestBatch]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for one in batches {
-            let body = [7; 10];
-            bytes.extend(one.base.to_be_bytes());
-            bytes.extend((49 + body.len() as i32).to_be_bytes());
-            bytes.extend([0; 4]);
-            bytes.push(2);
-            bytes.extend([0; 4]);
-            bytes.extend(one.attributes.to_be_bytes());
-            bytes.extend(one.last_delta.to_be_bytes());
-            bytes.extend(one.timestamps.0.to_be_bytes());
-            bytes.extend(one.timestamps.1.to_be_bytes());
-            bytes.extend(one.producer.to_be_bytes());
-            bytes.extend([0; 6]);
-            bytes.extend(one.count.to_be_bytes());
-            bytes.extend(body);
-        }
-        bytes
-    }
-
-    fn counts(walked: WalkResult) -> (i64, i64, i64) {
-        (walked.control, walked.aborted, walked.reached)
+    /// Markers, aborted records, and the offset that was reached.
+    fn counts(walked: Walked) -> (i64, i64, i64) {
+        (walked.counts.control, walked.counts.aborted, walked.reached)
     }
 
     #[test]
@@ -164,7 +232,7 @@ mod tests {
             transactional(7, 9, 2),
             marker(7, 11),
         ]);
-        let walked = walk(&log, &[(7, 5)], 0, 12, true);
+        let walked = walk(&log, &[(7, 5)], 0, 12);
         assert_eq!(counts(walked), (2, 3, 12));
         assert_eq!(walked.oldest, Oldest::At(1_000));
     }
@@ -183,38 +251,51 @@ mod tests {
             transactional(7, 8, 1),
             marker(7, 9),
         ]);
-        let walked = walk(&log, &[(7, 2)], 0, 10, true);
+        let walked = walk(&log, &[(7, 2)], 0, 10);
         assert_eq!(counts(walked), (4, 2, 10));
-        let both = walk(&log, &[(7, 8), (8, 3), (7, 2)], 0, 10, true);
+        let both = walk(&log, &[(7, 8), (8, 3), (7, 2)], 0, 10);
         assert_eq!(counts(both), (4, 4, 10));
     }
 
     #[test]
     fn a_batch_before_the_committed_offset_counts_only_its_rest() {
         let log = log(&[transactional(7, 0, 10), marker(7, 10)]);
-        let walked = walk(&log, &[(7, 0)], 6, 11, true);
+        let walked = walk(&log, &[(7, 0)], 6, 11);
         assert_eq!(counts(walked), (1, 4, 11));
-        assert_eq!(counts(walk(&log, &[(7, 0)], 6, 9, true)), (0, 3, 9));
+        assert_eq!(counts(walk(&log, &[(7, 0)], 6, 9)), (0, 3, 9));
     }
 
     #[test]
-    fn offsets_removed_by_compaction_still_belong_to_their_batch() {
+    fn offsets_without_a_record_are_no_records() {
         let compacted = TestBatch {
             last_delta: 9,
-            ..transactional(7, 0, 2)
+            ..plain(10, 2)
         };
-        let walked = walk(&log(&[compacted]), &[(7, 0)], 0, 10, false);
-        assert_eq!(counts(walked), (0, 10, 10));
+        let empty = TestBatch {
+            count: 0,
+            last_delta: 4,
+            ..plain(20, 1)
+        };
+        let log = log(&[plain(0, 5), compacted, empty, marker(7, 40)]);
+        let counted = |from, end| {
+            let counts = walk(&log, &[], from, end).counts;
+            (counts.records, counts.control, counts.removed)
+        };
+        assert_eq!(counted(0, 41), (7, 1, 33));
+        assert_eq!(counted(3, 30), (4, 0, 23));
+        assert_eq!(counted(30, 40), (0, 0, 10));
+        // The records of the batch are not valid, so its part cannot be counted.
+        assert_eq!(counted(12, 20), (2, 0, 6));
     }
 
     #[test]
     fn a_batch_that_is_cut_off_is_not_reached() {
         let whole = log(&[plain(0, 5), marker(7, 5)]);
         for cut in 1..70 {
-            let walked = walk(&whole[..whole.len() - cut], &[], 0, 6, true);
+            let walked = walk(&whole[..whole.len() - cut], &[], 0, 6);
             assert_eq!(counts(walked), (0, 0, 5), "{cut} bytes cut");
         }
-        assert_eq!(counts(walk(&[], &[], 3, 6, true)), (0, 0, 3));
+        assert_eq!(counts(walk(&[], &[], 3, 6)), (0, 0, 3));
     }
 
     #[test]
@@ -223,27 +304,20 @@ mod tests {
             attributes: 1 << 3,
             ..plain(0, 5)
         };
-        assert_eq!(
-            walk(&log(&[append]), &[], 2, 5, true).oldest,
-            Oldest::At(9_000)
-        );
+        assert_eq!(walk(&log(&[append]), &[], 2, 5).oldest, Oldest::At(9_000));
         let empty = TestBatch {
             count: 0,
             last_delta: 4,
             ..plain(0, 1)
         };
-        let walked = walk(&log(&[empty, plain(5, 1)]), &[], 0, 6, true);
+        let walked = walk(&log(&[empty, plain(5, 1)]), &[], 0, 6);
         assert_eq!(walked.oldest, Oldest::At(1_005));
-        assert_eq!(
-            walk(&log(&[append]), &[], 2, 5, false).oldest,
-            Oldest::NotReached
-        );
     }
 
     #[test]
     fn a_record_within_invalid_bytes_has_no_known_timestamp() {
         assert_eq!(
-            walk(&log(&[plain(0, 5)]), &[], 2, 5, true).oldest,
+            walk(&log(&[plain(0, 5)]), &[], 2, 5).oldest,
             Oldest::Unknown
         );
     }
@@ -255,9 +329,10 @@ mod tests {
             aborted in prop::collection::vec((any::<i64>(), any::<i64>()), 0..5),
             from in 0i64..1000, length in 0i64..1000,
         ) {
-            let walked = walk(&bytes, &aborted, from, from + length, true);
+            let walked = walk(&bytes, &aborted, from, from + length);
             prop_assert!((from..=from + length).contains(&walked.reached));
-            prop_assert!(walked.control >= 0 && walked.aborted >= 0 && walked.control + walked.aborted <= length);
+            let Counts { records, control, aborted, removed } = walked.counts;
+            prop_assert!([records, control, aborted, removed].iter().all(|one| *one >= 0));
         }
 
         #[test]
@@ -269,9 +344,10 @@ mod tests {
             for (at, byte) in changes {
                 bytes[at] = byte;
             }
-            let walked = walk(&bytes, &[(7, 5)], from, from + length, true);
+            let walked = walk(&bytes, &[(7, 5)], from, from + length);
             prop_assert!((from..=from + length).contains(&walked.reached));
-            prop_assert!(walked.control >= 0 && walked.aborted >= 0 && walked.control + walked.aborted <= length);
+            let Counts { records, control, aborted, removed } = walked.counts;
+            prop_assert!([records, control, aborted, removed].iter().all(|one| *one >= 0));
         }
     }
 }

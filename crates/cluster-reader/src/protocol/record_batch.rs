@@ -2,6 +2,9 @@
 
 use super::byte_reader::ByteReader;
 
+/// From the base offset to the number of records.
+const HEADER_BYTES: usize = 61;
+
 /// The header of a batch, and its records as they are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Batch<'a> {
@@ -43,6 +46,11 @@ impl Batch<'_> {
 
     pub fn has_delete_horizon(&self) -> bool {
         self.attributes & (1 << 6) != 0
+    }
+
+    /// The bytes of the batch, its header included.
+    pub fn size(&self) -> usize {
+        HEADER_BYTES + self.body.len()
     }
 
     /// The number of offsets of the batch from `from` to `end`, exclusive.

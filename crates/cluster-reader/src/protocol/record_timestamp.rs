@@ -1,4 +1,4 @@
-//! The timestamp of the first readable record.
+//! The timestamp of the first readable record, and the number of records in a part of a batch.
 
 use super::byte_reader::ByteReader;
 use super::decompress::decompress;
@@ -34,6 +34,20 @@ pub(super) fn first_from(batch: &Batch, from: i64) -> Oldest {
     found.flatten().unwrap_or(Oldest::Unknown)
 }
 
+/// The number of records from one offset to another, exclusive. `None` if the batch cannot be read.
+pub(super) fn count_between(batch: &Batch, from: i64, end: i64) -> Option<i64> {
+    let count = |bytes: &[u8]| {
+        let mut reader = ByteReader(bytes);
+        let mut found = 0;
+        for _ in 0..batch.count {
+            let (_, offset) = next_record(&mut reader, batch)?;
+            found += i64::from((from..end).contains(&offset));
+        }
+        Some(found)
+    };
+    decompress(batch.codec(), batch.body, count).flatten()
+}
+
 /// A record without a timestamp has -1.
 fn at(timestamp: i64) -> Oldest {
     match timestamp {
@@ -46,13 +60,20 @@ fn at(timestamp: i64) -> Oldest {
 fn search(bytes: &[u8], batch: &Batch, from: i64) -> Option<Oldest> {
     let mut reader = ByteReader(bytes);
     for _ in 0..batch.count {
-        let length = usize::try_from(reader.varint()?).ok()?;
-        let mut record = ByteReader(reader.take(length)?);
-        let _attributes = record.byte()?;
-        let timestamp = batch.base_timestamp.checked_add(record.varint()?)?;
-        if batch.base.checked_add(record.varint()?)? >= from {
+        let (timestamp, offset) = next_record(&mut reader, batch)?;
+        if offset >= from {
             return Some(at(timestamp));
         }
     }
     Some(Oldest::NotReached)
+}
+
+/// The timestamp and the offset of a record; `None` if the bytes are not a valid record.
+fn next_record(reader: &mut ByteReader, batch: &Batch) -> Option<(i64, i64)> {
+    let length = usize::try_from(reader.varint()?).ok()?;
+    let mut record = ByteReader(reader.take(length)?);
+    let _attributes = record.byte()?;
+    let timestamp = batch.base_timestamp.checked_add(record.varint()?)?;
+    let offset = batch.base.checked_add(record.varint()?)?;
+    Some((timestamp, offset))
 }

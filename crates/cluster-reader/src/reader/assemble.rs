@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::group_coordinator::DescribedGroup;
-use super::log_scan::{LogScanner, OffsetRange};
+use super::log_scan::LogScanner;
+use super::partition_scan::Wanted;
 use crate::lag::{self, LogOffsets};
 use crate::protocol::brokers::{self, Topics};
 use crate::snapshot::{Group, Owner, PartitionLag, TopicPartition};
@@ -30,29 +31,32 @@ pub(super) fn missing(
         .collect()
 }
 
-/// The unread ranges of all groups, each with the last stable offset where it ends.
-pub(super) fn unread_ranges(
+/// What the groups want to know of each partition that they read.
+pub(super) fn wanted_scans(
+    topics: &Topics,
     groups: &BTreeMap<String, DescribedGroup>,
     logs: &Logs,
-) -> BTreeMap<OffsetRange, i64> {
-    let mut ranges = BTreeMap::new();
+) -> BTreeMap<TopicPartition, Wanted> {
+    let mut scans = BTreeMap::<TopicPartition, Wanted>::new();
     for group in groups.values() {
         for at in partitions(group) {
             let Some(log) = logs.get(at) else { continue };
-            let range = unread_range(at, group.committed.get(at).copied(), *log);
-            if range.start < log.last_stable {
-                ranges.insert(range, log.last_stable);
+            let wanted = scans.entry(at.clone()).or_insert_with(|| {
+                let topic = topics.get(&at.topic);
+                Wanted {
+                    topic_id: topic.map_or(0, |topic| topic.topic_id.as_u128()),
+                    log: *log,
+                    committed: BTreeSet::new(),
+                    any_record: false,
+                }
+            });
+            match group.committed.get(at) {
+                Some(committed) => drop(wanted.committed.insert(*committed)),
+                None => wanted.any_record = true,
             }
         }
     }
-    ranges
-}
-
-fn unread_range(at: &TopicPartition, committed: Option<i64>, log: LogOffsets) -> OffsetRange {
-    OffsetRange {
-        partition: at.clone(),
-        start: lag::first_unread(committed, log),
-    }
+    scans
 }
 
 /// The group with its rows. A member writes its own assignment, so partitions that do not exist get
@@ -71,7 +75,7 @@ pub(super) fn group(mut found: DescribedGroup, logs: &Logs, scanner: &LogScanner
     let rows = all.into_iter().map(|at| {
         let committed = found.committed.get(at).copied();
         let log = logs.get(at).copied();
-        let scan = log.and_then(|log| scanner.scanned(&unread_range(at, committed, log)));
+        let scan = scanner.unread(at, committed);
         let row = PartitionLag {
             committed,
             log_offsets: log,

@@ -1,51 +1,36 @@
 //! The Fetch request for unread records, and its response.
 
-use std::collections::BTreeSet;
-
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use kafka_protocol::messages::fetch_response::{FetchResponse, PartitionData};
 use kafka_protocol::protocol::StrBytes;
 
-use super::log_scan::OffsetRange;
 use crate::error::ReadError;
 use crate::protocol::brokers::{BrokerId, Brokers, Topics};
 use crate::snapshot::TopicPartition;
 
-/// The most bytes that a broker sends for a partition, unless its first batch is larger. With 4 KiB
-/// twice as many requests were needed (measured).
-pub(super) const PARTITION_BYTES: i32 = 64 << 10;
 /// The most bytes in a response, unless its first batch is larger.
-const RESPONSE_BYTES: i32 = 1 << 20;
+const RESPONSE_BYTES: i32 = 4 << 20;
 /// The most partitions in a request.
-const PARTITIONS: usize = 200;
+pub(super) const PARTITIONS: usize = 200;
 
-/// Selects the ranges of the next request; returns them and the rest. A request may name a
-/// partition once, and two groups may be at different offsets of the same partition.
-pub(super) fn select(ranges: Vec<OffsetRange>) -> (Vec<OffsetRange>, Vec<OffsetRange>) {
-    let mut named = BTreeSet::new();
-    ranges
-        .into_iter()
-        .partition(|range| named.len() < PARTITIONS && named.insert(range.partition.clone()))
-}
-
-/// Asks for each range from the offset that the scan has reached. `read_committed`, so that the
-/// response names the aborted transactions.
+/// Asks for each partition from an offset on, for at most so many bytes, unless the first batch is
+/// larger. `read_committed`, so that the response names the aborted transactions. A request may
+/// name a partition once.
 pub(super) fn request<'a>(
     topics: &Topics,
-    positions: impl Iterator<Item = (&'a OffsetRange, i64)>,
+    positions: impl Iterator<Item = (&'a TopicPartition, i64, i32)>,
 ) -> FetchRequest {
-    let wanted = positions.map(|(range, offset)| {
+    let wanted = positions.map(|(at, offset, max_bytes)| {
         let partition = FetchPartition::default()
-            .with_partition(range.partition.partition)
+            .with_partition(at.partition)
             .with_current_leader_epoch(-1)
             .with_fetch_offset(offset)
-            .with_partition_max_bytes(PARTITION_BYTES);
-        let name = &range.partition.topic;
+            .with_partition_max_bytes(max_bytes);
         let mut topic = FetchTopic::default()
-            .with_topic(TopicName(StrBytes::from_string(name.clone())))
+            .with_topic(TopicName(StrBytes::from_string(at.topic.clone())))
             .with_partitions(vec![partition]);
-        if let Some(known) = topics.get(name) {
+        if let Some(known) = topics.get(&at.topic) {
             topic.topic_id = known.topic_id;
         }
         topic
@@ -89,14 +74,13 @@ pub(super) fn partitions<'a>(
     Ok(partitions)
 }
 
-/// The error for a response that contains no record of any range that was asked for.
+/// The error for a response that contains no record of any partition that was asked for.
 pub(super) fn no_progress(
     brokers: &Brokers,
     leader: BrokerId,
-    ranges: &[OffsetRange],
+    asked_for: Option<&TopicPartition>,
 ) -> ReadError {
-    let first = ranges.first();
-    let what = first.map_or_else(String::new, |range| range.partition.to_string());
+    let what = asked_for.map_or_else(String::new, TopicPartition::to_string);
     let call = brokers.call::<FetchRequest>(leader);
     call.incomplete(what, "it sends none of the records there are")
 }

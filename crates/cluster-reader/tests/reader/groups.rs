@@ -1,6 +1,6 @@
 //! Groups and members in a snapshot.
 
-use cluster_reader::{LagUndefined, Protocol};
+use cluster_reader::{LagCount, LagUndefined, Protocol};
 use rdkafka::consumer::Consumer;
 
 use crate::test_cluster::{PATIENCE, TestCluster};
@@ -54,7 +54,10 @@ async fn a_group_without_members_keeps_its_lag() {
     })
     .await;
     let row = &found.partitions[&cluster.at("t", 0)];
-    assert_eq!((row.lag.unwrap().readable, row.owner.as_ref()), (4, None));
+    assert_eq!(
+        (row.lag.unwrap().readable, row.owner.as_ref()),
+        (LagCount::of(4), None)
+    );
 }
 
 #[tokio::test]
@@ -121,7 +124,8 @@ async fn a_commit_beyond_the_end_and_a_deleted_topic_have_no_lag() {
         cluster.lag("g", "t", 0).await,
         Err(LagUndefined::CommittedBeyondEnd)
     );
-    assert_eq!(cluster.lag("g", "gone", 0).await.unwrap().readable, 2);
+    let gone = cluster.lag("g", "gone", 0).await.unwrap();
+    assert_eq!(gone.readable, LagCount::of(2));
     cluster.delete_topic("gone").await;
     // A poll may be incomplete between the deletion of the topic and that of its partitions.
     let found = test_stack::eventually(PATIENCE, "the topic is gone", async || {
@@ -135,7 +139,7 @@ async fn a_commit_beyond_the_end_and_a_deleted_topic_have_no_lag() {
         }
     })
     .await;
-    assert_eq!(found.known_lag(), 0);
+    assert_eq!(found.known_lag(), LagCount::ZERO);
     let gone = found.partitions.get(&cluster.at("gone", 0));
     assert!(gone.is_none_or(|row| row.lag == Err(LagUndefined::TopicDeleted)));
 }

@@ -44,41 +44,26 @@ fn condition(
     let is_old = condition.since <= view.stall_cutoff();
     let failing = match is_old {
         true => Status::Critical,
-        false => Status::Warning,
+        false => status_by_lag(view),
     };
-    let (status, rule, what) = match condition.kind {
-        ConditionKind::Paused => return None,
-        ConditionKind::LoopEnded => (
-            Status::Critical,
-            Rule::Halted,
-            "has ended its consumer loop",
-        ),
-        ConditionKind::Halted => (Status::Critical, Rule::Halted, "has halted"),
-        ConditionKind::Blocked => (Status::Critical, Rule::Blocked, "is blocked"),
-        ConditionKind::TopicMissing => (Status::Critical, Rule::TopicMissing, "misses a topic"),
-        ConditionKind::BatchFailing => (failing, Rule::BatchFailing, "retries a failing batch"),
-        ConditionKind::SilentPartition => (
-            failing,
-            Rule::BatchFailing,
-            "does not receive its committed offset",
-        ),
-        ConditionKind::Joining if is_old => (Status::Warning, Rule::Joining, "has not joined"),
-        ConditionKind::Joining => return None,
+    let (status, rule) = match condition.kind {
+        ConditionKind::LoopEnded | ConditionKind::Halted => (Status::Critical, Rule::Halted),
+        ConditionKind::Blocked => (Status::Critical, Rule::Blocked),
+        ConditionKind::TopicMissing => (Status::Critical, Rule::TopicMissing),
+        ConditionKind::BatchFailing | ConditionKind::SilentPartition => {
+            (failing, Rule::BatchFailing)
+        }
+        ConditionKind::BrokerUnreachable => (failing, Rule::Joining),
+        ConditionKind::Joining if is_old => (Status::Warning, Rule::Joining),
+        ConditionKind::Joining | ConditionKind::Paused => return None,
     };
     let here = |at: &&TopicPartition| view.is_about(&at.topic);
     if condition.partition.as_ref().is_some_and(|at| !here(&at)) {
         return None;
     }
-    let at = match (&condition.partition, condition.offset) {
-        (Some(at), Some(offset)) => format!(" before {at} offset {offset}"),
-        (Some(at), None) => format!(" at {at}"),
-        (None, _) => String::new(),
-    };
-    let since = time(condition.since);
-    let evidence = format!(
-        "{} {what}{at} since {since}: {}",
-        member.instance, condition.cause
-    );
+    // The cause names the partition and the offset.
+    let (instance, cause) = (&member.instance, &condition.cause);
+    let evidence = format!("{instance}: {cause} (since {})", time(condition.since));
     Some(Finding {
         partition: condition.partition.clone(),
         offset: condition.offset,
@@ -132,7 +117,7 @@ fn paused(view: &GroupView<'_>) -> Option<Finding> {
     Some(of_group(status, Rule::Paused, evidence))
 }
 
-/// Members that are slow by their settings, on partitions where so many records wait that it
+/// Members that are slow by their settings, if so many records wait on their partitions that it
 /// matters.
 fn slow_members(view: &GroupView<'_>) -> Option<Finding> {
     let slow = view.members.iter().filter_map(|member| {
@@ -143,10 +128,13 @@ fn slow_members(view: &GroupView<'_>) -> Option<Finding> {
         let owned: Vec<_> = owned.collect();
         let waiting: LagCount = owned.iter().map(|one| one.waiting()).sum();
         let first = owned.into_iter().max_by_key(|one| one.waiting().lower())?;
-        (waiting.lower() >= view.thresholds.warning())
-            .then_some((member, processing, first, waiting))
+        (waiting.lower() > 0).then_some((member, processing, first, waiting))
     });
     let mut slow: Vec<_> = slow.collect();
+    let of_slow: LagCount = slow.iter().map(|(.., waiting)| *waiting).sum();
+    if of_slow.lower() < view.thresholds.warning() {
+        return None;
+    }
     slow.sort_by_key(|(.., waiting)| std::cmp::Reverse(waiting.lower()));
     let (member, processing, first, waiting) = slow.first()?;
     let each = match processing.batch_max {

@@ -66,6 +66,7 @@ fn a_member_that_makes_no_progress_is_found_at_once() {
         (TopicMissing, Status::Critical, Rule::TopicMissing),
         (BatchFailing, Status::Warning, Rule::BatchFailing),
         (SilentPartition, Status::Warning, Rule::BatchFailing),
+        (BrokerUnreachable, Status::Warning, Rule::Joining),
         (Paused, Status::Warning, Rule::Paused),
         (Joining, Status::Ok, Rule::KeepsUp),
     ];
@@ -81,13 +82,14 @@ fn the_evidence_names_member_partition_offset_time_and_cause() {
     let blocked = ReportedCondition {
         partition: Some(at(1)),
         offset: Some(226),
-        cause: "event of order 7: POISON_POLICY=block".to_owned(),
+        cause: "blocked before payments/1 offset 226, event of order 7: POISON_POLICY=block"
+            .to_owned(),
         ..condition(ConditionKind::Blocked)
     };
     let members = [with(member(2, &[1]), blocked)];
     let group = a_few_wait();
     let health = group.assess_with(Some(PAYMENTS), &members);
-    let evidence = "inventory-service.2 is blocked before payments[1] offset 226 since 00:00:03 UTC: event of order 7: POISON_POLICY=block";
+    let evidence = "inventory-service.2: blocked before payments/1 offset 226, event of order 7: POISON_POLICY=block (since 00:00:03 UTC)";
     assert_eq!(health.evidence(), evidence);
     assert_eq!(health.findings()[0].offset, Some(226));
     let other = group.assess_with(None, &members);
@@ -173,6 +175,21 @@ fn a_failing_batch_or_a_join_is_graver_after_a_minute() {
     );
 }
 
+#[test]
+fn a_cause_comes_before_the_lag_that_it_has_led_to() {
+    use ConditionKind::*;
+    let mut group = SimulatedGroup::of(PAYMENTS, 1, 1, 5).poll();
+    group.produce(PAYMENTS, 0, 900);
+    let group = group.poll();
+    for kind in [BatchFailing, SilentPartition, BrokerUnreachable, Paused] {
+        let members = [with(member(1, &[0]), condition(kind))];
+        let health = group.assess_with(None, &members);
+        let rules: Vec<Rule> = health.findings().iter().map(|one| one.rule).collect();
+        assert!(rules.contains(&Rule::AboveCritical), "{kind:?}: {rules:?}");
+        assert_ne!(rules[0], Rule::AboveCritical, "{kind:?}: {rules:?}");
+    }
+}
+
 fn slow(set_by: SetBy) -> Option<ProcessingTime> {
     Some(ProcessingTime {
         time: Duration::from_secs(4),
@@ -209,6 +226,18 @@ fn a_member_that_is_slow_by_its_settings_is_named_if_records_wait_for_it() {
         caught_up.assess_with(None, &members(1)).rule(),
         Rule::KeepsUp
     );
+}
+
+#[test]
+fn slow_members_are_named_if_their_records_wait_together() {
+    let mut group = SimulatedGroup::of(PAYMENTS, 3, 3, 5).poll();
+    (0..3).for_each(|partition| group.produce(PAYMENTS, partition, 60));
+    let members = [0, 1, 2].map(|partition| MemberReport {
+        processing_time: slow(SetBy::Group),
+        ..member(1, &[partition])
+    });
+    let health = group.poll().assess_with(None, &members);
+    assert_eq!(health.rule(), Rule::SlowMember);
 }
 
 /// The rules that depend on what members say have their cases here.
