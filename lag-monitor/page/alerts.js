@@ -21,12 +21,17 @@ async function load(method) {
 function line(alert) {
   const level = badge();
   const time = h("time", { datetime: alert.timestamp }, formatTime(alert.timestamp));
-  const node = h("li", {}, time, " ", level.node, " ", h("span", {}, alert.message));
+  const end = h("span", { class: "hint" });
+  const node = h("li", {}, time, " ", level.node, " ", h("span", {}, alert.message), " ", end);
   return {
     node,
     update: (now) => {
       level.update(now.level);
       setAttr(node, "data-status", now.level);
+      // An alert with the level ok only reports an end.
+      const isEnded = now.ended_at !== null && now.level !== "ok";
+      setAttr(node, "data-ended", isEnded ? "true" : null);
+      setText(end, isEnded ? `(until ${formatTime(now.ended_at)})` : "");
     },
   };
 }

@@ -3,7 +3,7 @@
 import { chart } from "./chart.js";
 import { byId, h, reconcile, setAttr, setText } from "./dom.js";
 import * as history from "./history.js";
-import { formatCount, ruleText, status, trend } from "./format.js";
+import { formatTotalLag, ruleText, status, trend } from "./format.js";
 
 /** Most cards. Groups with a worse status come first. */
 const MAX_CARDS = 36;
@@ -36,7 +36,7 @@ export function cards(select) {
 function card({ groupTopic }, select) {
   const key = history.keyOf(groupTopic);
   const [group, topic] = [h("span", { class: "group" }, groupTopic.group_id), h("span", { class: "topic" }, ` on ${groupTopic.topic}`)];
-  const button = h("button", { type: "button", class: "select", onclick: () => select(key, true) }, group, topic);
+  const button = h("button", { type: "button", class: "select", onclick: () => select(key) }, group, topic);
   const [state, lag, trendText, rule, evidence] = [badge(), h("b", { class: "lag" }), h("span", { class: "trend" }), h("span", { class: "rule" }), h("p", { class: "evidence" })];
   const lines = chart("small");
   const node = h(
@@ -53,7 +53,7 @@ function card({ groupTopic }, select) {
     setAttr(button, "aria-pressed", selected === key);
     setAttr(node, "data-selected", selected === key ? "true" : null);
     state.update(now.status);
-    setText(lag, formatCount(now.total_lag));
+    setText(lag, formatTotalLag(now));
     const { direction, text } = trend(now);
     setAttr(trendText, "data-direction", direction);
     setText(trendText, text);

@@ -48,14 +48,14 @@ const lineStyle = (number) => `line-style-${number < STYLES ? number : "more"}`;
 export const lineSample = (number) =>
   svg("svg", { class: "line-sample", viewBox: "0 0 28 8", width: 28, height: 8, "aria-hidden": "true" }, svg("path", { class: lineStyle(number), d: "M0 4H28" }));
 
-/** The legend of a chart: the style and the current lag of each partition. */
+/** The legend of a chart: the style and the current lag of each partition, as text. */
 export function legend() {
   const node = h("ul", { class: "legend", "aria-label": "Lines of the chart" });
   const make = (number) => {
     const value = h("b");
     return {
       node: h("li", {}, lineSample(Number(number)), ` partition ${number} `, value),
-      update: () => setText(value, formatCount(lags[number])),
+      update: () => setText(value, lags[number]),
     };
   };
   let lags = {};

@@ -4,7 +4,7 @@ import { badge } from "./cards.js";
 import { chart, legend, lineSample } from "./chart.js";
 import { byId, h, reconcile, setAttr, setText } from "./dom.js";
 import * as history from "./history.js";
-import { formatCount, formatDuration, formatRate, ruleText, scenarioOf, trend } from "./format.js";
+import { formatCount, formatDuration, formatLag, formatRate, formatTotalLag, ruleText, scenarioOf, trend } from "./format.js";
 
 /** A table that reuses its rows. `cells(item)` has a text for each column; the first cell is the heading of its row. */
 function table(caption, columns, cells, key) {
@@ -23,10 +23,9 @@ function table(caption, columns, cells, key) {
   return { node, update: (items) => reconcile(body, items, key, make) };
 }
 
-// `at_least` is about control and aborted records: with more of them, the lag is smaller.
 const partitionCells = ({ number, partition }) => [
   number,
-  partition.lag === null ? "–" : `${partition.at_least ? "at most " : ""}${formatCount(partition.lag)}`,
+  formatLag(partition),
   partition.oldest_unread_seconds === null ? "–" : formatDuration(partition.oldest_unread_seconds),
   formatCount(partition.committed_offset),
   formatCount(partition.end_offset),
@@ -39,15 +38,16 @@ function notes(partition) {
     [partition.reason, partition.reason],
     [partition.beyond_stable, `${formatCount(partition.beyond_stable)} behind an open transaction`],
     [partition.aborted_records, `${formatCount(partition.aborted_records)} aborted`],
-    [partition.lost, `${formatCount(partition.lost)} deleted before they were consumed`],
+    [partition.lost_at_most, `${partition.lost === null ? "≤ " : ""}${formatCount(partition.lost_at_most)} deleted before they were consumed`],
   ];
   return notes.filter(([applies]) => applies).map(([, text]) => text).join("; ");
 }
 
-const memberCells = ({ client_id, host, owns }) => {
-  const topics = Object.entries(owns).map(([topic, numbers]) => `${topic}: ${numbers.join(", ")}`);
-  return [client_id, host, topics.join(" · ") || "none (idle)"];
-};
+const owned = (owns) => Object.entries(owns).map(([topic, numbers]) => `${topic}: ${numbers.join(", ")}`).join(" · ");
+
+const memberCells = ({ client_id, host, owns }) => [client_id, host, owned(owns) || "none (idle)"];
+
+const instanceCells = ({ instance, owns, state }) => [instance, owned(owns ?? {}), state];
 
 /** Priority, action and reason, and the command with a button that copies it. */
 function recommendation() {
@@ -78,12 +78,19 @@ function recommendation() {
   return { node, update };
 }
 
+/** One of the further findings. */
+function finding({ evidence }) {
+  return { node: h("li", {}, evidence), update: () => {} };
+}
+
 /** Builds the section. The returned function `(groupTopic, group, clock)` draws it. */
 export function detail() {
   const [title, state, sentence, evidence] = [h("h2", { id: "detail-title" }), badge(), h("p", { class: "sentence" }), h("p", { class: "evidence" })];
   const [lines, lineLegend] = [chart("large"), legend()];
   const partitions = table("Partitions", ["Partition", "Lag", "Oldest unread", "Committed offset", "End offset", "Owner", "Notes"], partitionCells, ({ number }) => number);
   const members = table("Members of the group and their partitions", ["Member", "Host", "Partitions"], memberCells, ({ member_id }) => member_id);
+  const instances = table("Instances, and what they say about themselves", ["Instance", "Partitions", "State"], instanceCells, ({ instance }) => instance);
+  const findings = h("ul", { class: "findings" });
   const noMembers = h("p", { class: "hint" }, "The group has no members.");
   const [recommendations, nothingToDo] = [h("ul", { class: "recommendations" }), h("p", { class: "hint" }, "Nothing needs to be done.")];
   const scenarioLink = h("a", {}, "");
@@ -91,8 +98,8 @@ export function detail() {
   const tooMany = h("p", { class: "hint" }, "There are too many partitions to show details here: see /lag and /groups.");
   const node = byId("detail");
   node.append(
-    h("div", { class: "row spread" }, title, state.node), sentence, evidence, tooMany, lines.node, lineLegend.node,
-    partitions.node, members.node, noMembers, h("h3", {}, "What to do"), nothingToDo, recommendations, scenario,
+    h("div", { class: "row spread" }, title, state.node), sentence, evidence, findings, tooMany, lines.node, lineLegend.node,
+    partitions.node, instances.node, members.node, noMembers, h("h3", {}, "What to do"), nothingToDo, recommendations, scenario,
   );
   return (now, group, clock) => {
     node.hidden = false;
@@ -100,11 +107,15 @@ export function detail() {
     state.update(now.status);
     setText(sentence, description(now, group));
     setText(evidence, now.evidence);
+    reconcile(findings, now.findings.slice(1), ({ evidence }) => evidence, finding);
+    findings.hidden = now.findings.length < 2;
     tooMany.hidden = now.partitions !== null;
     lines.draw({ samples: history.samplesOf(now), ...clock });
     const rows = Object.entries(now.partitions ?? {}).map(([number, partition]) => ({ number, partition, icon: lineSample(Number(number)) }));
-    lineLegend.draw(Object.fromEntries(rows.map(({ number, partition }) => [number, partition.lag])));
+    lineLegend.draw(Object.fromEntries(rows.map(({ number, partition }) => [number, formatLag(partition)])));
     partitions.update(rows);
+    instances.update(group?.instances ?? []);
+    instances.node.hidden = !group?.instances.length;
     members.update(group?.members ?? []);
     members.node.hidden = !group?.members.length;
     noMembers.hidden = !group || group.members.length > 0;
@@ -118,7 +129,7 @@ export function detail() {
 }
 
 function description(now, group) {
-  const lag = now.total_lag === null ? "The lag is unknown" : `The lag is ${formatCount(now.total_lag)} ${now.total_lag === 1 ? "record" : "records"}`;
+  const lag = now.total_lag_at_most === null ? "The lag is unknown" : `The lag is ${formatTotalLag(now)} ${now.total_lag === 1 ? "record" : "records"}`;
   const state = group ? ` The group is ${group.state}, with ${group.member_count} ${group.member_count === 1 ? "member" : "members"}.` : "";
   const hasRates = group && group.consumed_per_second !== null;
   const rates = hasRates ? ` It consumes ${formatRate(group.consumed_per_second)} records per second; ${formatRate(group.produced_per_second)} are produced.` : "";

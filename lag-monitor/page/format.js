@@ -13,11 +13,18 @@ const STATUS = {
 
 /** The text for each rule, and the scenario that explains it. */
 const RULES = {
+  halted: ["a member has halted", "dead-letter"],
+  blocked: ["blocked before a poison record", "silent-stall"],
+  topic_missing: ["a topic does not exist", null],
+  batch_failing: ["a batch fails and is retried", "connectivity"],
+  paused: ["paused", "backpressure"],
+  joining: ["a member has not joined the group", "startup-race"],
   no_members: ["the group has no members", "startup-race"],
   stopped: ["the members consume nothing", "backpressure"],
   stalled: ["a partition is stalled", "silent-stall"],
   rewound: ["the committed offsets were reset", "wrong-group"],
   lost_records: ["records were deleted before they were consumed", "backpressure"],
+  slow_member: ["a member is slow by its settings", "backpressure"],
   falling_behind: ["falling behind", "consumer-lag"],
   hot_partition: ["one hot partition", "hot-partition"],
   above_critical: ["above the critical threshold", "consumer-lag"],
@@ -33,6 +40,22 @@ export const scenarioOf = (name) => RULES[name]?.[1] ?? null;
 
 /** A whole number with thousands separators; a dash for null. */
 export const formatCount = (number) => (number === null || number === undefined ? "–" : WHOLE.format(number));
+
+/** A number that is exact, or has two bounds: "902", "≥ 700, ≤ 1,628" or "≤ 1,628", as in the sentences of the monitor; a dash for unknown. */
+function formatBounds(exact, atLeast, atMost) {
+  if (exact !== null) return formatCount(exact);
+  if (atMost === null) return "–";
+  return atLeast === 0 ? `≤ ${formatCount(atMost)}` : `≥ ${formatCount(atLeast)}, ≤ ${formatCount(atMost)}`;
+}
+
+/** The lag of a group on a topic. */
+export const formatTotalLag = ({ total_lag, total_lag_at_least, total_lag_at_most }) => formatBounds(total_lag, total_lag_at_least, total_lag_at_most);
+
+/** The lag of a group on a partition. */
+export const formatLag = ({ lag, lag_at_least, lag_at_most }) => formatBounds(lag, lag_at_least, lag_at_most);
+
+/** The number of records of a loss. */
+export const formatLoss = ({ records, records_at_least, records_at_most }) => formatBounds(records, records_at_least, records_at_most);
 
 /** Records per second, without a sign. */
 export const formatRate = (number) => (Math.abs(number) < 10 ? TENTH : WHOLE).format(Math.abs(number));
@@ -52,8 +75,8 @@ const MIN_TREND = 0.05;
 
 /** Whether the lag grows or shrinks, as a direction ("up", "down", "none") and a text. */
 export function trend(groupTopic) {
-  const { total_lag: lag, rate_of_change: change, time_to_drain_seconds: drain } = groupTopic;
-  if (lag === null) return { direction: "none", text: "lag unknown" };
+  const { total_lag: lag, total_lag_at_most: most, rate_of_change: change, time_to_drain_seconds: drain } = groupTopic;
+  if (most === null) return { direction: "none", text: "lag unknown" };
   if (change === null) return { direction: "none", text: "rate not known yet" };
   if (change > MIN_TREND) return { direction: "up", text: `↑ grows by ${formatRate(change)}/s` };
   if (lag === 0) return { direction: "none", text: "caught up" };

@@ -7,8 +7,9 @@ import { cards } from "./cards.js";
 import * as controls from "./controls.js";
 import { detail } from "./detail.js";
 import { byId, setAttr, setText } from "./dom.js";
-import { formatCount, formatDuration, formatTime, ruleText, status, trend } from "./format.js";
+import { formatDuration, formatTime, formatTotalLag, ruleText, status, trend } from "./format.js";
 import * as history from "./history.js";
+import * as losses from "./losses.js";
 import { listen } from "./stream.js";
 
 /** A snapshot is current for this many poll intervals, as in the monitor itself. */
@@ -26,8 +27,9 @@ let connection = "connecting";
 let connectionSince = Date.now();
 let connectionDetail = null;
 
+/** The key of the group on a topic that the user has chosen, or null; and of the one that is shown. */
+let chosen = null;
 let selected = null;
-let isSelectedByUser = false;
 
 const drawCards = cards(select);
 const drawDetail = detail();
@@ -38,24 +40,24 @@ const age = () => shown.age_seconds + (Date.now() - arrivedAt) / 1000;
 
 const isStale = () => connection !== "live" || age() > CURRENT_INTERVALS * shown.poll_interval_seconds;
 
-function select(key, isByUser) {
-  selected = key;
-  isSelectedByUser ||= isByUser;
+function select(key) {
+  chosen = key;
   draw();
-  if (isByUser && byId("detail").getBoundingClientRect().top > innerHeight) {
+  if (byId("detail").getBoundingClientRect().top > innerHeight) {
     const isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
     byId("detail").scrollIntoView({ behavior: isReduced ? "auto" : "smooth", block: "start" });
   }
 }
 
-const badness = (groupTopic) => status(groupTopic.status).rank * 1e15 + (groupTopic.total_lag ?? 0);
+const badness = (groupTopic) => status(groupTopic.status).rank * 1e15 + (groupTopic.total_lag_at_most ?? 0);
 
 /** The user's choice while it exists. Otherwise the worst, replaced only by one with a worse status. */
 function groupTopicToShow(groups, worst) {
-  const current = groups.find((one) => history.keyOf(one) === selected);
-  if (!current) return worst;
-  if (isSelectedByUser || status(current.status).rank >= status(worst.status).rank) return current;
-  return worst;
+  const find = (key) => groups.find((one) => history.keyOf(one) === key);
+  const choice = chosen === null ? undefined : find(chosen);
+  if (choice) return choice;
+  const current = find(selected);
+  return current && status(current.status).rank >= status(worst.status).rank ? current : worst;
 }
 
 function draw() {
@@ -72,6 +74,7 @@ function draw() {
   if (now) drawDetail(now, shown.members.find(({ group_id }) => group_id === now.group_id), clock);
   else byId("detail").hidden = true;
   drawSummary(groups, worst);
+  losses.draw(shown.losses);
   setAttr(document.body, "data-timestamp", shown.timestamp);
 }
 
@@ -85,13 +88,20 @@ function drawSummary(groups, worst) {
   const notOk = groups.filter((one) => status(one.status).rank > 1);
   setAttr(node, "data-status", notOk.length ? worst.status : "ok");
   if (notOk.length === 0) {
-    const total = groups.reduce((sum, { total_lag }) => sum + (total_lag ?? 0), 0);
-    setText(node, `✓ Every group keeps up: the total lag is ${formatCount(total)}.`);
+    setText(node, `✓ Every group keeps up: the total lag is ${formatTotalLag(sumOf(groups))}.`);
     return;
   }
   const others = notOk.length > 1 ? ` ${notOk.length - 1} more with a warning or worse.` : "";
   const sign = status(worst.status).sign;
-  setText(node, `${sign} ${worst.group_id} on ${worst.topic}: ${ruleText(worst.rule)}, lag ${formatCount(worst.total_lag)}, ${trend(worst).text}.${others}`);
+  setText(node, `${sign} ${worst.group_id} on ${worst.topic}: ${ruleText(worst.rule)}, lag ${formatTotalLag(worst)}, ${trend(worst).text}.${others}`);
+}
+
+/** The lag of all groups. It is exact if every lag is. */
+function sumOf(groups) {
+  const known = groups.filter(({ total_lag_at_most }) => total_lag_at_most !== null);
+  const sum = (field) => known.reduce((sum, one) => sum + one[field], 0);
+  const [total_lag_at_least, total_lag_at_most] = [sum("total_lag_at_least"), sum("total_lag_at_most")];
+  return { total_lag: total_lag_at_least === total_lag_at_most ? total_lag_at_most : null, total_lag_at_least, total_lag_at_most };
 }
 
 /** Shows how old the data is, and greys it when it is stale. */

@@ -9,6 +9,12 @@ use serde::Serializer;
 /// Most characters of a displayed name.
 const MAX_NAME_CHARS: usize = 120;
 
+/// Most sentences in one text.
+const MAX_SENTENCES: usize = 10;
+
+/// Most characters of a cause that a member reports.
+const MAX_CAUSE_CHARS: usize = 500;
+
 /// The name for labels, sentences and lists: without control characters and at most 120 characters
 /// long. A name that had to be changed ends in a hash of the whole name, so that two different
 /// names stay different.
@@ -26,6 +32,20 @@ pub fn display_name(name: &str) -> String {
     display
 }
 
+/// The text in one line of at most 500 characters, without control characters.
+pub fn one_line(text: &str) -> String {
+    let is_plain = |c: char| !c.is_control() && !is_invisible(c);
+    let replaced = text
+        .trim()
+        .chars()
+        .map(|c| if is_plain(c) { c } else { ' ' });
+    let mut line: String = replaced.take(MAX_CAUSE_CHARS).collect();
+    if text.trim().chars().count() > MAX_CAUSE_CHARS {
+        line.push('…');
+    }
+    line
+}
+
 /// The first `limit` names, and how many more there are.
 pub fn list_names<'a>(names: impl Iterator<Item = &'a str>, limit: usize) -> String {
     let mut names = names.map(display_name);
@@ -34,6 +54,15 @@ pub fn list_names<'a>(names: impl Iterator<Item = &'a str>, limit: usize) -> Str
         (true, _) => "none".to_owned(),
         (false, 0) => listed.join(", "),
         (false, more) => format!("{}, and {more} more", listed.join(", ")),
+    }
+}
+
+/// The first sentences, separated by semicolons, and how many more there are.
+pub fn join_sentences(mut sentences: impl Iterator<Item = String>) -> String {
+    let listed: Vec<String> = sentences.by_ref().take(MAX_SENTENCES).collect();
+    match sentences.count() {
+        0 => listed.join("; "),
+        more => format!("{}; and {more} more", listed.join("; ")),
     }
 }
 
@@ -48,6 +77,17 @@ pub fn serialize_rfc3339<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339(*at))
+}
+
+/// [`rfc3339`] for serde, or null.
+pub fn serialize_optional_rfc3339<S: Serializer>(
+    at: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.serialize_some(&rfc3339(*at)),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Characters without width, and characters that change the writing direction: with them one name
@@ -95,5 +135,18 @@ mod tests {
         );
         assert_eq!(list_names(["a", "b"].into_iter(), 2), "a, b");
         assert_eq!(list_names([].into_iter(), 2), "none");
+    }
+
+    #[test]
+    fn a_cause_is_one_short_line() {
+        assert_eq!(one_line(" a\n\u{1b}[31mb\n"), "a  [31mb");
+        assert_eq!(one_line(&"é".repeat(900)).chars().count(), 501);
+    }
+
+    #[test]
+    fn sentences_beyond_the_limit_are_counted() {
+        let sentences = |count: usize| (0..count).map(|n| n.to_string());
+        assert_eq!(join_sentences(sentences(2)), "0; 1");
+        assert!(join_sentences(sentences(12)).ends_with("8; 9; and 2 more"));
     }
 }

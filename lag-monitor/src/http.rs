@@ -8,8 +8,10 @@ mod events;
 mod group_topic_query;
 mod groups;
 mod health;
+mod instance_answer;
 mod lag;
 mod lag_history;
+mod losses;
 mod page;
 mod recommendations;
 mod scenarios;
@@ -123,6 +125,8 @@ pub fn router(monitor: Monitor) -> Router {
         .route("/lag/history", get(lag_history::lag_history))
         .route("/status", get(status::status))
         .route("/alerts", get(alerts::list).delete(alerts::clear))
+        .route("/losses", get(losses::list))
+        .route("/losses/acknowledge", post(losses::acknowledge))
         .route("/recommendations", get(recommendations::list))
         .route("/groups", get(groups::list))
         .route("/events", get(events::stream))

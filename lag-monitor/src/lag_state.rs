@@ -5,6 +5,8 @@
 //! current is never returned: a client could not tell it from current data.
 
 mod alert_log;
+mod current_state;
+mod group_instances;
 mod lag_history;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,13 +15,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cluster_reader::Snapshot;
-use cluster_reader::group_health::{GroupHealth, History, Thresholds, assess};
+use cluster_reader::group_health::{GroupHealth, History, RecordLoss, Thresholds, assess};
+use shared_events::NamePrefix;
 use tokio::sync::broadcast;
 
 pub use alert_log::Alert;
 use alert_log::AlertLog;
+pub use current_state::CurrentState;
 use lag_history::LagHistory;
 pub use lag_history::{LagSample, partitions};
+
+use crate::instances::InstanceReport;
+use group_instances::GroupInstances;
 
 /// Most pairs of group and topic whose health is evaluated at every poll and which have a history
 /// and alerts. The health of any other pair is evaluated when a request names it.
@@ -41,7 +48,8 @@ pub struct GroupTopic {
 /// Sent to every subscriber.
 #[derive(Debug, Clone)]
 pub enum MonitorEvent {
-    PollSucceeded,
+    /// A poll has succeeded, or a loss of records was acknowledged.
+    StateChanged,
     PollFailed,
     Alert(Arc<Alert>),
 }
@@ -59,6 +67,8 @@ pub struct StateSettings {
     pub poll_interval: Duration,
     /// Always evaluated, even if there are more pairs than the limit.
     pub default_group_topic: GroupTopic,
+    /// The prefix of the groups of the services.
+    pub name_prefix: NamePrefix,
 }
 
 /// A handle to the shared state: clones share it.
@@ -75,6 +85,10 @@ struct Inner {
     health: BTreeMap<GroupTopic, GroupHealth>,
     lag_history: LagHistory,
     alerts: AlertLog,
+    /// The answers of all instances at their last poll.
+    newest_reports: Vec<InstanceReport>,
+    /// The answers that were evaluated with the last snapshot.
+    instances: GroupInstances,
     polls: PollCounts,
     last_poll_failed: bool,
 }
@@ -86,17 +100,6 @@ pub struct PollCounts {
     pub polls: u64,
     /// Failed polls by [`ReadError::kind`](cluster_reader::ReadError::kind).
     pub errors: BTreeMap<&'static str, u64>,
-}
-
-/// Current data, borrowed while the state is locked for reading.
-#[derive(Debug, Clone, Copy)]
-pub struct CurrentState<'a> {
-    /// The last snapshot.
-    pub snapshot: &'a Snapshot,
-    /// The health of each pair that is evaluated at every poll.
-    pub health: &'a BTreeMap<GroupTopic, GroupHealth>,
-    snapshots: &'a History,
-    thresholds: Thresholds,
 }
 
 impl LagState {
@@ -119,24 +122,34 @@ impl LagState {
         let now = snapshot.taken_at;
         let mut alerts = Vec::new();
         self.write(|inner| {
-            let pairs = self.group_topics(&snapshot);
             inner.polls.polls += 1;
             inner.snapshots.add(snapshot);
-            let thresholds = self.settings.thresholds;
-            let health = pairs.into_iter().filter_map(|pair| {
-                let health = assess(&inner.snapshots, &pair.group, Some(&pair.topic), thresholds)?;
-                Some((pair, health))
-            });
-            inner.health = health.collect();
+            let reports = inner.newest_reports.iter();
+            let fresh = reports.filter(|one| now - one.asked_at <= self.max_age());
+            inner.instances = GroupInstances::of(fresh, &self.settings.name_prefix);
+            inner.health = self.health_of_all(inner);
             if let Some(snapshot) = inner.snapshots.latest() {
                 inner.lag_history.add(snapshot, &inner.health);
             }
             if std::mem::take(&mut inner.last_poll_failed) {
                 alerts.push(inner.alerts.cluster_readable(now, true));
             }
-            alerts.extend(inner.alerts.record_changes(now, &inner.health));
+            alerts.extend(inner.alert_changes(now));
         });
-        self.publish(MonitorEvent::PollSucceeded, alerts);
+        self.publish(MonitorEvent::StateChanged, alerts);
+    }
+
+    /// Replaces the answers of the instances. They are evaluated with the next snapshot.
+    pub fn record_reports(&self, mut reports: Vec<InstanceReport>) {
+        self.write(|inner| {
+            for report in &mut reports {
+                let mut before = inner.newest_reports.iter();
+                if let Some(before) = before.find(|one| one.instance == report.instance) {
+                    report.continue_from(before);
+                }
+            }
+            inner.newest_reports = reports;
+        });
     }
 
     /// Records a failed poll; `kind` is the error's kind.
@@ -172,6 +185,7 @@ impl LagState {
         Ok(read(CurrentState {
             snapshot,
             health: &inner.health,
+            instances: &inner.instances,
             snapshots: &inner.snapshots,
             thresholds: self.settings.thresholds,
         }))
@@ -203,13 +217,46 @@ impl LagState {
         self.write(|inner| inner.alerts.clear());
     }
 
+    /// Acknowledges the losses of records of a group, or of its part on one topic, and returns them.
+    /// The health of the group and its alerts follow at once.
+    pub fn acknowledge_losses(&self, group: &str, topic: Option<&str>) -> Vec<RecordLoss> {
+        let mut acknowledged = Vec::new();
+        let mut alerts = Vec::new();
+        self.write(|inner| {
+            acknowledged = inner.snapshots.acknowledge_losses(group, topic);
+            if !acknowledged.is_empty() {
+                inner.health = self.health_of_all(inner);
+                alerts = inner.alert_changes(Utc::now());
+            }
+        });
+        if !acknowledged.is_empty() {
+            self.publish(MonitorEvent::StateChanged, alerts);
+        }
+        acknowledged
+    }
+
     /// Receives every event from this call on.
     pub fn subscribe(&self) -> broadcast::Receiver<MonitorEvent> {
         self.events.subscribe()
     }
 
-    fn group_topics(&self, snapshot: &Snapshot) -> BTreeSet<GroupTopic> {
-        let groups = snapshot.groups.iter();
+    fn health_of_all(&self, inner: &Inner) -> BTreeMap<GroupTopic, GroupHealth> {
+        let health = self
+            .group_topics(&inner.snapshots)
+            .into_iter()
+            .filter_map(|pair| {
+                let members = inner.instances.members(&pair.group);
+                let (group, topic) = (&pair.group, Some(pair.topic.as_str()));
+                let thresholds = self.settings.thresholds;
+                let health = assess(&inner.snapshots, group, topic, thresholds, members)?;
+                Some((pair, health))
+            });
+        health.collect()
+    }
+
+    /// Every pair of the last snapshot, and every topic that was deleted under a group.
+    fn group_topics(&self, snapshots: &History) -> BTreeSet<GroupTopic> {
+        let groups = snapshots.latest().into_iter().flat_map(|last| &last.groups);
         let all = groups.flat_map(|(name, group)| {
             let topics: BTreeSet<&String> = group.partitions.keys().map(|at| &at.topic).collect();
             topics.into_iter().map(|topic| GroupTopic {
@@ -217,7 +264,12 @@ impl LagState {
                 topic: topic.clone(),
             })
         });
+        let missing = snapshots.missing_topics().map(|(group, topic)| GroupTopic {
+            group: group.to_owned(),
+            topic: topic.to_owned(),
+        });
         std::iter::once(self.settings.default_group_topic.clone())
+            .chain(missing)
             .chain(all)
             .take(MAX_GROUP_TOPICS)
             .collect()
@@ -245,13 +297,16 @@ impl LagState {
     }
 }
 
-impl CurrentState<'_> {
-    /// The health of a group on one topic, or on all its topics if `topic` is `None`. `None` if the
-    /// last snapshot does not have the group.
-    pub fn group_health(&self, group: &str, topic: Option<&str>) -> Option<GroupHealth> {
-        assess(self.snapshots, group, topic, self.thresholds)
+impl Inner {
+    fn alert_changes(&mut self, now: DateTime<Utc>) -> Vec<Arc<Alert>> {
+        let instances = &self.instances;
+        let evidence = |group: &str, health: &GroupHealth| instances.evidence(group, health);
+        self.alerts
+            .record_changes(now, &self.snapshots, &self.health, evidence)
     }
 }
 
+#[cfg(test)]
+mod ended_tests;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,10 @@
 //! group of another system there are only actions without a command, and Kafka's own tool.
 //! `recommend/commands.txt` lists every command that can be recommended.
 
+mod capacity_actions;
 mod group_actions;
+mod member_actions;
+mod shell;
 
 use cluster_reader::Snapshot;
 use cluster_reader::group_health::GroupHealth;
@@ -12,6 +15,7 @@ use serde::Serialize;
 use service_kit::Mode;
 use shared_events::NamePrefix;
 
+use crate::instances::InstanceReport;
 use group_actions::GroupActions;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -43,6 +47,9 @@ pub struct RecommendContext<'a> {
     pub prefix: &'a NamePrefix,
     /// The last snapshot.
     pub snapshot: &'a Snapshot,
+    /// The instances whose members the group has, answered or not. Empty for a group of another
+    /// system, and if no instances are known.
+    pub instances: &'a [InstanceReport],
     /// The group's name on the broker.
     pub group: &'a str,
     /// The topic's name on the broker.
@@ -67,6 +74,10 @@ pub fn recommend(context: RecommendContext<'_>, health: &GroupHealth) -> Vec<Rec
     all
 }
 
+#[cfg(test)]
+mod cause_tests;
+#[cfg(test)]
+mod command_list_tests;
 #[cfg(test)]
 mod test_group;
 #[cfg(test)]

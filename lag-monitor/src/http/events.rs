@@ -95,7 +95,7 @@ impl Subscriber {
         let shutdown = self.monitor.shutdown.clone();
         loop {
             match shutdown.run_until_cancelled(self.events.recv()).await? {
-                Ok(MonitorEvent::PollSucceeded | MonitorEvent::PollFailed) => {
+                Ok(MonitorEvent::StateChanged | MonitorEvent::PollFailed) => {
                     return Some(self.state_event());
                 }
                 Ok(MonitorEvent::Alert(alert)) => return Some(event("alert", &*alert)),

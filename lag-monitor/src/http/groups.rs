@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
+use cluster_reader::group_health::GroupHealth;
 use cluster_reader::{Group, GroupMember, Protocol};
 use serde::Serialize;
 use service_kit::query_params::QueryParams;
 use service_kit::{BoundedInt, Problem};
 
 use super::Monitor;
+use super::instance_answer::InstanceAnswer;
 use crate::format::{display_name, rfc3339};
+use crate::lag_fields::TotalLagFields;
 use crate::lag_state::CurrentState;
 
 const DEFAULT_LIMIT: usize = 1_000;
@@ -36,8 +39,11 @@ pub(super) struct GroupAnswer {
     protocol: &'static str,
     member_count: usize,
     members: Vec<MemberAnswer>,
+    /// What the instances of the service say about themselves; empty for a group of another system.
+    instances: Vec<InstanceAnswer>,
     topics: BTreeSet<String>,
-    total_lag: Option<i64>,
+    #[serde(flatten)]
+    lag: TotalLagFields,
     status: &'static str,
     rule: &'static str,
     evidence: String,
@@ -45,6 +51,16 @@ pub(super) struct GroupAnswer {
     consumed_per_second: Option<f64>,
     produced_per_second: Option<f64>,
     time_to_drain_seconds: Option<f64>,
+    /// By topic and partition number; without the partitions whose rates are unknown.
+    partition_rates: BTreeMap<String, BTreeMap<i32, PartitionRatesAnswer>>,
+}
+
+/// Records per second on one partition.
+#[derive(Serialize)]
+struct PartitionRatesAnswer {
+    rate_of_change: f64,
+    consumed_per_second: f64,
+    produced_per_second: f64,
 }
 
 #[derive(Serialize)]
@@ -94,17 +110,37 @@ impl GroupAnswer {
                 .take(MAX_MEMBERS)
                 .map(MemberAnswer::of)
                 .collect(),
+            instances: current
+                .instances(name)
+                .iter()
+                .map(InstanceAnswer::of)
+                .collect(),
             topics: group.partitions.keys().map(|at| at.topic.clone()).collect(),
-            total_lag: health.total_lag,
+            lag: health.total_lag.into(),
             status: health.status().name(),
             rule: health.rule().name(),
-            evidence: health.evidence().to_owned(),
+            evidence: current.evidence(name, &health),
             rate_of_change: rates.map(|rates| rates.lag),
             consumed_per_second: rates.map(|rates| rates.consumed),
             produced_per_second: rates.map(|rates| rates.produced),
             time_to_drain_seconds: health.time_to_drain.map(|time| time.as_secs_f64()),
+            partition_rates: partition_rates(&health),
         })
     }
+}
+
+fn partition_rates(health: &GroupHealth) -> BTreeMap<String, BTreeMap<i32, PartitionRatesAnswer>> {
+    let mut topics = BTreeMap::<String, BTreeMap<i32, PartitionRatesAnswer>>::new();
+    for (at, rates) in &health.partition_rates {
+        let answer = PartitionRatesAnswer {
+            rate_of_change: rates.lag,
+            consumed_per_second: rates.consumed,
+            produced_per_second: rates.produced,
+        };
+        let topic = topics.entry(at.topic.clone()).or_default();
+        topic.insert(at.partition, answer);
+    }
+    topics
 }
 
 impl MemberAnswer {

@@ -13,13 +13,15 @@ use service_kit::query_params::QueryParams;
 use super::group_topic_query::GroupTopicQuery;
 use super::{Monitor, ThresholdsAnswer};
 use crate::format::{display_name, rfc3339};
+use crate::lag_fields::{LagFields, TotalLagFields};
 use crate::lag_state::{self, GroupTopic};
 
 #[derive(Serialize)]
 pub(super) struct LagAnswer {
     topic: String,
     group_id: String,
-    total_lag: Option<i64>,
+    #[serde(flatten)]
+    total: TotalLagFields,
     status: &'static str,
     rate_of_change: Option<f64>,
     partitions: BTreeMap<i32, PartitionAnswer>,
@@ -31,18 +33,20 @@ pub(super) struct LagAnswer {
 /// `reason` says why.
 #[derive(Default, Serialize)]
 pub(super) struct PartitionAnswer {
-    lag: Option<i64>,
-    /// The counts of control records and aborted records are lower bounds, and `lag` is an upper
-    /// bound.
-    at_least: bool,
+    #[serde(flatten)]
+    lag: LagFields,
     reason: Option<String>,
     committed_offset: Option<i64>,
     stable_offset: Option<i64>,
     end_offset: Option<i64>,
+    /// A lower bound unless `lag` is exact. So are the next two.
     control_records: Option<i64>,
     aborted_records: Option<i64>,
+    compacted: Option<i64>,
     beyond_stable: Option<i64>,
+    /// Records that were deleted before the group read them: null unless the number is exact.
     lost: Option<i64>,
+    lost_at_most: Option<i64>,
     oldest_unread_seconds: Option<f64>,
     owner: Option<OwnerAnswer>,
 }
@@ -69,7 +73,7 @@ pub(super) async fn lag(
             partitions: partition_answers(current.snapshot, &pair),
             topic: pair.topic,
             group_id: pair.group,
-            total_lag: health.total_lag,
+            total: health.total_lag.into(),
             status: health.status().name(),
             rate_of_change: health.rates.map(|rates| rates.lag),
             thresholds: monitor.thresholds(),
@@ -103,12 +107,13 @@ impl PartitionAnswer {
                 ..without_lag
             },
             Ok(lag) => Self {
-                lag: Some(lag.readable),
-                at_least: lag.is_upper_bound,
+                lag: Some(lag.readable).into(),
                 control_records: Some(lag.control_records),
                 aborted_records: Some(lag.aborted_records),
+                compacted: Some(lag.compacted),
                 beyond_stable: Some(lag.beyond_last_stable),
-                lost: Some(lag.lost),
+                lost: lag.lost.exact(),
+                lost_at_most: Some(lag.lost.upper()),
                 oldest_unread_seconds: lag
                     .oldest_unread
                     .map(|oldest| (taken_at - oldest).as_seconds_f64().max(0.0)),

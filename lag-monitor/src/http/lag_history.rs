@@ -9,6 +9,7 @@ use service_kit::{BoundedInt, Problem};
 use super::Monitor;
 use super::group_topic_query::GroupTopicQuery;
 use crate::format::rfc3339;
+use crate::lag_fields::TotalLagFields;
 use crate::lag_state::LagSample;
 
 const DEFAULT_LIMIT: usize = 20;
@@ -27,7 +28,8 @@ pub(super) struct LagHistoryAnswer {
 #[derive(Serialize)]
 struct SampleAnswer {
     timestamp: String,
-    total_lag: Option<i64>,
+    #[serde(flatten)]
+    lag: TotalLagFields,
     status: &'static str,
 }
 
@@ -35,7 +37,7 @@ impl SampleAnswer {
     fn of(sample: &LagSample) -> Self {
         Self {
             timestamp: rfc3339(sample.timestamp),
-            total_lag: sample.total_lag,
+            lag: sample.total_lag.into(),
             status: sample.status.name(),
         }
     }

@@ -42,6 +42,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("dom.js", SCRIPT, include_str!("../../page/dom.js")),
     ("format.js", SCRIPT, include_str!("../../page/format.js")),
     ("history.js", SCRIPT, include_str!("../../page/history.js")),
+    ("losses.js", SCRIPT, include_str!("../../page/losses.js")),
     ("stream.js", SCRIPT, include_str!("../../page/stream.js")),
 ];
 

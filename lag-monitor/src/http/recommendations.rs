@@ -9,12 +9,14 @@ use service_kit::query_params::QueryParams;
 
 use super::Monitor;
 use super::group_topic_query::GroupTopicQuery;
+use crate::lag_fields::TotalLagFields;
 use crate::lag_state::{CurrentState, GroupTopic};
 use crate::recommend::{RecommendContext, Recommendation, recommend};
 
 #[derive(Serialize)]
 pub(super) struct RecommendationsAnswer {
-    total_lag: Option<i64>,
+    #[serde(flatten)]
+    lag: TotalLagFields,
     rate_of_change: Option<f64>,
     recommendations: Vec<Recommendation>,
 }
@@ -32,7 +34,7 @@ pub(super) async fn list(
             .ok_or_else(Problem::internal)?;
         Ok(Json(RecommendationsAnswer {
             recommendations: recommendations(&monitor, current, &pair, &health),
-            total_lag: health.total_lag,
+            lag: health.total_lag.into(),
             rate_of_change: health.rates.map(|rates| rates.lag),
         }))
     })
@@ -48,6 +50,7 @@ pub(super) fn recommendations(
         mode: monitor.mode,
         prefix: monitor.prefix(),
         snapshot: current.snapshot,
+        instances: current.instances(&pair.group),
         group: &pair.group,
         topic: &pair.topic,
     };

@@ -9,9 +9,12 @@ use serde::Serialize;
 
 use super::groups::GroupAnswer;
 use super::lag::{PartitionAnswer, partition_answers};
+use super::losses::{LossAnswer, losses};
 use super::recommendations::recommendations;
+use super::status::FindingAnswer;
 use super::{Monitor, ThresholdsAnswer};
 use crate::format::{display_name, rfc3339};
+use crate::lag_fields::{LagFields, TotalLagFields};
 use crate::lag_state::{self, CurrentState, GroupTopic, LagSample};
 use crate::recommend::Recommendation;
 
@@ -36,7 +39,8 @@ pub(super) struct StateEvent {
 struct GroupTopicSummary {
     group_id: String,
     topic: String,
-    total_lag: Option<i64>,
+    #[serde(flatten)]
+    lag: TotalLagFields,
     status: &'static str,
     rule: &'static str,
     evidence: String,
@@ -56,12 +60,16 @@ pub(super) struct DetailedStateEvent {
     groups: Vec<GroupTopicDetail>,
     /// The groups of the pairs with details, as in `/groups`.
     members: Vec<GroupAnswer>,
+    /// As in `/losses`.
+    losses: Vec<LossAnswer>,
 }
 
 #[derive(Serialize)]
 struct GroupTopicDetail {
     #[serde(flatten)]
     summary: GroupTopicSummary,
+    /// As in `/status`.
+    findings: Vec<FindingAnswer>,
     /// As in `/lag`; `None` beyond the limits.
     partitions: Option<BTreeMap<i32, PartitionAnswer>>,
     /// As in `/recommendations`; `None` beyond the limits.
@@ -84,7 +92,7 @@ struct GroupTopicPast {
 #[derive(Serialize)]
 struct PartitionLagSample {
     timestamp: String,
-    partitions: BTreeMap<i32, Option<i64>>,
+    partitions: BTreeMap<i32, LagFields>,
 }
 
 impl StateEvent {
@@ -93,21 +101,21 @@ impl StateEvent {
         Self {
             timestamp: rfc3339(current.snapshot.taken_at),
             groups: pairs
-                .map(|(pair, health)| GroupTopicSummary::of(pair, health))
+                .map(|(pair, health)| GroupTopicSummary::of(current, pair, health))
                 .collect(),
         }
     }
 }
 
 impl GroupTopicSummary {
-    fn of(pair: &GroupTopic, health: &GroupHealth) -> Self {
+    fn of(current: CurrentState<'_>, pair: &GroupTopic, health: &GroupHealth) -> Self {
         Self {
             group_id: display_name(&pair.group),
             topic: pair.topic.clone(),
-            total_lag: health.total_lag,
+            lag: health.total_lag.into(),
             status: health.status().name(),
             rule: health.rule().name(),
-            evidence: health.evidence().to_owned(),
+            evidence: current.evidence(&pair.group, health),
             rate_of_change: health.rates.map(|rates| rates.lag),
             time_to_drain_seconds: health.time_to_drain.map(|time| time.as_secs_f64()),
         }
@@ -120,7 +128,8 @@ impl DetailedStateEvent {
         let pairs = current.health.iter().map(|(pair, health)| {
             let has_details = detailed.contains(pair);
             GroupTopicDetail {
-                summary: GroupTopicSummary::of(pair, health),
+                summary: GroupTopicSummary::of(current, pair, health),
+                findings: FindingAnswer::all(health),
                 partitions: has_details.then(|| partition_answers(current.snapshot, pair)),
                 recommendations: has_details
                     .then(|| recommendations(monitor, current, pair, health)),
@@ -139,6 +148,7 @@ impl DetailedStateEvent {
             thresholds: monitor.thresholds(),
             groups: pairs.collect(),
             members: members.collect(),
+            losses: losses(current),
         }
     }
 }
@@ -166,7 +176,11 @@ impl PartitionLagSample {
     fn of(sample: LagSample) -> Self {
         Self {
             timestamp: rfc3339(sample.timestamp),
-            partitions: sample.partitions.into_iter().collect(),
+            partitions: sample
+                .partitions
+                .into_iter()
+                .map(|(number, lag)| (number, lag.into()))
+                .collect(),
         }
     }
 }

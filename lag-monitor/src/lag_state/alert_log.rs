@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use cluster_reader::group_health::{GroupHealth, Rule, Status};
+use cluster_reader::group_health::{Absence, GroupHealth, History, Rule, Status};
 use serde::Serialize;
 
 use super::GroupTopic;
 use crate::format::display_name;
+use crate::lag_fields::TotalLagFields;
 
 /// Most alerts in the log: as many as one request can ask for.
 const MAX_ALERTS: usize = 1_000;
@@ -23,8 +24,13 @@ pub struct Alert {
     /// When the poll was taken that found the change.
     #[serde(serialize_with = "crate::format::serialize_rfc3339")]
     pub timestamp: DateTime<Utc>,
-    /// In records; `None` if unknown or if the alert is about the cluster.
-    pub total_lag: Option<i64>,
+    /// When the state ended: a later alert says what followed. `None` while it lasts. An alert with
+    /// the level `ok` only reports an end.
+    #[serde(serialize_with = "crate::format::serialize_optional_rfc3339")]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Null if the lag is unknown, or the alert is not about lag.
+    #[serde(flatten)]
+    pub lag: TotalLagFields,
     /// `None` if the alert is about the cluster.
     pub group_id: Option<String>,
     /// `None` if the alert is about the cluster.
@@ -49,25 +55,37 @@ pub(super) struct AlertLog {
 
 impl AlertLog {
     /// Raises an alert for each pair whose state has changed. A new pair raises an alert only for a
-    /// warning or worse.
+    /// warning or worse, and a pair that is gone only if it had one: the alert says why it ended.
     pub(super) fn record_changes(
         &mut self,
         now: DateTime<Utc>,
+        snapshots: &History,
         health: &BTreeMap<GroupTopic, GroupHealth>,
+        evidence: impl Fn(&str, &GroupHealth) -> String,
     ) -> Vec<Arc<Alert>> {
-        let mut raised = Vec::new();
-        self.states.retain(|pair, _| health.contains_key(pair));
+        let gone = self
+            .states
+            .extract_if(.., |pair, _| !health.contains_key(pair));
+        let gone: Vec<(GroupTopic, AlertState)> = gone.collect();
+        let gone = gone.into_iter().filter(|(_, state)| state.is_bad());
+        let mut raised: Vec<Alert> = gone
+            .filter_map(|(pair, _)| {
+                let reason = snapshots.absence(&pair.group, Some(&pair.topic))?;
+                Some(end_alert(now, &pair, reason))
+            })
+            .collect();
         for (pair, health) in health {
             let state = AlertState::of(health);
-            let is_alert = match self.states.insert(pair.clone(), state) {
-                Some(before) => before != state,
-                None => state.status >= Status::Warning,
-            };
-            if is_alert {
-                raised.push(self.push(group_alert(now, pair, health)));
+            let before = self.states.insert(pair.clone(), state);
+            if state.is_alert_after(before) {
+                let reason = evidence(&pair.group, health);
+                raised.push(Alert {
+                    lag: health.total_lag.into(),
+                    ..pair_alert(now, health.status(), pair, &reason)
+                });
             }
         }
-        raised
+        raised.into_iter().map(|alert| self.push(alert)).collect()
     }
 
     /// Raises the alert for the start (`false`) or the end (`true`) of an outage.
@@ -83,7 +101,8 @@ impl AlertLog {
             level: level.name(),
             message: message.to_owned(),
             timestamp: now,
-            total_lag: None,
+            ended_at: is_readable.then_some(now),
+            lag: None.into(),
             group_id: None,
             topic: None,
             pair: None,
@@ -100,7 +119,14 @@ impl AlertLog {
         self.alerts.clear();
     }
 
+    /// Adds the alert. It ends the one about the same pair, or about the cluster, that lasted until
+    /// now.
     fn push(&mut self, alert: Alert) -> Arc<Alert> {
+        let mut newest_first = self.alerts.iter_mut().rev();
+        let before = newest_first.find(|one| one.pair == alert.pair);
+        if let Some(before) = before.filter(|one| one.ended_at.is_none()) {
+            Arc::make_mut(before).ended_at = Some(alert.timestamp);
+        }
         let alert = Arc::new(alert);
         self.alerts.push_back(Arc::clone(&alert));
         let excess = self.alerts.len().saturating_sub(MAX_ALERTS);
@@ -117,15 +143,29 @@ impl AlertState {
             rule: (rule < Rule::FallingBehind).then_some(rule),
         }
     }
+
+    fn is_bad(self) -> bool {
+        self.status >= Status::Warning
+    }
+
+    fn is_alert_after(self, before: Option<Self>) -> bool {
+        let both_ok = |before: Self| before.status == Status::Ok && self.status == Status::Ok;
+        before.map_or(self.is_bad(), |before| before != self && !both_ok(before))
+    }
 }
 
-fn group_alert(now: DateTime<Utc>, pair: &GroupTopic, health: &GroupHealth) -> Alert {
+fn end_alert(now: DateTime<Utc>, pair: &GroupTopic, reason: Absence) -> Alert {
+    pair_alert(now, Status::Ok, pair, &format!("ended: {reason}"))
+}
+
+fn pair_alert(now: DateTime<Utc>, level: Status, pair: &GroupTopic, reason: &str) -> Alert {
     let (group, topic) = (display_name(&pair.group), display_name(&pair.topic));
     Alert {
-        level: health.status().name(),
-        message: format!("{group} on {topic}: {}", health.evidence()),
+        level: level.name(),
+        message: format!("{group} on {topic}: {reason}"),
         timestamp: now,
-        total_lag: health.total_lag,
+        ended_at: (level == Status::Ok).then_some(now),
+        lag: None.into(),
         group_id: Some(group),
         topic: Some(topic),
         pair: Some(pair.clone()),

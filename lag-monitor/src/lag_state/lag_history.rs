@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 use cluster_reader::group_health::{GroupHealth, Status};
-use cluster_reader::{PartitionLag, Snapshot, TopicPartition};
+use cluster_reader::{LagCount, PartitionLag, Snapshot, TopicPartition};
 
 use super::GroupTopic;
 
@@ -19,11 +19,11 @@ const MAX_NUMBERS: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LagSample {
     pub timestamp: DateTime<Utc>,
-    /// In records; `None` if unknown.
-    pub total_lag: Option<i64>,
+    /// `None` if unknown.
+    pub total_lag: Option<LagCount>,
     pub status: Status,
-    /// Partition number and lag in records; the lag is `None` if unknown.
-    pub partitions: Vec<(i32, Option<i64>)>,
+    /// Partition number and lag; the lag is `None` if unknown.
+    pub partitions: Vec<(i32, Option<LagCount>)>,
 }
 
 #[derive(Debug, Default)]

@@ -5,39 +5,35 @@
     reason = "a test fails by panicking"
 )]
 
-use cluster_reader::{Group, Lag, LogOffsets, PartitionLag, Protocol, TopicPartition};
+use cluster_reader::{Group, Lag, LagCount, LogOffsets, PartitionLag, Protocol, TopicPartition};
 
 use super::*;
 
-fn pair(group: &str) -> GroupTopic {
+pub(super) fn pair(group: &str) -> GroupTopic {
     GroupTopic {
         group: group.to_owned(),
         topic: "payments".to_owned(),
     }
 }
 
-fn new_state() -> LagState {
+pub(super) fn new_state() -> LagState {
     LagState::new(StateSettings {
         thresholds: Thresholds::default(),
         poll_interval: Duration::from_secs(5),
         default_group_topic: pair("g"),
+        name_prefix: NamePrefix::default(),
     })
 }
 
-fn second(n: i64) -> DateTime<Utc> {
+pub(super) fn second(n: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(n)
 }
 
 /// A group without members and with this lag.
-fn group(topic: &str, readable: i64) -> Group {
+pub(super) fn group(topic: &str, readable: i64) -> Group {
     let lag = Lag {
-        readable,
-        is_upper_bound: false,
-        control_records: 0,
-        aborted_records: 0,
-        beyond_last_stable: 0,
-        lost: 0,
-        oldest_unread: None,
+        readable: LagCount::of(readable),
+        ..Lag::default()
     };
     let partition_lag = PartitionLag {
         committed: Some(0),
@@ -64,7 +60,7 @@ fn group(topic: &str, readable: i64) -> Group {
     }
 }
 
-fn snapshot(at: i64, groups: &[(&str, i64)]) -> Snapshot {
+pub(super) fn snapshot(at: i64, groups: &[(&str, i64)]) -> Snapshot {
     let groups = groups.iter();
     Snapshot {
         taken_at: second(at),
@@ -114,9 +110,11 @@ fn an_alert_is_raised_by_a_change_and_not_by_a_poll() {
     let alerts = state.alerts(None, 10);
     let alerts: Vec<_> = alerts
         .iter()
-        .map(|one| (one.level, one.timestamp))
+        .map(|one| (one.level, one.timestamp, one.ended_at))
         .collect();
-    assert_eq!(alerts, [("ok", second(30)), ("critical", second(15))]);
+    let end = Some(second(30));
+    let expected = [("ok", second(30), end), ("critical", second(15), end)];
+    assert_eq!(alerts, expected);
     assert_eq!(state.alerts(None, 1).len(), 1);
     assert_eq!(state.alerts(Some(&pair("g")), 10).len(), 2);
     assert_eq!(state.alerts(Some(&pair("h")), 10).len(), 0);
@@ -132,7 +130,8 @@ fn a_new_group_raises_an_alert_only_if_it_is_not_ok() {
     let alerts = state.alerts(None, 10);
     assert_eq!(alerts.len(), 1);
     assert!(alerts[0].message.contains("bad on payments"), "{alerts:?}");
-    assert_eq!(alerts[0].total_lag, Some(3));
+    assert_eq!(alerts[0].lag.total_lag, Some(3));
+    assert_eq!(alerts[0].ended_at, None);
 }
 
 #[test]
@@ -212,5 +211,6 @@ fn samples_have_each_partition_and_share_one_limit() {
     assert_eq!(samples.len(), 99);
     assert_eq!(samples[98].timestamp, second(199));
     assert_eq!(samples[98].partitions.len(), 1_000);
-    assert_eq!(samples[98].partitions[..2], [(0, Some(7)), (1, None)]);
+    let first_two = [(0, Some(LagCount::of(7))), (1, None)];
+    assert_eq!(samples[98].partitions[..2], first_two);
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use cluster_reader::LagCount;
 use cluster_reader::group_health::{GroupHealth, Status};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -71,7 +72,7 @@ impl LagGauges {
         Ok(Self {
             lag: gauge(
                 "kafka_consumer_group_lag",
-                "Records that a read_committed consumer of the group has not consumed yet; absent if unknown",
+                "Records that a read_committed consumer of the group has not consumed yet; the upper bound while the log is not scanned completely; absent if unknown",
                 &PARTITION_LABELS,
             )?,
             total: gauge(
@@ -173,7 +174,7 @@ impl LagGauges {
                     continue;
                 }
                 let labels = [at.topic.as_str(), &group_id, &at.partition.to_string()];
-                let lag = partition.lag.ok().map(|lag| lag.readable as f64);
+                let lag = partition.lag.ok().map(|lag| lag.readable.upper() as f64);
                 set(&self.lag, &labels, lag);
                 let committed = partition.committed.map(|offset| offset as f64);
                 set(&self.committed, &labels, committed);
@@ -218,8 +219,11 @@ impl LagGauges {
                 .max(0.0)
         };
         let oldest = health.oldest_unread.map(age);
-        let zero_if_caught_up = health.total_lag.filter(|total| *total == 0).map(|_| 0.0);
-        let total = health.total_lag.map(|total| total as f64);
+        let zero_if_caught_up = health
+            .total_lag
+            .filter(|total| *total == LagCount::ZERO)
+            .map(|_| 0.0);
+        let total = health.total_lag.map(|total| total.upper() as f64);
         let drain = health.time_to_drain.map(|time| time.as_secs_f64());
         set(&self.total, &labels, total);
         set(&self.status, &labels, status);

@@ -1,29 +1,29 @@
-//! The actions that can be recommended for a group. Each function returns one recommendation, or
-//! `None` where the action would not help.
+//! The actions that can be recommended for a group. Each function returns recommendations that help,
+//! or none.
 
 use cluster_reader::Group;
 use cluster_reader::group_health::{Finding, GroupHealth, Rule};
 use service_kit::Mode;
 use shared_events::Service;
 
+use super::capacity_actions::spread_keys;
+use super::member_actions::replayed_topic;
+use super::shell::{is_plain, shell_word};
 use super::{Priority, RecommendContext, Recommendation};
 use crate::format::display_name;
 
-/// Most instances of a service, in both modes.
-const MAX_INSTANCES: usize = 9;
-
-/// The recommended batch size, in records.
-const BATCH_MAX: u32 = 500;
-
 pub(super) struct GroupActions<'a> {
-    context: RecommendContext<'a>,
-    group: &'a Group,
+    pub(super) context: RecommendContext<'a>,
+    pub(super) group: &'a Group,
     /// The service whose group it is; `None` for a group of another system.
-    service: Option<Service>,
+    pub(super) service: Option<Service>,
     /// The topic's name without the prefix; `None` for a topic of another system.
-    topic: Option<&'static str>,
-    partitions: usize,
-    has_hot_partition: bool,
+    pub(super) topic: Option<&'static str>,
+    pub(super) partitions: usize,
+    pub(super) has_hot_partition: bool,
+    /// A cause is known, or the group is that of a replay, so more consumers or partitions would not
+    /// help.
+    has_cause: bool,
 }
 
 impl<'a> GroupActions<'a> {
@@ -44,86 +44,183 @@ impl<'a> GroupActions<'a> {
                 .get(context.topic)
                 .map_or(0, |partitions| partitions.len()),
             has_hot_partition: findings.iter().any(|one| one.rule == Rule::HotPartition),
+            has_cause: findings.iter().any(|one| is_cause(one.rule))
+                || replayed_topic(context.group, context.prefix).is_some(),
             context,
         })
     }
 
     pub(super) fn for_finding(&self, finding: &Finding) -> Vec<Recommendation> {
-        let all = match finding.rule {
-            Rule::NoMembers => vec![self.start_consumers()],
-            Rule::Stopped => vec![self.resume_consumers(), self.read_log()],
-            Rule::Stalled => vec![
-                self.inspect_record(finding),
-                self.use_dead_letter_topic(),
-                self.read_log(),
-            ],
-            Rule::Rewound => vec![Some(find_offset_reset()), self.describe_group()],
-            Rule::LostRecords => vec![self.extend_retention(), self.process_faster()],
-            Rule::HotPartition => vec![Some(spread_keys()), self.process_faster()],
-            Rule::FallingBehind | Rule::AboveCritical | Rule::AboveWarning => {
-                vec![
-                    self.add_consumers(),
-                    self.process_faster(),
-                    self.process_in_batches(),
-                    self.add_partitions(),
-                ]
+        match finding.rule {
+            Rule::Halted => self.look_at_halt(),
+            Rule::Blocked => self.look_at_block(),
+            Rule::TopicMissing => self.create_topic(),
+            Rule::BatchFailing => self.look_at_failing_batch(),
+            Rule::Paused => self.resume_paused(finding),
+            Rule::Joining => all([self.read_log(Priority::High), self.describe_group()]),
+            Rule::NoMembers => self.start_consumers(),
+            Rule::Stopped => self.look_at_members(),
+            Rule::Stalled => self.look_at_stall(finding),
+            Rule::Rewound => all([Some(find_offset_reset()), self.describe_group()]),
+            Rule::LostRecords => self.look_at_loss(),
+            Rule::SlowMember => self.process_faster(),
+            Rule::HotPartition if self.has_cause => Vec::new(),
+            Rule::HotPartition => [vec![spread_keys()], self.process_faster()].concat(),
+            Rule::FallingBehind | Rule::AboveCritical | Rule::AboveWarning => self.do_more_work(),
+            Rule::MoreConsumersThanPartitions if self.has_cause => {
+                all([self.remove_idle_consumers()])
             }
             Rule::MoreConsumersThanPartitions => {
-                vec![self.remove_idle_consumers(), self.add_partitions()]
+                all([self.remove_idle_consumers(), self.add_partitions()])
             }
-            Rule::NotKnown => vec![self.describe_group()],
-            Rule::KeepsUp => vec![],
+            Rule::NotKnown => all([self.describe_group()]),
+            Rule::KeepsUp => Vec::new(),
+        }
+    }
+
+    /// A member that is slow by its settings is a cause, too, however many records wait for it.
+    fn do_more_work(&self) -> Vec<Recommendation> {
+        let mut answers = self.answers();
+        let is_slow = answers.any(|(_, stats)| stats.config.processing_time_ms > 0);
+        match (self.has_cause, is_slow) {
+            (true, _) => Vec::new(),
+            (false, true) => self.process_faster(),
+            (false, false) => [
+                all([self.add_consumers()]),
+                self.process_faster(),
+                all([self.process_in_batches(), self.add_partitions()]),
+            ]
+            .concat(),
+        }
+    }
+
+    /// Only a service has consumers that a command starts. The groups of the sandbox's own tools
+    /// have a member only while the tool runs.
+    fn start_consumers(&self) -> Vec<Recommendation> {
+        if let Some(service) = self.service {
+            let reason = "the group has no members, so no records are consumed until a consumer joins the group";
+            let command = Some(format!("./sandbox up {service}"));
+            return vec![new(Priority::High, "start the consumers", reason, command)];
+        }
+        if let Some(topic) = replayed_topic(self.context.group, self.context.prefix) {
+            let reason = "the group belongs to ./sandbox dlq replay, which runs when a person starts it: these dead letters wait for a decision";
+            return vec![new(
+                Priority::Low,
+                "look at the dead letters that were not replayed",
+                reason,
+                Some(format!("./sandbox dlq list {topic} --waiting")),
+            )];
+        }
+        let action = "find out whether the group is still used";
+        let reason = "the group has no members and belongs to none of the services: its program has ended, or reads only from time to time";
+        let describe = self.describe_group().and_then(|one| one.command);
+        vec![new(Priority::Medium, action, reason, describe)]
+    }
+
+    /// The members have committed nothing, and none has said why.
+    fn look_at_members(&self) -> Vec<Recommendation> {
+        all([
+            self.look_at_status(),
+            self.read_log(Priority::High),
+            self.describe_group(),
+        ])
+    }
+
+    /// Only if an instance does not answer, or none was asked.
+    fn look_at_status(&self) -> Option<Recommendation> {
+        self.service?;
+        let is_known = self.answers().next().is_some() && !self.has_silent_instance();
+        (!is_known).then(|| {
+            let reason = "an instance that does not answer is frozen, dead or unreachable; the others say why they are not ready";
+            let command = Some("./sandbox status".to_owned());
+            new(Priority::High, "look at the instances", reason, command)
+        })
+    }
+
+    /// A member that answers would have said that it is blocked by a poison record.
+    fn look_at_stall(&self, finding: &Finding) -> Vec<Recommendation> {
+        let record = || {
+            let (at, offset) = (finding.partition.as_ref()?, finding.offset?);
+            let reason = format!(
+                "{}[{}] is blocked at offset {offset}: the record at this offset may be poison",
+                at.topic, at.partition
+            );
+            self.inspect_record(&at.topic, at.partition, offset, reason)
         };
-        all.into_iter().flatten().collect()
+        let has_answers = self.answers().next().is_some();
+        let policy = (!has_answers).then(|| self.use_dead_letter_topic());
+        all([record(), policy.flatten(), self.read_log(Priority::Medium)])
     }
 
-    fn start_consumers(&self) -> Option<Recommendation> {
-        let reason =
-            "the group has no members, so no records are consumed until a consumer joins the group";
-        let command = self
-            .service
-            .map(|service| format!("./sandbox up {service}"));
-        Some(new(Priority::High, "start the consumers", reason, command))
+    fn look_at_loss(&self) -> Vec<Recommendation> {
+        let faster = match self.has_cause {
+            true => Vec::new(),
+            false => self.process_faster(),
+        };
+        let loss = all([
+            self.extend_retention(),
+            self.list_stuck_orders(),
+            self.acknowledge_loss(),
+        ]);
+        [loss, faster].concat()
     }
 
-    fn resume_consumers(&self) -> Option<Recommendation> {
-        let reason = "the group has members, but they consume no records: they may be paused, or stopped at the poison limit (their /health/ready says which)";
-        let command = self
-            .service
-            .map(|service| format!("./sandbox consumer resume {service}"));
-        Some(new(Priority::High, "resume the consumers", reason, command))
+    fn list_stuck_orders(&self) -> Option<Recommendation> {
+        self.service?;
+        let reason = "the orders of the lost records wait for events that never come";
+        let command = Some("./sandbox orders --stuck".to_owned());
+        Some(new(
+            Priority::Medium,
+            "list the orders that are stuck",
+            reason,
+            command,
+        ))
     }
 
-    fn read_log(&self) -> Option<Recommendation> {
+    fn acknowledge_loss(&self) -> Option<Recommendation> {
+        let (group, topic) = (self.context.group, self.context.topic);
+        let is_plain = is_plain(group) && is_plain(topic);
+        let command = is_plain.then(|| {
+            format!(
+                "curl -fsS -X POST \"$(./sandbox url lag-monitor)/losses/acknowledge?group={group}&topic={topic}\""
+            )
+        });
+        Some(new(
+            Priority::Low,
+            "acknowledge the loss",
+            "the loss is reported until somebody has acknowledged it",
+            command,
+        ))
+    }
+
+    pub(super) fn read_log(&self, priority: Priority) -> Option<Recommendation> {
         let service = self.service?;
         let reason = "the log of the members says why they do not make progress";
         let command = format!("./sandbox logs --tail 20 {service}");
-        Some(new(Priority::Medium, "read the log", reason, Some(command)))
+        Some(new(priority, "read the log", reason, Some(command)))
     }
 
-    fn inspect_record(&self, finding: &Finding) -> Option<Recommendation> {
-        let at = finding.partition.as_ref()?;
-        let offset = finding.offset?;
-        let reason = format!(
-            "{}[{}] is blocked at offset {offset}: the record at this offset may be poison",
-            at.topic, at.partition
-        );
+    pub(super) fn inspect_record(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        reason: String,
+    ) -> Option<Recommendation> {
         let command = format!(
-            "./sandbox kafka console-consumer --topic {} --partition {} --offset {offset} --max-messages 1 --timeout-ms 60000",
-            shell_word(&at.topic)?,
-            at.partition
+            "./sandbox kafka console-consumer --topic {} --partition {partition} --offset {offset} --max-messages 1 --timeout-ms 60000",
+            shell_word(topic)?
         );
-        Some(new(
-            Priority::High,
-            "look at the record that blocks the partition",
-            reason,
-            Some(command),
-        ))
+        let action = format!(
+            "look at the record {}/{partition}/{offset}",
+            display_name(topic)
+        );
+        Some(new(Priority::High, &action, reason, Some(command)))
     }
 
     /// Without POISON_POLICY a service sends poison records to the dead-letter topic; with `block`
     /// it is blocked at the record.
-    fn use_dead_letter_topic(&self) -> Option<Recommendation> {
+    pub(super) fn use_dead_letter_topic(&self) -> Option<Recommendation> {
         let reason = "a poison record blocks every record after it in the partition; in the dead-letter topic it blocks none";
         let command = self
             .service
@@ -160,91 +257,40 @@ impl<'a> GroupActions<'a> {
         ))
     }
 
-    /// Up to one consumer for each partition: more would be idle.
-    fn add_consumers(&self) -> Option<Recommendation> {
-        let members = self.group.members.len();
-        let wanted = self.partitions.min(MAX_INSTANCES);
-        if self.has_hot_partition || members >= wanted {
-            return None;
-        }
-        let consume = match members {
-            1 => "1 member consumes".to_owned(),
-            _ => format!("{members} members consume"),
-        };
-        let reason = format!(
-            "{consume} {} partitions: one consumer for each partition can work at the same time",
-            self.partitions
-        );
-        let command = self.scale(wanted);
-        (command.is_some() || self.service.is_none())
-            .then(|| new(Priority::High, "add consumers", reason, command))
-    }
-
-    fn remove_idle_consumers(&self) -> Option<Recommendation> {
-        let members = self.group.members.iter();
-        let busy = members
-            .filter(|member| !member.assignment.is_empty())
-            .count();
-        let reason = "a consumer that owns no partition is idle: it only replaces one that fails";
-        let command = self.scale(busy.max(1));
-        Some(new(
-            Priority::Low,
-            "run as many consumers as there are partitions",
-            reason,
-            command,
-        ))
-    }
-
-    fn scale(&self, instances: usize) -> Option<String> {
+    pub(super) fn scale(&self, instances: usize) -> Option<String> {
         let service = self.service?;
         let can_scale = self.context.mode == Mode::Local || service == Service::Inventory;
         can_scale.then(|| format!("./sandbox scale {service}={instances}"))
     }
+}
 
-    fn process_faster(&self) -> Option<Recommendation> {
-        let service = self.service?;
-        let reason = "this removes a processing time that was set to simulate slow consumers";
-        let command = format!("./sandbox consumer fast {service} --time-ms 0");
-        Some(new(
-            Priority::Medium,
-            "shorten the processing time of each message",
-            reason,
-            Some(command),
-        ))
+/// Whether the rule names a cause: no lag above a threshold, and no difference of rates.
+const fn is_cause(rule: Rule) -> bool {
+    match rule {
+        Rule::Halted
+        | Rule::Blocked
+        | Rule::TopicMissing
+        | Rule::BatchFailing
+        | Rule::Paused
+        | Rule::Joining
+        | Rule::NoMembers
+        | Rule::Stopped
+        | Rule::Stalled
+        | Rule::SlowMember => true,
+        Rule::Rewound
+        | Rule::LostRecords
+        | Rule::FallingBehind
+        | Rule::HotPartition
+        | Rule::AboveCritical
+        | Rule::AboveWarning
+        | Rule::MoreConsumersThanPartitions
+        | Rule::NotKnown
+        | Rule::KeepsUp => false,
     }
+}
 
-    fn process_in_batches(&self) -> Option<Recommendation> {
-        let reason = "a batch pays the fixed cost of a call once for many records";
-        let command = self
-            .service
-            .map(|service| format!("./sandbox consumer set {service} --batch-max {BATCH_MAX}"));
-        Some(new(
-            Priority::Medium,
-            "process records in batches",
-            reason,
-            command,
-        ))
-    }
-
-    fn add_partitions(&self) -> Option<Recommendation> {
-        let members = self.group.members.len();
-        let wanted = MAX_INSTANCES
-            .min(self.partitions * 2)
-            .max(members.min(MAX_INSTANCES));
-        if members < self.partitions || wanted <= self.partitions || self.has_hot_partition {
-            return None;
-        }
-        let reason = "every partition has a consumer already, so more consumers need more partitions. Partitions cannot be removed again, and keys move to other partitions";
-        let command = self
-            .topic
-            .map(|topic| format!("./sandbox topics grow {topic} --partitions {wanted}"));
-        Some(new(
-            Priority::Low,
-            "add partitions to the topic",
-            reason,
-            command,
-        ))
-    }
+fn all<const N: usize>(some: [Option<Recommendation>; N]) -> Vec<Recommendation> {
+    some.into_iter().flatten().collect()
 }
 
 fn find_offset_reset() -> Recommendation {
@@ -257,17 +303,7 @@ fn find_offset_reset() -> Recommendation {
     )
 }
 
-fn spread_keys() -> Recommendation {
-    let reason = "a partition has one owner, so neither more consumers nor more partitions help while a few keys have most of the records";
-    new(
-        Priority::High,
-        "use keys that have many values",
-        reason,
-        None,
-    )
-}
-
-fn new(
+pub(super) fn new(
     priority: Priority,
     action: &str,
     reason: impl Into<String>,
@@ -278,18 +314,5 @@ fn new(
         action: action.to_owned(),
         reason: reason.into(),
         command,
-    }
-}
-
-/// The name, quoted so that a shell reads it as one word. `None` if the name is too long, or has
-/// characters that are unsafe to paste.
-pub(super) fn shell_word(name: &str) -> Option<String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.len() > 249 || display_name(name) != name {
-        None
-    } else if name.chars().all(is_plain) && !name.starts_with('-') {
-        Some(name.to_owned())
-    } else {
-        Some(format!("'{}'", name.replace('\'', r"'\''")))
     }
 }

@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use cluster_reader::group_health::{GroupHealth, History, Thresholds, assess};
 use cluster_reader::{
-    Group, GroupMember, Lag, LogOffsets, Owner, PartitionLag, Protocol, Snapshot, TopicPartition,
+    Group, GroupMember, Lag, LagCount, LogOffsets, Owner, PartitionLag, Protocol, Snapshot,
+    TopicPartition,
 };
 use service_kit::Mode;
 use shared_events::NamePrefix;
 
+use crate::instances::{InstanceReport, NoAnswer, member_reports};
 use crate::recommend::RecommendContext;
 
 pub const GROUP_ID: &str = "inventory-service-group";
@@ -66,13 +68,10 @@ pub fn snapshot(group: &TestGroup, taken_at: DateTime<Utc>) -> Snapshot {
         high_watermark: end,
     };
     let lag = Lag {
-        readable: group.lag,
-        is_upper_bound: false,
-        control_records: 0,
-        aborted_records: 0,
-        beyond_last_stable: 0,
-        lost: (group.log_start_offset - 10).max(0),
-        oldest_unread: None,
+        readable: LagCount::of(group.lag),
+        lost: LagCount::of(group.log_start_offset - 10),
+        deleted_offsets: (group.log_start_offset - 10).max(0),
+        ..Lag::default()
     };
     let mut members: Vec<_> = (0..group.members).map(member).collect();
     for (n, partition) in partitions.iter().enumerate() {
@@ -112,22 +111,81 @@ pub fn snapshot(group: &TestGroup, taken_at: DateTime<Utc>) -> Snapshot {
     }
 }
 
-/// Calls `evaluate` with the group's health after these snapshots.
+/// Calls `evaluate` with the group's health after these snapshots, and with these answers of its
+/// instances.
 pub fn after<T>(
     group: &TestGroup,
     snapshots: impl IntoIterator<Item = Snapshot>,
+    instances: &[InstanceReport],
     evaluate: impl FnOnce(RecommendContext<'_>, &GroupHealth) -> T,
 ) -> T {
     let mut history = History::default();
     snapshots.into_iter().for_each(|one| history.add(one));
     let topic = Some(group.topic);
-    let health = assess(&history, group.group, topic, Thresholds::default()).unwrap();
+    let members = member_reports(instances);
+    let thresholds = Thresholds::default();
+    let health = assess(&history, group.group, topic, thresholds, &members).unwrap();
     let context = RecommendContext {
         mode: group.mode,
         prefix: &NamePrefix::default(),
         snapshot: history.latest().unwrap(),
+        instances,
         group: group.group,
         topic: group.topic,
     };
     evaluate(context, &health)
+}
+
+/// The answer of an instance: a member that works, changed by these fields of its JSON.
+pub fn instance(number: usize, partitions: &[i32], changes: &serde_json::Value) -> InstanceReport {
+    let mut stats = serde_json::json!({
+        "instance_id": number.to_string(),
+        "group_id": GROUP_ID,
+        "topic": "payments",
+        "processing_time_ms": 0,
+        "running": true,
+        "paused": false,
+        "messages_processed": 7,
+        "last_message_time": "2026-11-28T03:53:17.412Z",
+        "assigned_partitions": partitions,
+        "assignment": {"payments": partitions},
+        "applied": {"processing_time_ms": 0, "batch_max": 500},
+        "config": {
+            "processing_time_ms": 0,
+            "batch_max": 500,
+            "paused": false,
+            "sources": {"processing_time_ms": "default", "batch_max": "default", "paused": "default"},
+            "since": {"processing_time_ms": null, "batch_max": null, "paused": null},
+        },
+        "conditions": [],
+        "records_lost": [],
+    });
+    merge(&mut stats, changes);
+    InstanceReport {
+        instance: format!("inventory-service.{number}"),
+        asked_at: DateTime::UNIX_EPOCH,
+        stats: Ok(serde_json::from_value(stats).unwrap()),
+    }
+}
+
+pub fn silent_instance(number: usize) -> InstanceReport {
+    InstanceReport {
+        instance: format!("inventory-service.{number}"),
+        asked_at: DateTime::UNIX_EPOCH,
+        stats: Err(NoAnswer {
+            reason: "cannot connect".to_owned(),
+            since: DateTime::UNIX_EPOCH,
+        }),
+    }
+}
+
+fn merge(into: &mut serde_json::Value, changes: &serde_json::Value) {
+    match (into.as_object_mut(), changes.as_object()) {
+        (Some(fields), Some(changes)) => {
+            for (name, value) in changes {
+                merge(fields.get_mut(name).unwrap(), value);
+            }
+        }
+        _ => into.clone_from(changes),
+    }
 }

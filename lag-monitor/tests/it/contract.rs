@@ -113,7 +113,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
                 "group_id": "text", "state": "text", "protocol": "classic|consumer", "member_count": 1, "members": [member],
                 "topics": "list", "total_lag": "integer|null", "status": status, "rule": "text", "evidence": "text",
                 "rate_of_change": "number|null", "consumed_per_second": "number|null", "produced_per_second": "number|null",
-                "time_to_drain_seconds": "number|null",
+                "time_to_drain_seconds": "number|null", "partition_rates": "object",
             }),
         ),
     ]

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::Parser;
 use kafka_admin::Cluster;
 use kafka_admin::publish::RawRecord;
+use kafka_runtime::database::LockWaits;
 use kafka_runtime::{
     Clock, ConsumerSettings, ConsumerTuning, Criticality, Failure, Faults, Handler, KafkaSettings,
     Member, MemberSettings,
@@ -136,6 +137,7 @@ impl TestMonitor {
             criticality: Criticality::Required,
             clock: Clock::default(),
             tracer: Tracer::default(),
+            lock_waits: LockWaits::default(),
             commit_limit: MemberSettings::COMMIT_LIMIT,
         };
         Member::start(settings, 1, Idle, &Readiness::new("test"), &Registry::new()).unwrap()

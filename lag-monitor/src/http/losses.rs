@@ -1,0 +1,115 @@
+//! `GET /losses` and `POST /losses/acknowledge`: records that were deleted before a group read them.
+//! A loss is remembered until a person acknowledges it, or the monitor restarts: the offsets show it
+//! for a moment only.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use cluster_reader::group_health::RecordLoss;
+use serde::Serialize;
+use service_kit::Problem;
+use service_kit::query_params::QueryParams;
+
+use super::Monitor;
+use crate::format::{display_name, rfc3339};
+use crate::lag_state::{CurrentState, GroupTopic};
+
+#[derive(Serialize)]
+pub(super) struct LossesAnswer {
+    losses: Vec<LossAnswer>,
+}
+
+#[derive(Serialize)]
+pub(super) struct AcknowledgedAnswer {
+    acknowledged: Vec<LossAnswer>,
+}
+
+/// A loss on one partition.
+#[derive(Serialize)]
+pub(super) struct LossAnswer {
+    group_id: String,
+    topic: String,
+    partition: i32,
+    first_offset: i64,
+    last_offset: i64,
+    /// Null unless the number is exact: some of the offsets may have been markers.
+    records: Option<i64>,
+    records_at_least: i64,
+    records_at_most: i64,
+    /// False if the group may have read the records just before they were deleted.
+    certain: bool,
+    /// Whether the group is still behind the begin of the log.
+    present: bool,
+    found_at: String,
+}
+
+pub(super) async fn list(
+    State(monitor): State<Monitor>,
+    parameters: QueryParams,
+) -> Result<Json<LossesAnswer>, Problem> {
+    parameters.finish()?;
+    monitor.read_current(|current| {
+        Ok(Json(LossesAnswer {
+            losses: losses(current),
+        }))
+    })
+}
+
+/// Acknowledges the losses of one group, of one topic, of one group on one topic, or all.
+pub(super) async fn acknowledge(
+    State(monitor): State<Monitor>,
+    mut parameters: QueryParams,
+) -> Result<Json<AcknowledgedAnswer>, Problem> {
+    let group: Option<String> = parameters.take("group");
+    let topic: Option<String> = parameters.take("topic");
+    parameters.finish()?;
+    let matches = |wanted: &Option<String>, name: &str| match wanted {
+        Some(wanted) => wanted == name || monitor.prefix().name(wanted) == name,
+        None => true,
+    };
+    let pairs: Vec<GroupTopic> = monitor.read_current(|current| {
+        let pairs = current.health.keys();
+        let pairs =
+            pairs.filter(|pair| matches(&group, &pair.group) && matches(&topic, &pair.topic));
+        Ok(pairs.cloned().collect())
+    })?;
+    if pairs.is_empty() && (group.is_some() || topic.is_some()) {
+        let detail =
+            "no group of this name reads a topic of this name: GET /losses lists the losses";
+        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+    }
+    let mut acknowledged = Vec::new();
+    for GroupTopic { group, topic } in pairs {
+        let losses = monitor.state.acknowledge_losses(&group, Some(&topic));
+        acknowledged.extend(losses.iter().map(|loss| LossAnswer::of(&group, loss)));
+    }
+    Ok(Json(AcknowledgedAnswer { acknowledged }))
+}
+
+/// Every loss that nobody has acknowledged.
+pub(super) fn losses(current: CurrentState<'_>) -> Vec<LossAnswer> {
+    let of_pairs = current.health.iter();
+    let losses = of_pairs.flat_map(|(pair, health)| {
+        let losses = health.losses.iter();
+        losses.map(|loss| LossAnswer::of(&pair.group, loss))
+    });
+    losses.collect()
+}
+
+impl LossAnswer {
+    fn of(group: &str, loss: &RecordLoss) -> Self {
+        Self {
+            group_id: display_name(group),
+            topic: display_name(&loss.partition.topic),
+            partition: loss.partition.partition,
+            first_offset: loss.first_offset,
+            last_offset: loss.last_offset,
+            records: loss.records.exact(),
+            records_at_least: loss.records.lower(),
+            records_at_most: loss.records.upper(),
+            certain: loss.is_certain,
+            present: loss.is_present,
+            found_at: rfc3339(loss.found_at),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The answers of the instances, by the group whose members they are.
+
+use std::collections::BTreeMap;
+
+use cluster_reader::group_health::{GroupHealth, MemberReport};
+use shared_events::NamePrefix;
+
+use crate::format::join_sentences;
+use crate::instances::{InstanceReport, member_reports};
+
+/// The answers that were evaluated with one snapshot. A group of another system has none.
+#[derive(Debug, Default)]
+pub(super) struct GroupInstances(BTreeMap<String, Answers>);
+
+#[derive(Debug, Default)]
+struct Answers {
+    reports: Vec<InstanceReport>,
+    /// Those that have answered, for the assessment.
+    members: Vec<MemberReport>,
+}
+
+impl GroupInstances {
+    pub(super) fn of<'a>(
+        reports: impl Iterator<Item = &'a InstanceReport>,
+        prefix: &NamePrefix,
+    ) -> Self {
+        let mut by_group: BTreeMap<String, Answers> = BTreeMap::new();
+        for report in reports {
+            if let Some(group) = report.group_id(prefix) {
+                by_group
+                    .entry(group)
+                    .or_default()
+                    .reports
+                    .push(report.clone());
+            }
+        }
+        for answers in by_group.values_mut() {
+            answers.members = member_reports(&answers.reports);
+        }
+        Self(by_group)
+    }
+
+    pub(super) fn members(&self, group: &str) -> &[MemberReport] {
+        self.0.get(group).map_or(&[], |answers| &answers.members)
+    }
+
+    pub(super) fn reports(&self, group: &str) -> &[InstanceReport] {
+        self.0.get(group).map_or(&[], |answers| &answers.reports)
+    }
+
+    /// The reason for the status of a group, and the instances that do not answer.
+    pub(super) fn evidence(&self, group: &str, health: &GroupHealth) -> String {
+        let reports = self.reports(group).iter();
+        let silent = reports.filter_map(InstanceReport::silence);
+        join_sentences(std::iter::once(health.evidence().to_owned()).chain(silent))
+    }
+}
