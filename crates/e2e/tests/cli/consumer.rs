@@ -1,6 +1,6 @@
 //! `sandbox consumer`: the controls of a group and of its members.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
@@ -43,6 +43,34 @@ fn a_whole_group_is_told_also_who_joins_later_and_one_instance_can_differ_until_
         shown(&rig)["inventory-service.2"]["sources"]["batch_max"],
         "instance"
     );
+
+    let status = rig.status();
+    let controls = status["controls"].as_array().unwrap();
+    let of = |name: &str| {
+        let control = controls.iter().find(|one| one["of"] == name);
+        control.unwrap_or_else(|| panic!("no control of {name}: {controls:?}"))
+    };
+    let of_group = of(SERVICE);
+    assert_eq!(
+        (&of_group["source"], &of_group["name"]),
+        (&json!("group"), &json!("batch_max"))
+    );
+    let of_one = of("inventory-service.2");
+    assert_eq!(of_one["source"], "instance");
+    assert!(
+        of_one["since"].is_string() && of_group["since"].is_string(),
+        "{controls:?}"
+    );
+    let text = rig.good(&["status"]);
+    for part in [
+        "inventory-service.2 processing_time_ms=50  for this instance alone, over HTTP, since ",
+        "RECORDS FROM",
+        "MEMBER",
+        "payments[2]",
+        "docs/on-call.md",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 
     rig.good(&["consumer", "pause", SERVICE]);
     rig.good(&[

@@ -28,6 +28,46 @@ fn what_is_killed_stays_dead_until_it_is_asked_for() {
 }
 
 #[test]
+fn an_order_that_waits_too_long_is_counted_by_status_and_listed_by_orders() {
+    let rig = Rig::shared();
+    rig.good(&["kill", "payment-service"]);
+    let order = rig.good(&["order"]);
+    let id = order.trim();
+    let listed = || rig.good(&["orders", "--stuck", "-n", "10000"]);
+    assert!(!listed().contains(id));
+    // As if it had been placed two minutes ago.
+    let older = format!(
+        "UPDATE orders SET created_at = created_at - interval '2 minutes' WHERE order_id = '{id}' AND created_at IS NOT NULL"
+    );
+    until("the order has its first fact", || {
+        match rig.good(&["psql", "orders_db", "-c", &older]).trim() {
+            "UPDATE 1" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    let stuck = listed();
+    let line = stuck.lines().find(|line| line.contains(id)).unwrap();
+    assert!(
+        line.contains("PENDING  PaymentSucceeded or PaymentFailed"),
+        "{stuck}"
+    );
+    let counted = &rig.status()["stuckOrders"];
+    let waiting = &counted["waitingFor"]["PaymentSucceeded or PaymentFailed"];
+    assert!(waiting.as_u64() >= Some(1), "{counted}");
+    let shown = rig.good(&["status"]);
+    assert!(
+        shown.contains("for PaymentSucceeded or PaymentFailed"),
+        "{shown}"
+    );
+
+    rig.good(&["up", "--no-build", "payment-service"]);
+    until("the order has ended", || match listed().contains(id) {
+        false => Ok(()),
+        true => Err(rig.good(&["order", id])),
+    });
+}
+
+#[test]
 fn a_service_asked_to_end_drains_and_says_goodbye() {
     let rig = Rig::shared();
     rig.good(&["kill", "inventory-service"]);

@@ -51,12 +51,24 @@ fn up_a_second_time_says_what_runs_and_starts_only_what_does_not() {
 fn scaling_starts_instances_with_ports_of_their_own_and_stops_the_highest() {
     let rig = Rig::shared();
     let first = rig.pid("inventory-service.1");
-    rig.good(&["scale", "inventory-service=3"]);
+    let ran = rig.run(&["scale", "inventory-service=3"]);
+    assert_eq!(ran.code, 0, "{}", ran.errors);
+    // Nothing is left to wait for.
+    let members = ["wait", "members", "inventory-service", "--within", "0s"];
+    rig.good(&[&members[..], &["--count", "3", "--idle", "0"]].concat());
     for slot in 1..=3 {
+        let owns = format!("inventory-service.{slot} owns payments[");
+        assert!(ran.errors.contains(&owns), "{}", ran.errors);
         let row = rig.is(&format!("inventory-service.{slot}"), "ready");
         let url = rig.good(&["url", &format!("inventory-service.{slot}")]);
         assert_eq!(row["address"], url.trim(), "{row}");
     }
+    let ran = rig.run(&["scale", "inventory-service=4"]);
+    assert!(
+        ran.errors.contains("is idle: the group has 4 members"),
+        "{}",
+        ran.errors
+    );
     rig.good(&["scale", "inventory-service=2"]);
     assert_eq!(rig.pid("inventory-service.1"), first);
     assert!(rig.pid("inventory-service.2").is_some());
