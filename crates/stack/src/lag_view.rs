@@ -1,14 +1,18 @@
 //! The lag of groups, read from the cluster for `status`, `wait`, `expect` and `lag`: [`lag_rows`] are the values that `lag`
-//! prints, [`lag_table`] is their layout, [`sparkline`] the line of past values.
+//! prints, [`monitor_reading`] what lag-monitor adds to them, [`lag_table`] their layout, [`sparkline`] the line of past
+//! values.
 
 pub mod lag_rows;
 pub mod lag_table;
+pub mod monitor_reading;
 pub mod sparkline;
+#[cfg(test)]
+mod test_views;
 
 use std::time::Duration;
 
 use anyhow::Result;
-use cluster_reader::{ClusterReader, Group, ReadError, ReaderSettings, Snapshot};
+use cluster_reader::{ClusterReader, Group, LagCount, ReadError, ReaderSettings, Snapshot};
 use kafka_admin::ClusterError;
 use kafka_admin::KafkaSettings;
 use shared_events::{NamePrefix, Service};
@@ -16,6 +20,9 @@ use tokio::time::{Instant, sleep};
 
 /// The time limit of one request to the broker.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a backlog is counted.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pause between two tries.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -46,6 +53,25 @@ pub async fn read(reader: &mut ClusterReader) -> Result<Snapshot> {
             }
             result => return Ok(result?),
         }
+    }
+}
+
+/// Reads snapshots until the lag of each group, or of this one, is exact, and returns the last one. A reading scans a limited
+/// part of the log, so a large backlog takes several. After 5 s, or when a reading has brought nothing, the lags that are not
+/// exact have bounds.
+pub async fn read_counted(reader: &mut ClusterReader, group: Option<&str>) -> Result<Snapshot> {
+    let deadline = Instant::now() + COUNT_TIMEOUT;
+    let mut uncertain_before = i64::MAX;
+    loop {
+        let snapshot = read(reader).await?;
+        let groups = snapshot.groups.iter();
+        let wanted = groups.filter(|(name, _)| group.is_none_or(|group| group == *name));
+        let lag: LagCount = wanted.map(|(_, found)| found.known_lag()).sum();
+        let uncertain = lag.upper() - lag.lower();
+        if uncertain == 0 || uncertain >= uncertain_before || Instant::now() >= deadline {
+            return Ok(snapshot);
+        }
+        uncertain_before = uncertain;
     }
 }
 

@@ -16,6 +16,7 @@ use shared_events::http_api::{
 };
 use shared_events::{GroupControls, OrderId, ProductId, Service};
 
+use crate::lag_view::monitor_reading::MonitorReading;
 use crate::layout::{Instance, StackLayout};
 use crate::workload::Workload;
 
@@ -125,6 +126,13 @@ impl<'a> ShopClient<'a> {
         if let Some(topic) = topic {
             url.query_pairs_mut().append_pair("topic", topic);
         }
+        read(monitor, send(monitor, self.http.get(url)).await?).await
+    }
+
+    /// lag-monitor's last reading of every group.
+    pub async fn monitor_reading(&self) -> Result<MonitorReading> {
+        let monitor = Workload::LagMonitor;
+        let url = format!("{}/groups", self.url(monitor).await?);
         read(monitor, send(monitor, self.http.get(url)).await?).await
     }
 

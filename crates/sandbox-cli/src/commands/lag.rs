@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
-use cluster_reader::Snapshot;
 use cluster_reader::group_health::{History, Thresholds};
-use serde_json::json;
+use cluster_reader::{ClusterReader, Snapshot};
+use serde_json::{Value, json};
 use shared_events::{NamePrefix, Topic};
 use stack::host_or_container::HostOrContainer;
 use stack::lag_view;
@@ -15,17 +15,18 @@ use stack::lag_view::lag_table::{lag_values, render};
 use stack::lag_view::sparkline::Sparklines;
 use stack::layout::StackLayout;
 use stack::saved_settings::SavedSettings;
-use stack::terminal::{say, stdout_is_terminal};
+use stack::shop_client::ShopClient;
+use stack::terminal::{note, say, say_on_cleared_screen, stdout_is_terminal};
 use stack::workload::Workload;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// The time between two snapshots. A rate needs two of them.
+/// The time between two readings of `--watch`.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The groups, and how often.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox lag\n  ./sandbox lag --group inventory-service-group --watch\n  ./sandbox lag --json | jq '.groups[] | {group, totalLag, status}'\n\nLag is the number of records that a read_committed consumer would still get. In brackets: what Kafka's own tool counts as lag, too: transaction markers, aborted records, records of open transactions, lost records. in/s is how fast the partition grows, out/s how fast the group commits, markers included; both need two reads, one second apart."
+    after_help = "Examples:\n  ./sandbox lag\n  ./sandbox lag --group inventory-service-group --watch\n  ./sandbox lag --json | jq '.groups[] | {group, totalLag, status}'\n\nLag is the number of records that a read_committed consumer would still get. In brackets: what Kafka's own tool counts as lag, too: transaction markers, aborted records, records of open transactions, lost records. A lag that is not counted completely has two bounds, as in ≥ 700, ≤ 1628. in/s is how many records are written, out/s how many the group reads and commits. Without --watch, rates and health are those that lag-monitor has found last."
 )]
 pub struct Lag {
     /// Only this group; a group of the shop is typed without the stack's prefix
@@ -53,47 +54,181 @@ pub struct Lag {
     lag_threshold_critical: Option<i64>,
 }
 
-/// Reads two snapshots and prints, once or until Ctrl-C. While watching, a failed read is printed instead of old values.
+/// The groups that are shown, by their names on the broker.
+struct Selection {
+    group: Option<String>,
+    topic: Option<String>,
+    thresholds: Thresholds,
+}
+
+/// What lag-monitor has said: the time of its reading, or why there is none.
+type MonitorAnswer = Result<DateTime<Utc>, String>;
+
+/// Prints one reading, or with `--watch` one every second until Ctrl-C.
 pub async fn run(args: Lag, layout: &StackLayout) -> Result<()> {
     let kafka = layout.kafka();
     let prefix = &kafka.name_prefix;
-    let group = args
-        .group
-        .as_ref()
-        .map(|group| lag_view::prefixed_group(group, prefix));
-    let topic = args
-        .topic
-        .as_ref()
-        .map(|topic| prefixed_topic(topic, prefix));
-    let thresholds = thresholds(&args, layout)?;
+    let group = args.group.as_ref();
+    let topic = args.topic.as_ref();
+    let selection = Selection {
+        group: group.map(|group| lag_view::prefixed_group(group, prefix)),
+        topic: topic.map(|topic| prefixed_topic(topic, prefix)),
+        thresholds: thresholds(&args, layout)?,
+    };
     let mut reader = lag_view::reader(&kafka);
-    if let Some(group) = &group {
+    if let Some(group) = &selection.group {
         reader.remember(group);
     }
+    let shop = ShopClient::new(layout)?;
+    match args.watch {
+        true => watch(&args, &mut reader, &shop, &selection).await,
+        false => show_once(&args, &mut reader, &shop, &selection).await,
+    }
+}
+
+/// The numbers are those of a reading now, the rates and the health those of lag-monitor: one reading shows no rate, and knows
+/// nothing of what the members say.
+async fn show_once(
+    args: &Lag,
+    reader: &mut ClusterReader,
+    shop: &ShopClient<'_>,
+    selection: &Selection,
+) -> Result<()> {
+    let group = selection.group.as_deref();
+    let snapshot = lag_view::read_counted(reader, group).await?;
+    selection.require_known(&snapshot)?;
+    let taken_at = snapshot.taken_at;
     let mut history = History::default();
-    let first = lag_view::read(&mut reader).await?;
-    require_known(&first, group.as_deref(), topic.as_deref())?;
-    history.add(first);
+    history.add(snapshot);
+    let mut views = selection.views(&history);
+    let monitor = ask_monitor(shop, selection, &mut views, true).await;
+    if args.json {
+        let object = json_object(&views, taken_at, &monitor);
+        say(serde_json::to_string_pretty(&object)?);
+        return Ok(());
+    }
+    say(text(&views, None));
+    note(monitor_line(&monitor, false));
+    Ok(())
+}
+
+/// Also waits for a broker that does not run yet. A reading that fails is reported instead of old values.
+async fn watch(
+    args: &Lag,
+    reader: &mut ClusterReader,
+    shop: &ShopClient<'_>,
+    selection: &Selection,
+) -> Result<()> {
+    let mut history = History::default();
     let mut sparklines = Sparklines::default();
     let mut turns = interval(POLL_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    turns.tick().await;
     loop {
         turns.tick().await;
-        match lag_view::read(&mut reader).await {
-            Ok(snapshot) => {
-                let taken_at = snapshot.taken_at;
-                history.add(snapshot);
-                let views =
-                    group_lag_views(&history, group.as_deref(), topic.as_deref(), thresholds);
-                sparklines.add(lag_values(&views));
-                show(&args, &views, &sparklines, taken_at)?;
+        let snapshot = match lag_view::read(reader).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                show_failure(args, &error);
+                continue;
             }
-            Err(error) if args.watch => show_failure(&args, &error),
-            Err(error) => return Err(error),
+        };
+        if history.latest().is_none() {
+            selection.require_known(&snapshot)?;
         }
-        if !args.watch {
-            return Ok(());
+        let taken_at = snapshot.taken_at;
+        history.add(snapshot);
+        let mut views = selection.views(&history);
+        sparklines.add(lag_values(&views));
+        let monitor = ask_monitor(shop, selection, &mut views, false).await;
+        match args.json {
+            true => say(json_object(&views, taken_at, &monitor)),
+            false => {
+                let text = text(&views, Some(&sparklines));
+                let monitor = monitor_line(&monitor, true);
+                redraw(taken_at, &format!("{text}\n\n{monitor}"));
+            }
+        }
+    }
+}
+
+/// Sets the health of each group to what lag-monitor says, and the rates if they are wanted.
+async fn ask_monitor(
+    shop: &ShopClient<'_>,
+    selection: &Selection,
+    views: &mut [GroupLagView],
+    with_rates: bool,
+) -> MonitorAnswer {
+    let why = |error: anyhow::Error| format!("{error:#}");
+    let reading = shop.monitor_reading().await.map_err(why)?;
+    if with_rates {
+        reading.set_rates(views);
+    }
+    let Some(topic) = &selection.topic else {
+        reading.set_health(views);
+        return Ok(reading.timestamp);
+    };
+    for view in views {
+        let health = shop.group_status(&view.group, Some(topic)).await;
+        view.set_health(health.map_err(why)?);
+    }
+    Ok(reading.timestamp)
+}
+
+/// The last line: where the health comes from, and without `--watch` the rates.
+fn monitor_line(monitor: &MonitorAnswer, watch: bool) -> String {
+    match (monitor, watch) {
+        (Ok(at), true) => format!(
+            "health as of {}, from lag-monitor",
+            at.format("%H:%M:%S UTC")
+        ),
+        (Ok(at), false) => format!(
+            "rates and health as of {}, from lag-monitor",
+            at.format("%H:%M:%S UTC")
+        ),
+        (Err(why), true) => format!(
+            "no answer from lag-monitor ({why}): the health is judged by the readings of this command, without what the members say"
+        ),
+        (Err(why), false) => format!(
+            "no answer from lag-monitor ({why}): there are no rates, and the health is judged by this one reading, without what the members say"
+        ),
+    }
+}
+
+fn json_object(views: &[GroupLagView], taken_at: DateTime<Utc>, monitor: &MonitorAnswer) -> Value {
+    json!({
+        "takenAt": taken_at,
+        "groups": views,
+        "monitorTakenAt": monitor.as_ref().ok(),
+        "monitorError": monitor.as_ref().err(),
+    })
+}
+
+fn text(views: &[GroupLagView], sparklines: Option<&Sparklines>) -> String {
+    match views.is_empty() {
+        true => "no group reads anything".to_owned(),
+        false => render(views, sparklines),
+    }
+}
+
+impl Selection {
+    fn views(&self, history: &History) -> Vec<GroupLagView> {
+        let (group, topic) = (self.group.as_deref(), self.topic.as_deref());
+        group_lag_views(history, group, topic, self.thresholds)
+    }
+
+    /// Fails if the group or the topic does not exist; the error lists those that exist.
+    fn require_known(&self, snapshot: &Snapshot) -> Result<()> {
+        if let Some(group) = &self.group
+            && !snapshot.groups.contains_key(group)
+        {
+            return Err(lag_view::unknown_group(group, snapshot));
+        }
+        match &self.topic {
+            Some(topic) if !snapshot.topics.contains_key(topic) => {
+                let known: Vec<&str> = snapshot.topics.keys().map(String::as_str).collect();
+                bail!("no topic {topic}: there are {}", known.join(", "))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -102,7 +237,7 @@ pub async fn run(args: Lag, layout: &StackLayout) -> Result<()> {
 fn thresholds(args: &Lag, layout: &StackLayout) -> Result<Thresholds> {
     match layout.host_or_container() {
         HostOrContainer::Host => {
-            let changed = SavedSettings::load(layout.home())?.settings(Workload::LagMonitor);
+            let changed = SavedSettings::load(layout.home()).settings(Workload::LagMonitor);
             let of = |name: &str| changed.get(name).and_then(|value| value.parse().ok());
             Ok(valid_thresholds(
                 of("LAG_THRESHOLD_WARNING"),
@@ -129,52 +264,11 @@ fn prefixed_topic(topic: &str, prefix: &NamePrefix) -> String {
     of_shop.map_or_else(|| topic.to_owned(), |one| prefix.topic(one))
 }
 
-/// Fails if the group or the topic does not exist; the error lists those that exist.
-fn require_known(snapshot: &Snapshot, group: Option<&str>, topic: Option<&str>) -> Result<()> {
-    if let Some(group) = group
-        && !snapshot.groups.contains_key(group)
-    {
-        return Err(lag_view::unknown_group(group, snapshot));
-    }
-    match topic {
-        Some(topic) if !snapshot.topics.contains_key(topic) => {
-            let known: Vec<&str> = snapshot.topics.keys().map(String::as_str).collect();
-            bail!("no topic {topic}: there are {}", known.join(", "))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn show(
-    args: &Lag,
-    views: &[GroupLagView],
-    sparklines: &Sparklines,
-    taken_at: DateTime<Utc>,
-) -> Result<()> {
-    if args.json {
-        let object = json!({"takenAt": taken_at, "groups": views});
-        say(match args.watch {
-            true => object.to_string(),
-            false => serde_json::to_string_pretty(&object)?,
-        });
-        return Ok(());
-    }
-    let text = match views.is_empty() {
-        true => "no group reads anything".to_owned(),
-        false => render(views, args.watch.then_some(sparklines)),
-    };
-    match args.watch {
-        true => redraw(taken_at, &text),
-        false => say(text),
-    }
-    Ok(())
-}
-
 /// On a terminal over the last output, otherwise below it.
 fn redraw(at: DateTime<Utc>, text: &str) {
     let at = at.format("%H:%M:%S UTC");
     match stdout_is_terminal() {
-        true => say(format_args!("\x1b[H\x1b[2J{at}\n\n{text}")),
+        true => say_on_cleared_screen(format_args!("{at}\n\n{text}")),
         false => say(format_args!("{at}\n{text}\n")),
     }
 }

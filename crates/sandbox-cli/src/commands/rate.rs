@@ -1,15 +1,16 @@
-//! `sandbox rate`: measures how fast a group reads, by its committed offsets.
+//! `sandbox rate`: measures how many records a group reads and commits.
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use cluster_reader::{ClusterReader, Group};
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
+use cluster_reader::{ClusterReader, Group, LagCount, LagUndefined, PartitionLag};
 use kafka_admin::Cluster;
 use service_kit::settings::duration_between;
 use shared_events::GroupControls;
 use stack::lag_view;
 use stack::layout::StackLayout;
-use stack::terminal::{Usage, note, say};
+use stack::terminal::{Usage, counted, note, say};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// The pause between two reads of the lag.
@@ -44,7 +45,10 @@ pub struct Rate {
 
 /// The state of a group at one moment.
 struct GroupSample {
+    /// When the reading was complete.
     at: Instant,
+    /// When the offsets were read.
+    taken_at: DateTime<Utc>,
     group: Group,
 }
 
@@ -66,21 +70,26 @@ pub async fn run(args: Rate, layout: &StackLayout) -> Result<()> {
             wait_until_drained(&mut reader, &name, &first, args.within).await?
         }
     };
-    let seconds = (last.at - first.at).as_secs_f64();
-    let records = committed_between(&first.group, &last.group);
+    let seconds = (last.taken_at - first.taken_at).as_seconds_f64();
+    let records = records_between(&first.group, &last.group)?;
     note(format_args!(
-        "{name}: {records} records in {seconds:.1} s, {} members",
-        last.group.members.len()
+        "{name}: {} in {seconds:.1} s, {}",
+        LagCount::of(records).records(),
+        counted(last.group.members.len(), "member")
     ));
     say(format_args!("{:.2}", records as f64 / seconds));
     Ok(())
 }
 
 async fn read(reader: &mut ClusterReader, name: &str) -> Result<GroupSample> {
-    let mut snapshot = lag_view::read(reader).await?;
+    let mut snapshot = lag_view::read_counted(reader, Some(name)).await?;
     let at = Instant::now();
     match snapshot.groups.remove(name) {
-        Some(group) => Ok(GroupSample { at, group }),
+        Some(group) => Ok(GroupSample {
+            at,
+            taken_at: snapshot.taken_at,
+            group,
+        }),
         None => Err(lag_view::unknown_group(name, &snapshot)),
     }
 }
@@ -124,59 +133,115 @@ async fn wait_until_drained(
     }
 }
 
-/// How far the committed offsets advanced: records that were read, and transaction markers between them.
-fn committed_between(first: &Group, last: &Group) -> i64 {
-    let moved = last.partitions.iter().filter_map(|(partition, now)| {
-        let before = first
-            .partitions
-            .get(partition)
-            .and_then(|one| one.committed);
-        // Without a committed offset the group began at the start of the log.
-        let before = before.or_else(|| now.log_offsets.map(|log| log.log_start))?;
-        Some(now.committed? - before)
+/// The records that the group has read and committed between two readings, without the markers of transactions.
+fn records_between(first: &Group, last: &Group) -> Result<i64> {
+    let rows = last
+        .partitions
+        .iter()
+        .filter(|(_, row)| row.committed.is_some());
+    let counts = rows.map(|(at, now)| {
+        let records = first.partitions.get(at).and_then(|before| records_read(before, now));
+        records.with_context(|| {
+            format!("the records that were read of {at} cannot be counted: at the first reading nothing was committed, the backlog was too long to count, or records were deleted meanwhile")
+        })
     });
-    moved.sum()
+    counts.sum()
+}
+
+/// `None` unless both readings have counted everything.
+fn records_read(before: &PartitionLag, now: &PartitionLag) -> Option<i64> {
+    let lag = now.lag.ok()?;
+    let (written, unread) = (lag.written?, lag.readable.exact()?);
+    let before = match (before.lag, before.committed) {
+        (Ok(lag), Some(committed)) if committed >= now.log_offsets?.log_start => {
+            let written_before = lag
+                .written
+                .filter(|before| before.origin == written.origin)?;
+            written_before.records - lag.readable.exact()?
+        }
+        // The reader counts from the first reading on.
+        (Err(LagUndefined::NoRecordYet), _) => 0,
+        _ => return None,
+    };
+    Some(written.records - unread - before)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use cluster_reader::{LagUndefined, LogOffsets, PartitionLag, Protocol, TopicPartition};
+    use cluster_reader::{Lag, LogOffsets, Protocol, RecordsWritten, TopicPartition};
 
     use super::*;
 
-    fn group(committed: &[Option<i64>]) -> Group {
-        let partitions = (0..).zip(committed).map(|(partition, committed)| {
-            let place = TopicPartition {
-                topic: "payments".to_owned(),
-                partition,
-            };
-            let lag = PartitionLag {
-                committed: *committed,
-                log_offsets: Some(LogOffsets {
-                    log_start: 5,
-                    last_stable: 100,
-                    high_watermark: 100,
+    /// One partition: written records, unread records, committed offset, log start.
+    fn group(
+        origin: u64,
+        written: i64,
+        readable: LagCount,
+        committed: i64,
+        log_start: i64,
+    ) -> Group {
+        let at = TopicPartition {
+            topic: "payments".to_owned(),
+            partition: 0,
+        };
+        let row = PartitionLag {
+            committed: Some(committed),
+            log_offsets: Some(LogOffsets {
+                log_start,
+                last_stable: 100,
+                high_watermark: 100,
+            }),
+            owner: None,
+            lag: Ok(Lag {
+                readable,
+                written: Some(RecordsWritten {
+                    origin,
+                    records: written,
                 }),
-                owner: None,
-                lag: Err(LagUndefined::NothingCommitted),
-            };
-            (place, lag)
-        });
+                ..Lag::default()
+            }),
+        };
         Group {
             state: "Stable".to_owned(),
             protocol: Protocol::Classic,
             members: Vec::new(),
-            partitions: partitions.collect::<BTreeMap<_, _>>(),
+            partitions: BTreeMap::from([(at, row)]),
         }
     }
 
     #[test]
-    fn the_records_read_are_how_far_each_partition_advanced() {
-        let first = group(&[Some(10), None, None]);
-        let last = group(&[Some(30), Some(9), None]);
-        assert_eq!(committed_between(&first, &last), 20 + 4);
+    fn the_rate_counts_records_and_no_markers() {
+        let first = group(1, 3, LagCount::of(20), 10, 0);
+        // 40 offsets were committed, every second one a marker; 12 records were written.
+        let last = group(1, 15, LagCount::of(12), 50, 0);
+        assert_eq!(records_between(&first, &last).unwrap(), 20);
+    }
+
+    #[test]
+    fn a_bound_or_a_deletion_makes_no_rate() {
+        let first = group(1, 3, LagCount::of(20), 10, 0);
+        let bounds = LagCount::between(3, 9);
+        for last in [
+            group(1, 15, bounds, 50, 0),
+            group(2, 15, LagCount::of(12), 50, 0),
+            group(1, 15, LagCount::of(12), 50, 11),
+        ] {
+            let error = records_between(&first, &last).unwrap_err().to_string();
+            assert!(error.contains("payments[0]"), "{error}");
+        }
+        let mut unknown = group(1, 0, LagCount::ZERO, 0, 0);
+        for (reason, counted) in [
+            (LagUndefined::NoRecordYet, Some(3)),
+            (LagUndefined::NothingCommitted, None),
+        ] {
+            for row in unknown.partitions.values_mut() {
+                (row.lag, row.committed) = (Err(reason), None);
+            }
+            let last = group(1, 15, LagCount::of(12), 50, 0);
+            assert_eq!(records_between(&unknown, &last).ok(), counted);
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use cluster_reader::group_health::{GroupHealth, History, Rates, Thresholds, asse
 use cluster_reader::{Group, LagCount, PartitionLag, TopicPartition};
 use serde::Serialize;
 
+use crate::shop_client::GroupStatus;
+
 /// A group, or the part of it on one topic.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,9 +18,9 @@ pub struct GroupLagView {
     /// The number of members.
     pub members: usize,
     /// `ok`, `unknown`, `warning` or `critical`.
-    pub status: &'static str,
+    pub status: String,
     /// The rule that decided the status.
-    pub rule: &'static str,
+    pub rule: String,
     /// The values that the rule decided by, in a sentence.
     pub evidence: String,
     /// Readable records, over the partitions where the lag is known; `None` if it is known of no partition, and while only
@@ -32,9 +34,9 @@ pub struct GroupLagView {
     pub not_known: usize,
     /// The age of the oldest unread record.
     pub oldest_unread_seconds: Option<f64>,
-    /// Rates between two snapshots; `None` after the first.
+    /// Rates; `None` unless the records of each partition were counted exactly at two readings.
     pub rates: Option<RatesView>,
-    /// The time until the lag is 0 at the present rate; `None` if the lag does not shrink.
+    /// The time until the lag is 0 at the present rate; `None` unless the lag is exact and shrinks because the group reads.
     pub time_to_drain_seconds: Option<f64>,
     /// The partitions, by topic and number.
     pub partitions: Vec<PartitionLagView>,
@@ -80,20 +82,20 @@ pub struct PartitionLagView {
     pub oldest_unread_seconds: Option<f64>,
     /// `client.id@host` of the member that owns the partition.
     pub owner: Option<String>,
-    /// Rates between two snapshots; `None` after the first.
+    /// Rates; `None` unless the records were counted exactly at two readings.
     pub rates: Option<RatesView>,
-    /// The time until the lag is 0 at the present rate; `None` if the lag does not shrink.
+    /// As for the group.
     pub time_to_drain_seconds: Option<f64>,
 }
 
-/// Records a second.
+/// Records a second; markers do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RatesView {
     /// The change of the lag.
     pub lag: f64,
-    /// How fast the group commits.
+    /// Records that the group has read and committed.
     pub consumed: f64,
-    /// How fast the partition grows.
+    /// Records that were written.
     pub produced: f64,
 }
 
@@ -112,10 +114,52 @@ impl From<Rates> for RatesView {
     }
 }
 
+impl From<RatesView> for Rates {
+    fn from(rates: RatesView) -> Self {
+        let RatesView {
+            lag,
+            consumed,
+            produced,
+        } = rates;
+        Self {
+            lag,
+            consumed,
+            produced,
+        }
+    }
+}
+
+/// In seconds; see [`Rates::time_to_drain`].
+pub(super) fn time_to_drain(lag: Option<LagCount>, rates: Option<Rates>) -> Option<f64> {
+    Rates::time_to_drain(rates, lag?).map(|time| time.as_secs_f64())
+}
+
 impl GroupLagView {
     /// The sum with its bounds.
     pub fn total(&self) -> Option<LagCount> {
         bounds(self.total_lag_at_least, self.total_lag_at_most)
+    }
+
+    /// Replaces the health of the group.
+    pub fn set_health(&mut self, health: GroupStatus) {
+        (self.status, self.rule) = (health.status, health.rule);
+        self.evidence = health.evidence;
+    }
+
+    /// Sets the rates of the group to the sum of those of its partitions; `None` unless the rates of each partition whose lag
+    /// is known are.
+    pub(super) fn sum_rates(&mut self) {
+        let known = self.partitions.iter().filter(|one| one.count().is_some());
+        let sum = known.map(|one| one.rates).reduce(|one, other| {
+            let (one, other) = (one?, other?);
+            Some(RatesView {
+                lag: one.lag + other.lag,
+                consumed: one.consumed + other.consumed,
+                produced: one.produced + other.produced,
+            })
+        });
+        self.rates = sum.flatten();
+        self.time_to_drain_seconds = time_to_drain(self.total(), self.rates.map(Rates::from));
     }
 }
 
@@ -168,8 +212,8 @@ fn group_view(
         group: name.to_owned(),
         state: group.state.clone(),
         members: group.members.len(),
-        status: health.status().name(),
-        rule: health.rule().name(),
+        status: health.status().name().to_owned(),
+        rule: health.rule().name().to_owned(),
         evidence: health.evidence().to_owned(),
         total_lag: health.total_lag.and_then(LagCount::exact),
         total_lag_at_least: health.total_lag.map(LagCount::lower),
@@ -215,9 +259,7 @@ fn partition_view(
             format!("{}@{host}", owner.client_id)
         }),
         rates: rates.map(RatesView::from),
-        time_to_drain_seconds: lag
-            .and_then(|lag| Rates::time_to_drain(rates, lag.readable))
-            .map(|time| time.as_secs_f64()),
+        time_to_drain_seconds: time_to_drain(lag.map(|lag| lag.readable), rates),
     }
 }
 

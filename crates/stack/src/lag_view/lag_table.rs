@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use cluster_reader::LagCount;
+use service_kit::escape::escape_line;
 
 use super::lag_rows::{GroupLagView, PartitionLagView};
 use super::sparkline::Sparklines;
-use crate::terminal::Table;
+use crate::terminal::{Table, counted};
 
 /// The groups one below the other: state, health and evidence of each, then its partitions. With `sparklines`, each line ends
 /// with the past values of its lag.
@@ -16,7 +17,7 @@ pub fn render(views: &[GroupLagView], sparklines: Option<&Sparklines>) -> String
     blocks.join("\n\n")
 }
 
-/// The present lag of each group and partition, by the name of its sparkline.
+/// The present lag of each group and partition, by the name of its sparkline; `None` unless it is exact.
 pub fn lag_values(views: &[GroupLagView]) -> impl Iterator<Item = (String, Option<i64>)> {
     views.iter().flat_map(|view| {
         let partitions = view.partitions.iter();
@@ -38,7 +39,9 @@ fn block(view: &GroupLagView, sparklines: Option<&Sparklines>) -> String {
     let _ = write!(
         text,
         "\n  {} ({}): {}",
-        view.status, view.rule, view.evidence
+        view.status,
+        view.rule,
+        escape_line(&view.evidence)
     );
     if view.partitions.is_empty() {
         return text;
@@ -67,14 +70,14 @@ fn block(view: &GroupLagView, sparklines: Option<&Sparklines>) -> String {
 }
 
 fn headline(view: &GroupLagView) -> String {
-    let members = match view.members {
-        1 => "1 member".to_owned(),
-        more => format!("{more} members"),
-    };
+    let members = counted(view.members, "member");
     let lag = count(view.total());
-    let mut text = format!("{}: {}, {members}, lag {lag}", view.group, view.state);
-    if view.not_known > 0 {
-        let _ = write!(text, " (of {} partitions not known)", view.not_known);
+    let name = escape_line(&view.group);
+    let mut text = format!("{name}: {}, {members}, lag {lag}", view.state);
+    match view.not_known {
+        0 => {}
+        1 => text += " (of 1 partition not known)",
+        more => drop(write!(text, " (of {more} partitions not known)")),
     }
     if let Some(rates) = view.rates {
         let _ = write!(
@@ -151,50 +154,7 @@ fn seconds(seconds: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn partition() -> PartitionLagView {
-        PartitionLagView {
-            topic: "payments".to_owned(),
-            partition: 0,
-            lag: Some(3),
-            lag_at_least: Some(3),
-            lag_at_most: Some(3),
-            reason: None,
-            committed_offset: Some(1),
-            stable_offset: Some(6),
-            end_offset: Some(6),
-            control_records: Some(2),
-            aborted_records: Some(0),
-            beyond_stable: Some(0),
-            compacted: Some(0),
-            lost: Some(0),
-            lost_at_least: Some(0),
-            lost_at_most: Some(0),
-            oldest_unread_seconds: Some(61.2),
-            owner: None,
-            rates: None,
-            time_to_drain_seconds: None,
-        }
-    }
-
-    fn view() -> GroupLagView {
-        GroupLagView {
-            group: "g".to_owned(),
-            state: "Stable".to_owned(),
-            members: 1,
-            status: "ok",
-            rule: "keeps_up",
-            evidence: "3 records wait".to_owned(),
-            total_lag: Some(3),
-            total_lag_at_least: Some(3),
-            total_lag_at_most: Some(3),
-            not_known: 0,
-            oldest_unread_seconds: Some(61.2),
-            rates: None,
-            time_to_drain_seconds: None,
-            partitions: vec![partition()],
-        }
-    }
+    use crate::lag_view::test_views::{partition, view};
 
     #[test]
     fn a_group_has_its_state_its_rule_and_its_evidence_above_its_rows() {
@@ -202,7 +162,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "g: Stable, 1 member, lag 3, oldest 1m 1s, drained in -"
+            "g: Stable, 1 member, lag 6, oldest 1m 1s, drained in -"
         );
         assert_eq!(lines[1], "  ok (keeps_up): 3 records wait");
         let cells: Vec<&str> = lines[3].split_whitespace().collect();
@@ -229,6 +189,18 @@ mod tests {
             ..partition()
         };
         assert_eq!(cells(&unsure)[2], "≥ 2, ≤ 9");
+    }
+
+    #[test]
+    fn names_and_evidence_of_other_systems_stay_on_their_line() {
+        let mut hostile = view();
+        hostile.group = "x\u{1b}[31m\ny".to_owned();
+        hostile.evidence = "a\u{1b}]0;b\u{7}\nc".to_owned();
+        hostile.partitions[0].topic = "t\r\u{202e}".to_owned();
+        let text = render(&[hostile], None);
+        assert_eq!(text.lines().count(), 4, "{text:?}");
+        let is_shown = |c: char| c == '\n' || !(c.is_control() || c == '\u{202e}');
+        assert!(text.chars().all(is_shown), "{text:?}");
     }
 
     #[test]
