@@ -49,6 +49,8 @@ require_engine() {
   fi
   choose_compose
   output=$(compose ps -q 2>&1) || fail "$(meaning "$output")"
+  [ -z "${COMPOSE_FILE:-}" ] || compose config --services | grep -qx kafka-setup ||
+    fail "COMPOSE_FILE is set to $COMPOSE_FILE, which is another project: unset it"
 }
 
 # One line for a long message of Compose or of the engine; its last line if it is none of these.

@@ -213,6 +213,7 @@ fn help_and_a_wrong_command_line_leave_the_saved_mode() {
         &["--docker", "help"],
         &["--docker"],
         &["--docker", "up", "--help"],
+        &["--docker", "load", "burst", "--help"],
         &["--docker", "--version"],
         &["--docker", "stop"],
         &["--docker", "up", "--fast"],
@@ -267,6 +268,16 @@ fn docker_mode_checks_the_ports_that_compose_read() {
         assert!(ran.errors.starts_with(&expected), "{ran:?}");
         assert!(ran.errors.contains("KAFKA_PORT=…"), "{ran:?}");
     }
+}
+
+#[test]
+fn a_compose_file_of_another_project_is_named() {
+    let checkout = Checkout::new();
+    let mut script = checkout.command(checkout.folder.join("sandbox"));
+    script.args(["--docker", "up"]);
+    let ran = run(script.env("COMPOSE_FILE", "other.yml"));
+    assert_eq!((ran.code, ran.errors.lines().count()), (1, 1), "{ran:?}");
+    assert!(ran.errors.contains("COMPOSE_FILE"), "{ran:?}");
 }
 
 #[test]
