@@ -27,16 +27,17 @@ killed_in_the_middle() {
   equals 'stock' "$(stock)" "$((before - $(sort -u "$orders" | wc -l)))"
 }
 
-# The restart policy does not apply after docker kill; `up` starts the container again. The broker is killed while no transaction is
-# between its commit and its markers: Kafka 4.3.1 can lose the markers then (docs/failure-modes.md).
+# The restart policy does not apply after docker kill; `up` starts the container again.
 backends_killed() {
   local orders=$work/orders-backends placing before
   before=$(stock)
   ./sandbox wait lag --caught-up
+  place 100 "$orders.kafka" &
+  placing=$!
   docker kill "$(container kafka)" >/dev/null
-  place 100 "$orders.kafka"
   docker compose up -d --no-deps kafka
   ./sandbox wait ready --within 90s
+  wait "$placing"
   place 200 "$orders.postgres" &
   placing=$!
   docker kill "$(container postgres)" >/dev/null

@@ -12,6 +12,9 @@ pub const NEEDED_BY_NEW_STACK: u64 = 200_000_000;
 /// What Kafka and PostgreSQL need for a start with existing data, and to keep running for a while.
 pub const NEEDED_TO_RUN: u64 = 64_000_000;
 
+/// What the downloads of Kafka and PostgreSQL take, in the folder of the checkout and unpacked, with some room.
+pub const NEEDED_BY_DOWNLOADS: u64 = 300_000_000;
+
 /// The number of files that a stack creates for each topic, table and segment, with some room.
 const FILES_NEEDED: u64 = 5_000;
 

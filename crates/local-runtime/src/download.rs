@@ -1,5 +1,6 @@
 //! Downloads Kafka's jars and PostgreSQL's programs with Maven, once, and finds them later.
 
+use crate::disk_space::{DiskSpace, NEEDED_BY_DOWNLOADS};
 use crate::environment;
 use crate::run_as_nobody::{UnprivilegedUser, enterable_folder};
 use crate::state_dir::{create_folder, listed_folders, remove};
@@ -9,6 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+
+/// The version of Kafka: the newest that writes the markers of a decided transaction although its
+/// broker was killed.
+///
+/// 4.1.0 to 4.3.1 lose them (KAFKA-20734), and then a group is blocked until
+/// `./sandbox transactions resolve`. A newer version is checked by
+/// `KAFKA_VERSION=… .ci/broker-kills 20 2`.
+pub const KAFKA_VERSION: &str = "4.0.2";
 
 const POM: &str = include_str!("../pom.xml");
 /// Files that Maven downloads for this pom into an empty local repository. Measured; used only for
@@ -20,6 +29,8 @@ const EXPECTED_FILES: u64 = 473;
 pub struct Sources {
     /// The folder of the downloaded files (`<checkout>/.sandbox/dist`).
     pub dist: PathBuf,
+    /// The version of Kafka to download, [`KAFKA_VERSION`] by default.
+    pub kafka_version: String,
     /// An existing installation of Kafka (`KAFKA_HOME`): a folder that holds `libs/*.jar`.
     pub kafka_home: Option<PathBuf>,
     /// An existing installation of PostgreSQL (`PG_BIN`): a folder that holds `initdb` and
@@ -159,6 +170,9 @@ impl Sources {
             && !offline
             && (self.kafka_home.is_none() || self.pg_bin.is_none())
         {
+            if let Some(shortage) = DiskSpace::of(&self.dist)?.shortage(NEEDED_BY_DOWNLOADS) {
+                bail!("{shortage} in {}", self.dist.display());
+            }
             self.download(&mut progress).await?;
         }
         if self.missing().is_empty()
@@ -185,12 +199,12 @@ impl Sources {
 
     async fn download(&self, progress: &mut impl FnMut(Progress)) -> Result<()> {
         remove(&self.stamp())?;
-        for part in ["kafka", "archive", "postgres"] {
+        for part in [&self.kafka_folder(), "archive", "postgres"] {
             remove(&self.dist.join(part))?;
         }
         let pom = self.dist.join("pom.xml");
         fs::write(&pom, POM).with_context(|| format!("cannot write {}", pom.display()))?;
-        run_maven(&self.dist, progress).await?;
+        run_maven(&self.dist, &self.kafka_version, progress).await?;
         // Written last: the stamp says that the download is complete.
         fs::write(self.stamp(), POM)
             .with_context(|| format!("cannot write {}", self.stamp().display()))
@@ -237,8 +251,12 @@ impl Sources {
     fn kafka_libs(&self) -> PathBuf {
         self.kafka_home
             .clone()
-            .unwrap_or_else(|| self.dist.join("kafka"))
+            .unwrap_or_else(|| self.dist.join(self.kafka_folder()))
             .join("libs")
+    }
+
+    fn kafka_folder(&self) -> String {
+        format!("kafka-{}", self.kafka_version)
     }
 
     fn archive(&self) -> PathBuf {
@@ -246,7 +264,8 @@ impl Sources {
     }
 
     fn stamp(&self) -> PathBuf {
-        self.dist.join("downloaded-pom.xml")
+        self.dist
+            .join(format!("downloaded-{}.xml", self.kafka_folder()))
     }
 
     fn outside_list(&self) -> PathBuf {
@@ -265,11 +284,16 @@ impl Sources {
 
 /// Runs Maven on the pom in the folder `dist` and reports every downloaded file. Maven keeps the
 /// caller's environment, which may name a proxy.
-async fn run_maven(dist: &Path, progress: &mut impl FnMut(Progress)) -> Result<()> {
+async fn run_maven(
+    dist: &Path,
+    kafka_version: &str,
+    progress: &mut impl FnMut(Progress),
+) -> Result<()> {
     let mut maven = Command::new("mvn");
     // Relative paths: Maven would replace `${…}` in the name of an absolute folder.
     maven
         .args(["--batch-mode", "--file", "pom.xml", "-Ddist=."])
+        .arg(format!("-Dkafka.version={kafka_version}"))
         .arg("generate-resources")
         .current_dir(dist)
         // Java cannot open a file with an umlaut in its name in the locale C.

@@ -7,7 +7,7 @@
 )]
 
 use local_runtime::backends::{Backends, START_LIMIT};
-use local_runtime::download::{Installation, Sources};
+use local_runtime::download::{Installation, KAFKA_VERSION, Sources};
 use local_runtime::free_ports;
 use local_runtime::kafka::KAFKA;
 use local_runtime::kafka_tools;
@@ -24,6 +24,7 @@ fn sources() -> Sources {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.sandbox/dist");
     Sources {
         dist,
+        kafka_version: KAFKA_VERSION.to_owned(),
         kafka_home: None,
         pg_bin: None,
     }
@@ -191,6 +192,7 @@ async fn fetch_offline_names_the_missing_downloads() {
     let folder = tempfile::tempdir().unwrap();
     let sources = Sources {
         dist: folder.path().join("dist"),
+        kafka_version: KAFKA_VERSION.to_owned(),
         kafka_home: None,
         pg_bin: None,
     };
@@ -237,6 +239,7 @@ fn a_folder_of_programs_that_they_cannot_use_is_refused_by_its_character() {
         }
         let sources = Sources {
             dist: parent.path().to_owned(),
+            kafka_version: KAFKA_VERSION.to_owned(),
             kafka_home: Some(kafka_home),
             pg_bin: Some(pg_bin),
         };

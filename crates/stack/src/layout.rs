@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use kafka_admin::KafkaSettings;
 use local_runtime::database::DatabaseServer;
-use local_runtime::download::Sources;
+use local_runtime::download::{KAFKA_VERSION, Sources};
 use local_runtime::state_dir::require_usable_name;
 use service_kit::trace::TraceSettings;
 use shared_events::{NamePrefix, Service};
@@ -35,6 +35,10 @@ pub struct StackSettings {
     /// The ports on this host.
     #[command(flatten)]
     pub ports: Ports,
+
+    /// The version of Kafka
+    #[arg(long, env = "KAFKA_VERSION", default_value = KAFKA_VERSION, value_parser = kafka_version)]
+    pub kafka_version: String,
 
     /// Another installation of Kafka: a folder that holds libs/*.jar
     #[arg(long, env = "KAFKA_HOME", value_name = "DIR")]
@@ -245,6 +249,7 @@ impl StackLayout {
     pub fn sources(&self) -> Sources {
         Sources {
             dist: self.checkout.join(".sandbox/dist"),
+            kafka_version: self.settings.kafka_version.clone(),
             kafka_home: self.settings.kafka_home.clone(),
             pg_bin: self.settings.pg_bin.clone(),
         }
@@ -256,5 +261,16 @@ impl StackLayout {
             any if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             one => one,
         }
+    }
+}
+/// A version as Kafka's releases have it: `4.0.2`.
+fn kafka_version(text: &str) -> Result<String, String> {
+    let numbers: Vec<_> = text.split('.').collect();
+    let is_number = |part: &&str| {
+        (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match numbers.len() == 3 && numbers.iter().all(is_number) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("must be a version like {KAFKA_VERSION}")),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::container_cleanup::LABEL;
 use local_runtime::database::SUPERUSER;
+use local_runtime::download::KAFKA_VERSION;
 use local_runtime::kafka::{CLUSTER_ID, HEAP, NodeConfig, server_properties};
 use local_runtime::postgres::{INITDB, SETTINGS};
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use testcontainers::core::{ContainerPort, IntoContainerPort};
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
 /// The image of the broker, and its tag.
-pub(crate) const KAFKA: [&str; 2] = ["apache/kafka", "4.3.1"];
+pub(crate) const KAFKA: [&str; 2] = ["apache/kafka", KAFKA_VERSION];
 
 /// A volume of the image: it is kept when the broker is killed, and removed with the container.
 pub(crate) const KAFKA_DATA: &str = "/var/lib/kafka/data";

@@ -4,7 +4,7 @@ use crate::backend::{GRACE, ServerKind};
 use anyhow::{Context, Result, bail, ensure};
 use local_runtime::backends::{Backends, START_LIMIT};
 use local_runtime::database::DatabaseServer;
-use local_runtime::download::Sources;
+use local_runtime::download::{KAFKA_VERSION, Sources};
 use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{Processes, StopOutcome};
@@ -113,6 +113,7 @@ pub(crate) fn sources() -> Sources {
     let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     Sources {
         dist: checkout.join(".sandbox/dist"),
+        kafka_version: std::env::var("KAFKA_VERSION").unwrap_or(KAFKA_VERSION.to_owned()),
         kafka_home: std::env::var_os("KAFKA_HOME").map(PathBuf::from),
         pg_bin: std::env::var_os("PG_BIN").map(PathBuf::from),
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kafka_runtime::faults::CrashPoint;
-use local_runtime::download::Sources;
+use local_runtime::download::{KAFKA_VERSION, Sources};
 use local_runtime::kafka_tools;
 use shared_events::Service;
 
@@ -35,6 +35,7 @@ async fn kafkas_own_tool_shows_lag_0_when_caught_up() {
     let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let sources = Sources {
         dist: checkout.join(".sandbox/dist"),
+        kafka_version: std::env::var("KAFKA_VERSION").unwrap_or(KAFKA_VERSION.to_owned()),
         kafka_home: std::env::var_os("KAFKA_HOME").map(Into::into),
         pg_bin: std::env::var_os("PG_BIN").map(Into::into),
     };
