@@ -89,19 +89,26 @@ verb_logs() {
     id=$(ids "$1" running paused exited restarting | head -n 1)
     [ -n "$id" ] || fail "there is no $1"
     # shellcheck disable=SC2086  # nothing, or one word
-    docker logs $follow $tail "$id" 2>&1
+    docker logs $follow $tail "$id" 2>&1 | visible
   else
     # shellcheck disable=SC2046  # one word a service
     set -- $(for target in "$@"; do echo "${target%%.*}"; done)
     # shellcheck disable=SC2086  # nothing, or one word
-    if [ -n "$follow" ]; then compose --ansi never logs -f $tail "$@"; else sorted_logs $tail "$@"; fi
+    if [ -n "$follow" ]; then compose --ansi never logs -f $tail "$@" | visible; else sorted_logs $tail "$@"; fi
   fi
 }
 
 # What `compose logs` shows, in order of time, which each line begins with. Compose clears a line of the terminal even in a pipe.
 sorted_logs() {
   lines=$(compose --ansi never logs "$@") || fail "Compose cannot show the logs: see above"
-  printf '%s\n' "$lines" | sed "s/$(printf '\033')\[2K//g" | sort -s -t '|' -k 2
+  printf '%s\n' "$lines" | visible | sort -s -t '|' -k 2
+}
+
+# Without what Compose sends to a terminal, and with ? for each control character: a terminal would obey those in a log.
+visible() {
+  sed "s/$(printf '\033')\[2K//g
+    s/[$(printf '\001-\010\013-\037\177')]/?/g
+    s/$(printf '\302[\200-\237]')/?/g"
 }
 
 # `expect settings`: what the containers of a service were started with; without names: that nothing was changed.

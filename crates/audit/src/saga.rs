@@ -101,7 +101,7 @@ impl Saga<'_> {
         };
         found.unless(kept, Rule::PaidOnce, || {
             format!(
-                "{}: payments {payments:?}, declined {} times",
+                "{}: payments {payments:?}, records of PaymentFailed: {}",
                 self.id,
                 self.count(EventType::PaymentFailed)
             )
@@ -212,7 +212,7 @@ impl Saga<'_> {
             let kept = answers == records || answers == 0 || self.allowed.duplicate_outputs;
             found.unless(kept, Rule::OneOutputPerRecord, || {
                 format!(
-                    "{}: {records} records of {event} have {answers} output events",
+                    "{}: records of {event}: {records}, output events: {answers}",
                     self.id
                 )
             });

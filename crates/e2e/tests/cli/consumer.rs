@@ -11,7 +11,7 @@ fn shown(rig: &Rig) -> Value {
 }
 
 #[test]
-fn a_whole_group_is_told_also_who_joins_later_and_one_instance_can_differ_until_the_next_word() {
+fn controls_of_a_group_reach_later_members_and_one_instance_can_differ() {
     let rig = Rig::shared();
     let output = rig.good(&["consumer", "slow", SERVICE, "--time-ms", "30"]);
     assert!(
@@ -103,7 +103,7 @@ fn a_whole_group_is_told_also_who_joins_later_and_one_instance_can_differ_until_
 }
 
 #[test]
-fn a_group_of_which_nobody_runs_can_be_told_and_a_single_one_that_does_not_run_cannot() {
+fn controls_can_be_set_for_a_group_without_instances_but_not_for_one_instance() {
     let rig = Rig::shared();
     rig.good(&["kill", "payment-service"]);
     let nobody = rig.run(&["consumer", "slow", "payment-service", "--time-ms", "1"]);

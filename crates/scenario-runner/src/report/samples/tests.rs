@@ -88,7 +88,7 @@ fn what_could_not_be_read_is_a_gap_and_no_zero() {
 }
 
 #[test]
-fn what_a_topic_grew_by_is_counted_on_when_it_is_made_anew() {
+fn the_growth_of_a_topic_is_counted_on_after_it_is_recreated() {
     let mut samples = Samples::default();
     let produced = Line::Produced("payments".to_owned());
     let consumed = Line::Consumed(GROUP.to_owned());
