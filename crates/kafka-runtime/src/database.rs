@@ -12,6 +12,7 @@ use shared_events::{OutOfBounds, Service};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::SetOnce;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,7 @@ pub struct Database {
     options: PgConnectOptions,
     pool: PgPool,
     lock_waits: LockWaits,
+    migrated: SetOnce<()>,
 }
 
 /// A migration cannot run. Retrying does not help.
@@ -83,7 +85,13 @@ impl Database {
             options,
             pool,
             lock_waits: LockWaits::default(),
+            migrated: SetOnce::new(),
         }
+    }
+
+    /// Waits until [`Database::watch`] has migrated the database. A query before that would be an error in PostgreSQL's log.
+    pub async fn migrated(&self) {
+        self.migrated.wait().await;
     }
 
     /// The lock waits of the service's sessions, known while [`Database::watch`] runs. For
@@ -159,6 +167,8 @@ impl Database {
         if let Err(error) = migrations.run_direct(None, &mut connection, false).await {
             return SessionEnd::of_migration(error);
         }
+        // It was set before if this is a new session after an outage.
+        let _ = self.migrated.set(());
         loop {
             // It is also the ping.
             let look = self.lock_waits.look(&mut connection);

@@ -15,7 +15,7 @@ use crate::member::classify::Classification;
 use crate::member::collect::{Batch, BatchRange};
 use crate::member::conditions::BatchFailure;
 use crate::member::consumer_loop::ConsumerLoop;
-use crate::member::pause_state::{Halt, blocked_reason};
+use crate::member::pause_state::{Blocked, Halt};
 use crate::member::poison_policy::BatchCut;
 use crate::metrics::labels::FailedStage;
 use crate::settings::PoisonPolicy;
@@ -51,7 +51,7 @@ impl<H: Handler> ConsumerLoop<H> {
         self.health.reached();
         self.no_failure();
         self.poison_run = cut.poison_run;
-        self.update_blocked(starts, cut);
+        self.update_blocked(starts, batch, cut);
         self.seek(&cut.left_out)?;
         if let Some((partition, offset)) = cut.limit_reached {
             let limit = self.settings.consumer.poison_limit;
@@ -63,18 +63,23 @@ impl<H: Handler> ConsumerLoop<H> {
     }
 
     /// The partitions of the batch are blocked where the cut left their poison out. The others stay as they are.
-    fn update_blocked(&mut self, starts: &Offsets, cut: &BatchCut) {
-        let before = self.blocked.clone();
+    fn update_blocked(&mut self, starts: &Offsets, batch: &Batch<'_, H::Work>, cut: &BatchCut) {
+        let mut before = self.blocked.clone();
         self.blocked
             .retain(|partition, _| !starts.contains_key(partition));
         if self.settings.consumer.poison_policy != PoisonPolicy::Block {
             return;
         }
         for (partition, offset) in &cut.left_out {
-            if before.get(partition) != Some(offset) {
-                tracing::warn!("{}", blocked_reason(&self.place(*partition, *offset)));
+            let record = batch.left_out.get(partition);
+            let blocked = Blocked {
+                place: self.place(*partition, *offset),
+                record: record.cloned().unwrap_or_default(),
+            };
+            if before.remove(partition).as_ref() != Some(&blocked) {
+                tracing::warn!("{blocked}");
             }
-            self.blocked.insert(*partition, *offset);
+            self.blocked.insert(*partition, blocked);
         }
     }
 

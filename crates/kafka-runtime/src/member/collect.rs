@@ -1,6 +1,6 @@
 //! Collecting a batch, and what a batch holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -23,6 +23,9 @@ use crate::topic_partitions::{Offsets, Partition};
 /// the container.
 const MAX_BYTES: usize = 16 << 20;
 
+/// Characters of a key that are shown.
+const MAX_KEY: usize = 64;
+
 /// A polled record with its classification.
 pub(crate) struct Collected<'c, W> {
     pub(crate) partition: Partition,
@@ -35,6 +38,8 @@ pub(crate) struct Batch<'c, W> {
     pub(crate) records: Vec<Collected<'c, W>>,
     /// The next offset of each partition after the batch.
     pub(crate) ends: Offsets,
+    /// What the first poison record is that a cut left out, of each partition that it cut.
+    pub(crate) left_out: BTreeMap<Partition, String>,
     /// The partitions that were revoked meanwhile.
     pub(crate) revoked: BTreeSet<Partition>,
     /// The client has skipped a record set after the batch, because it cannot decode it.
@@ -104,6 +109,7 @@ pub(crate) fn collect<'c, W>(
     Ok(Batch {
         records,
         ends,
+        left_out: BTreeMap::new(),
         revoked,
         undecodable,
     })
@@ -147,6 +153,13 @@ impl<W> Batch<'_, W> {
         offsets.extend(&cut.left_out);
         offsets
             .retain(|partition, offset| starts.get(partition).is_some_and(|start| start < offset));
+        let left_out = self
+            .records
+            .iter()
+            .filter(|record| cut.left_out.get(&record.partition) == Some(&record.offset()));
+        self.left_out = left_out
+            .filter_map(|record| Some((record.partition, record.describe_poison()?)))
+            .collect();
         self.records
             .retain(|record| cut.keeps(&record.record_ref()));
         offsets
@@ -194,6 +207,14 @@ impl<W> Collected<'_, W> {
             Classification::Poison(poison) => Some(poison),
             Classification::Work(_) | Classification::Skipped(_) => None,
         }
+    }
+
+    /// Why the record is poison, with its key.
+    fn describe_poison(&self) -> Option<String> {
+        let poison = self.poison()?;
+        let key = String::from_utf8_lossy(self.message.key().unwrap_or_default());
+        let key: String = key.chars().take(MAX_KEY).collect();
+        Some(format!("the record with key {key:?} is poison: {poison}"))
     }
 
     fn dead_letter(&self, group: &str) -> Option<DeadLetter<'_>> {

@@ -13,8 +13,8 @@ use crate::handler::Handler;
 use crate::member::MemberError;
 use crate::member::collect::BatchRange;
 use crate::member::consumer_loop::ConsumerLoop;
-use crate::member::pause_state::{RecordPlace, blocked_reason};
-use crate::topic_partitions::{Offsets, Partition, TopicNames};
+use crate::member::pause_state::RecordPlace;
+use crate::topic_partitions::{Partition, TopicNames};
 
 /// Reasons that readiness shows in its one line. `GET /stats` has all.
 const SHOWN: usize = 3;
@@ -167,7 +167,11 @@ impl<H: Handler> ConsumerLoop<H> {
             let kind = ConditionKind::BatchFailing;
             conditions.push(condition(kind, cause.clone(), partitions.clone()));
         }
-        conditions.extend(self.blocked_partitions(&self.blocked));
+        let blocked = self.blocked.values().map(|blocked| {
+            let places = vec![blocked.place.offsets()];
+            condition(ConditionKind::Blocked, blocked.to_string(), places)
+        });
+        conditions.extend(blocked);
         conditions.extend(self.pause());
         conditions
     }
@@ -190,17 +194,6 @@ impl<H: Handler> ConsumerLoop<H> {
             ))
         });
         topics.chain(partitions).collect()
-    }
-
-    fn blocked_partitions<'b>(
-        &'b self,
-        blocked: &'b Offsets,
-    ) -> impl Iterator<Item = MemberCondition> + 'b {
-        blocked.iter().map(|(partition, offset)| {
-            let place = self.place(*partition, *offset);
-            let cause = blocked_reason(&place);
-            condition(ConditionKind::Blocked, cause, vec![place.offsets()])
-        })
     }
 
     fn pause(&self) -> Option<MemberCondition> {

@@ -26,7 +26,7 @@ use crate::member::classify::{Classification, apply_isolating_poison, classify};
 use crate::member::collect::{Batch, Collected, collect};
 use crate::member::conditions::BatchFailure;
 use crate::member::loss_watch::LossWatch;
-use crate::member::pause_state::Halt;
+use crate::member::pause_state::{Blocked, Halt};
 use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
 use crate::member::{MEMBER, MemberError, MemberSettings, READER, catch_panic, panicked};
 use crate::metrics::MemberMetrics;
@@ -60,7 +60,7 @@ pub(crate) struct ConsumerLoop<H> {
     /// What keeps the member from its work, as it was last reported.
     pub(super) conditions: Vec<MemberCondition>,
     /// The poison record before which each partition is blocked (`POISON_POLICY=block`).
-    pub(super) blocked: Offsets,
+    pub(super) blocked: BTreeMap<Partition, Blocked>,
     /// Finds records that were deleted before they were consumed, and those that it has found.
     pub(super) loss_watch: LossWatch,
     pub(super) records_lost: BTreeMap<Partition, LostRecords>,
@@ -113,7 +113,7 @@ impl<H: Handler> ConsumerLoop<H> {
             failure: None,
             outage: OutageLog::default(),
             conditions: Vec::new(),
-            blocked: Offsets::new(),
+            blocked: BTreeMap::new(),
             loss_watch: LossWatch::default(),
             records_lost: BTreeMap::new(),
             undecodable: false,

@@ -123,12 +123,25 @@ impl<H: Handler> ConsumerLoop<H> {
     }
 }
 
-/// Why a partition is blocked, for the log and for readiness.
-pub(super) fn blocked_reason(place: &RecordPlace) -> String {
-    let RecordPlace {
-        topic,
-        partition,
-        offset,
-    } = place;
-    format!("partition {topic}/{partition} blocked at offset {offset} by POISON_POLICY=block")
+/// Before which record a partition is blocked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Blocked {
+    pub(super) place: RecordPlace,
+    /// What the record is.
+    pub(super) record: String,
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RecordPlace {
+            topic,
+            partition,
+            offset,
+        } = &self.place;
+        write!(
+            f,
+            "partition {topic}/{partition} blocked at offset {offset} by POISON_POLICY=block: {}",
+            self.record
+        )
+    }
 }

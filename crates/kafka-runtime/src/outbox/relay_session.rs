@@ -37,6 +37,8 @@ const LOCK: i64 = 0x6f75_7462_6f78;
 pub(super) enum RelayError {
     #[error("the outbox could not be read or deleted from")]
     Database(#[from] sqlx::Error),
+    #[error("the table of the outbox does not exist yet")]
+    NoTable,
     #[error("the outbox could not be published")]
     Kafka(#[from] KafkaError),
     #[error("PostgreSQL did not answer in time")]
@@ -174,7 +176,13 @@ impl RelayDrain {
         let options = database
             .clone()
             .options([("idle_session_timeout", SESSION_IDLE)]);
-        let database = timeout(STATEMENT_TIMEOUT, options.connect()).await??;
+        let mut database = timeout(STATEMENT_TIMEOUT, options.connect()).await??;
+        // A query of the table itself would be an error in PostgreSQL's log.
+        let exists = sqlx::query_scalar("SELECT to_regclass('outbox') IS NOT NULL");
+        let exists = exists.fetch_one(&mut database);
+        if !timeout(STATEMENT_TIMEOUT, exists).await?? {
+            return Err(RelayError::NoTable);
+        }
         let client_id = client::client_id(*service, kafka);
         let health = self.health.clone();
         Ok(RelaySession {

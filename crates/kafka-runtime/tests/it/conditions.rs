@@ -144,10 +144,11 @@ async fn a_pause_says_who_set_it_and_since_when() {
     let harness = Harness::new("pause_source", 1).await;
     let member = start(harness.settings(), TestService::default());
     member.ready().await;
-    let set = harness
+    harness
         .cluster
-        .set_controls(Service::Payment, &paused(true));
-    set.await.unwrap();
+        .set_controls(Service::Payment, &paused(true))
+        .await
+        .unwrap();
     let by_group = condition(&member, ConditionKind::Paused).await;
     assert_eq!(by_group.source, Some(Source::Group));
     assert_eq!(
