@@ -8,15 +8,15 @@
 //! * The blocks from the last stable offset of the first poll on: the records written since. Rates
 //!   are made of them, also of a group that is caught up.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod head;
 
-use chrono::DateTime;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::counted_log::{BLOCK_BYTES, CountedLog, RangeCount};
 use crate::LagCount;
 use crate::lag::{LogOffsets, RecordsWritten, UnreadScan};
-use crate::protocol::batch_walk::{Counts, Walk, WalkedBatch};
-use crate::protocol::record_timestamp::Oldest;
+use crate::protocol::batch_walk::{Counts, Walk};
+use head::Head;
 
 /// What groups want to know of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,18 +59,6 @@ impl NextFetch {
             Target::Blocks => BACKLOG_BYTES,
         }
     }
-}
-
-/// The unread records from an offset on.
-#[derive(Debug)]
-struct Head {
-    /// Whether only the first record is wanted.
-    any_record: bool,
-    /// All offsets before this one are in `counts`.
-    reached: i64,
-    counts: Counts,
-    bytes: usize,
-    oldest: Oldest,
 }
 
 /// The scan of one partition.
@@ -261,69 +249,6 @@ impl PartitionScan {
 
     fn written(&self) -> Option<RecordsWritten> {
         self.log.written(self.offsets.last_stable)
-    }
-}
-
-impl Head {
-    fn new(from: i64, any_record: bool) -> Self {
-        Self {
-            any_record,
-            reached: from,
-            counts: Counts::default(),
-            bytes: 0,
-            oldest: Oldest::NotReached,
-        }
-    }
-
-    /// Takes over counted blocks without a record: the first readable record is after them.
-    fn absorb(&mut self, log: &CountedLog, last_stable: i64) {
-        while self.oldest == Oldest::NotReached
-            && let Some((end, counts)) = log.block_at(self.reached)
-            && counts.records == 0
-            && end <= last_stable
-        {
-            self.reached = end;
-            self.counts += counts;
-        }
-    }
-
-    /// Whether more of the head is to be fetched. It ends where a block begins, or when it is as
-    /// large as a block, but not before its first readable record.
-    fn is_short(&self, log: &CountedLog, last_stable: i64) -> bool {
-        if self.reached >= last_stable || (self.any_record && self.oldest != Oldest::NotReached) {
-            return false;
-        }
-        self.oldest == Oldest::NotReached
-            || log.is_inside_block(self.reached)
-            || (log.block_at(self.reached).is_none() && self.bytes < BLOCK_BYTES / 2)
-    }
-
-    fn add(&mut self, walk: Walk<'_>) -> bool {
-        let mut has_advanced = false;
-        for batch in walk {
-            has_advanced = true;
-            self.add_batch(&batch);
-            if self.bytes >= BLOCK_BYTES && self.oldest != Oldest::NotReached {
-                break;
-            }
-        }
-        has_advanced
-    }
-
-    fn add_batch(&mut self, batch: &WalkedBatch<'_>) {
-        self.reached = batch.end;
-        self.counts += batch.counts;
-        self.bytes = self.bytes.saturating_add(batch.bytes);
-        if self.oldest == Oldest::NotReached {
-            self.oldest = batch.oldest();
-        }
-    }
-
-    fn oldest(&self) -> Option<DateTime<chrono::Utc>> {
-        match self.oldest {
-            Oldest::At(timestamp) => DateTime::from_timestamp_millis(timestamp),
-            Oldest::NotReached | Oldest::Unknown => None,
-        }
     }
 }
 
