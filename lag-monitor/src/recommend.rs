@@ -6,6 +6,7 @@
 
 mod capacity_actions;
 mod group_actions;
+mod loss_actions;
 mod member_actions;
 mod shell;
 

@@ -46,6 +46,7 @@ pub(super) struct PartitionAnswer {
     beyond_stable: Option<i64>,
     /// Records that were deleted before the group read them: null unless the number is exact.
     lost: Option<i64>,
+    lost_at_least: Option<i64>,
     lost_at_most: Option<i64>,
     oldest_unread_seconds: Option<f64>,
     owner: Option<OwnerAnswer>,
@@ -113,6 +114,7 @@ impl PartitionAnswer {
                 compacted: Some(lag.compacted),
                 beyond_stable: Some(lag.beyond_last_stable),
                 lost: lag.lost.exact(),
+                lost_at_least: Some(lag.lost.lower()),
                 lost_at_most: Some(lag.lost.upper()),
                 oldest_unread_seconds: lag
                     .oldest_unread

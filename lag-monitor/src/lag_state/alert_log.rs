@@ -39,8 +39,9 @@ pub struct Alert {
     pair: Option<GroupTopic>,
 }
 
-/// An alert is raised when this value changes. The rules that compare numbers replace one another
-/// while a lag grows and shrinks; for them the status alone counts, and the rule is `None`.
+/// An alert is raised when this value changes. The rules from `HotPartition` on compare numbers, and
+/// replace one another while a lag grows and shrinks; for them the status alone counts, and the rule
+/// is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AlertState {
     status: Status,
@@ -140,7 +141,7 @@ impl AlertState {
         let rule = health.rule();
         Self {
             status: health.status(),
-            rule: (rule < Rule::FallingBehind).then_some(rule),
+            rule: (rule < Rule::HotPartition).then_some(rule),
         }
     }
 

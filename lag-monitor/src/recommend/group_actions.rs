@@ -8,7 +8,7 @@ use shared_events::Service;
 
 use super::capacity_actions::spread_keys;
 use super::member_actions::replayed_topic;
-use super::shell::{is_plain, shell_word};
+use super::shell::shell_word;
 use super::{Priority, RecommendContext, Recommendation};
 use crate::format::display_name;
 
@@ -23,7 +23,9 @@ pub(super) struct GroupActions<'a> {
     pub(super) has_hot_partition: bool,
     /// A cause is known, or the group is that of a replay, so more consumers or partitions would not
     /// help.
-    has_cause: bool,
+    pub(super) has_cause: bool,
+    /// A member is slow by its settings.
+    is_slow: bool,
 }
 
 impl<'a> GroupActions<'a> {
@@ -32,6 +34,8 @@ impl<'a> GroupActions<'a> {
         let mut services = Service::ALL.into_iter();
         let snapshot = context.snapshot;
         let findings = health.findings();
+        let answers = context.instances.iter();
+        let mut answers = answers.filter_map(|one| one.stats.as_ref().ok());
         Some(Self {
             group: snapshot.groups.get(context.group)?,
             service: services.find(|service| context.prefix.group(*service) == context.group),
@@ -46,6 +50,7 @@ impl<'a> GroupActions<'a> {
             has_hot_partition: findings.iter().any(|one| one.rule == Rule::HotPartition),
             has_cause: findings.iter().any(|one| is_cause(one.rule))
                 || replayed_topic(context.group, context.prefix).is_some(),
+            is_slow: answers.any(|stats| stats.config.processing_time_ms > 0),
             context,
         })
     }
@@ -67,7 +72,7 @@ impl<'a> GroupActions<'a> {
             Rule::HotPartition if self.has_cause => Vec::new(),
             Rule::HotPartition => [vec![spread_keys()], self.process_faster()].concat(),
             Rule::FallingBehind | Rule::AboveCritical | Rule::AboveWarning => self.do_more_work(),
-            Rule::MoreConsumersThanPartitions if self.has_cause => {
+            Rule::MoreConsumersThanPartitions if self.has_cause || self.is_slow => {
                 all([self.remove_idle_consumers()])
             }
             Rule::MoreConsumersThanPartitions => {
@@ -80,9 +85,7 @@ impl<'a> GroupActions<'a> {
 
     /// A member that is slow by its settings is a cause, too, however many records wait for it.
     fn do_more_work(&self) -> Vec<Recommendation> {
-        let mut answers = self.answers();
-        let is_slow = answers.any(|(_, stats)| stats.config.processing_time_ms > 0);
-        match (self.has_cause, is_slow) {
+        match (self.has_cause, self.is_slow) {
             (true, _) => Vec::new(),
             (false, true) => self.process_faster(),
             (false, false) => [
@@ -152,47 +155,6 @@ impl<'a> GroupActions<'a> {
         all([record(), policy.flatten(), self.read_log(Priority::Medium)])
     }
 
-    fn look_at_loss(&self) -> Vec<Recommendation> {
-        let faster = match self.has_cause {
-            true => Vec::new(),
-            false => self.process_faster(),
-        };
-        let loss = all([
-            self.extend_retention(),
-            self.list_stuck_orders(),
-            self.acknowledge_loss(),
-        ]);
-        [loss, faster].concat()
-    }
-
-    fn list_stuck_orders(&self) -> Option<Recommendation> {
-        self.service?;
-        let reason = "the orders of the lost records wait for events that never come";
-        let command = Some("./sandbox orders --stuck".to_owned());
-        Some(new(
-            Priority::Medium,
-            "list the orders that are stuck",
-            reason,
-            command,
-        ))
-    }
-
-    fn acknowledge_loss(&self) -> Option<Recommendation> {
-        let (group, topic) = (self.context.group, self.context.topic);
-        let is_plain = is_plain(group) && is_plain(topic);
-        let command = is_plain.then(|| {
-            format!(
-                "curl -fsS -X POST \"$(./sandbox url lag-monitor)/losses/acknowledge?group={group}&topic={topic}\""
-            )
-        });
-        Some(new(
-            Priority::Low,
-            "acknowledge the loss",
-            "the loss is reported until somebody has acknowledged it",
-            command,
-        ))
-    }
-
     pub(super) fn read_log(&self, priority: Priority) -> Option<Recommendation> {
         let service = self.service?;
         let reason = "the log of the members says why they do not make progress";
@@ -245,18 +207,6 @@ impl<'a> GroupActions<'a> {
         ))
     }
 
-    fn extend_retention(&self) -> Option<Recommendation> {
-        let reason = "records were deleted before the group consumed them: the retention must be longer than the group is ever behind";
-        let command = shell_word(self.context.topic)
-            .map(|topic| format!("./sandbox kafka configs --describe --all --entity-type topics --entity-name {topic}"));
-        Some(new(
-            Priority::High,
-            "keep records longer (retention.ms, retention.bytes)",
-            reason,
-            command,
-        ))
-    }
-
     pub(super) fn scale(&self, instances: usize) -> Option<String> {
         let service = self.service?;
         let can_scale = self.context.mode == Mode::Local || service == Service::Inventory;
@@ -264,7 +214,7 @@ impl<'a> GroupActions<'a> {
     }
 }
 
-/// Whether the rule names a cause: no lag above a threshold, and no difference of rates.
+/// Whether the rule names a cause for which neither more consumers nor more speed helps.
 const fn is_cause(rule: Rule) -> bool {
     match rule {
         Rule::Halted
@@ -275,12 +225,12 @@ const fn is_cause(rule: Rule) -> bool {
         | Rule::Joining
         | Rule::NoMembers
         | Rule::Stopped
-        | Rule::Stalled
-        | Rule::SlowMember => true,
+        | Rule::Stalled => true,
         Rule::Rewound
         | Rule::LostRecords
         | Rule::FallingBehind
         | Rule::HotPartition
+        | Rule::SlowMember
         | Rule::AboveCritical
         | Rule::AboveWarning
         | Rule::MoreConsumersThanPartitions
@@ -289,7 +239,7 @@ const fn is_cause(rule: Rule) -> bool {
     }
 }
 
-fn all<const N: usize>(some: [Option<Recommendation>; N]) -> Vec<Recommendation> {
+pub(super) fn all<const N: usize>(some: [Option<Recommendation>; N]) -> Vec<Recommendation> {
     some.into_iter().flatten().collect()
 }
 

@@ -1,11 +1,12 @@
 //! Offsets that are reset, records that are deleted, and a topic that is deleted, while the monitor
 //! polls them.
 
+use reqwest::Method;
 use serde_json::Value;
 use shared_events::Topic;
 
 use crate::kafka_wire;
-use crate::test_monitor::TestMonitor;
+use crate::test_monitor::{TestMonitor, answer};
 
 const STATUS: &str = "/status?group=watched&topic=payments";
 const LAG: &str = "/lag?group=watched&topic=payments";
@@ -51,10 +52,35 @@ async fn records_deleted_unread_are_lost_and_not_lag() {
     kafka_wire::delete_records(&monitor.kafka.bootstrap_servers, &topic, 0, 80).await;
     let body = monitor.until_rule(STATUS, "lost_records").await;
     let evidence = body["evidence"].as_str().unwrap();
-    assert!(evidence.contains("30 records from offset 50"), "{evidence}");
+    assert!(evidence.contains("offsets 50 to 79"), "{evidence}");
     let (_, body) = monitor.get(LAG).await;
-    assert_eq!(body["partitions"]["0"]["lost"], 30, "{body}");
+    assert_eq!(body["partitions"]["0"]["lost_at_most"], 30, "{body}");
     assert_eq!(body["total_lag"], 0, "{body}");
+
+    // The loss stays known after the group has read on, until it is acknowledged.
+    monitor.commit("watched", Topic::Payments, 0, 80).await;
+    let is_past = |status: u16, body: &Value| {
+        status == 200 && body["rule"] == "lost_records" && body["status"] == "warning"
+    };
+    monitor.until("the loss is past", STATUS, is_past).await;
+    let (_, body) = monitor.get("/losses").await;
+    let group = monitor.name("watched");
+    let losses = body["losses"].as_array().unwrap().iter();
+    let mine: Vec<_> = losses
+        .filter(|one| one["group_id"] == group.as_str())
+        .collect();
+    assert_eq!(
+        (&mine[0]["first_offset"], &mine[0]["last_offset"]),
+        (&50.into(), &79.into())
+    );
+    let path = "/losses/acknowledge?group=watched&topic=payments";
+    let (status, body) = answer(monitor.request(Method::POST, path)).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(body["acknowledged"][0]["records_at_most"], 30, "{body}");
+    // At once, without another poll.
+    assert_eq!(monitor.get(STATUS).await.1["rule"], "keeps_up");
+    let unknown = "/losses/acknowledge?group=no-such-group";
+    assert_eq!(answer(monitor.request(Method::POST, unknown)).await.0, 404);
     monitor.stop().await;
 }
 

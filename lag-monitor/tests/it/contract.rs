@@ -53,17 +53,17 @@ fn check(path: &str, value: &Value, shape: &Value) {
 fn shapes() -> Vec<(&'static str, Value)> {
     let thresholds = json!({"warning": 100, "critical": 500});
     let partition = json!({
-        "lag": "integer", "at_least": "bool", "reason": "null", "committed_offset": "integer", "stable_offset": "integer",
+        "lag": "integer", "lag_at_least": "integer", "lag_at_most": "integer", "reason": "null", "committed_offset": "integer", "stable_offset": "integer",
         "end_offset": "integer", "control_records": "integer", "aborted_records": "integer", "beyond_stable": "integer",
-        "lost": "integer", "oldest_unread_seconds": "number|null",
+        "compacted": "integer", "lost": "integer", "lost_at_least": "integer", "lost_at_most": "integer", "oldest_unread_seconds": "number|null",
         "owner": {"client_id": "text", "member_id": "text", "host": "text"},
     });
     let status = "ok|warning|critical|unknown";
     let alert = json!({
-        "level": status, "message": "text", "timestamp": "time", "total_lag": "integer|null", "group_id": "text", "topic": "text",
+        "level": status, "message": "text", "timestamp": "time", "ended_at": "time|null", "total_lag": "integer|null", "total_lag_at_least": "integer|null", "total_lag_at_most": "integer|null", "group_id": "text", "topic": "text",
     });
     let lag = json!({
-        "topic": "text", "group_id": "text", "total_lag": "integer", "status": status, "rate_of_change": "number",
+        "topic": "text", "group_id": "text", "total_lag": "integer", "total_lag_at_least": "integer", "total_lag_at_most": "integer", "status": status, "rate_of_change": "number",
         "partitions": {"0": partition, "1": partition, "2": partition}, "thresholds": thresholds, "timestamp": "time",
     });
     let member = json!({"client_id": "text", "member_id": "text", "instance_id": "null|text", "host": "text", "owns": "object"});
@@ -78,7 +78,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
             "/lag/history?limit=2",
             json!({
                 "topic": "text", "group_id": "text", "count": 2,
-                "history": [{"timestamp": "time", "total_lag": "integer|null", "status": status}],
+                "history": [{"timestamp": "time", "total_lag": "integer|null", "total_lag_at_least": "integer|null", "total_lag_at_most": "integer|null", "status": status}],
             }),
         ),
         (
@@ -89,17 +89,18 @@ fn shapes() -> Vec<(&'static str, Value)> {
         (
             "/status",
             json!({
-                "topic": "text", "group_id": "text", "total_lag": "integer", "status": "critical", "rule": "above_critical",
-                "evidence": "text", "last_poll": "time", "thresholds": thresholds, "recent_alerts": [alert],
+                "topic": "text", "group_id": "text", "total_lag": "integer", "total_lag_at_least": "integer", "total_lag_at_most": "integer", "status": "critical", "rule": "above_critical",
+                "evidence": "text", "findings": [{"status": status, "rule": "text", "evidence": "text"}], "last_poll": "time", "thresholds": thresholds, "recent_alerts": [alert],
             }),
         ),
         (
             "/recommendations",
             json!({
-                "total_lag": "integer", "rate_of_change": "number",
+                "total_lag": "integer", "total_lag_at_least": "integer", "total_lag_at_most": "integer", "rate_of_change": "number",
                 "recommendations": [{"priority": "high|medium|low", "action": "text", "reason": "text", "command": "text|null"}],
             }),
         ),
+        ("/losses", json!({"losses": "list"})),
         (
             "/groups",
             json!({
@@ -110,8 +111,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         (
             "/groups#mine",
             json!({
-                "group_id": "text", "state": "text", "protocol": "classic|consumer", "member_count": 1, "members": [member],
-                "topics": "list", "total_lag": "integer|null", "status": status, "rule": "text", "evidence": "text",
+                "group_id": "text", "state": "text", "protocol": "classic|consumer", "member_count": 1, "members": [member], "instances": "list",
+                "topics": "list", "total_lag": "integer|null", "total_lag_at_least": "integer|null", "total_lag_at_most": "integer|null", "status": status, "rule": "text", "evidence": "text",
                 "rate_of_change": "number|null", "consumed_per_second": "number|null", "produced_per_second": "number|null",
                 "time_to_drain_seconds": "number|null", "partition_rates": "object",
             }),

@@ -56,7 +56,7 @@ async fn the_stream_has_each_poll_and_each_alert_until_shutdown() {
     let alert =
         format!("event: alert\ndata: {{\"level\":\"critical\",\"message\":\"{group} on {topic}: ");
     let state = format!(
-        r#"{{"group_id":"{group}","topic":"{topic}","total_lag":4,"status":"critical","rule":"no_members","evidence":"4 records wait and the group has no member"#
+        r#"{{"group_id":"{group}","topic":"{topic}","total_lag":4,"total_lag_at_least":4,"total_lag_at_most":4,"status":"critical","rule":"no_members","evidence":"4 records wait and the group has no member"#
     );
     // The poll that raises the alert may have seen fewer than four records.
     for text in [

@@ -13,6 +13,7 @@ mod changes;
 mod contract;
 mod controls;
 mod events;
+mod instances;
 mod kafka_wire;
 mod names;
 mod outage;

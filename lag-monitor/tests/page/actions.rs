@@ -180,3 +180,41 @@ async fn alerts_appear_live_and_a_button_clears_them() {
     browser.close().await;
     monitor.stop().await;
 }
+
+/// The name of the group in the details.
+const SHOWN: &str = "return document.querySelector('#detail-title').textContent";
+
+#[tokio::test]
+async fn a_selected_group_that_disappears_is_not_replaced_for_good() {
+    let monitor = start_monitor("selected").await;
+    let title = |group: &str| format!("{} on {}", monitor.name(group), monitor.name("payments"));
+    monitor.commit("chosen", Topic::Payments, 0, 0).await;
+    let browser = Browser::open(&monitor.url).await;
+    browser.until_text(&title("chosen")).await;
+    let select = format!(
+        "const all = [...document.querySelectorAll('.select')];
+         const found = all.find((one) => one.textContent === {});
+         found?.click();
+         return Boolean(found);",
+        json!(title("chosen"))
+    );
+    browser.until("the card is selected", &select).await;
+    let is_shown = |group: &str| format!("{SHOWN} === {}", json!(title(group)));
+    browser.until("it is shown", &is_shown("chosen")).await;
+
+    let names = [monitor.name("chosen")];
+    monitor
+        .cluster
+        .delete_groups(&names, DEADLINE)
+        .await
+        .unwrap();
+    let other = format!("{SHOWN} !== {}", json!(title("chosen")));
+    browser.until("another group is shown", &other).await;
+    // The user's choice is there again.
+    monitor.commit("chosen", Topic::Payments, 0, 0).await;
+    browser
+        .until("it is shown again", &is_shown("chosen"))
+        .await;
+    browser.close().await;
+    monitor.stop().await;
+}

@@ -30,12 +30,12 @@ pub enum Rule {
     Rewound,
     /// Records were deleted before the group read them, and nobody has acknowledged the loss.
     LostRecords,
+    /// Most of a topic's lag is on one partition, because most new records went there.
+    HotPartition,
     /// The lag has reached a threshold, and a member says that it works slowly by its settings.
     SlowMember,
     /// The group reads fewer records than producers write.
     FallingBehind,
-    /// Most of a topic's lag is on one partition, because most new records went there.
-    HotPartition,
     /// The lag has reached the critical threshold.
     AboveCritical,
     /// The lag has reached the warning threshold.
@@ -62,9 +62,9 @@ impl Rule {
         Self::Stalled,
         Self::Rewound,
         Self::LostRecords,
+        Self::HotPartition,
         Self::SlowMember,
         Self::FallingBehind,
-        Self::HotPartition,
         Self::AboveCritical,
         Self::AboveWarning,
         Self::MoreConsumersThanPartitions,
