@@ -18,5 +18,6 @@ mod outage;
 mod publishing;
 mod reading;
 mod sagas;
+mod stuck;
 mod support;
 mod topics;
