@@ -175,8 +175,10 @@ impl App {
             // serve().
             writer.run(),
             server::serve(listener, router, requests, shutdown.clone(), drain),
-            shutdown.run_until_cancelled(outbox_counter.run()),
-            shutdown.run_until_cancelled(purge_keys(readers.pool().clone())),
+            shutdown.run_until_cancelled(async {
+                database.migrated().await;
+                tokio::join!(outbox_counter.run(), purge_keys(readers.pool().clone()))
+            }),
             async {
                 shutdown.cancelled().await;
                 stop_streams.cancel();
