@@ -10,6 +10,7 @@ mod commands;
 
 use std::process::ExitCode;
 
+use stack::disk::name_full_disk;
 use stack::layout::StackLayout;
 use stack::terminal::{self, Usage};
 
@@ -20,7 +21,10 @@ async fn main() -> ExitCode {
         Err(code) => return code,
     };
     let outcome = match StackLayout::new(cli.stack) {
-        Ok(layout) => cli::run(cli.verb, &layout).await,
+        Ok(layout) => {
+            let outcome = cli::run(cli.verb, &layout).await;
+            outcome.map_err(|error| name_full_disk(error, layout.home()))
+        }
         Err(error) => Err(error),
     };
     match outcome {

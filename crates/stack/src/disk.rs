@@ -1,10 +1,18 @@
 //! The free space of the file systems that a stack writes to: examined before a start, and named by every command that fails
 //! for want of it.
 
-use anyhow::{Result, bail};
+use std::io;
+use std::path::Path;
+
+use anyhow::{Error, Result, bail};
 use local_runtime::disk_space::{DiskSpace, NEEDED_BY_NEW_STACK, NEEDED_TO_RUN};
+use local_runtime::kafka::KAFKA;
+use local_runtime::postgres::POSTGRES;
 
 use crate::Stack;
+use crate::start_plan::StartPlan;
+
+const REMEDY: &str = "make room (./sandbox down --reset removes all data of this stack), or let SANDBOX_HOME be a folder on another file system";
 
 impl Stack<'_> {
     /// What is missing, and what helps, if the file systems of this stack have too little space for a running stack; `None` if
@@ -13,9 +21,14 @@ impl Stack<'_> {
         self.shortage(NEEDED_TO_RUN)
     }
 
-    /// Fails if broker and database cannot be started for want of space. A server without space would end with an error about
-    /// one of its files, and may leave that file damaged.
-    pub fn require_disk_space(&self) -> Result<()> {
+    /// Fails if the plan starts broker or database, and they have too little space. A server without space would end with an
+    /// error about one of its files, and may leave that file damaged.
+    pub fn require_disk_space(&self, plan: &StartPlan) -> Result<()> {
+        let alive = self.alive_processes()?;
+        let starts = |planned: bool, name: &str| planned && !alive.iter().any(|one| one == name);
+        if !starts(plan.kafka, KAFKA) && !starts(plan.postgres, POSTGRES) {
+            return Ok(());
+        }
         let is_new = !self.state_dir().data().join("kafka").exists();
         let needed = if is_new {
             NEEDED_BY_NEW_STACK
@@ -33,12 +46,49 @@ impl Stack<'_> {
         folders.extend(self.state_dir().folders_outside()?);
         for folder in folders {
             if let Some(shortage) = DiskSpace::of(&folder)?.shortage(needed) {
-                return Ok(Some(format!(
-                    "{shortage} in {}: make room (./sandbox down --reset removes all data of this stack), or let SANDBOX_HOME be a folder on another file system",
-                    folder.display()
-                )));
+                let place = folder.display();
+                return Ok(Some(format!("{shortage} in {place}: {REMEDY}")));
             }
         }
         Ok(None)
+    }
+}
+
+/// Puts the file system of `home` before an error of a write that found no space.
+pub fn name_full_disk(error: Error, home: &Path) -> Error {
+    let full = error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(
+            kind,
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        )
+    });
+    let shortage = full.then(|| DiskSpace::of(home).ok()?.shortage(NEEDED_TO_RUN));
+    match shortage.flatten() {
+        Some(shortage) => error.context(format!("{shortage}: {REMEDY}")),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_error_of_a_full_disk_gets_another_text() {
+        let home = tempfile::tempdir().unwrap();
+        let other = Error::from(io::Error::from(io::ErrorKind::NotFound)).context("cannot read");
+        assert_eq!(
+            name_full_disk(other, home.path()).to_string(),
+            "cannot read"
+        );
+        // The file system of /proc has no free blocks.
+        let full = Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("cannot write");
+        let named = format!("{:#}", name_full_disk(full, Path::new("/proc/self")));
+        assert!(
+            named.starts_with("the file system /proc has 0.0 MB free")
+                && named.contains("cannot write"),
+            "{named}"
+        );
     }
 }

@@ -8,7 +8,7 @@ use crate::interrupt::InterruptGuard;
 use crate::saved_settings::SavedSettings;
 use crate::start::StartReport;
 use crate::start_plan::StartPlan;
-use crate::terminal::Progress;
+use crate::terminal::{Progress, note};
 use crate::workload::Workload;
 
 impl Stack<'_> {
@@ -21,15 +21,22 @@ impl Stack<'_> {
         let (alive, ended): (Vec<_>, Vec<_>) = started.into_iter().partition(|one| one.is_alive());
         let instances: Vec<_> = alive.iter().map(|one| (one.workload, one.slot)).collect();
         self.require_free_ports(&StartPlan::of_backends())?;
-        if !self.unavailable_backends()?.is_empty() {
-            self.require_disk_space()?;
-        }
+        self.require_disk_space(&StartPlan::of_backends())?;
         let prometheus_ran;
         {
             let _progress = Progress::new("emptying topics, groups and databases");
             self.stop_instances(&instances).await?;
             prometheus_ran = self.clear_prometheus().await?;
-            self.clear_backends(guard).await?;
+            let cleared = self.clear_backends(guard).await;
+            if cleared.is_err() && !alive.is_empty() {
+                let stopped = alive.iter().map(|one| one.record.name.as_str());
+                let stopped: Vec<_> = stopped.collect();
+                note(format_args!(
+                    "stopped, and not started again: {} (./sandbox up starts them, ./sandbox reset tries again)",
+                    stopped.join(", ")
+                ));
+            }
+            cleared?;
         }
         for one in ended {
             self.processes.forget(&one.record.name)?;

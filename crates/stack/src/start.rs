@@ -4,8 +4,6 @@
 
 use anyhow::{Error, Result, bail};
 use futures::future::join_all;
-use local_runtime::kafka::KAFKA;
-use local_runtime::postgres::POSTGRES;
 use local_runtime::process::ProcessState;
 
 use crate::Stack;
@@ -36,13 +34,7 @@ impl Stack<'_> {
         let records = self.processes.records()?;
         first_starts.retain(|name| !records.iter().any(|record| record.name == *name));
         self.require_free_ports(plan)?;
-        if report
-            .started
-            .iter()
-            .any(|name| name == KAFKA || name == POSTGRES)
-        {
-            self.require_disk_space()?;
-        }
+        self.require_disk_space(plan)?;
         self.update_saved_settings(|saved| {
             for name in plan.process_names() {
                 saved.unmark_killed(&name);

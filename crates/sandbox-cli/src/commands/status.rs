@@ -103,11 +103,10 @@ async fn read_broker(layout: &StackLayout, instances: &[Instance]) -> Result<Bro
 }
 
 async fn read_stuck(layout: &StackLayout, processes: &[ProcessRow]) -> Result<StuckOrders> {
-    let of_orders = processes
-        .iter()
-        .find(|row| row.name.starts_with(Service::Order.name()));
-    let answers =
-        of_orders.is_some_and(|row| matches!(row.readiness, Some(word) if word != "silent"));
+    let answers = processes.iter().any(|row| {
+        row.name.starts_with(Service::Order.name())
+            && row.readiness.is_some_and(|word| word != "silent")
+    });
     answers
         .then_some(())
         .with_context(|| format!("{} does not answer", Service::Order))?;

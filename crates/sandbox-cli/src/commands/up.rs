@@ -58,6 +58,7 @@ pub async fn run(args: Up, layout: &StackLayout) -> Result<()> {
         stack.require_prometheus()?;
     }
     stack.require_free_ports(&plan)?;
+    stack.require_disk_space(&plan)?;
     if !plan.instances.is_empty() && !args.no_build {
         build::build(layout, args.offline, &guard).await?;
     }
