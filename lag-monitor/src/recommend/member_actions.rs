@@ -106,7 +106,12 @@ impl GroupActions<'_> {
             }));
             all.extend(self.inspect_records(halt, &reason));
         }
-        all.extend(self.read_log(Priority::Medium));
+        // Without a halt, a consumer loop has ended.
+        let priority = match all.is_empty() {
+            true => Priority::High,
+            false => Priority::Medium,
+        };
+        all.extend(self.read_log(priority));
         all
     }
 
