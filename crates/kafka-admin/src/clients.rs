@@ -8,12 +8,10 @@
 use std::time::{Duration, Instant};
 
 use kafka_runtime::KafkaSettings;
+use kafka_runtime::client::ClientLog;
 use rdkafka::ClientConfig;
-use rdkafka::admin::AdminClient;
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
-use rdkafka::producer::FutureProducer;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::cluster::TIMEOUT;
@@ -22,6 +20,12 @@ use crate::records::Isolation;
 /// `message.max.bytes`, uncompressed: above the limit of every topic, so that the limit of the topic
 /// applies.
 pub(crate) const MAX_RECORD_BYTES: usize = 2_097_152;
+
+// The clients of this crate. An operation that fails returns its error, so librdkafka's log of each
+// attempt is not repeated: see [`ClientLog`].
+pub(crate) type AdminClient = rdkafka::admin::AdminClient<ClientLog>;
+pub(crate) type BaseConsumer = rdkafka::consumer::BaseConsumer<ClientLog>;
+pub(crate) type FutureProducer = rdkafka::producer::FutureProducer<ClientLog>;
 
 fn base(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -53,8 +57,8 @@ fn consumer(settings: &KafkaSettings, purpose: &str, isolation: Isolation) -> Cl
 }
 
 /// Creates, deletes and describes topics and groups.
-pub(crate) fn admin(settings: &KafkaSettings) -> KafkaResult<AdminClient<DefaultClientContext>> {
-    base(settings).create()
+pub(crate) fn admin(settings: &KafkaSettings) -> KafkaResult<AdminClient> {
+    base(settings).create_with_context(ClientLog)
 }
 
 /// Asks for metadata, watermarks, and the committed offsets of one group. It never fetches: such a
@@ -66,7 +70,7 @@ pub(crate) fn metadata(settings: &KafkaSettings, group: Option<&str>) -> KafkaRe
         // The high watermark as Kafka's tools show it. With read_committed, a request for committed
         // offsets also waits for open transactions.
         .set("isolation.level", "read_uncommitted")
-        .create()
+        .create_with_context(ClientLog)
 }
 
 /// Reads one topic after another up to its end.
@@ -76,7 +80,7 @@ pub(crate) fn reader(settings: &KafkaSettings, isolation: Isolation) -> KafkaRes
         // At the end of a partition the broker waits this long for more records.
         .set("fetch.wait.max.ms", "10")
         .set("fetch.message.max.bytes", MAX_RECORD_BYTES.to_string())
-        .create()
+        .create_with_context(ClientLog)
 }
 
 /// Reads one topic up to its end and then new records.
@@ -87,7 +91,7 @@ pub(crate) fn tail(settings: &KafkaSettings, isolation: Isolation) -> KafkaResul
         .set("topic.metadata.propagation.max.ms", "1000")
         .set("fetch.wait.max.ms", "100")
         .set("queued.max.messages.kbytes", "16384")
-        .create()
+        .create_with_context(ClientLog)
 }
 
 /// Reads new committed records. A fetch waits at the broker, which answers as soon as there is a
@@ -95,7 +99,7 @@ pub(crate) fn tail(settings: &KafkaSettings, isolation: Isolation) -> KafkaResul
 pub(crate) fn tail_new(settings: &KafkaSettings) -> KafkaResult<BaseConsumer> {
     consumer(settings, "tail-new", Isolation::ReadCommitted)
         .set("queued.max.messages.kbytes", "16384")
-        .create()
+        .create_with_context(ClientLog)
 }
 
 /// Reads as fast as possible, with the fetch settings of a service's member, since a member is
@@ -107,13 +111,15 @@ pub(crate) fn read_benchmark(settings: &KafkaSettings) -> KafkaResult<BaseConsum
         .set("queued.min.messages", "100000")
         .set("queued.max.messages.kbytes", "16384")
         .set("check.crcs", "true")
-        .create()
+        .create_with_context(ClientLog)
 }
 
 /// Publishes any record. Without compression, so that a record can be just below the limit of a
 /// topic.
 pub(crate) fn publisher(settings: &KafkaSettings) -> KafkaResult<FutureProducer> {
-    producer(settings).set("compression.type", "none").create()
+    producer(settings)
+        .set("compression.type", "none")
+        .create_with_context(ClientLog)
 }
 
 /// Publishes in transactions. `init_transactions` fences every other producer with this
@@ -128,7 +134,7 @@ pub(crate) fn transactional(
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", "5000")
         .set("batch.size", batch_bytes.to_string())
-        .create()
+        .create_with_context(ClientLog)
 }
 
 /// Reads the committed offsets of a group that commits in transactions. With `read_committed` the
@@ -142,7 +148,7 @@ pub(crate) fn committed_position(
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("isolation.level", "read_committed")
-        .create()
+        .create_with_context(ClientLog)
 }
 
 fn producer(settings: &KafkaSettings) -> ClientConfig {

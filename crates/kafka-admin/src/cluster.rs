@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kafka_runtime::KafkaSettings;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::admin::AdminOptions;
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use shared_events::NamePrefix;
 
-use crate::clients;
+use crate::clients::{self, AdminClient, BaseConsumer};
 use crate::cluster_error::ClusterError;
 
 /// The time limit of one request to the broker.
@@ -22,7 +21,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Cluster {
     settings: Arc<KafkaSettings>,
-    pub(crate) admin: Arc<AdminClient<DefaultClientContext>>,
+    pub(crate) admin: Arc<AdminClient>,
     pub(crate) metadata_client: Arc<BaseConsumer>,
     offset_clients: Arc<Mutex<HashMap<String, Arc<BaseConsumer>>>>,
 }

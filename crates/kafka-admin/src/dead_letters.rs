@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use kafka_runtime::dead_letter::{DeadLetterHeaders, MAX_REPLAYS, replay_count, replay_pairs};
-use rdkafka::consumer::BaseConsumer;
 use shared_events::{NamePrefix, Service, Topic};
 
-use crate::clients;
+use crate::clients::{self, BaseConsumer};
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
 use crate::dead_letter_outcomes::{Outcome, OutcomeRecord, Outcomes, split_outcomes};

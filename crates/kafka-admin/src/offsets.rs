@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::clients;
+use crate::clients::{self, BaseConsumer};
 use crate::cluster::{Cluster, TIMEOUT, blocking};
 use crate::cluster_error::ClusterError;
 

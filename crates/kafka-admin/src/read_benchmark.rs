@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use crate::clients;
+use crate::clients::{self, BaseConsumer};
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
 use crate::log_reader::{STALL_TIMEOUT, is_transient};

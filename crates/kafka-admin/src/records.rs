@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use kafka_runtime::dead_letter::Header;
 use rdkafka::Message;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::types::RDKafkaErrorCode;
 use shared_events::{Decoded, Envelope, Poison};
 
-use crate::clients;
+use crate::clients::{self, BaseConsumer};
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
 pub use crate::log_reader::MissingOffsets;

@@ -5,16 +5,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use shared_events::Topic;
 use tokio::time::{Instant, sleep};
 
-use crate::clients;
+use crate::clients::{self, BaseConsumer, FutureProducer};
 use crate::cluster::{Cluster, TIMEOUT, blocking};
 use crate::cluster_error::ClusterError;
 use crate::dead_letter_outcomes::{Outcome, OutcomeRecord, position_past_outcomes};
@@ -246,11 +247,26 @@ impl ReplayProducer {
 }
 
 /// Partition and offset of each record, once the broker has acknowledged all.
+///
+/// When one record fails, the client drops the others that it has not sent yet. The error is that of
+/// the record that failed, and not that of a dropped one.
 async fn acknowledged(sent: Vec<DeliveryFuture>) -> KafkaResult<Vec<(i32, i64)>> {
-    let delivered = try_join_all(sent.into_iter().map(async |delivery| {
-        let outcome = delivery.await.map_err(|_| KafkaError::Canceled)?;
-        outcome.map_err(|(error, _)| error)
-    }));
-    let delivered = delivered.await?.into_iter();
-    Ok(delivered.map(|one| (one.partition, one.offset)).collect())
+    let mut sent: FuturesUnordered<DeliveryFuture> = sent.into_iter().collect();
+    let (mut delivered, mut dropped) = (Vec::new(), None);
+    while let Some(delivery) = sent.next().await {
+        match delivery.map_err(|_| KafkaError::Canceled)? {
+            Ok(one) => delivered.push((one.partition, one.offset)),
+            Err((error, _)) if is_dropped(&error) => dropped = Some(error),
+            Err((error, _)) => return Err(error),
+        }
+    }
+    dropped.map_or(Ok(delivered), Err)
+}
+
+fn is_dropped(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(
+        code,
+        Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+    )
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use crate::clients;
+use crate::clients::{self, BaseConsumer};
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
 use crate::log_reader::is_transient;

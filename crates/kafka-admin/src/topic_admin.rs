@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rdkafka::admin::{
     AdminOptions, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use shared_events::Topic;
 
-use crate::clients;
+use crate::clients::{self, BaseConsumer};
 use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking};
 use crate::cluster_error::ClusterError;
 use crate::topics::{ConfigDifference, CreateOutcome, differences};

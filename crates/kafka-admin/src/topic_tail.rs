@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use kafka_runtime::client::is_unknown_topic;
-use rdkafka::consumer::BaseConsumer;
 
-use crate::clients;
+use crate::clients::{self, BaseConsumer};
 use crate::cluster::{Cluster, blocking};
 use crate::cluster_error::ClusterError;
 use crate::log_reader::{LogReader, Polled, STALL_TIMEOUT};

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use shared_events::Topic;
 use tokio::time::{Instant, sleep};
 
+use crate::clients::BaseConsumer;
 use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking};
 use crate::cluster_error::ClusterError;
 
