@@ -6,7 +6,8 @@
 //! 2. [`Stack`]: its processes, and the lock that a command holds while it changes them.
 //! 3. [`settings`]: the environment of a program. [`saved_settings`]: what `restart --set` changed.
 //! 4. [`start_plan`] and [`start`]: which processes a command starts, and how. [`instances`] starts one service,
-//!    [`backends`] broker and database, [`prometheus`] Prometheus. [`disk`]: the space that they need.
+//!    [`backends`] broker and database, [`prometheus`] Prometheus; `instances_file` lists the
+//!    instances for lag-monitor. [`disk`]: the space that they need.
 //!    [`container_databases`]: the databases in Docker mode.
 //! 5. [`stop`], [`scale`], [`restart`], [`reset`], [`signals`]: the verbs of the command, one file each.
 //! 6. [`readiness_probe`], [`status_rows`], [`lag_view`], [`merged_logs`], [`doctor`]: what can be seen of a stack.
