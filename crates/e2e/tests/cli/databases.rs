@@ -33,7 +33,9 @@ fn inside(rig: &Rig, verb: &str) -> Ran {
 #[test]
 fn a_container_creates_the_databases_that_a_volume_lacks() {
     let rig = Rig::shared();
-    rig.good(&["kill", "order-service", "inventory-service"]);
+    // reset-data deletes the groups, which must have no members.
+    let services = ["order-service", "payment-service", "inventory-service"];
+    rig.good(&[&["kill"], &services[..]].concat());
     let broken = sql(
         &rig,
         "postgres",
