@@ -1,5 +1,7 @@
 //! Downloads Kafka's jars and PostgreSQL's programs with Maven, once, and finds them later.
 
+mod maven;
+
 use crate::disk_space::{DiskSpace, NEEDED_BY_DOWNLOADS};
 use crate::environment;
 use crate::run_as_nobody::{UnprivilegedUser, enterable_folder};
@@ -8,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 /// The version of Kafka: the newest that writes the markers of a decided transaction although its
@@ -20,9 +21,6 @@ use tokio::process::Command;
 pub const KAFKA_VERSION: &str = "4.0.2";
 
 const POM: &str = include_str!("../pom.xml");
-/// Files that Maven downloads for this pom into an empty local repository. Measured; used only for
-/// a progress bar.
-const EXPECTED_FILES: u64 = 473;
 
 /// Where the jars and programs come from.
 #[derive(Clone, Debug)]
@@ -204,7 +202,7 @@ impl Sources {
         }
         let pom = self.dist.join("pom.xml");
         fs::write(&pom, POM).with_context(|| format!("cannot write {}", pom.display()))?;
-        run_maven(&self.dist, &self.kafka_version, progress).await?;
+        maven::run(&self.dist, &self.kafka_version, progress).await?;
         // Written last: the stamp says that the download is complete.
         fs::write(self.stamp(), POM)
             .with_context(|| format!("cannot write {}", self.stamp().display()))
@@ -280,51 +278,6 @@ impl Sources {
         let user = UnprivilegedUser::instead_of_root()?;
         Ok(enterable_folder(&self.outside_list(), &self.dist, user.as_ref())?.join("postgres/bin"))
     }
-}
-
-/// Runs Maven on the pom in the folder `dist` and reports every downloaded file. Maven keeps the
-/// caller's environment, which may name a proxy.
-async fn run_maven(
-    dist: &Path,
-    kafka_version: &str,
-    progress: &mut impl FnMut(Progress),
-) -> Result<()> {
-    let mut maven = Command::new("mvn");
-    // Relative paths: Maven would replace `${…}` in the name of an absolute folder.
-    maven
-        .args(["--batch-mode", "--file", "pom.xml", "-Ddist=."])
-        .arg(format!("-Dkafka.version={kafka_version}"))
-        .arg("generate-resources")
-        .current_dir(dist)
-        // Java cannot open a file with an umlaut in its name in the locale C.
-        .env("LC_ALL", "C.UTF-8");
-    maven
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let mut maven = maven.spawn().context("cannot run mvn: install Maven")?;
-    let (mut files, mut first_error) = (0, None);
-    let about = EXPECTED_FILES;
-    progress(Progress::Downloading { files, about });
-    if let Some(output) = maven.stdout.take() {
-        let mut lines = BufReader::new(output).lines();
-        let unreadable = "cannot read Maven's output";
-        while let Some(line) = lines.next_line().await.context(unreadable)? {
-            if line.contains("Downloaded from") {
-                files = about.min(files + 1);
-                progress(Progress::Downloading { files, about });
-            } else if let Some((_, error)) = line.split_once("[ERROR] ") {
-                first_error.get_or_insert_with(|| error.trim().to_owned());
-            }
-        }
-    }
-    let status = maven.wait().await.context("cannot wait for Maven")?;
-    if !status.success() {
-        let reason = first_error.unwrap_or_else(|| "it gave no reason".to_owned());
-        bail!("Maven could not download Kafka and PostgreSQL: {reason}");
-    }
-    Ok(())
 }
 
 fn has(folder: &Path, ending: &str) -> bool {
