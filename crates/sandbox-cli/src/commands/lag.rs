@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use cluster_reader::group_health::{History, Thresholds};
 use cluster_reader::{ClusterReader, Snapshot};
 use serde_json::{Value, json};
+use service_kit::settings::whole_number;
 use shared_events::{NamePrefix, Topic};
 use stack::host_or_container::HostOrContainer;
 use stack::lag_view;
@@ -46,11 +47,11 @@ pub struct Lag {
     json: bool,
 
     /// The setting of lag-monitor. In a container only the environment knows it
-    #[arg(long, env = "LAG_THRESHOLD_WARNING", hide = true)]
+    #[arg(long, env = "LAG_THRESHOLD_WARNING", hide = true, value_parser = whole_number::<i64>(1..=1_000_000_000_000_i64))]
     lag_threshold_warning: Option<i64>,
 
     /// The setting of lag-monitor
-    #[arg(long, env = "LAG_THRESHOLD_CRITICAL", hide = true)]
+    #[arg(long, env = "LAG_THRESHOLD_CRITICAL", hide = true, value_parser = whole_number::<i64>(1..=1_000_000_000_000_i64))]
     lag_threshold_critical: Option<i64>,
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde_json::json;
+use service_kit::settings::whole_number;
 use shared_events::CustomerId;
 use shared_events::http_api::{OrderStatus, OrderView};
 use stack::layout::StackLayout;
@@ -32,7 +33,7 @@ pub struct Orders {
     customer: Option<CustomerId>,
 
     /// The most orders to list
-    #[arg(short = 'n', long, value_name = "ORDERS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    #[arg(short = 'n', long, value_name = "ORDERS", default_value_t = 50, value_parser = whole_number::<u32>(1..=MOST))]
     limit: u32,
 
     /// Print JSON, for scripts: the orders, and whether there are more
