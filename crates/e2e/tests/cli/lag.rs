@@ -127,6 +127,41 @@ fn a_group_or_topic_that_is_not_there_is_answered_with_those_there_are() {
 }
 
 #[test]
+fn one_reading_has_the_rates_and_the_health_of_lag_monitor() {
+    let rig = Rig::shared();
+    rig.good(&["order", "--product", "prod_burst"]);
+    until("lag-monitor knows the rates of each group", || {
+        let output: Value = serde_json::from_str(&rig.good(&["lag", "--json"])).unwrap();
+        let mut groups = output["groups"].as_array().unwrap().iter();
+        let has_rates = groups.all(|group| group["rates"]["produced"].is_number());
+        match has_rates && output["monitorTakenAt"].is_string() && output["monitorError"].is_null()
+        {
+            true => Ok(()),
+            false => Err(output.to_string()),
+        }
+    });
+    let ran = rig.run(&["lag"]);
+    assert!(ran.errors.contains("rates and health as of"), "{ran:?}");
+}
+
+#[test]
+fn watching_waits_for_a_broker_that_does_not_run_yet() {
+    let rig = Rig::new();
+    let mut command = rig.command(&["lag", "--watch", "--json"]);
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let failures: Vec<String> = lines.map(Result::unwrap).take(2).collect();
+    assert!(watching.try_wait().unwrap().is_none(), "{failures:?}");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert_eq!(failures.len(), 2);
+    for failure in failures {
+        let failure: Value = serde_json::from_str(&failure).unwrap();
+        assert!(failure["error"].is_string(), "{failure}");
+    }
+}
+
+#[test]
 fn watching_without_a_terminal_prints_one_block_a_reading() {
     let rig = Rig::shared();
     let mut command = rig.command(&["lag", "--watch", "--group", GROUPS[1]]);
