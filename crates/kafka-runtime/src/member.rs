@@ -14,8 +14,8 @@ mod pause_state;
 mod poison_policy;
 mod report_losses;
 mod simulated_work;
+mod threads;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -36,9 +36,9 @@ use crate::controls::control_topic_reader::ControlTopicReader;
 use crate::database::LockWaits;
 use crate::faults::Faults;
 use crate::handler::Handler;
-use crate::handler::panic_text;
 use crate::librdkafka::{self, ResilientConsumer};
 use crate::member::consumer_loop::ConsumerLoop;
+use crate::member::threads::{MEMBER, READER, catch_panic, panicked, thread};
 use crate::metrics::MemberMetrics;
 use crate::settings::{ConsumerSettings, ConsumerTuning, FaultSettings, KafkaSettings};
 use crate::topic_partitions::TopicNames;
@@ -293,27 +293,6 @@ impl Member {
         // The sender is dropped without a result only if the thread's last statements panicked.
         let ended = self.ended.await;
         ended.unwrap_or_else(|_| Err(panicked(MEMBER, "at its end")))
-    }
-}
-
-/// The names of the threads.
-const MEMBER: &str = "member";
-const READER: &str = "controls";
-
-fn thread(name: &str) -> std::thread::Builder {
-    std::thread::Builder::new().name(name.to_owned())
-}
-
-/// Runs the body of a thread. The error is the text of its panic.
-fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T, String> {
-    // After a panic nothing is used that the body has changed, except locks, which recover from it.
-    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| panic_text(&*panic))
-}
-
-fn panicked(thread: &'static str, panic: impl Into<String>) -> MemberError {
-    MemberError::Panicked {
-        thread,
-        panic: panic.into(),
     }
 }
 

@@ -86,7 +86,9 @@ impl<H: Handler> ConsumerLoop<H> {
         let resumes = self.controls.resumes();
         if resumes != self.resumes {
             self.resumes = resumes;
-            self.halted = None;
+            if let Some(halt) = self.halted.take() {
+                tracing::info!(%halt, "resumed");
+            }
             self.poison_run = 0;
         }
         let configured = self.controls.effective().paused || !self.controls.is_group_loaded();
