@@ -1,4 +1,4 @@
-//! docker-compose.yml, .env.example, prometheus/compose.yml and docker/containers.sh repeat names and defaults of this crate.
+//! docker-compose.yml, .env.example and prometheus/compose.yml repeat names and defaults of this crate.
 //! These tests compare them. They read the files line by line, so a setting must stand on a line of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,10 +12,9 @@ use crate::ports::{CONTAINER_BOOTSTRAP_SERVERS, CONTAINER_POSTGRES, Ports, conta
 use crate::settings::setting_names;
 use crate::workload::Workload;
 
-const COMPOSE: &str = include_str!("../../../docker-compose.yml");
+pub(crate) const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 const PROMETHEUS: &str = include_str!("../../../prometheus/compose.yml");
-const CONTAINERS: &str = include_str!("../../../docker/containers.sh");
 
 const KAFKA_SETTINGS: &str = include_str!("../../kafka-runtime/src/settings.rs");
 
@@ -70,7 +69,7 @@ const fn prefix(workload: Workload) -> &'static str {
 }
 
 /// The lines of a Compose service.
-fn block(service: &str) -> impl Iterator<Item = &'static str> {
+pub(crate) fn block(service: &str) -> impl Iterator<Item = &'static str> {
     let key = format!("  {service}:");
     let of_service = COMPOSE.lines().skip_while(move |line| *line != key).skip(1);
     of_service.take_while(|line| line.starts_with("    ") || line.is_empty())
@@ -270,56 +269,6 @@ fn the_containers_use_the_databases_of_local_mode() {
         .into_iter()
         .find(|(name, _)| *name == "POSTGRES_PASSWORD");
     assert_eq!(password, Some(("POSTGRES_PASSWORD", SUPERUSER)));
-}
-
-/// The value of a list of names in docker/containers.sh.
-fn listed_in_shell(variable: &str) -> Vec<&'static str> {
-    let start = format!("{variable}='");
-    let mut lines = CONTAINERS.lines();
-    let value = lines.find_map(|line| line.strip_prefix(start.as_str()));
-    value.unwrap().trim_end_matches('\'').split(' ').collect()
-}
-
-/// The services that start without a profile, in the order of the file.
-fn services_without_profile() -> Vec<&'static str> {
-    let services = COMPOSE.split("\nservices:\n").nth(1).unwrap();
-    let services = services.split("\nvolumes:\n").next().unwrap();
-    let names = services.lines().filter_map(|line| {
-        let name = line.strip_prefix("  ")?.strip_suffix(':')?;
-        (!name.starts_with([' ', '#'])).then_some(name)
-    });
-    names
-        .filter(|name| !block(name).any(|line| line.starts_with("    profiles:")))
-        .collect()
-}
-
-#[test]
-fn the_shell_part_of_docker_mode_knows_every_service_of_the_compose_file() {
-    let ours: Vec<_> = Workload::ALL.iter().map(|one| one.name()).collect();
-    assert_eq!(listed_in_shell("services"), ours);
-    let lists = ["services", "backends", "setups"].map(listed_in_shell);
-    let known: BTreeSet<_> = lists.concat().into_iter().collect();
-    let defined: BTreeSet<_> = services_without_profile().into_iter().collect();
-    assert_eq!(known, defined);
-}
-
-#[test]
-fn no_container_needs_a_file_of_the_checkout() {
-    let mut mounts = COMPOSE.lines().filter(|line| {
-        let line = line.trim_start();
-        !line.starts_with('#') && (line.contains("./") || line.contains("type: bind"))
-    });
-    assert_eq!(mounts.next(), None);
-}
-
-#[test]
-fn a_service_with_a_database_starts_after_it_was_created() {
-    let after = block("order-service").collect::<Vec<_>>().join("\n");
-    assert!(after.contains("depends_on: &after"), "{after}");
-    assert!(after.contains("postgres-setup: {condition: service_completed_successfully}"));
-    let inventory = block("inventory-service").any(|line| line == "    depends_on: *after");
-    assert!(inventory);
-    assert!(block("postgres-setup").any(|line| line.contains("create-databases")));
 }
 
 #[test]

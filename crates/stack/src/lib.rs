@@ -20,6 +20,8 @@ pub mod backends;
 pub mod build;
 #[cfg(test)]
 mod compose_file_tests;
+#[cfg(test)]
+mod compose_services_tests;
 pub mod container_databases;
 pub mod disk;
 pub mod doctor;
