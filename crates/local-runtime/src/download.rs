@@ -197,12 +197,17 @@ impl Sources {
 
     async fn download(&self, progress: &mut impl FnMut(Progress)) -> Result<()> {
         remove(&self.stamp())?;
-        for part in [&self.kafka_folder(), "archive", "postgres"] {
+        // Maven does not bring an archive again while one of its markers says that it did.
+        for part in [&self.kafka_folder(), "archive", "markers"] {
             remove(&self.dist.join(part))?;
         }
         let pom = self.dist.join("pom.xml");
         fs::write(&pom, POM).with_context(|| format!("cannot write {}", pom.display()))?;
         maven::run(&self.dist, &self.kafka_version, progress).await?;
+        if self.pg_bin.is_none() {
+            progress(Progress::Unpacking);
+            self.unpack().await?;
+        }
         // Written last: the stamp says that the download is complete.
         fs::write(self.stamp(), POM)
             .with_context(|| format!("cannot write {}", self.stamp().display()))
