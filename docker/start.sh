@@ -54,13 +54,18 @@ build() {
   compose build $built >"$logs/build.log" 2>&1 || fail "$(meaning "$(cat "$logs/build.log")")"
 }
 
-# Of the services that `up` starts: docker-compose 1.29 also shows those of a profile.
-require_images() {
+# The images of the services that `up` starts, as Compose reads them; one a line: service, image. 1.29 also shows those of a profile.
+images() {
   compose config | awk '
     /^  [a-z0-9-]+:$/ { service = substr($1, 1, length($1) - 1) }
     /^    image:/ { print service, $2 }
   ' | while read -r service image; do
-    is_one_of "$service" "$services $backends $setups" || continue
+    if is_one_of "$service" "$services $backends $setups"; then echo "$service $image"; fi
+  done
+}
+
+require_images() {
+  images | while read -r service image; do
     docker image inspect "$image" >/dev/null 2>&1 || fail "the image $image is not here: ./sandbox fetch, once, with a network"
   done || exit 1
 }
@@ -258,10 +263,11 @@ verb_restart() {
 
 verb_fetch() {
   [ $# -eq 0 ] || wrong "fetch takes no argument"
-  for image in $(sed -n 's/^    image: *\([^$]*\)$/\1/p' docker-compose.yml); do
-    case $image in jaegertracing/*) continue ;; esac
+  images | while read -r service image; do
+    # The others are built.
+    is_one_of "$service" 'kafka postgres' || continue
     docker image inspect "$image" >/dev/null 2>&1 || { say "pulling $image"; quietly docker pull "$image"; }
-  done
+  done || exit 1
   build
 }
 

@@ -49,6 +49,13 @@ no_root_and_no_writing() {
   done
 }
 
+# A volume without a name is left behind by each `down`.
+volumes_have_names() {
+  local names
+  names=$(docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | xargs docker inspect --format '{{range .Mounts}}{{println .Name}}{{end}}' | sort -u)
+  equals 'volumes' "$(xargs <<<"$names")" "${COMPOSE_PROJECT_NAME}_kafka-data ${COMPOSE_PROJECT_NAME}_postgres-data ${COMPOSE_PROJECT_NAME}_prometheus-data"
+}
+
 under_dash() {
   dash ./sandbox status
   dash ./sandbox url inventory-service
@@ -124,6 +131,7 @@ check 'a cold up becomes healthy' cold_up
 check 'up again' warm_up
 check 'only 127.0.0.1 listens' only_loopback
 check 'no process is root, and services cannot write' no_root_and_no_writing
+check 'every volume has a name, and no folder is mounted' volumes_have_names
 check 'the four stories' sandbox demo
 check 'status, url, logs and doctor under dash' under_dash
 check 'another up keeps the containers' left_alone
