@@ -86,6 +86,12 @@ impl App {
         } = self;
         let (auto, stop) = (Arc::clone(&controller), shutdown.clone());
         let auto = tokio::task::spawn_blocking(move || auto.run_auto_producer(&stop));
+        // Whatever ends the auto producer ends the process.
+        let auto = async {
+            let ended = auto.await;
+            shutdown.cancel();
+            ended
+        };
         let (auto, ..) = tokio::join!(
             auto,
             server::serve(listener, router, requests, shutdown.clone(), drain),

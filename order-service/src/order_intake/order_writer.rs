@@ -6,6 +6,7 @@ use std::time::Duration;
 use kafka_runtime::Faults;
 use kafka_runtime::faults::{CrashPoint, Protection};
 use kafka_runtime::outbox::{Publisher, Waker};
+use service_kit::outage_log::OutageLog;
 use shared_events::Envelope;
 use sqlx::PgPool;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -52,9 +53,13 @@ impl OrderWriter {
     /// reply.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
+        let mut outage = OutageLog::default();
         while self.collect(&mut batch).await {
             let error = match timeout(BATCH_TIMEOUT, self.write(&batch)).await {
                 Ok(Ok(written)) => {
+                    if let Some(outage) = outage.ended() {
+                        tracing::info!(after.seconds = outage.as_secs_f64(), "orders are accepted");
+                    }
                     self.publish(&written.events).await;
                     reply_to_all(&mut batch, written.submissions);
                     continue;
@@ -62,7 +67,10 @@ impl OrderWriter {
                 Ok(Err(error)) => error.to_string(),
                 Err(elapsed) => elapsed.to_string(),
             };
-            self.refuse_all(&mut batch, &error);
+            if outage.failed(&error) {
+                tracing::warn!(error, "orders cannot be accepted");
+            }
+            self.refuse_all(&mut batch);
         }
     }
 
@@ -113,15 +121,10 @@ impl OrderWriter {
         }
     }
 
-    fn refuse_all(&mut self, batch: &mut Vec<PendingOrder>, error: &str) {
+    fn refuse_all(&mut self, batch: &mut Vec<PendingOrder>) {
         while let Ok(pending) = self.queue.0.try_recv() {
             batch.push(pending);
         }
-        tracing::warn!(
-            error,
-            requests = batch.len(),
-            "orders could not be accepted"
-        );
         for pending in batch.drain(..) {
             let _ = pending.reply.send(Err(SubmitError::Unavailable));
         }
