@@ -17,6 +17,8 @@ other() {
     JAEGER_PORT) echo 14687 ;;
     KAFKA_ADVERTISED_HOST) echo 127.0.0.2 ;;
     KAFKA_CLUSTER_ID) echo c2FnYS1zYW5kYm94LTAwMw ;;
+    # The image of no other version is needed elsewhere.
+    KAFKA_VERSION) echo 4.0.2 ;;
     KAFKA_HEAP_OPTS) echo '-Xms200m -Xmx300m' ;;
     NAME_PREFIX) echo second- ;;
     SANDBOX_IMAGE) echo "$SANDBOX_IMAGE-second" ;;
