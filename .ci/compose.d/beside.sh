@@ -17,7 +17,7 @@ other() {
     JAEGER_PORT) echo 14687 ;;
     KAFKA_ADVERTISED_HOST) echo 127.0.0.2 ;;
     KAFKA_CLUSTER_ID) echo c2FnYS1zYW5kYm94LTAwMw ;;
-    # The image of no other version is needed elsewhere.
+    # Another version would be another image to download.
     KAFKA_VERSION) echo 4.0.2 ;;
     KAFKA_HEAP_OPTS) echo '-Xms200m -Xmx300m' ;;
     NAME_PREFIX) echo second- ;;
