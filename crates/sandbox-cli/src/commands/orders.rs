@@ -12,7 +12,7 @@ use stack::status_rows::stuck_orders::awaited_events;
 use stack::terminal::{Table, note, say};
 
 /// The most orders of one list.
-const MOST: i64 = 10_000;
+const MOST: u32 = 10_000;
 
 /// Which orders.
 #[derive(Debug, clap::Args)]
