@@ -154,6 +154,9 @@ pub fn replace_file(path: &Path, text: &str) -> Result<()> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
+    if fresh.is_dir() {
+        remove(&fresh)?;
+    }
     let written = fs::write(&fresh, text).and_then(|()| {
         if path.is_dir() {
             fs::remove_dir_all(path)?;

@@ -59,37 +59,41 @@ impl Processes {
 
     /// Makes the records agree with the processes that really run: writes a record in place of one
     /// that cannot be read, and for every running process that has none. Call it while no other
-    /// command starts processes. Returns one line for each record that was written.
+    /// command starts processes. Returns one line for each such record. A full disk is no error: what
+    /// runs is found without its record, too.
     ///
     /// # Errors
-    /// When `/proc` cannot be read or a record cannot be written.
+    /// When `/proc` or the folder of the records cannot be read.
     pub fn repair_records(&self) -> Result<Vec<String>> {
         let run = self.state_dir.run();
         let mut lines = Vec::new();
         let mut repair = |record: &ProcessRecord, reason: &str| {
-            process_record::write(&run, record)?;
             let path = process_record::path(&run, &record.name);
             let state = match record.process.is_alive() {
                 true => format!("{} runs as process {}", record.name, record.process.pid),
                 false => format!("{} does not run", record.name),
             };
-            lines.push(format!(
-                "{} {reason}; written again: {state}",
-                path.display()
-            ));
-            anyhow::Ok(())
+            let outcome = match process_record::write(&run, record) {
+                Ok(()) => "written again".to_owned(),
+                Err(error) => format!("{error:#}"),
+            };
+            lines.push(format!("{} {reason}; {outcome}: {state}", path.display()));
         };
-        for record in supervised::running_in(&run)? {
+        let running = supervised::running_in(&run)?;
+        for record in &running {
             match process_record::read(&run, &record.name) {
                 Stored::Readable(stored) if stored.process.is_alive() => {}
-                Stored::Readable(_) => repair(&record, "is the record of an ended process")?,
-                Stored::Missing => repair(&record, "does not exist")?,
-                Stored::Unreadable(reason) => repair(&record, &reason)?,
+                Stored::Readable(_) => repair(record, "is the record of an ended process"),
+                Stored::Missing => repair(record, "does not exist"),
+                Stored::Unreadable(reason) => repair(record, &reason),
             }
         }
         for name in process_record::names(&run)? {
+            if running.iter().any(|record| record.name == name) {
+                continue;
+            }
             if let Stored::Unreadable(reason) = process_record::read(&run, &name) {
-                repair(&self.ended_record(&name), &reason)?;
+                repair(&self.ended_record(&name), &reason);
             }
         }
         Ok(lines)

@@ -51,6 +51,37 @@ async fn a_record_that_cannot_be_read_is_made_again_from_the_running_process() {
     assert_eq!(processes.start(&sleeper).await.unwrap().starts, 2);
 }
 
+#[tokio::test]
+async fn a_process_whose_record_cannot_be_written_again_is_stopped_all_the_same() {
+    let (processes, folder) = temporary();
+    let started = processes
+        .start(&shell("one", "exec sleep 600"))
+        .await
+        .unwrap();
+    let run = folder.path().join("run");
+    fs::write(run.join("one.json"), "").unwrap();
+    std::os::unix::fs::symlink("/dev/full", run.join("one.json.new")).unwrap();
+    let repaired = processes.repair_records().unwrap();
+    assert!(repaired[0].contains("No space left"), "{repaired:?}");
+    assert!(processes.kill("one").await.unwrap());
+    assert!(!started.process.is_alive());
+    processes.forget("one").unwrap();
+    assert_eq!(processes.records().unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn a_program_whose_record_cannot_be_written_is_ended_again() {
+    let (processes, folder) = temporary();
+    let new = folder.path().join("run/one.json.new");
+    std::os::unix::fs::symlink("/dev/full", new).unwrap();
+    let go = folder.path().join("go");
+    let script = format!("echo $$ >'{}'; exec sleep 600", go.display());
+    let error = processes.start(&shell("one", &script)).await.unwrap_err();
+    assert!(format!("{error:#}").contains("No space left"), "{error:#}");
+    assert_eq!(processes.records().unwrap(), vec![]);
+    becomes(0, || processes.repair_records().unwrap().len()).await;
+}
+
 /// The record is made again, and a command that changes the stack writes it.
 fn assert_found_again(processes: &Processes, started: &ProcessRecord) {
     let unreadable = processes.unreadable_records().unwrap();
