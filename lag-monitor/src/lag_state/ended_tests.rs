@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use cluster_reader::{GroupMember, LogOffsets, Owner, PartitionLag, TopicPartition};
+use cluster_reader::{GroupMember, Lag, LagCount, LogOffsets, Owner, PartitionLag, TopicPartition};
 use shared_events::member_api::MemberStats;
 
 use super::tests::{group, new_state, pair, second, snapshot};
@@ -40,6 +40,18 @@ fn with_topics(mut snapshot: Snapshot, topics: &[&str]) -> Snapshot {
     snapshot
 }
 
+fn member() -> GroupMember {
+    GroupMember {
+        owner: Owner {
+            member_id: "m".to_owned(),
+            client_id: "c".to_owned(),
+            host: "h".to_owned(),
+        },
+        instance_id: None,
+        assignment: Vec::new(),
+    }
+}
+
 #[test]
 fn an_alert_ends_when_its_group_is_deleted() {
     let state = new_state();
@@ -70,19 +82,10 @@ fn an_alert_ends_when_its_topic_is_deleted() {
 
 #[test]
 fn a_topic_that_is_deleted_under_members_raises_an_alert_until_it_is_back() {
-    let member = GroupMember {
-        owner: Owner {
-            member_id: "m".to_owned(),
-            client_id: "c".to_owned(),
-            host: "h".to_owned(),
-        },
-        instance_id: None,
-        assignment: Vec::new(),
-    };
     let at = |second: i64, topics: &[&str]| {
         let mut taken = with_topics(snapshot(second, &[("h", 0)]), topics);
         let group = taken.groups.get_mut("h").unwrap();
-        group.members = vec![member.clone()];
+        group.members = vec![member()];
         if !topics.contains(&"payments") {
             group.partitions.clear();
         }
@@ -113,6 +116,11 @@ fn a_loss_is_known_until_it_is_acknowledged_and_then_its_alert_ends() {
         let row: &mut PartitionLag = group.partitions.get_mut(&partition).unwrap();
         row.committed = Some(committed);
         row.log_offsets = Some(log(log_start, 100));
+        row.lag = row.lag.map(|lag| Lag {
+            readable: LagCount::of(100 - committed),
+            ..lag
+        });
+        group.members = vec![member()];
         taken
     };
     let state = new_state();
