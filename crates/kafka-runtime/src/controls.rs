@@ -270,3 +270,29 @@ fn changes(before: &EffectiveConfig, after: &EffectiveConfig) -> String {
         false => changes.join(", "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_says_what_it_has_changed() {
+        let mut layers = ConfigLayers::new(GroupControls::default());
+        let before = layers.effective();
+        let slow = GroupControls {
+            processing_time_ms: Some(2_000),
+            ..GroupControls::default()
+        };
+        let slow = Layer::new(slow, None);
+        assert_eq!(slow.to_string(), "processing_time_ms=2000 batch_max=1");
+        assert_eq!(Layer::default().to_string(), "nothing");
+        layers.set_group(Some(slow));
+        let after = layers.effective();
+        assert_eq!(
+            changes(&before, &after),
+            "processing_time_ms 0 to 2000, batch_max 500 to 1"
+        );
+        layers.set_group(Some(slow));
+        assert_eq!(changes(&after, &layers.effective()), "nothing");
+    }
+}

@@ -4,7 +4,8 @@
 //!
 //! 1. [`handler`]: what a service implements, the seam between the shop and Kafka.
 //! 2. `member/consumer_loop.rs`: `ConsumerLoop::run_once` is the delivery guarantee, from top to bottom. Beside it: `collect`,
-//!    `classify`, `poison_policy`, `batch_outcome` (what follows a batch), `pause_state`, `simulated_work`, `batch_telemetry`.
+//!    `classify`, `poison_policy`, `batch_outcome` (what follows a batch), `pause_state`, `simulated_work`, `batch_telemetry`,
+//!    `conditions` (what keeps the member from its work), `loss_watch` (records that were deleted before they were consumed).
 //! 3. `batch_committer`: what is committed together at the end of a batch, in both delivery modes.
 //! 4. [`librdkafka`]: the workarounds for librdkafka, behind one consumer type.
 //! 5. [`outbox`]: how an event gets from a PostgreSQL transaction into Kafka.

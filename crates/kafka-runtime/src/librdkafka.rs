@@ -259,9 +259,13 @@ impl ResilientConsumer {
         let identity = leave_group::Identity {
             group: self.config.get("group.id").unwrap_or_default(),
             client_id: self.config.get("client.id").unwrap_or_default(),
+            is_static: self.config.get("group.instance.id").is_some(),
         };
         match leave_group::leave(self.client, &identity, LEAVE_TIMEOUT) {
             Left::Answered => tracing::info!("left the group"),
+            Left::Static => tracing::info!(
+                "stopped as a static member: its partitions wait for it until the session time-out"
+            ),
             Left::NotJoined => tracing::info!("stopped before it joined the group"),
             Left::Unanswered(reason) => tracing::warn!(
                 reason,

@@ -3,6 +3,7 @@
 //! Parallelism comes from more members and from batches, not from tasks per record. So the order of a partition is kept
 //! without any further work, and everything between two polls is one function: `ConsumerLoop::run_once`.
 
+mod batch_failure;
 mod batch_outcome;
 mod batch_telemetry;
 mod classify;

@@ -33,6 +33,8 @@ pub(super) enum Left {
     Answered,
     /// The member had no assignment yet, so it was not in the group for certain.
     NotJoined,
+    /// A static member stays in the group, so that it can come back without a rebalance (KIP-345).
+    Static,
     /// The reason.
     Unanswered(&'static str),
 }
@@ -42,13 +44,17 @@ pub(super) fn leave(client: Arc<Client>, identity: &Identity<'_>, limit: Duratio
     let deadline = Instant::now() + limit;
     let context = client.context().clone();
     let (was_reachable, failures) = (context.is_reachable(), context.connection_failures());
-    let is_out = match context.assigned().is_empty() && was_reachable {
+    let unsubscribes = context.assigned().is_empty() && !identity.is_static && was_reachable;
+    let is_out = match unsubscribes {
         true => unsubscribe(&client, identity, deadline),
         false => true,
     };
     let is_closed = close_until(client, deadline);
     if context.rebalances() == 0 {
         return Left::NotJoined;
+    }
+    if identity.is_static {
+        return Left::Static;
     }
     if !was_reachable || context.connection_failures() != failures {
         return Left::Unanswered("the broker is not reachable");
@@ -81,6 +87,7 @@ fn unsubscribe(client: &Client, identity: &Identity<'_>, deadline: Instant) -> b
 pub(super) struct Identity<'c> {
     pub(super) group: &'c str,
     pub(super) client_id: &'c str,
+    pub(super) is_static: bool,
 }
 
 impl Identity<'_> {

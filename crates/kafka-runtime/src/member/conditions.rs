@@ -1,8 +1,5 @@
 //! What keeps a member from its work, for readiness and for `GET /stats`: both show the same list.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
-
 use chrono::Utc;
 use shared_events::member_api::{ConditionKind, MemberCondition, PartitionOffsets, Source};
 
@@ -11,84 +8,13 @@ use crate::controls::{Health, MemberStatus};
 use crate::error_chain::ErrorChain;
 use crate::handler::Handler;
 use crate::member::MemberError;
-use crate::member::collect::BatchRange;
+use crate::member::batch_failure::BatchFailure;
 use crate::member::consumer_loop::ConsumerLoop;
 use crate::member::pause_state::RecordPlace;
-use crate::topic_partitions::{Partition, TopicNames};
+use crate::topic_partitions::Partition;
 
 /// Reasons that readiness shows in its one line. `GET /stats` has all.
 const SHOWN: usize = 3;
-
-/// Why the batch is retried, or why the client was replaced.
-#[derive(Debug, Clone)]
-pub(crate) struct BatchFailure {
-    pub(super) cause: String,
-    pub(super) partitions: Vec<PartitionOffsets>,
-    /// The partitions of the batch.
-    batch: Vec<Partition>,
-    at: Instant,
-}
-
-/// How long after its failure a batch is expected to be collected again. Longer than a fetch takes after a seek.
-const RETRIED_WITHIN: Duration = Duration::from_secs(5);
-
-impl BatchFailure {
-    /// A batch that failed for this cause.
-    pub(super) fn of(range: &BatchRange, names: &TopicNames, cause: String) -> Self {
-        let partitions: Vec<_> = range
-            .starts
-            .iter()
-            .map(|(partition, first)| PartitionOffsets {
-                topic: names.name(partition.topic).to_owned(),
-                partition: partition.number,
-                first: Some(*first),
-                last: range.lasts.get(partition).copied(),
-            })
-            .collect();
-        let places: Vec<String> = partitions.iter().take(SHOWN).map(place).collect();
-        let more = match partitions.len().saturating_sub(SHOWN) {
-            0 => String::new(),
-            more => format!(" and {more} more partitions"),
-        };
-        Self {
-            cause: format!("batch failing at {}{more}: {cause}", places.join(", ")),
-            partitions,
-            batch: range.starts.keys().copied().collect(),
-            at: Instant::now(),
-        }
-    }
-
-    /// Whether this member still retries the batch: another one does if none of its partitions is assigned here, and nobody does
-    /// if its records were deleted meanwhile.
-    pub(super) fn is_retried(&self, assigned: &BTreeSet<Partition>) -> bool {
-        let is_assigned = self.batch.iter().any(|one| assigned.contains(one));
-        is_assigned && self.at.elapsed() < RETRIED_WITHIN
-    }
-
-    /// The client was replaced, and no batch is committed since.
-    pub(super) fn replaced() -> Self {
-        Self {
-            cause: "the consumer was replaced, and it begins at the committed offsets".to_owned(),
-            partitions: Vec::new(),
-            batch: Vec::new(),
-            at: Instant::now(),
-        }
-    }
-}
-
-/// `payments/1 offsets 226 to 233`.
-fn place(of: &PartitionOffsets) -> String {
-    let PartitionOffsets {
-        topic, partition, ..
-    } = of;
-    match (of.first, of.last) {
-        (Some(first), Some(last)) if first < last => {
-            format!("{topic}/{partition} offsets {first} to {last}")
-        }
-        (Some(first), _) => format!("{topic}/{partition} offset {first}"),
-        (None, _) => format!("{topic}/{partition}"),
-    }
-}
 
 impl<H: Handler> ConsumerLoop<H> {
     /// Reports the member's status to readiness and to its HTTP interface.
@@ -267,4 +193,66 @@ fn in_one_line(conditions: &[&MemberCondition]) -> String {
         causes.push(format!("and {} more: GET /stats", more + 1));
     }
     causes.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn blocked(offset: i64) -> MemberCondition {
+        let partition = PartitionOffsets {
+            topic: "payments".to_owned(),
+            partition: 1,
+            first: Some(offset),
+            last: None,
+        };
+        condition(
+            ConditionKind::Blocked,
+            "blocked".to_owned(),
+            vec![partition],
+        )
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_while_only_its_cause_changes() {
+        let long_ago = Utc::now() - TimeDelta::minutes(9);
+        let earlier = |condition: MemberCondition| MemberCondition {
+            since: long_ago,
+            ..condition
+        };
+        let failing =
+            |cause: &str| condition(ConditionKind::BatchFailing, cause.to_owned(), Vec::new());
+        let before = [earlier(failing("for 3 s")), earlier(blocked(226))];
+        let now = kept_since(
+            vec![failing("for 9 s"), blocked(226), blocked(227)],
+            &before,
+        );
+        assert_eq!((now[0].since, now[0].cause.as_str()), (long_ago, "for 9 s"));
+        assert_eq!(now[1].since, long_ago);
+        assert!(now[2].since > long_ago, "another record blocks it");
+    }
+
+    #[test]
+    fn a_pause_is_degraded_and_a_halt_is_unhealthy() {
+        let of = |kind| condition(kind, String::new(), Vec::new());
+        let (paused, halted) = (of(ConditionKind::Paused), of(ConditionKind::Halted));
+        let missing = of(ConditionKind::TopicMissing);
+        let required = |conditions: &[&MemberCondition]| health(conditions, Criticality::Required);
+        let optional = |conditions: &[&MemberCondition]| health(conditions, Criticality::Optional);
+        assert_eq!(required(&[]), Health::Healthy);
+        assert_eq!(required(&[&paused]), Health::Degraded);
+        assert_eq!(required(&[&missing, &paused]), Health::Unhealthy);
+        assert_eq!(optional(&[&missing, &paused]), Health::Degraded);
+        assert_eq!(optional(&[&halted]), Health::Unhealthy);
+    }
+
+    #[test]
+    fn readiness_names_three_causes_and_counts_the_others() {
+        let all: Vec<MemberCondition> = (0..5).map(blocked).collect();
+        let line = |count| in_one_line(&all.iter().take(count).collect::<Vec<_>>());
+        assert_eq!(line(3), "blocked; blocked; blocked");
+        assert_eq!(line(5), "blocked; blocked; blocked; and 2 more: GET /stats");
+    }
 }

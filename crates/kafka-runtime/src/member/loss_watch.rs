@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_start_below_the_log_start_is_a_loss_however_late_the_committed_offset_is_known() {
+    fn a_start_below_the_beginning_of_the_log_is_a_loss() {
         let mut watch = LossWatch::default();
         watch.assigned(&BTreeSet::from([P]), &BTreeSet::new());
         watch.consumed(P, 4_428);
