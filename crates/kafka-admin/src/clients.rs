@@ -134,6 +134,9 @@ pub(crate) fn transactional(
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", "5000")
         .set("batch.size", batch_bytes.to_string())
+        // When a record is refused, requests in flight behind it would be retried and not dropped.
+        // The abort would wait for them until the broker ends the transaction.
+        .set("max.in.flight.requests.per.connection", "1")
         .create_with_context(ClientLog)
 }
 

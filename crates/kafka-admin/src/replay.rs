@@ -79,17 +79,23 @@ impl Replay {
     /// commit, with the decision that was carried out.
     pub async fn run(mut self, mut done: impl FnMut(&[DeadLetter])) -> Result<(), ReplayError> {
         let mut batches = batches(std::mem::take(&mut self.dead_letters));
+        let mut sequence_gap = false;
         while let Some(mut batch) = batches.pop_front() {
             let Err(error) = self.process(&batch).await else {
                 done(&batch);
                 continue;
             };
-            if !is_refused_record(&error) {
+            let refused = is_refused_record(&error);
+            // A refused record leaves a gap in the sequence numbers of its partition. The next
+            // transaction there fails, and its abort begins a new epoch without gaps.
+            let after_gap = is_sequence_gap(&error) && std::mem::take(&mut sequence_gap);
+            if !refused && !after_gap {
                 return Err(self.producer.give_up(error).await);
             }
             let aborted = self.producer.abort().await;
             aborted.map_err(|error| self.producer.explain(error))?;
-            if self.decide_again(&mut batch).await? {
+            sequence_gap |= refused;
+            if after_gap || self.decide_again(&mut batch).await? {
                 batches.push_front(batch);
                 continue;
             }
@@ -237,6 +243,16 @@ fn is_refused_record(error: &KafkaError) -> bool {
                 | Code::InvalidTopic
                 | Code::TopicAuthorizationFailed
         )
+    )
+}
+
+/// Whether the transaction failed because of an earlier refused record. The client reports some
+/// records of such a transaction as dropped.
+fn is_sequence_gap(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::OutOfOrderSequenceNumber | Code::PurgeQueue | Code::PurgeInflight)
     )
 }
 
