@@ -67,14 +67,14 @@ impl LossLog {
         for (name, group) in &snapshot.groups {
             let before = before.and_then(|before| before.groups.get(name));
             for (at, row) in &group.partitions {
-                let committed = before.and_then(|before| before.partitions.get(at)?.committed);
+                let before = before.and_then(|before| before.partitions.get(at));
                 let known = self.0.get_mut(name).and_then(|losses| losses.get_mut(at));
                 if let Some(known) = known {
-                    known.add(snapshot.taken_at, committed, row);
+                    known.add(snapshot.taken_at, before, row);
                     continue;
                 }
                 let mut new = PartitionLoss::default();
-                new.add(snapshot.taken_at, committed, row);
+                new.add(snapshot.taken_at, before, row);
                 if new.total().is_some() && room > 0 {
                     room -= 1;
                     let losses = self.0.entry(name.clone()).or_default();
@@ -104,8 +104,8 @@ impl LossLog {
 }
 
 impl PartitionLoss {
-    /// `before` is the committed offset of the reading before this one.
-    fn add(&mut self, now: DateTime<Utc>, before: Option<i64>, row: &PartitionLag) {
+    /// `before` is the reading before this one.
+    fn add(&mut self, now: DateTime<Utc>, before: Option<&PartitionLag>, row: &PartitionLag) {
         let (Ok(lag), Some(committed), Some(log)) = (row.lag, row.committed, row.log_offsets)
         else {
             self.end_present();
@@ -126,7 +126,8 @@ impl PartitionLoss {
             if same.is_none() {
                 self.end_present();
             }
-            self.present = (first < log.log_start).then_some(Loss {
+            // Only markers were deleted if there was no record.
+            self.present = (records != LagCount::ZERO).then_some(Loss {
                 first,
                 end: log.log_start,
                 records,
@@ -136,16 +137,10 @@ impl PartitionLoss {
             return;
         }
         self.end_present();
-        if let Some(first) = before.map(|before| before.max(known_to))
-            && first < log.log_start
+        if let Some(before) = before
+            && let Some(loss) = between(now, before, known_to, log.log_start)
         {
-            self.add_past(Loss {
-                first,
-                end: log.log_start,
-                records: LagCount::between(0, log.log_start - first),
-                is_certain: false,
-                found_at: now,
-            });
+            self.add_past(loss);
         }
     }
 
@@ -186,6 +181,27 @@ impl PartitionLoss {
             found_at: loss.found_at,
         })
     }
+}
+
+/// The loss between two readings: the start of the log has passed the offset that was committed at
+/// the first one. At most those records were lost that were unread then, and those written since.
+fn between(
+    now: DateTime<Utc>,
+    before: &PartitionLag,
+    known_to: i64,
+    log_start: i64,
+) -> Option<Loss> {
+    let (unread, log) = (before.lag.ok()?.readable, before.log_offsets?);
+    let first = before.committed?.max(known_to);
+    let written = (log_start - log.last_stable).max(0);
+    let most = (log_start - first).min(unread.upper().saturating_add(written));
+    (most > 0).then_some(Loss {
+        first,
+        end: log_start,
+        records: LagCount::between(0, most),
+        is_certain: false,
+        found_at: now,
+    })
 }
 
 impl Loss {

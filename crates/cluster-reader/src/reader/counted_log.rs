@@ -11,7 +11,11 @@ use crate::protocol::batch_walk::Counts;
 /// inside a block, its rest is fetched again.
 pub(super) const BLOCK_BYTES: usize = 64 << 10;
 
-/// Adjacent batches. 100 000 records of 600 bytes are about 1 000 blocks.
+/// The most blocks of a partition, unless there are many gaps: 64 MB of log at [`BLOCK_BYTES`]. Of a
+/// longer backlog the blocks are larger.
+const MOST_BLOCKS: usize = 1_024;
+
+/// Adjacent batches.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     /// The first offset after the block.
@@ -29,6 +33,8 @@ pub(super) struct CountedLog {
     written: i64,
     /// By first offset.
     blocks: BTreeMap<i64, Block>,
+    /// The size of a block: more than [`BLOCK_BYTES`] if the log is long.
+    block_bytes: usize,
 }
 
 /// What is known of the offsets of a range.
@@ -49,6 +55,7 @@ impl CountedLog {
             base,
             written: 0,
             blocks: BTreeMap::new(),
+            block_bytes: BLOCK_BYTES,
         }
     }
 
@@ -57,18 +64,13 @@ impl CountedLog {
         (self.origin, self.base, self.written) = (origin, base, 0);
     }
 
-    /// The number of blocks.
-    pub fn len(&self) -> usize {
-        self.blocks.len()
-    }
-
     /// Adds the counts of `start..end`, which must be in a gap. A small block is extended, but not
     /// beyond `base`: what was written since the origin is counted apart.
     pub fn add(&mut self, start: i64, end: i64, counts: Counts, bytes: usize) {
         if let Some((_, last)) = self.blocks.range_mut(..start).next_back()
             && last.end == start
             && start != self.base
-            && last.bytes.saturating_add(bytes) <= BLOCK_BYTES
+            && last.bytes.saturating_add(bytes) <= self.block_bytes
         {
             last.end = end;
             last.counts += counts;
@@ -76,6 +78,29 @@ impl CountedLog {
             return;
         }
         self.blocks.insert(start, Block { end, counts, bytes });
+        if self.blocks.len() > MOST_BLOCKS {
+            self.block_bytes = self.block_bytes.saturating_mul(2);
+            self.join_small_blocks();
+        }
+    }
+
+    /// Joins adjacent blocks up to the size of a block, except at gaps and at `base`.
+    fn join_small_blocks(&mut self) {
+        let mut last: Option<(i64, Block)> = None;
+        for (start, block) in std::mem::take(&mut self.blocks) {
+            if let Some((_, before)) = &mut last
+                && before.end == start
+                && start != self.base
+                && before.bytes.saturating_add(block.bytes) <= self.block_bytes
+            {
+                before.end = block.end;
+                before.counts += block.counts;
+                before.bytes += block.bytes;
+            } else {
+                self.blocks.extend(last.replace((start, block)));
+            }
+        }
+        self.blocks.extend(last);
     }
 
     /// The first offset from `from` on that is in no block.
@@ -109,10 +134,10 @@ impl CountedLog {
         Some((block.end, block.counts))
     }
 
-    /// Whether the offset is inside a block, and not at its start.
-    pub fn is_inside_block(&self, offset: i64) -> bool {
-        let before = self.blocks.range(..offset).next_back();
-        before.is_some_and(|(_, block)| block.end > offset)
+    /// The size in bytes of the block that the offset is inside of, and not at its start.
+    pub fn inside_block(&self, offset: i64) -> Option<usize> {
+        let (_, before) = self.blocks.range(..offset).next_back()?;
+        (before.end > offset).then_some(before.bytes)
     }
 
     /// The counts of `from..to`. Of a block that is only partly in the range, and of a gap, there
@@ -170,6 +195,9 @@ impl CountedLog {
                 self.base = block.end;
             }
         }
+        if self.blocks.is_empty() {
+            self.block_bytes = BLOCK_BYTES;
+        }
     }
 }
 
@@ -194,97 +222,4 @@ impl RangeCount {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn records(records: i64, control: i64) -> Counts {
-        Counts {
-            records,
-            control,
-            ..Counts::default()
-        }
-    }
-
-    #[test]
-    fn a_gap_and_a_part_of_a_block_have_bounds() {
-        let mut log = CountedLog::new(1, 0);
-        log.add(0, 10, records(6, 4), BLOCK_BYTES);
-        log.add(20, 30, records(9, 1), BLOCK_BYTES);
-        let counted = |from, to| log.count(from, to).records;
-        assert_eq!(counted(0, 10), LagCount::of(6));
-        assert_eq!(counted(0, 30), LagCount::between(15, 25));
-        assert_eq!(counted(22, 30), LagCount::between(7, 8));
-        assert_eq!(counted(0, 3), LagCount::between(0, 3));
-        assert_eq!(counted(12, 18), LagCount::between(0, 6));
-        assert_eq!(
-            (log.gap_from(0), log.gap_from(25), log.gap_from(15)),
-            (10, 30, 15)
-        );
-        let boundaries = [0, 10, 15, 25, 30].map(|at| log.boundary_after(at));
-        assert_eq!(boundaries, [Some(10), Some(20), Some(20), Some(30), None]);
-    }
-
-    #[test]
-    fn forgotten_blocks_stay_counted_as_written() {
-        let mut log = CountedLog::new(7, 5);
-        let written = |log: &CountedLog, end| log.written(end).map(|one| (one.origin, one.records));
-        log.add(0, 5, records(5, 0), BLOCK_BYTES);
-        log.add(5, 15, records(6, 4), BLOCK_BYTES);
-        log.add(25, 30, records(5, 0), BLOCK_BYTES);
-        assert_eq!(written(&log, 15), Some((7, 6)));
-        assert_eq!(written(&log, 30), None);
-        log.forget_before(30);
-        assert_eq!((written(&log, 15), log.len()), (Some((7, 6)), 1));
-        log.add(15, 25, records(10, 0), 10);
-        assert_eq!(written(&log, 30), Some((7, 21)));
-        log.restart(8, 25);
-        assert_eq!(written(&log, 30), Some((8, 5)));
-    }
-
-    #[test]
-    fn small_blocks_are_joined() {
-        let mut log = CountedLog::new(1, 0);
-        for start in 0..100_000 {
-            log.add(start, start + 1, records(1, 0), 600);
-        }
-        assert!(log.len() < 1_000, "{}", log.len());
-        assert_eq!(log.count(0, 100_000).records, LagCount::of(100_000));
-    }
-
-    proptest! {
-        /// The model is a list with one entry for each offset: unknown, or whether it is a record.
-        #[test]
-        fn the_bounds_hold_for_any_blocks(
-            pieces in prop::collection::vec((1i64..9, 0i64..9, any::<bool>(), 0usize..40_000), 0..20),
-            from in 0i64..100, length in 0i64..100,
-        ) {
-            let mut log = CountedLog::new(1, 0);
-            let mut model = Vec::new();
-            for (offsets, some, is_counted, bytes) in pieces {
-                let start = model.len() as i64;
-                let found = some.min(offsets);
-                model.extend((0..offsets).map(|one| is_counted.then_some(one < found)));
-                if is_counted {
-                    log.add(start, start + offsets, records(found, offsets - found), bytes);
-                }
-            }
-            let counted = log.count(from, from + length).records;
-            let mut bounds = (0, 0);
-            for offset in from..from + length {
-                match model.get(offset as usize).copied().flatten() {
-                    Some(true) => bounds = (bounds.0 + 1, bounds.1 + 1),
-                    Some(false) => {}
-                    None => bounds.1 += 1,
-                }
-            }
-            prop_assert!(counted.lower() <= bounds.0, "{counted} {bounds:?}");
-            prop_assert!(counted.upper() >= bounds.1, "{counted} {bounds:?}");
-            let whole = log.count(0, model.len() as i64).records;
-            let known = model.iter().filter(|one| **one == Some(true)).count() as i64;
-            let unknown = model.iter().filter(|one| one.is_none()).count() as i64;
-            prop_assert_eq!(whole, LagCount::between(known, known + unknown));
-        }
-    }
-}
+mod tests;

@@ -21,10 +21,6 @@ use crate::snapshot::TopicPartition;
 /// The most bytes that are fetched in a poll. Copying and walking over them takes about 0.1 s.
 const POLL_BYTES: usize = 128 << 20;
 
-/// The most blocks that are kept for all partitions: about 5 MB, for 4 GB of log. Beyond it lags
-/// have bounds.
-const MOST_BLOCKS: usize = 65_536;
-
 /// Keeps the scans of all partitions from one poll to the next.
 #[derive(Debug, Default)]
 pub(super) struct LogScanner {
@@ -32,12 +28,6 @@ pub(super) struct LogScanner {
     origins: u64,
     /// The partition that comes first in the next poll, because the budget ended before it.
     next: Option<TopicPartition>,
-}
-
-/// What is left of the limits of a poll.
-struct Budget {
-    bytes: usize,
-    blocks: usize,
 }
 
 /// The partitions of a broker that are not counted yet.
@@ -69,12 +59,7 @@ impl LogScanner {
             };
             self.origins += u64::from(is_used);
         }
-        let blocks = self.scans.values().map(PartitionScan::blocks).sum();
-        let mut budget = Budget {
-            bytes: POLL_BYTES,
-            blocks: MOST_BLOCKS.saturating_sub(blocks),
-        };
-        self.fetch_all(brokers, topics, wanted, &mut budget).await
+        self.fetch_all(brokers, topics, wanted).await
     }
 
     async fn fetch_all(
@@ -82,8 +67,8 @@ impl LogScanner {
         brokers: &mut Brokers,
         topics: &Topics,
         wanted: &BTreeMap<TopicPartition, Wanted>,
-        budget: &mut Budget,
     ) -> Result<(), ReadError> {
+        let mut budget = POLL_BYTES;
         let first = self.next.take();
         let is_late = |at: &&TopicPartition| first.as_ref().is_none_or(|first| *at >= first);
         let early = wanted.keys().filter(|at| !is_late(at));
@@ -91,8 +76,8 @@ impl LogScanner {
         let call = brokers.call::<MetadataRequest>(-1);
         for (leader, partitions) in by_leader(call, topics, partitions)? {
             let mut queue = Queue::from(partitions);
-            while budget.bytes > 0 && !queue.is_empty() {
-                self.fetch_some(brokers, topics, leader, &mut queue, budget)
+            while budget > 0 && !queue.is_empty() {
+                self.fetch_some(brokers, topics, leader, &mut queue, &mut budget)
                     .await?;
             }
             if self.next.is_none() {
@@ -114,15 +99,15 @@ impl LogScanner {
         topics: &Topics,
         leader: BrokerId,
         queue: &mut Queue,
-        budget: &mut Budget,
+        budget: &mut usize,
     ) -> Result<(), ReadError> {
-        let fetches = self.next_fetches(queue, budget);
+        let fetches = self.next_fetches(queue);
         if fetches.is_empty() {
             return Ok(());
         }
         let positions = fetches
             .iter()
-            .map(|(at, fetch)| (at, fetch.offset, fetch.max_bytes()));
+            .map(|(at, fetch)| (at, fetch.offset, fetch.max_bytes));
         let request = fetch_records::request(topics, positions);
         let response = brokers.send(leader, &request).await?;
         let received = fetch_records::partitions(brokers, leader, topics, &response)?;
@@ -149,18 +134,13 @@ impl LogScanner {
     }
 
     /// Takes partitions from the queue, until a request is full.
-    fn next_fetches(
-        &mut self,
-        queue: &mut Queue,
-        budget: &Budget,
-    ) -> Vec<(TopicPartition, NextFetch)> {
-        let only_heads = budget.blocks == 0;
+    fn next_fetches(&mut self, queue: &mut Queue) -> Vec<(TopicPartition, NextFetch)> {
         let mut fetches = Vec::new();
         while fetches.len() < fetch_records::PARTITIONS
             && let Some(at) = queue.pop_front()
         {
             let scan = self.scans.get_mut(&at);
-            if let Some(fetch) = scan.and_then(|scan| scan.next_fetch(only_heads)) {
+            if let Some(fetch) = scan.and_then(PartitionScan::next_fetch) {
                 fetches.push((at, fetch));
             }
         }
@@ -173,7 +153,7 @@ impl LogScanner {
         at: &TopicPartition,
         fetch: NextFetch,
         data: &PartitionData,
-        budget: &mut Budget,
+        budget: &mut usize,
     ) -> bool {
         let Some(scan) = self.scans.get_mut(at) else {
             return false;
@@ -183,10 +163,7 @@ impl LogScanner {
             .map(|one| (one.producer_id.0, one.first_offset))
             .collect();
         let bytes = data.records.as_deref().unwrap_or_default();
-        let before = scan.blocks();
-        let has_advanced = scan.add(fetch, bytes, &aborted);
-        budget.bytes = budget.bytes.saturating_sub(bytes.len());
-        budget.blocks = budget.blocks.saturating_sub(scan.blocks() - before);
-        has_advanced
+        *budget = budget.saturating_sub(bytes.len());
+        scan.add(fetch, bytes, &aborted)
     }
 }

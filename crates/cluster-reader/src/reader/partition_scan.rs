@@ -35,6 +35,8 @@ pub(super) struct Wanted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NextFetch {
     pub offset: i64,
+    /// The most bytes to fetch.
+    pub max_bytes: i32,
     /// Records from here on are not needed.
     end: i64,
     target: Target,
@@ -50,16 +52,6 @@ enum Target {
 
 /// The most bytes that are fetched at once for the blocks of a partition.
 const BACKLOG_BYTES: i32 = 1 << 20;
-
-impl NextFetch {
-    /// The most bytes to fetch.
-    pub fn max_bytes(self) -> i32 {
-        match self.target {
-            Target::Head(_) => BLOCK_BYTES as i32,
-            Target::Blocks => BACKLOG_BYTES,
-        }
-    }
-}
 
 /// The scan of one partition.
 #[derive(Debug)]
@@ -130,27 +122,23 @@ impl PartitionScan {
         }
     }
 
-    /// The number of blocks.
-    pub fn blocks(&self) -> usize {
-        self.log.len()
-    }
-
-    /// What to fetch next; `None` if everything is counted. With `only_heads` no block is added.
-    pub fn next_fetch(&mut self, only_heads: bool) -> Option<NextFetch> {
+    /// What to fetch next; `None` if everything is counted.
+    pub fn next_fetch(&mut self) -> Option<NextFetch> {
         let end = self.offsets.last_stable;
         for (from, head) in self.heads.range_mut(self.offsets.log_start..) {
             head.absorb(&self.log, end);
             if head.is_short(&self.log, end) {
                 let boundary = self.log.boundary_after(head.reached);
+                let block = self.log.inside_block(head.reached);
+                let bytes = block.unwrap_or(0).max(BLOCK_BYTES);
                 return Some(NextFetch {
                     offset: head.reached,
+                    max_bytes: i32::try_from(bytes)
+                        .map_or(BACKLOG_BYTES, |all| all.min(BACKLOG_BYTES)),
                     end: boundary.map_or(end, |boundary| boundary.min(end)),
                     target: Target::Head(*from),
                 });
             }
-        }
-        if only_heads {
-            return None;
         }
         let backlogs = self.heads.range(self.offsets.log_start..);
         let backlogs = backlogs.filter(|(_, head)| !head.any_record);
@@ -161,6 +149,7 @@ impl PartitionScan {
         let boundary = self.log.boundary_after(gap);
         Some(NextFetch {
             offset: gap,
+            max_bytes: BACKLOG_BYTES,
             end: boundary.map_or(end, |boundary| boundary.min(end)),
             target: Target::Blocks,
         })

@@ -132,6 +132,30 @@ fn records_that_are_deleted_after_they_were_committed_are_no_loss() {
 }
 
 #[test]
+fn deleted_markers_are_no_loss() {
+    let mut group = SimulatedGroup::of(PAYMENTS, 1, 1, 5);
+    group.mark(PAYMENTS, 0);
+    let mut group = group.poll();
+    assert_eq!(group.assess(None).total_lag, Some(LagCount::ZERO));
+    // The marker is deleted, and the group commits after it.
+    group.low(PAYMENTS, 0, 11);
+    group.commit(PAYMENTS, 0, 11);
+    let group = group.poll();
+    assert!(group.assess(None).losses.is_empty());
+}
+
+#[test]
+fn a_group_that_stays_before_deleted_markers_has_lost_nothing() {
+    let mut group = SimulatedGroup::of(PAYMENTS, 1, 1, 5);
+    group.mark(PAYMENTS, 0);
+    let mut group = group.poll();
+    group.low(PAYMENTS, 0, 11);
+    group.counted_lost(PAYMENTS, 0, 0);
+    let group = group.poll();
+    assert!(group.assess(None).losses.is_empty());
+}
+
+#[test]
 fn a_recreated_topic_can_lose_records_after_an_acknowledged_loss() {
     let mut group = behind_the_log_start();
     group.history.acknowledge_losses("group", None);

@@ -37,6 +37,8 @@ struct SimulatedPartition {
     markers: i64,
     /// Whether the records were counted.
     scanned: bool,
+    /// The lost records, if they were counted before they were deleted.
+    lost: Option<i64>,
     unknown: Option<LagUndefined>,
 }
 
@@ -89,6 +91,7 @@ impl SimulatedGroup {
                 control: 0,
                 markers: 0,
                 scanned: true,
+                lost: None,
                 unknown: None,
             };
             self.partitions.insert(at(topic, partition), state);
@@ -179,6 +182,11 @@ impl SimulatedGroup {
         });
     }
 
+    /// The number of lost records, which was counted before they were deleted.
+    pub fn counted_lost(&mut self, topic: &str, partition: i32, records: i64) {
+        self.change(topic, partition, |state| state.lost = Some(records));
+    }
+
     /// Whether the following readings count the records of the partition.
     pub fn scanned(&mut self, topic: &str, partition: i32, scanned: bool) {
         self.change(topic, partition, |state| state.scanned = scanned);
@@ -267,7 +275,10 @@ impl SimulatedPartition {
             },
             control_records: self.control,
             beyond_last_stable: self.high_watermark - self.last_stable,
-            lost: LagCount::between(0, lost),
+            lost: match self.lost {
+                Some(records) => LagCount::of(records),
+                None => LagCount::between(0, lost),
+            },
             deleted_offsets: lost,
             written: self.scanned.then_some(written),
             oldest_unread: (readable > 0).then(|| now - TimeDelta::seconds(2)),

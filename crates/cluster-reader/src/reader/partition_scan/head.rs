@@ -48,7 +48,7 @@ impl Head {
             return false;
         }
         self.oldest == Oldest::NotReached
-            || log.is_inside_block(self.reached)
+            || log.inside_block(self.reached).is_some()
             || (log.block_at(self.reached).is_none() && self.bytes < BLOCK_BYTES / 2)
     }
 
@@ -57,9 +57,6 @@ impl Head {
         for batch in walk {
             has_advanced = true;
             self.add_batch(&batch);
-            if self.bytes >= BLOCK_BYTES && self.oldest != Oldest::NotReached {
-                break;
-            }
         }
         has_advanced
     }

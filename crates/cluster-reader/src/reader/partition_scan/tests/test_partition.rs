@@ -78,12 +78,12 @@ impl TestPartition {
     /// As a broker answers: whole batches from the one with the offset on, at least one.
     fn fetch(&mut self, fetch: NextFetch) -> Vec<u8> {
         assert!(fetch.offset >= self.log_start, "OFFSET_OUT_OF_RANGE");
-        let is_after =
-            |batch: &&TestBatch| batch.base + i64::from(batch.last_delta) >= fetch.offset;
+        let is_before = |batch: &TestBatch| batch.base + i64::from(batch.last_delta) < fetch.offset;
+        let first = self.batches.partition_point(is_before);
         let mut bytes = Vec::new();
-        for batch in self.batches.iter().filter(is_after) {
+        for batch in &self.batches[first..] {
             let one = log(&[*batch]);
-            if !bytes.is_empty() && bytes.len() + one.len() > fetch.max_bytes() as usize {
+            if !bytes.is_empty() && bytes.len() + one.len() > fetch.max_bytes as usize {
                 break;
             }
             bytes.extend(one);
@@ -110,7 +110,7 @@ impl TestPartition {
         scan.update(99, wanted);
         let before = self.fetched;
         while self.fetched - before < budget
-            && let Some(fetch) = scan.next_fetch(false)
+            && let Some(fetch) = scan.next_fetch()
         {
             let bytes = self.fetch(fetch);
             let aborted = self.aborted.iter();
