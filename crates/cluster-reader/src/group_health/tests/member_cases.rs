@@ -203,7 +203,9 @@ fn slow(set_by: SetBy) -> Option<ProcessingTime> {
 fn a_member_that_is_slow_by_its_settings_is_named_if_records_wait_for_it() {
     let mut group = SimulatedGroup::of(PAYMENTS, 3, 3, 5);
     (0..3).for_each(|partition| group.produce(PAYMENTS, partition, 150));
-    [0, 2].map(|partition| group.read(PAYMENTS, partition, 150));
+    for partition in [0, 2] {
+        group.read(PAYMENTS, partition, 150);
+    }
     let group = group.poll();
     let members = |partition| {
         [
