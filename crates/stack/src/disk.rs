@@ -1,6 +1,7 @@
 //! The free space of the file systems that a stack writes to: examined before a start, and named by every command that fails
 //! for want of it.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -14,6 +15,16 @@ use crate::start_plan::StartPlan;
 
 const REMEDY: &str = "make room (./sandbox down --reset removes all data of this stack), or let SANDBOX_HOME be a folder on another file system";
 
+/// The shortage of a file system, put before an error that it has caused.
+#[derive(Debug)]
+struct Shortage(String);
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Stack<'_> {
     /// What is missing, and what helps, if the file systems of this stack have too little space for a running stack; `None` if
     /// they have enough.
@@ -24,10 +35,18 @@ impl Stack<'_> {
     /// Fails if the plan starts broker or database, and they have too little space. A server without space would end with an
     /// error about one of its files, and may leave that file damaged.
     pub fn require_disk_space(&self, plan: &StartPlan) -> Result<()> {
+        match self.shortage_for(plan)? {
+            Some(shortage) => bail!("{shortage}"),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Stack::disk_shortage`], for a start of this plan. `None` if it starts neither broker nor database.
+    pub fn shortage_for(&self, plan: &StartPlan) -> Result<Option<String>> {
         let alive = self.alive_processes()?;
         let starts = |planned: bool, name: &str| planned && !alive.iter().any(|one| one == name);
         if !starts(plan.kafka, KAFKA) && !starts(plan.postgres, POSTGRES) {
-            return Ok(());
+            return Ok(None);
         }
         let is_new = !self.state_dir().data().join("kafka").exists();
         let needed = if is_new {
@@ -35,10 +54,16 @@ impl Stack<'_> {
         } else {
             NEEDED_TO_RUN
         };
-        match self.shortage(needed)? {
-            Some(shortage) => bail!("{shortage}"),
-            None => Ok(()),
-        }
+        self.shortage(needed)
+    }
+
+    /// Puts the file system before the error of a start, if it has too little space now: a server's own error does not say
+    /// which one it was.
+    pub(crate) fn name_shortage(&self, error: Error) -> Result<Error> {
+        Ok(match self.disk_shortage()? {
+            Some(shortage) => error.context(Shortage(shortage)),
+            None => error,
+        })
     }
 
     fn shortage(&self, needed: u64) -> Result<Option<String>> {
@@ -54,8 +79,11 @@ impl Stack<'_> {
     }
 }
 
-/// Puts the file system of `home` before an error of a write that found no space.
+/// Puts the file system of `home` before an error of a write that found no space, unless the error names it already.
 pub fn name_full_disk(error: Error, home: &Path) -> Error {
+    if error.is::<Shortage>() {
+        return error;
+    }
     let full = error.chain().any(|cause| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         matches!(
@@ -65,7 +93,7 @@ pub fn name_full_disk(error: Error, home: &Path) -> Error {
     });
     let shortage = full.then(|| DiskSpace::of(home).ok()?.shortage(NEEDED_TO_RUN));
     match shortage.flatten() {
-        Some(shortage) => error.context(format!("{shortage}: {REMEDY}")),
+        Some(shortage) => error.context(Shortage(format!("{shortage}: {REMEDY}"))),
         None => error,
     }
 }
@@ -84,7 +112,9 @@ mod tests {
         );
         // The file system of /proc has no free blocks.
         let full = Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("cannot write");
-        let named = format!("{:#}", name_full_disk(full, Path::new("/proc/self")));
+        let named = name_full_disk(full, Path::new("/proc/self"));
+        let named = format!("{:#}", name_full_disk(named, Path::new("/proc/self")));
+        assert_eq!(named.matches("the file system").count(), 1, "{named}");
         assert!(
             named.starts_with("the file system /proc has 0.0 MB free")
                 && named.contains("cannot write"),

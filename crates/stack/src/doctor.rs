@@ -62,7 +62,11 @@ pub async fn examine_network(layout: &StackLayout) -> Result<Vec<Finding>> {
 }
 
 fn disk(stack: &Stack<'_>) -> Result<Finding> {
-    match stack.disk_shortage()? {
+    let shortage = match stack.shortage_for(&StartPlan::of_backends())? {
+        Some(shortage) => Some(shortage),
+        None => stack.disk_shortage()?,
+    };
+    match shortage {
         Some(shortage) => Ok(Finding::problem(
             "disk",
             shortage,

@@ -65,10 +65,7 @@ impl Stack<'_> {
                 alive.join(", ")
             ));
         }
-        Ok(match self.disk_shortage()? {
-            Some(shortage) => error.context(shortage),
-            None => error,
-        })
+        self.name_shortage(error)
     }
 
     fn expected_report(&self, plan: &StartPlan) -> Result<StartReport> {
