@@ -253,6 +253,11 @@ fn wrong_usage_exits_with_2_and_one_line_that_names_what_is_valid() {
         (&["order", "--quantity", "0"], "from 1 to 10000"),
         (&["order", "--amount", "1.005"], "two decimals"),
         (&["dlq", "show", "inventory.dlq"], "inventory.dlq/2/17"),
+        (&["dlq", "discard", "inventory.dlq"], "--partition"),
+        (
+            &["dlq", "discard", "inventory.dlq", "--partition", "x"],
+            "from 0 to 2147483647",
+        ),
     ] {
         let output = run(arguments);
         let error = text(&output.stderr);

@@ -68,7 +68,7 @@ fn the_last_records_are_found_among_markers_and_those_of_one_key_in_any_topic() 
 }
 
 #[test]
-fn who_follows_a_topic_sees_what_comes_and_is_told_when_it_is_deleted() {
+fn who_follows_a_topic_sees_new_records_and_the_deletion() {
     let rig = Rig::shared();
     rig.good(&["topics", "create", "passing", "--partitions", "1"]);
     let mut tail = rig

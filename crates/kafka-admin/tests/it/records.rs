@@ -2,17 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kafka_admin::Cluster;
 use kafka_admin::publish::RawRecord;
 use kafka_admin::records::{Isolation, Query, Start};
 use kafka_admin::topic_tail::TailEvent;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::{Offset, TopicPartitionList};
 use shared_events::Topic;
 
-use crate::support::{DEADLINE, client_config, cluster, record};
+use crate::support::{DEADLINE, client_config, cluster, delete_before, record};
 
 #[tokio::test]
 async fn any_record_is_read_byte_by_byte_as_it_was_published() {
@@ -157,18 +153,6 @@ async fn a_topic_that_does_not_exist_has_no_records_and_no_offsets() {
     assert_eq!(cluster.read(&topic, &Query::default()).await.unwrap(), []);
     let uncommitted = cluster.uncommitted_offsets("a-group", &[topic]).await;
     assert!(uncommitted.unwrap().is_empty());
-}
-
-fn delete_before(cluster: &Cluster, topic: &str, offset: i64) -> impl Future<Output = ()> {
-    let admin: AdminClient<DefaultClientContext> = client_config(cluster).create().unwrap();
-    let mut before = TopicPartitionList::new();
-    before
-        .add_partition_offset(topic, 0, Offset::Offset(offset))
-        .unwrap();
-    async move {
-        let deleted = admin.delete_records(&before, &AdminOptions::new()).await;
-        deleted.unwrap();
-    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! discard them. On a real broker.
 
 use kafka_admin::Cluster;
-use kafka_admin::dead_letters::{DeadLetter, DeadLetterState, dead_letters};
+use kafka_admin::dead_letters::{DeadLetter, DeadLetterState, dead_letters, deleted_before_replay};
 use kafka_admin::discard::discard;
 use kafka_admin::publish::RawRecord;
 use kafka_admin::replay::Replay;
@@ -12,7 +12,7 @@ use shared_events::Topic;
 
 use crate::committed::committed;
 use crate::replay::{cluster, dead_letter_record, replay};
-use crate::support::client_config;
+use crate::support::{client_config, delete_before};
 
 /// Incompressible bytes. With these and its own headers, a record just fits into `payments`; with
 /// the headers of a replay it does not.
@@ -204,4 +204,25 @@ async fn a_discard_fences_a_replay_that_runs() {
     let keys: Vec<String> = refused(&all).into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["first", "last"]);
     assert_eq!(replayed_keys(&cluster).await, ["first", "last"]);
+}
+
+#[tokio::test]
+async fn dead_letters_that_were_deleted_before_their_replay_are_named() {
+    let cluster = cluster("deleted").await;
+    publish_three(&cluster, b"small".to_vec()).await;
+    let dlq = cluster.prefix().topic(Topic::InventoryDlq);
+    let deleted = async || {
+        let missing = deleted_before_replay(&cluster, Topic::InventoryDlq).await;
+        let missing = missing.unwrap().into_iter();
+        missing
+            .map(|one| (one.partition, one.from, one.log_start))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(deleted().await, []);
+    delete_before(&cluster, &dlq, 2).await;
+    assert_eq!(deleted().await, [(0, Some(0), 2)]);
+    assert_eq!(replay(&cluster).await.len(), 1);
+    // What was deleted after its replay is no loss.
+    delete_before(&cluster, &dlq, 3).await;
+    assert_eq!(deleted().await, []);
 }

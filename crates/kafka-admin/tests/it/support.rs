@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use kafka_admin::publish::RawRecord;
 use kafka_admin::{Cluster, KafkaSettings};
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use shared_events::Topic;
 
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -35,4 +37,15 @@ pub fn record(topic: Topic, partition: i32, key: &str, value: &[u8]) -> RawRecor
         headers: Vec::new(),
         value: Some(value.to_vec()),
     }
+}
+
+/// Deletes the records of partition 0 before this offset.
+pub async fn delete_before(cluster: &Cluster, topic: &str, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> = client_config(cluster).create().unwrap();
+    let mut before = TopicPartitionList::new();
+    before
+        .add_partition_offset(topic, 0, Offset::Offset(offset))
+        .unwrap();
+    let deleted = admin.delete_records(&before, &AdminOptions::new()).await;
+    deleted.unwrap();
 }
