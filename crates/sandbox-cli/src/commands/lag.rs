@@ -1,5 +1,7 @@
 //! `sandbox lag`: shows the lag, the rates and the health of each group.
 
+mod monitor_answer;
+
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -20,6 +22,8 @@ use stack::shop_client::ShopClient;
 use stack::terminal::{note, say, say_on_cleared_screen, stdout_is_terminal};
 use stack::workload::Workload;
 use tokio::time::{MissedTickBehavior, interval};
+
+use monitor_answer::{MonitorAnswer, ask_monitor, monitor_line};
 
 /// The time between two readings of `--watch`.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -62,9 +66,6 @@ struct Selection {
     thresholds: Thresholds,
 }
 
-/// What lag-monitor has said: the time of its reading, or why there is none.
-type MonitorAnswer = Result<DateTime<Utc>, String>;
-
 /// Prints one reading, or with `--watch` one every second until Ctrl-C.
 pub async fn run(args: Lag, layout: &StackLayout) -> Result<()> {
     let kafka = layout.kafka();
@@ -95,14 +96,14 @@ async fn show_once(
     shop: &ShopClient<'_>,
     selection: &Selection,
 ) -> Result<()> {
-    let group = selection.group.as_deref();
+    let (group, topic) = (selection.group.as_deref(), selection.topic.as_deref());
     let snapshot = lag_view::read_counted(reader, group).await?;
     selection.require_known(&snapshot)?;
     let taken_at = snapshot.taken_at;
     let mut history = History::default();
     history.add(snapshot);
     let mut views = selection.views(&history);
-    let monitor = ask_monitor(shop, selection, &mut views, true).await;
+    let monitor = ask_monitor(shop, topic, &mut views, true).await;
     if args.json {
         let object = json_object(&views, taken_at, &monitor);
         say(serde_json::to_string_pretty(&object)?);
@@ -120,6 +121,7 @@ async fn watch(
     shop: &ShopClient<'_>,
     selection: &Selection,
 ) -> Result<()> {
+    let topic = selection.topic.as_deref();
     let mut history = History::default();
     let mut sparklines = Sparklines::default();
     let mut turns = interval(POLL_INTERVAL);
@@ -140,7 +142,7 @@ async fn watch(
         history.add(snapshot);
         let mut views = selection.views(&history);
         sparklines.add(lag_values(&views));
-        let monitor = ask_monitor(shop, selection, &mut views, false).await;
+        let monitor = ask_monitor(shop, topic, &mut views, false).await;
         match args.json {
             true => say(json_object(&views, taken_at, &monitor)),
             false => {
@@ -152,54 +154,11 @@ async fn watch(
     }
 }
 
-/// Sets the health of each group to what lag-monitor says, and the rates if they are wanted.
-async fn ask_monitor(
-    shop: &ShopClient<'_>,
-    selection: &Selection,
-    views: &mut [GroupLagView],
-    with_rates: bool,
-) -> MonitorAnswer {
-    let why = |error: anyhow::Error| format!("{error:#}");
-    let reading = shop.monitor_reading().await.map_err(why)?;
-    if with_rates {
-        reading.set_rates(views);
-    }
-    let Some(topic) = &selection.topic else {
-        reading.set_health(views);
-        return Ok(reading.timestamp);
-    };
-    for view in views {
-        let health = shop.group_status(&view.group, Some(topic)).await;
-        view.set_health(health.map_err(why)?);
-    }
-    Ok(reading.timestamp)
-}
-
-/// The last line: where the health comes from, and without `--watch` the rates.
-fn monitor_line(monitor: &MonitorAnswer, watch: bool) -> String {
-    match (monitor, watch) {
-        (Ok(at), true) => format!(
-            "health as of {}, from lag-monitor",
-            at.format("%H:%M:%S UTC")
-        ),
-        (Ok(at), false) => format!(
-            "rates and health as of {}, from lag-monitor",
-            at.format("%H:%M:%S UTC")
-        ),
-        (Err(why), true) => format!(
-            "no answer from lag-monitor ({why}): the health is judged by the readings of this command, without what the members say"
-        ),
-        (Err(why), false) => format!(
-            "no answer from lag-monitor ({why}): there are no rates, and the health is judged by this one reading, without what the members say"
-        ),
-    }
-}
-
 fn json_object(views: &[GroupLagView], taken_at: DateTime<Utc>, monitor: &MonitorAnswer) -> Value {
     json!({
         "takenAt": taken_at,
         "groups": views,
-        "monitorTakenAt": monitor.as_ref().ok(),
+        "monitorTakenAt": monitor.as_ref().ok().map(|state| state.taken_at),
         "monitorError": monitor.as_ref().err(),
     })
 }
