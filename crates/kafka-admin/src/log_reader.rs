@@ -83,6 +83,8 @@ pub(crate) struct LogReader<C> {
     consumer: C,
     topic: String,
     key: Option<Vec<u8>>,
+    /// Records before this offset are not returned: the wanted start may be after the end.
+    first_wanted: i64,
     /// The offset of the next record of each partition.
     next: BTreeMap<i32, i64>,
     /// The end of each partition when reading began.
@@ -109,6 +111,10 @@ impl<C: Borrow<BaseConsumer>> LogReader<C> {
             consumer,
             topic: topic.to_owned(),
             key: query.key.clone(),
+            first_wanted: match query.start {
+                Start::Offset(offset) => offset,
+                _ => 0,
+            },
             next: BTreeMap::new(),
             ends: BTreeMap::new(),
             unread: BTreeMap::new(),
@@ -195,7 +201,7 @@ impl<C: Borrow<BaseConsumer>> LogReader<C> {
                     self.unread.remove(&partition);
                 }
                 let matches = self.key.is_none() || message.key() == self.key.as_deref();
-                return Ok(match matches {
+                return Ok(match matches && message.offset() >= self.first_wanted {
                     true => Polled::Record(Box::new(Record::copy_of(&message))),
                     false => Polled::Skipped,
                 });
@@ -225,6 +231,7 @@ impl<C: Borrow<BaseConsumer>> LogReader<C> {
                 log_start: low,
             });
             *next = low;
+            self.first_wanted = 0;
             if self.unread.get(partition).is_some_and(|end| low >= *end) {
                 self.unread.remove(partition);
             }

@@ -203,3 +203,31 @@ async fn a_reader_says_which_of_the_wanted_records_were_deleted() {
     let (offsets, missing) = read.await.unwrap();
     assert_eq!((offsets, missing), (vec![8, 9], vec![(Some(4), 8)]));
 }
+
+#[tokio::test]
+async fn a_tail_from_an_offset_after_the_end_waits_for_that_offset() {
+    let cluster = cluster("after-end").await;
+    cluster.create_topics(&[Topic::Orders], None).await.unwrap();
+    let topic = cluster.prefix().topic(Topic::Orders);
+    let send = async || {
+        let one = [record(Topic::Orders, 0, "key", b"v")];
+        cluster.publish(&one).await.unwrap();
+    };
+    send().await;
+    let query = Query {
+        start: Start::Offset(3),
+        ..Query::default()
+    };
+    let mut tail = cluster.tail(&topic, &query).await.unwrap();
+    for _ in 0..3 {
+        send().await;
+    }
+    let first = tokio::task::spawn_blocking(move || {
+        loop {
+            if let TailEvent::Record(record) = tail.next(DEADLINE).unwrap() {
+                return record.offset;
+            }
+        }
+    });
+    assert_eq!(first.await.unwrap(), 3);
+}
