@@ -21,7 +21,7 @@ use tokio::sync::broadcast;
 
 pub use alert_log::Alert;
 use alert_log::AlertLog;
-pub use current_state::CurrentState;
+pub use current_state::{CurrentState, StaleData};
 use lag_history::LagHistory;
 pub use lag_history::{LagSample, partitions};
 
@@ -52,13 +52,6 @@ pub enum MonitorEvent {
     StateChanged,
     PollFailed,
     Alert(Arc<Alert>),
-}
-
-/// The error of a request for current data when there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StaleData {
-    /// When the last successful poll was taken.
-    pub last_success: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone)]
@@ -240,18 +233,30 @@ impl LagState {
         self.events.subscribe()
     }
 
+    /// The health of every pair, and of groups without a partition whose members miss a topic.
     fn health_of_all(&self, inner: &Inner) -> BTreeMap<GroupTopic, GroupHealth> {
-        let health = self
-            .group_topics(&inner.snapshots)
-            .into_iter()
-            .filter_map(|pair| {
-                let members = inner.instances.members(&pair.group);
-                let (group, topic) = (&pair.group, Some(pair.topic.as_str()));
-                let thresholds = self.settings.thresholds;
-                let health = assess(&inner.snapshots, group, topic, thresholds, members)?;
-                Some((pair, health))
-            });
-        health.collect()
+        let health_of = |group: &str, topic: Option<&str>| {
+            let members = inner.instances.members(group);
+            assess(
+                &inner.snapshots,
+                group,
+                topic,
+                self.settings.thresholds,
+                members,
+            )
+        };
+        let pairs = self.group_topics(&inner.snapshots).into_iter();
+        let health = pairs.filter_map(|pair| {
+            let health = health_of(&pair.group, Some(&pair.topic))?;
+            Some((pair, health))
+        });
+        let mut health: BTreeMap<GroupTopic, GroupHealth> = health.collect();
+        for pair in inner.instances.with_missing_topic() {
+            if !health.keys().any(|known| known.group == pair.group) {
+                health.extend(health_of(&pair.group, None).map(|found| (pair, found)));
+            }
+        }
+        health
     }
 
     /// Every pair of the last snapshot, and every topic that was deleted under a group.

@@ -2,12 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use cluster_reader::Snapshot;
 use cluster_reader::group_health::{GroupHealth, History, Thresholds, assess};
 
 use super::GroupTopic;
 use super::group_instances::GroupInstances;
 use crate::instances::InstanceReport;
+
+/// The error of a request for current data when there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaleData {
+    /// When the last successful poll was taken.
+    pub last_success: Option<DateTime<Utc>>,
+}
 
 /// Current data, borrowed while the state is locked for reading.
 #[derive(Debug, Clone, Copy)]

@@ -206,3 +206,33 @@ fn the_answer_of_a_member_is_read_as_the_service_sends_it() {
         "{health:?}"
     );
 }
+
+#[test]
+fn a_topic_that_was_missing_from_the_start_raises_an_alert() {
+    let json = include_str!("../../tests/member_stats.json");
+    let mut stats: MemberStats = serde_json::from_str(json).unwrap();
+    stats.assignment.clear();
+    let condition = &mut stats.conditions[0];
+    condition.kind = shared_events::member_api::ConditionKind::TopicMissing;
+    condition.cause = "topic payments does not exist: ./sandbox topics create".to_owned();
+    condition.partitions.clear();
+    let state = new_state();
+    state.record_reports(vec![InstanceReport {
+        instance: "inventory-service.2".to_owned(),
+        asked_at: second(4),
+        stats: Ok(stats),
+    }]);
+    let mut taken = with_topics(snapshot(5, &[]), &["orders"]);
+    let mut joined = group("payments", 0);
+    joined.partitions.clear();
+    joined.members = vec![member()];
+    let name = "inventory-service-group";
+    taken.groups.insert(name.to_owned(), joined);
+    state.record_snapshot(taken);
+    let raised = alerts(&state);
+    assert_eq!(raised.len(), 1, "{raised:?}");
+    assert_eq!((raised[0].0, raised[0].1), ("critical", None));
+    let message =
+        "inventory-service-group on payments: inventory-service.2: topic payments does not exist";
+    assert!(raised[0].2.starts_with(message), "{raised:?}");
+}

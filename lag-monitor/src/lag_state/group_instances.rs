@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use cluster_reader::group_health::{GroupHealth, MemberReport};
 use shared_events::NamePrefix;
+use shared_events::member_api::{ConditionKind, MemberStats};
 
+use super::GroupTopic;
 use crate::format::join_sentences;
 use crate::instances::{InstanceReport, member_reports};
 
@@ -42,6 +44,28 @@ impl GroupInstances {
 
     pub(super) fn members(&self, group: &str) -> &[MemberReport] {
         self.0.get(group).map_or(&[], |answers| &answers.members)
+    }
+
+    /// The groups of which a member says that a topic is missing, with the first topic that it
+    /// consumes. The cluster may show no partition of such a group.
+    pub(super) fn with_missing_topic(&self) -> impl Iterator<Item = GroupTopic> {
+        let groups = self.0.iter();
+        groups.filter_map(|(group, answers)| {
+            let stats = answers
+                .reports
+                .iter()
+                .filter_map(|one| one.stats.as_ref().ok());
+            let is_missing = |stats: &&MemberStats| {
+                let mut kinds = stats.conditions.iter().map(|one| one.kind);
+                kinds.any(|kind| kind == ConditionKind::TopicMissing)
+            };
+            let topic = stats
+                .filter(is_missing)
+                .map(|stats| stats.topic.clone())
+                .next()?;
+            let group = group.clone();
+            Some(GroupTopic { group, topic })
+        })
     }
 
     pub(super) fn reports(&self, group: &str) -> &[InstanceReport] {
