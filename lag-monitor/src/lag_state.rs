@@ -22,11 +22,11 @@ use tokio::sync::broadcast;
 pub use alert_log::Alert;
 use alert_log::AlertLog;
 pub use current_state::{CurrentState, StaleData};
+use group_instances::GroupInstances;
 use lag_history::LagHistory;
 pub use lag_history::{LagSample, partitions};
 
 use crate::instances::InstanceReport;
-use group_instances::GroupInstances;
 
 /// Most pairs of group and topic whose health is evaluated at every poll and which have a history
 /// and alerts. The health of any other pair is evaluated when a request names it.

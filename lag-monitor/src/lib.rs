@@ -5,8 +5,8 @@
 //! from several snapshots.
 //!
 //! Reading order: [`poll`] (takes a snapshot every few seconds), [`instances`] (asks the members for
-//! what only they know), [`lag_state`] (what is known, and how long it is current), [`recommend`] (what to do), [`http`] and [`metrics`] (what is
-//! reported), [`app`] (wiring).
+//! what only they know), [`lag_state`] (what is known, and how long it is current), [`recommend`]
+//! (what to do), [`http`] and [`metrics`] (what is reported), [`app`] (wiring).
 
 pub mod app;
 pub mod format;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use cluster_reader::group_health::{Finding, Status};
 use shared_events::member_api::{ConditionKind, MemberCondition, MemberStats, Source};
-use shared_events::{Service, Topic};
+use shared_events::{NamePrefix, Service, Topic};
 
 use super::group_actions::{GroupActions, new};
 use super::{Priority, Recommendation};
 use crate::format::one_line;
-use cluster_reader::group_health::{Finding, Status};
 
 /// Most instances, or records, that are named in commands of their own.
 const MAX_NAMED: usize = 3;
@@ -232,8 +232,8 @@ fn lock_holder(cause: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// Where the tool that replays dead letters commits how far it has come.
-pub(super) fn replayed_topic(group: &str, prefix: &shared_events::NamePrefix) -> Option<Topic> {
+/// The dead-letter topic whose replay commits with this group; `None` for any other group.
+pub(super) fn replayed_topic(group: &str, prefix: &NamePrefix) -> Option<Topic> {
     let mut topics = Topic::ALL.into_iter();
     topics.find(|topic| prefix.replay_group(*topic) == group)
 }
