@@ -161,7 +161,8 @@ fn a_member_that_is_slow_by_its_settings_is_made_fast_where_they_were_set() {
 
 #[test]
 fn the_record_that_a_member_is_blocked_at_is_looked_at() {
-    let cause = "partition payments/1 blocked at offset 226 by POISON_POLICY=block: event of order 7";
+    let cause =
+        "partition payments/1 blocked at offset 226 by POISON_POLICY=block: event of order 7";
     let blocked = condition("blocked", cause, &at(1, 226, None), &Value::Null);
     let (rule, evidence, all) =
         found_with_lag_on(&[1], &with_second(&json!({"conditions": [blocked]})));
