@@ -13,6 +13,7 @@ const STATUS = {
 
 /** The text for each rule, and the scenario that explains it. */
 const RULES = {
+  hanging_transaction: ["a transaction hangs", null],
   halted: ["a member has halted", "dead-letter"],
   blocked: ["blocked before a poison record", "silent-stall"],
   topic_missing: ["a topic does not exist", null],

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use axum::Router;
+use cluster_reader::transactions::Transactions;
 use cluster_reader::{ClusterReader, ReaderSettings};
 use prometheus::Registry;
 use service_kit::settings::DRAIN_TIMEOUT;
@@ -15,7 +16,7 @@ use crate::http::{self, Monitor};
 use crate::instances;
 use crate::lag_state::{LagState, StateSettings};
 use crate::poll::{self, CALL_TIMEOUT};
-use crate::{NAME, Settings, metrics};
+use crate::{NAME, Settings, metrics, transaction_search};
 
 /// A monitor that is listening and has not polled the cluster yet.
 pub struct App {
@@ -85,6 +86,11 @@ impl App {
         let monitor = Monitor::new(self.state.clone(), &self.settings, shutdown.clone())?;
         let router: Router =
             http::router(monitor).merge(admin::router(self.readiness, self.registry));
+        let transactions = Transactions::new(ReaderSettings {
+            bootstrap_servers: self.settings.kafka.bootstrap_servers.clone(),
+            client_id: NAME.to_owned(),
+            timeout: transaction_search::CALL_TIMEOUT,
+        });
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -98,6 +104,7 @@ impl App {
                 interval,
                 shutdown.clone()
             ),
+            transaction_search::run(transactions, self.state.clone(), shutdown.clone()),
             poll::run(
                 self.reader,
                 self.state,

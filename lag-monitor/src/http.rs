@@ -17,6 +17,7 @@ mod recommendations;
 mod scenarios;
 mod state_event;
 mod status;
+mod transactions;
 
 use std::sync::{Arc, Mutex};
 
@@ -127,6 +128,7 @@ pub fn router(monitor: Monitor) -> Router {
         .route("/alerts", get(alerts::list).delete(alerts::clear))
         .route("/losses", get(losses::list))
         .route("/losses/acknowledge", post(losses::acknowledge))
+        .route("/transactions", get(transactions::list))
         .route("/recommendations", get(recommendations::list))
         .route("/groups", get(groups::list))
         .route("/events", get(events::stream))

@@ -8,6 +8,7 @@ mod alert_log;
 mod current_state;
 mod group_instances;
 mod lag_history;
+mod open_transactions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,6 +26,7 @@ pub use current_state::{CurrentState, StaleData};
 use group_instances::GroupInstances;
 use lag_history::LagHistory;
 pub use lag_history::{LagSample, partitions};
+pub use open_transactions::{SEARCH_INTERVAL, TransactionSearch, readers};
 
 use crate::instances::InstanceReport;
 
@@ -82,6 +84,7 @@ struct Inner {
     newest_reports: Vec<InstanceReport>,
     /// The answers that were evaluated with the last snapshot.
     instances: GroupInstances,
+    transactions: open_transactions::TransactionSearches,
     polls: PollCounts,
     last_poll_failed: bool,
 }

@@ -5,7 +5,7 @@
 //! from several snapshots.
 //!
 //! Reading order: [`poll`] (takes a snapshot every few seconds), [`instances`] (asks the members for
-//! what only they know), [`lag_state`] (what is known, and how long it is current), [`recommend`]
+//! what only they know), [`transaction_search`] (looks for transactions that hang), [`lag_state`] (what is known, and how long it is current), [`recommend`]
 //! (what to do), [`http`] and [`metrics`] (what is reported), [`app`] (wiring).
 
 pub mod app;
@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod poll;
 pub mod recommend;
 pub mod settings;
+pub mod transaction_search;
 
 pub use app::App;
 pub use settings::Settings;

@@ -1,4 +1,5 @@
-//! Prometheus metrics of the last poll, present while it is current.
+//! Prometheus metrics of the last poll and of the last search for transactions, present while each
+//! is current.
 //!
 //! A scrape reads [`LagState`] and calls no broker. Names in labels have a bounded length
 //! ([`display_name`](crate::format::display_name)), and the number of series is bounded. A member
@@ -6,12 +7,14 @@
 
 mod lag_gauges;
 mod poll_counters;
+mod transaction_gauges;
 
-use prometheus::{GaugeVec, Registry};
+use prometheus::{GaugeVec, IntCounterVec, Registry};
 
 use crate::lag_state::LagState;
 use lag_gauges::LagCollector;
 use poll_counters::PollCollector;
+use transaction_gauges::TransactionCollector;
 
 /// Registers all metrics of the monitor.
 ///
@@ -19,7 +22,8 @@ use poll_counters::PollCollector;
 /// If the registry already has a metric with one of the names.
 pub fn register(registry: &Registry, state: &LagState) -> Result<(), prometheus::Error> {
     registry.register(Box::new(LagCollector::new(state.clone())?))?;
-    registry.register(Box::new(PollCollector::new(state.clone())?))
+    registry.register(Box::new(PollCollector::new(state.clone())?))?;
+    registry.register(Box::new(TransactionCollector::new(state.clone())?))
 }
 
 /// Sets a series, or does not create it: `get_metric_with_label_values` alone would create the
@@ -30,5 +34,11 @@ fn set(gauge: &GaugeVec, labels: &[&str], value: Option<f64>) {
     };
     if let Ok(series) = gauge.get_metric_with_label_values(labels) {
         series.set(value);
+    }
+}
+
+fn increase(counter: &IntCounterVec, labels: &[&str], value: u64) {
+    if let Ok(series) = counter.get_metric_with_label_values(labels) {
+        series.inc_by(value);
     }
 }

@@ -47,7 +47,8 @@ async fn poll_once(reader: &mut ClusterReader, state: &LagState, kafka: &Compone
     }
 }
 
-fn error_chain(error: &dyn std::error::Error) -> String {
+/// The error with its causes.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {}", error_chain(cause)),
         None => error.to_string(),

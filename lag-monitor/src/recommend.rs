@@ -9,15 +9,17 @@ mod group_actions;
 mod loss_actions;
 mod member_actions;
 mod shell;
+mod transaction_actions;
 
 use cluster_reader::Snapshot;
-use cluster_reader::group_health::GroupHealth;
+use cluster_reader::group_health::{GroupHealth, Status};
 use serde::Serialize;
 use service_kit::Mode;
 use shared_events::NamePrefix;
 
 use crate::instances::InstanceReport;
 use group_actions::GroupActions;
+use transaction_actions::resolve_transactions;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +57,9 @@ pub struct RecommendContext<'a> {
     pub group: &'a str,
     /// The topic's name on the broker.
     pub topic: &'a str,
+    /// A transaction hangs in `__consumer_offsets`, so one or more groups cannot read their
+    /// committed offsets. Any group that is behind may be one of them.
+    pub offsets_hang: bool,
 }
 
 /// The recommendations for every finding, sorted by priority; each action at most once. Empty if
@@ -63,7 +68,10 @@ pub fn recommend(context: RecommendContext<'_>, health: &GroupHealth) -> Vec<Rec
     let Some(actions) = GroupActions::of(context, health) else {
         return Vec::new();
     };
-    let mut all: Vec<Recommendation> = Vec::new();
+    let mut all = match context.offsets_hang && health.status() >= Status::Warning {
+        true => resolve_transactions(),
+        false => Vec::new(),
+    };
     for finding in health.findings() {
         for one in actions.for_finding(finding) {
             if !all.iter().any(|other| other.action == one.action) {

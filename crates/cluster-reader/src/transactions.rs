@@ -68,6 +68,16 @@ pub enum TransactionStatus {
     Hanging,
 }
 
+impl OpenTransaction {
+    /// The transactional id, else the producer id.
+    pub fn producer_name(&self) -> String {
+        match &self.transactional_id {
+            Some(id) => id.clone(),
+            None => format!("producer {}", self.producer_id),
+        }
+    }
+}
+
 /// The outcome of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

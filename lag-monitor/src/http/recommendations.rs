@@ -53,6 +53,7 @@ pub(super) fn recommendations(
         instances: current.instances(&pair.group),
         group: &pair.group,
         topic: &pair.topic,
+        offsets_hang: current.offsets_hang(),
     };
     recommend(context, health)
 }

@@ -1,13 +1,15 @@
 //! One alert for each change of state. A poll that finds the same state raises none.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use cluster_reader::TopicPartition;
 use cluster_reader::group_health::{Absence, GroupHealth, History, Rule, Status};
 use serde::Serialize;
 
 use super::GroupTopic;
+use super::open_transactions::HangingAlert;
 use crate::format::display_name;
 use crate::lag_fields::TotalLagFields;
 
@@ -36,7 +38,17 @@ pub struct Alert {
     /// `None` if the alert is about the cluster.
     pub topic: Option<String>,
     #[serde(skip)]
-    pair: Option<GroupTopic>,
+    subject: Subject,
+}
+
+/// A later alert about the same subject ends an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Subject {
+    Pair(GroupTopic),
+    /// Whether the cluster can be read.
+    Cluster,
+    /// The hanging transaction of the producer with this id.
+    Transaction(i64),
 }
 
 /// An alert is raised when this value changes. The rules from `HotPartition` on compare numbers, and
@@ -52,6 +64,8 @@ struct AlertState {
 pub(super) struct AlertLog {
     alerts: VecDeque<Arc<Alert>>,
     states: BTreeMap<GroupTopic, AlertState>,
+    /// Partitions and name of each producer whose transaction hangs.
+    hanging: BTreeMap<i64, (BTreeSet<TopicPartition>, String)>,
 }
 
 impl AlertLog {
@@ -98,21 +112,49 @@ impl AlertLog {
                 "the cluster cannot be read: there is no lag data until it can be read again",
             ),
         };
-        self.push(Alert {
-            level: level.name(),
-            message: message.to_owned(),
-            timestamp: now,
-            ended_at: is_readable.then_some(now),
-            lag: None.into(),
-            group_id: None,
-            topic: None,
-            pair: None,
-        })
+        self.push(cluster_alert(
+            now,
+            level,
+            Subject::Cluster,
+            message.to_owned(),
+        ))
+    }
+
+    /// Raises an alert for each producer whose transaction hangs in other partitions than before,
+    /// and one for each whose transaction hangs no more.
+    pub(super) fn record_transactions(
+        &mut self,
+        now: DateTime<Utc>,
+        hanging: BTreeMap<i64, HangingAlert>,
+    ) -> Vec<Arc<Alert>> {
+        let ended = self
+            .hanging
+            .extract_if(.., |producer_id, _| !hanging.contains_key(producer_id));
+        let ended = ended.map(|(producer_id, (_, producer))| {
+            let message =
+                format!("hanging_transaction: the transaction of {producer} hangs no more");
+            cluster_alert(now, Status::Ok, Subject::Transaction(producer_id), message)
+        });
+        let mut raised: Vec<Alert> = ended.collect();
+        for (producer_id, alert) in hanging {
+            let state = (alert.partitions, alert.producer);
+            let before = self.hanging.insert(producer_id, state.clone());
+            if before.as_ref() != Some(&state) {
+                let subject = Subject::Transaction(producer_id);
+                raised.push(cluster_alert(now, Status::Critical, subject, alert.message));
+            }
+        }
+        raised.into_iter().map(|alert| self.push(alert)).collect()
     }
 
     pub(super) fn last(&self, pair: Option<&GroupTopic>, limit: usize) -> Vec<Arc<Alert>> {
         let newest_first = self.alerts.iter().rev();
-        let matching = newest_first.filter(|one| pair.is_none() || one.pair.as_ref() == pair);
+        let is_wanted = |subject: &Subject| match (pair, subject) {
+            (None, _) => true,
+            (Some(wanted), Subject::Pair(pair)) => wanted == pair,
+            (Some(_), Subject::Cluster | Subject::Transaction(_)) => false,
+        };
+        let matching = newest_first.filter(|one| is_wanted(&one.subject));
         matching.take(limit).cloned().collect()
     }
 
@@ -120,11 +162,10 @@ impl AlertLog {
         self.alerts.clear();
     }
 
-    /// Adds the alert. It ends the one about the same pair, or about the cluster, that lasted until
-    /// now.
+    /// Adds the alert. It ends the one about the same subject that lasted until now.
     fn push(&mut self, alert: Alert) -> Arc<Alert> {
         let mut newest_first = self.alerts.iter_mut().rev();
-        let before = newest_first.find(|one| one.pair == alert.pair);
+        let before = newest_first.find(|one| one.subject == alert.subject);
         if let Some(before) = before.filter(|one| one.ended_at.is_none()) {
             Arc::make_mut(before).ended_at = Some(alert.timestamp);
         }
@@ -169,6 +210,19 @@ fn pair_alert(now: DateTime<Utc>, level: Status, pair: &GroupTopic, reason: &str
         lag: None.into(),
         group_id: Some(group),
         topic: Some(topic),
-        pair: Some(pair.clone()),
+        subject: Subject::Pair(pair.clone()),
+    }
+}
+
+fn cluster_alert(now: DateTime<Utc>, level: Status, subject: Subject, message: String) -> Alert {
+    Alert {
+        level: level.name(),
+        message,
+        timestamp: now,
+        ended_at: (level == Status::Ok).then_some(now),
+        lag: None.into(),
+        group_id: None,
+        topic: None,
+        subject,
     }
 }

@@ -8,6 +8,7 @@ use cluster_reader::group_health::{GroupHealth, History, Thresholds, assess};
 
 use super::GroupTopic;
 use super::group_instances::GroupInstances;
+use super::open_transactions::OFFSETS_TOPIC;
 use crate::instances::InstanceReport;
 
 /// The error of a request for current data when there is none.
@@ -40,6 +41,12 @@ impl<'a> CurrentState<'a> {
     /// The instances of a group, answered or not. Empty for a group of another system.
     pub fn instances(&self, group: &str) -> &'a [InstanceReport] {
         self.instances.reports(group)
+    }
+
+    /// Whether a transaction hangs in `__consumer_offsets`.
+    pub fn offsets_hang(&self) -> bool {
+        let mut hanging = self.snapshots.hanging_transactions().iter();
+        hanging.any(|one| one.partition.topic == OFFSETS_TOPIC)
     }
 
     /// The reason for the status of a group, with the instances that do not answer.

@@ -5,7 +5,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, Opts};
 
-use super::set;
+use super::{increase, set};
 use crate::lag_state::LagState;
 
 pub(super) struct PollCollector {
@@ -93,11 +93,5 @@ impl PollCounters {
             .into_iter()
             .flat_map(Collector::collect);
         counters.chain(self.last_success.collect()).collect()
-    }
-}
-
-fn increase(counter: &IntCounterVec, labels: &[&str], value: u64) {
-    if let Ok(series) = counter.get_metric_with_label_values(labels) {
-        series.inc_by(value);
     }
 }

@@ -9,6 +9,7 @@ use shared_events::Service;
 use super::capacity_actions::spread_keys;
 use super::member_actions::replayed_topic;
 use super::shell::shell_word;
+use super::transaction_actions::resolve_transactions;
 use super::{Priority, RecommendContext, Recommendation};
 use crate::format::display_name;
 
@@ -48,7 +49,8 @@ impl<'a> GroupActions<'a> {
                 .get(context.topic)
                 .map_or(0, |partitions| partitions.len()),
             has_hot_partition: findings.iter().any(|one| one.rule == Rule::HotPartition),
-            has_cause: findings.iter().any(|one| is_cause(one.rule))
+            has_cause: context.offsets_hang
+                || findings.iter().any(|one| is_cause(one.rule))
                 || replayed_topic(context.group, context.prefix).is_some(),
             is_slow: answers.any(|stats| stats.config.processing_time_ms > 0),
             context,
@@ -57,6 +59,7 @@ impl<'a> GroupActions<'a> {
 
     pub(super) fn for_finding(&self, finding: &Finding) -> Vec<Recommendation> {
         match finding.rule {
+            Rule::HangingTransaction => resolve_transactions(),
             Rule::Halted => self.look_at_halt(),
             Rule::Blocked => self.look_at_block(),
             Rule::TopicMissing => self.create_topic(),
@@ -217,7 +220,8 @@ impl<'a> GroupActions<'a> {
 /// Whether the rule names a cause for which neither more consumers nor more speed helps.
 const fn is_cause(rule: Rule) -> bool {
     match rule {
-        Rule::Halted
+        Rule::HangingTransaction
+        | Rule::Halted
         | Rule::Blocked
         | Rule::TopicMissing
         | Rule::BatchFailing

@@ -132,6 +132,7 @@ pub fn after<T>(
         instances,
         group: group.group,
         topic: group.topic,
+        offsets_hang: false,
     };
     evaluate(context, &health)
 }

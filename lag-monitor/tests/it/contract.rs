@@ -102,6 +102,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ),
         ("/losses", json!({"losses": "list"})),
         (
+            "/transactions",
+            json!({"timestamp": "time", "open": "integer", "hanging_count": "integer", "hanging": "list"}),
+        ),
+        (
             "/groups",
             json!({
                 "count": "integer", "timestamp": "time",
@@ -150,6 +154,10 @@ async fn every_route_answers_as_documented() {
         .until("there are two samples", "/lag/history", |_, body| {
             body["count"].as_u64() >= Some(2)
         })
+        .await;
+    let is_listed = |status: u16, _: &Value| status == 200;
+    monitor
+        .until("transactions are listed", "/transactions", is_listed)
         .await;
     for (path, shape) in shapes() {
         let (status, body) = monitor.get(path).await;

@@ -9,6 +9,7 @@ use super::partition_history::PartitionHistory;
 use super::rates::{self, Rates};
 use super::topic_inflow::TopicInflow;
 use super::{STALLED_AFTER, Thresholds};
+use crate::transactions::OpenTransaction;
 use crate::{Group, Lag, LagCount, LagUndefined, PartitionLag, TopicPartition};
 
 /// A group, or its part on one topic.
@@ -110,6 +111,13 @@ impl<'a> GroupView<'a> {
 
     pub(super) fn inflow(&self, topic: &str) -> Option<&'a TopicInflow> {
         self.history.inflow(topic)
+    }
+
+    /// The first transaction that hangs in the partition.
+    pub(super) fn hanging_transaction(&self, at: &TopicPartition) -> Option<&'a OpenTransaction> {
+        let hanging = self.history.hanging_transactions().iter();
+        let here = hanging.filter(|one| one.partition == *at);
+        here.min_by_key(|one| one.start_offset)
     }
 
     /// Readable records at an earlier time, summed over the partitions whose lag is known now.

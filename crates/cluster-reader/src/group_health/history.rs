@@ -13,6 +13,7 @@ use super::loss_log::{LossLog, RecordLoss};
 use super::missing_topics::{Absence, MissingTopics};
 use super::partition_history::PartitionHistory;
 use super::topic_inflow::TopicInflow;
+use crate::transactions::OpenTransaction;
 use crate::{Group, Snapshot, TopicPartition};
 
 /// The most partitions of groups that have a history. Further ones have no rates, and are assessed
@@ -28,6 +29,7 @@ pub struct History {
     topics: BTreeMap<String, TopicInflow>,
     losses: LossLog,
     missing_topics: MissingTopics,
+    hanging: Vec<OpenTransaction>,
 }
 
 /// The history of each partition of a group.
@@ -57,6 +59,16 @@ impl History {
     /// forgotten. A loss that is still present is reported again only if it grows.
     pub fn acknowledge_losses(&mut self, group: &str, topic: Option<&str>) -> Vec<RecordLoss> {
         self.losses.acknowledge(group, topic)
+    }
+
+    /// Replaces the transactions that hang. No snapshot has them: they are looked for separately.
+    pub fn set_hanging_transactions(&mut self, hanging: Vec<OpenTransaction>) {
+        self.hanging = hanging;
+    }
+
+    /// The transactions that hang, as set last.
+    pub fn hanging_transactions(&self) -> &[OpenTransaction] {
+        &self.hanging
     }
 
     /// Every group with a topic that was deleted while the group was reading it. [`assess`] reports

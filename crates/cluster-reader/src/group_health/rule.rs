@@ -6,6 +6,9 @@ use std::fmt;
 /// before rules that only count records. The set is closed, so a rule can be the label of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
+    /// A transaction hangs in a partition that the group reads: see
+    /// [`History::set_hanging_transactions`](super::History::set_hanging_transactions).
+    HangingTransaction,
     /// A member says that it has halted, or that its consumer loop has ended.
     Halted,
     /// A member says that it is blocked before a poison record.
@@ -50,7 +53,8 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in order of precedence.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
+        Self::HangingTransaction,
         Self::Halted,
         Self::Blocked,
         Self::TopicMissing,
@@ -75,6 +79,7 @@ impl Rule {
     /// The name, in snake case.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::HangingTransaction => "hanging_transaction",
             Self::Halted => "halted",
             Self::Blocked => "blocked",
             Self::TopicMissing => "topic_missing",

@@ -4,6 +4,7 @@ mod backlog;
 mod members;
 mod offsets;
 pub(super) mod stalled;
+mod transactions;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -17,12 +18,15 @@ const MOST_OF_A_KIND: usize = 10;
 
 /// The findings of all rules that apply; never empty.
 pub(super) fn findings(view: &GroupView<'_>, progress: &GroupProgress<'_>) -> Vec<Finding> {
-    let mut findings = members::findings(view);
+    let mut findings = transactions::findings(view);
+    let hanging = findings.iter().filter_map(|one| one.partition.clone());
+    let mut explained = members::explained_partitions(view);
+    explained.extend(hanging);
+    findings.extend(members::findings(view));
     findings.extend(missing_topics(view));
     findings.extend(no_members(view));
-    let explained = members::explained_partitions(view);
     let mut progress = progress.findings();
-    // A member has named the cause.
+    // The cause is known.
     progress.retain(|one| {
         one.partition
             .as_ref()

@@ -86,6 +86,8 @@ const CASES: &[Case] = &[
     ("members and nothing else", nothing_at_all, None, Unknown, NotKnown, &["no assigned partition"]),
     ("only commit markers are left", markers, None, Ok, KeepsUp, &["caught up"]),
     ("an open transaction", open_transaction, None, Ok, KeepsUp, &["caught up"]),
+    ("a hanging transaction", hanging_transaction, None, Critical, HangingTransaction, &["payments[0]", "payment-service-1", "offset 10", "00:00:00 UTC"]),
+    ("a hanging transaction, and a reader of uncommitted records", hanging_behind_an_uncommitted_reader, None, Ok, KeepsUp, &["caught up"]),
 ];
 
 #[test]

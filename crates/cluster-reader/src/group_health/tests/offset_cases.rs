@@ -1,8 +1,11 @@
 //! Cases in which a group's offsets, records or members change. `interval` is the poll interval in
 //! seconds.
 
+use chrono::DateTime;
+
 use super::simulated_group::{PAYMENTS, SimulatedGroup};
-use crate::LagUndefined;
+use crate::transactions::{OpenTransaction, TransactionStatus};
+use crate::{LagUndefined, TopicPartition};
 
 pub fn reset(interval: i64, to: i64) -> SimulatedGroup {
     let mut group = SimulatedGroup::of(PAYMENTS, 1, 1, interval);
@@ -190,4 +193,33 @@ pub fn open_transaction(interval: i64) -> SimulatedGroup {
     let mut group = SimulatedGroup::of(PAYMENTS, 3, 1, interval);
     group.open(PAYMENTS, 0, 1000);
     group.run(300, |_, _| {})
+}
+
+/// A transaction hangs in partition 0 from this offset on; the group's position is 10.
+fn hanging_at(interval: i64, start_offset: i64) -> SimulatedGroup {
+    let mut group = open_transaction(interval);
+    group
+        .history
+        .set_hanging_transactions(vec![OpenTransaction {
+            partition: TopicPartition {
+                topic: PAYMENTS.to_owned(),
+                partition: 0,
+            },
+            producer_id: 7,
+            producer_epoch: 3,
+            coordinator_epoch: 0,
+            start_offset,
+            last_write: DateTime::UNIX_EPOCH,
+            transactional_id: Some("payment-service-1".to_owned()),
+            status: TransactionStatus::Hanging,
+        }]);
+    group
+}
+
+pub fn hanging_transaction(interval: i64) -> SimulatedGroup {
+    hanging_at(interval, 10)
+}
+
+pub fn hanging_behind_an_uncommitted_reader(interval: i64) -> SimulatedGroup {
+    hanging_at(interval, 9)
 }
