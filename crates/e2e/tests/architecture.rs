@@ -130,7 +130,12 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka-runtime", "kafka-admin"]),
     (
         "sqlx",
-        &["kafka-runtime", "order-service", "inventory-service"],
+        &[
+            "kafka-runtime",
+            "order-service",
+            "inventory-service",
+            "stack",
+        ],
     ),
     ("kafka-protocol", &["cluster-reader"]),
     ("opentelemetry_sdk", &["service-kit"]),
