@@ -142,10 +142,11 @@ fn hanging_alerts(
         let since = parts.iter().map(|one| one.last_write).max()?;
         let alert = HangingAlert {
             message: format!(
-                "hanging_transaction: the transaction of {producer} has not ended since its last record at {} in {}; groups that read these partitions: {}; ./sandbox transactions resolve shows what would end it",
+                "hanging_transaction: the transaction of {producer} has not ended since its last record at {} in {}; groups that read these partitions: {}; {}",
                 since.format("%Y-%m-%d %H:%M:%S UTC"),
                 places(&partitions),
                 list_names(readers(&partitions, snapshot), MAX_NAMES),
+                advice(&parts),
             ),
             partitions,
             producer,
@@ -153,6 +154,17 @@ fn hanging_alerts(
         Some((producer_id, alert))
     });
     alerts.collect()
+}
+
+/// Only a transaction that its coordinator does not know has a marker to write.
+fn advice(parts: &[&OpenTransaction]) -> &'static str {
+    let mut statuses = parts.iter().map(|one| one.status);
+    match statuses.any(|status| status == TransactionStatus::Hanging) {
+        true => "./sandbox transactions resolve shows what would end it",
+        false => {
+            "its time-out has passed, and its coordinator has not aborted it: ./sandbox transactions list"
+        }
+    }
 }
 
 fn places(partitions: &BTreeSet<TopicPartition>) -> String {

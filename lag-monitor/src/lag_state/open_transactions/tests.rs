@@ -77,6 +77,15 @@ fn a_transaction_hangs_15_seconds_after_its_timeout() {
 }
 
 #[test]
+fn the_alert_of_a_transaction_over_its_timeout_recommends_no_marker() {
+    let state = new_state();
+    state.record_transactions(second(200), vec![ongoing_since(100)]);
+    let message = &state.alerts(None, 1)[0].message;
+    assert!(message.contains("its time-out has passed"), "{message}");
+    assert!(!message.contains("resolve"), "{message}");
+}
+
+#[test]
 fn one_alert_says_which_partitions_and_groups_and_ends_with_the_transaction() {
     let state = new_state();
     state.record_snapshot(snapshot(5, &[("g", 0), ("h", 0)]));
