@@ -166,8 +166,9 @@ async fn a_taken_port_ends_the_service_with_a_reason() {
 #[tokio::test]
 async fn orders_are_answered_while_the_log_cannot_be_written() {
     let full_disk = || OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = port.local_addr().unwrap().port();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
     let mut service = Command::new(env!("CARGO_BIN_EXE_order-service"))
         .env_clear()
         .env("RUST_LOG", "debug")

@@ -20,7 +20,7 @@ use crate::broker_health::BrokerHealth;
 use crate::controls::Controls;
 use crate::faults::{CrashPoint, Protection};
 use crate::handler::{Failure, Handler};
-use crate::librdkafka::{ResilientConsumer, positions};
+use crate::librdkafka::{ClientState, ResilientConsumer, positions};
 use crate::member::batch_failure::BatchFailure;
 use crate::member::batch_telemetry::BatchTelemetry;
 use crate::member::classify::{Classification, apply_isolating_poison, classify};
@@ -151,7 +151,7 @@ impl<H: Handler> ConsumerLoop<H> {
 
     fn run_until_stopped(&mut self) -> Result<(), MemberError> {
         while !self.stop.is_cancelled() {
-            let state = self.consumer.replace_if_broken()?;
+            let state = self.replace_if_broken()?;
             self.count_failure_if(state);
             let paused = self.apply_pause_state();
             self.report_status(paused);
@@ -160,6 +160,17 @@ impl<H: Handler> ConsumerLoop<H> {
             self.halt_if_undecodable()?;
         }
         Ok(())
+    }
+
+    /// Replaces a client that has stopped working, or owns a partition that its topic no longer has. librdkafka would look at the
+    /// number of partitions again only after five minutes (`topic.metadata.refresh.interval.ms`).
+    fn replace_if_broken(&mut self) -> Result<ClientState, MemberError> {
+        let assigned = self.consumer.assigned();
+        let missing = self.topic_watch.missing_partitions(&assigned);
+        match missing.is_empty() {
+            true => Ok(self.consumer.replace_if_broken()?),
+            false => Ok(self.consumer.replace("assigned partition does not exist")?),
+        }
     }
 
     /// The delivery guarantee, from top to bottom: each record takes effect once, however often it is applied, and with

@@ -23,12 +23,28 @@ pub(super) fn error_line(command: &Command, error: &clap::Error) -> String {
         }
         _ => first_paragraph(&error.render().to_string()),
     };
+    let message = match argument {
+        Some(argument) if error.kind() == ErrorKind::MissingRequiredArgument => {
+            with_possible_values(message, argument)
+        }
+        _ => message,
+    };
     match argument.and_then(|argument| argument.get_env()) {
         Some(variable) => format!(
             "{message} (environment variable {})",
             variable.to_string_lossy()
         ),
         None => message,
+    }
+}
+
+/// clap lists the values of an argument only where a wrong one was given.
+fn with_possible_values(message: String, argument: &Arg) -> String {
+    let values = argument.get_possible_values();
+    let names: Vec<_> = values.iter().map(|value| value.get_name()).collect();
+    match names.is_empty() {
+        true => message,
+        false => format!("{message} [possible values: {}]", names.join(", ")),
     }
 }
 
