@@ -195,11 +195,13 @@ impl<'s> LoadBench<'s> {
         let mut arguments: Vec<OsString> = arguments.map(OsString::from).to_vec();
         arguments.extend(["--throughput", "-1", "--payload-file"].map(OsString::from));
         arguments.push(payloads.path().into());
-        arguments.push("--command-property".into());
+        let broker = &self.kafka.bootstrap_servers;
+        // Kafka 4.0 has neither --bootstrap-server nor --command-property for this tool.
+        arguments.push("--producer-props".into());
+        arguments.push(format!("bootstrap.servers={broker}").into());
         let settings = SETTINGS.map(|(_, name, value)| format!("{name}={value}"));
         arguments.extend(settings.map(OsString::from));
         let installation = self.layout.sources().installed()?;
-        let broker = &self.kafka.bootstrap_servers;
         let tool = kafka_tools::command(&installation, broker, "producer-perf-test", &arguments)?;
         let mut tool = Command::from(tool);
         // The tool formats numbers by the locale, and the parser expects a decimal point.

@@ -145,6 +145,7 @@ pub fn holder(port: u16) -> Result<Option<PortHolder>> {
     if sockets.is_empty() {
         return Ok(None);
     }
+    let mut holders = Vec::new();
     for process in all_processes().context("cannot read /proc")?.flatten() {
         // The process has ended meanwhile, or belongs to another user.
         let Ok(files) = process.fd() else { continue };
@@ -152,14 +153,16 @@ pub fn holder(port: u16) -> Result<Option<PortHolder>> {
             .flatten()
             .any(|file| matches!(file.target, FDTarget::Socket(inode) if sockets.contains(&inode)));
         if let (true, Ok(stat)) = (holds, process.stat()) {
-            return Ok(Some(PortHolder {
-                pid: stat.pid,
-                name: stat.comm,
-                stack: stack_process_of(stat.pid),
-            }));
+            holders.push(stat);
         }
     }
-    Ok(None)
+    // A child has the sockets of its parent until it executes its own program.
+    let oldest = holders.into_iter().min_by_key(|stat| stat.starttime);
+    Ok(oldest.map(|stat| PortHolder {
+        pid: stat.pid,
+        name: stat.comm,
+        stack: stack_process_of(stat.pid),
+    }))
 }
 
 /// The address that clients on this machine use for a server that listens on `address`. An

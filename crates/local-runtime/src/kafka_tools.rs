@@ -97,7 +97,8 @@ const TOOLS: [(&str, &str, Broker); 21] = [
     (
         "producer-perf-test",
         "org.apache.kafka.tools.ProducerPerformance",
-        Broker::Bootstrap,
+        // Kafka 4.0 takes the broker in --producer-props only.
+        Broker::None,
     ),
     (
         "reassign-partitions",

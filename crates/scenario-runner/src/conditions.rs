@@ -25,6 +25,9 @@ use stack::terminal::Usage;
 /// The interval between two checks.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long the only look of `--within 0s` may take. A count of lag takes up to 5 s.
+const ONE_LOOK: Duration = Duration::from_secs(10);
+
 /// The present state in one line, and whether the condition holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
@@ -70,7 +73,8 @@ pub async fn until(
     within: Duration,
     mut look: impl AsyncFnMut() -> Result<Observation>,
 ) -> Result<String> {
-    let deadline = Instant::now() + within;
+    // Without time to wait there is one look, which still takes a moment.
+    let deadline = Instant::now() + if within.is_zero() { ONE_LOOK } else { within };
     let mut last = String::new();
     loop {
         match timeout_at(deadline, look()).await {
@@ -81,7 +85,7 @@ pub async fn until(
             Err(_) if last.is_empty() => "no answer".clone_into(&mut last),
             Err(_) => {}
         }
-        if Instant::now() + POLL_INTERVAL >= deadline {
+        if within.is_zero() || Instant::now() + POLL_INTERVAL >= deadline {
             match within.is_zero() {
                 true => bail!("{last}"),
                 false => {
