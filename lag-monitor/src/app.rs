@@ -13,10 +13,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, Monitor};
-use crate::instances;
 use crate::lag_state::{LagState, StateSettings};
 use crate::poll::{self, CALL_TIMEOUT};
-use crate::{NAME, Settings, metrics, transaction_search};
+use crate::{NAME, Settings, instance_poll, metrics, transaction_search};
 
 /// A monitor that is listening and has not polled the cluster yet.
 pub struct App {
@@ -97,7 +96,7 @@ impl App {
             .build()
             .context("cannot build an HTTP client")?;
         tokio::join!(
-            instances::run(
+            instance_poll::run(
                 self.settings.instance_source(),
                 client,
                 self.state.clone(),

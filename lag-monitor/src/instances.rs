@@ -6,15 +6,13 @@
 
 mod instance_list;
 mod member_report;
-mod stats_poll;
 
 use chrono::{DateTime, Utc};
 use shared_events::member_api::MemberStats;
 use shared_events::{NamePrefix, Service};
 
-pub use instance_list::{InstanceHost, InstanceSource};
+pub use instance_list::{InstanceAddress, InstanceHost, InstanceSource};
 pub use member_report::member_reports;
-pub use stats_poll::run;
 
 /// The answer of one instance at the last poll, or that there was none.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,13 +4,15 @@
 //! lag-monitor joins no group. Crate `cluster-reader` defines lag and derives the health of a group
 //! from several snapshots.
 //!
-//! Reading order: [`poll`] (takes a snapshot every few seconds), [`instances`] (asks the members for
-//! what only they know), [`transaction_search`] (looks for transactions that hang), [`lag_state`] (what is known, and how long it is current), [`recommend`]
-//! (what to do), [`http`] and [`metrics`] (what is reported), [`app`] (wiring).
+//! Reading order: [`poll`] (takes a snapshot every few seconds), [`instances`] and [`instance_poll`]
+//! (ask the members for what only they know), [`transaction_search`] (looks for transactions that
+//! hang), [`lag_state`] (what is known, and how long it is current), [`recommend`] (what to do),
+//! [`http`] and [`metrics`] (what is reported), [`app`] (wiring).
 
 pub mod app;
 pub mod format;
 pub mod http;
+pub mod instance_poll;
 pub mod instances;
 pub mod lag_fields;
 pub mod lag_state;

@@ -36,11 +36,11 @@ pub struct InstanceHost {
 
 /// An instance, and where it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct InstanceAddress {
+pub struct InstanceAddress {
     /// Service and number: `inventory-service.2`.
-    pub(super) name: String,
+    pub name: String,
     /// Without a path.
-    pub(super) url: Url,
+    pub url: Url,
 }
 
 impl InstanceSource {
@@ -48,7 +48,7 @@ impl InstanceSource {
     ///
     /// # Errors
     /// If the file cannot be read, or a line of it is invalid.
-    pub(super) async fn list(&self) -> anyhow::Result<Vec<InstanceAddress>> {
+    pub async fn list(&self) -> anyhow::Result<Vec<InstanceAddress>> {
         let mut all = match self {
             Self::None => Vec::new(),
             Self::File(path) => {

@@ -9,8 +9,7 @@ use shared_events::member_api::MemberStats;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::instance_list::{InstanceAddress, InstanceSource};
-use super::{InstanceReport, NoAnswer};
+use crate::instances::{InstanceAddress, InstanceReport, InstanceSource, NoAnswer};
 use crate::lag_state::LagState;
 
 /// Limit for one answer, connecting included. A frozen process accepts the connection and never
