@@ -12,6 +12,9 @@ use std::path::Path;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
+/// What a service may use.
+const SERVICE: &[&str] = &["shared-events", "service-kit", "kafka-runtime"];
+
 /// Each crate of the workspace, and the crates of the workspace that it may use. A service never uses a service.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("shared-events", &[]),
@@ -27,18 +30,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cluster-reader",
         ],
     ),
-    (
-        "order-service",
-        &["shared-events", "service-kit", "kafka-runtime"],
-    ),
-    (
-        "payment-service",
-        &["shared-events", "service-kit", "kafka-runtime"],
-    ),
-    (
-        "inventory-service",
-        &["shared-events", "service-kit", "kafka-runtime"],
-    ),
+    ("order-service", SERVICE),
+    ("payment-service", SERVICE),
+    ("inventory-service", SERVICE),
     (
         "load-generator",
         &["shared-events", "service-kit", "kafka-admin"],
