@@ -28,6 +28,8 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends g++ make \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
+# Cargo reads it. Unset, the profile of Cargo.toml applies.
+ARG CARGO_PROFILE_RELEASE_OPT_LEVEL
 # The same arguments in each step: others would select other features and build everything again. Without the crates of tests, whose
 # features would make the binaries larger. Cargo rebuilds a source only if it is newer than the last build: hence `touch`.
 ENV BUILD="find /new -name '*.rs' -exec touch {} + && cp -a /new/. . && rm -rf /new \

@@ -30,11 +30,11 @@ one_line_rebuild() {
   mkdir "$copy"
   git ls-files -z | xargs -0 cp --parents -t "$copy"
   # Compose may have built with another builder, whose cache this one does not have.
-  docker build --quiet --tag "$SANDBOX_IMAGE-second" "$copy" >/dev/null
+  docker build --build-arg CARGO_PROFILE_RELEASE_OPT_LEVEL --quiet --tag "$SANDBOX_IMAGE-second" "$copy" >/dev/null
   # A line that no earlier run has added: its layers would be in the cache.
   printf '\n// %s\n' "$COMPOSE_PROJECT_NAME" >>"$copy/inventory-service/src/lib.rs"
   began=$SECONDS
-  docker build --progress=plain --tag "$SANDBOX_IMAGE-second" "$copy" >"$log" 2>&1 || { tail -n 20 "$log"; return 1; }
+  docker build --build-arg CARGO_PROFILE_RELEASE_OPT_LEVEL --progress=plain --tag "$SANDBOX_IMAGE-second" "$copy" >"$log" 2>&1 || { tail -n 20 "$log"; return 1; }
   echo "rebuild after one line: $((SECONDS - began)) s"
   for step in 'apt-get update' ': crates of others' ': libraries' ': tool'; do
     was_cached "$log" "$step" || { echo "built again: RUN $step"; grep -E '^#[0-9]+ (\[|CACHED)' "$log"; return 1; }
