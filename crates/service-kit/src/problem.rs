@@ -18,7 +18,8 @@ pub use shared_events::http_api::FieldError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
-    document: ProblemDocument,
+    /// In a box, because most functions that may return a problem return none.
+    document: Box<ProblemDocument>,
     retry_after: Option<Duration>,
 }
 
@@ -27,13 +28,13 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
-            document: ProblemDocument {
+            document: Box::new(ProblemDocument {
                 type_uri: "about:blank".to_owned(),
                 title: status.canonical_reason().unwrap_or("Error").to_owned(),
                 status: status.as_u16(),
                 detail: detail.into(),
                 errors: Vec::new(),
-            },
+            }),
             retry_after: None,
         }
     }

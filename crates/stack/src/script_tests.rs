@@ -79,8 +79,9 @@ impl Checkout {
     /// A command that finds the Docker command of this checkout first. Nothing of the test's own stack reaches it.
     fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        let path = std::env::var("PATH").unwrap();
-        let path = format!("{}:{path}", self.folder.join("bin").display());
+        let mut path = self.folder.join("bin").into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
         command.env("PATH", path).current_dir(self.outside.path());
         for name in ["SANDBOX_MODE", "SANDBOX_HOME", "CARGO_TARGET_DIR"] {
             command.env_remove(name);

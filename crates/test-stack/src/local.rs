@@ -113,7 +113,9 @@ pub(crate) fn sources() -> Sources {
     let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     Sources {
         dist: checkout.join(".sandbox/dist"),
-        kafka_version: std::env::var("KAFKA_VERSION").unwrap_or(KAFKA_VERSION.to_owned()),
+        kafka_version: std::env::var_os("KAFKA_VERSION")
+            .and_then(|version| version.into_string().ok())
+            .unwrap_or(KAFKA_VERSION.to_owned()),
         kafka_home: std::env::var_os("KAFKA_HOME").map(PathBuf::from),
         pg_bin: std::env::var_os("PG_BIN").map(PathBuf::from),
     }

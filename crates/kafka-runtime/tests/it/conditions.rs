@@ -1,4 +1,8 @@
 //! What keeps a member from its work is in its readiness and in `GET /stats`, with its cause.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test deletes records with a plain client, and spawns the task that it watches"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

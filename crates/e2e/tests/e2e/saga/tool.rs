@@ -35,7 +35,9 @@ async fn kafkas_own_tool_shows_lag_0_when_caught_up() {
     let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let sources = Sources {
         dist: checkout.join(".sandbox/dist"),
-        kafka_version: std::env::var("KAFKA_VERSION").unwrap_or(KAFKA_VERSION.to_owned()),
+        kafka_version: std::env::var_os("KAFKA_VERSION")
+            .and_then(|version| version.into_string().ok())
+            .unwrap_or(KAFKA_VERSION.to_owned()),
         kafka_home: std::env::var_os("KAFKA_HOME").map(Into::into),
         pg_bin: std::env::var_os("PG_BIN").map(Into::into),
     };
