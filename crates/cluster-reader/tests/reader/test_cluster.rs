@@ -1,7 +1,7 @@
 //! Topics, records and groups on a real broker, created by plain clients, and a reader.
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use cluster_reader::{
@@ -11,6 +11,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -32,7 +33,6 @@ pub struct TestCluster {
 }
 
 impl TestCluster {
-    /// On the broker that all tests share.
     pub async fn shared(test: &str) -> Self {
         let stack = test_stack::shared().await;
         Self::on(stack.bootstrap(), &stack.unique_prefix(test))
@@ -46,7 +46,6 @@ impl TestCluster {
         }
     }
 
-    /// A name with the test's prefix.
     pub fn name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -141,14 +140,18 @@ impl TestCluster {
         self.commit_as(&consumer, topic, partition, offset);
     }
 
-    /// Commits as this consumer.
     pub fn commit_as(&self, consumer: &BaseConsumer, topic: &str, partition: i32, offset: i64) {
         let mut offsets = TopicPartitionList::new();
-        let offset = Offset::Offset(offset);
         offsets
-            .add_partition_offset(&self.name(topic), partition, offset)
+            .add_partition_offset(&self.name(topic), partition, Offset::Offset(offset))
             .unwrap();
-        consumer.commit(&offsets, CommitMode::Sync).unwrap();
+        // A broker that has just started loads the committed offsets first.
+        let loading = Some(RDKafkaErrorCode::CoordinatorLoadInProgress);
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = consumer.commit(&offsets, CommitMode::Sync) {
+            let is_loading = error.rdkafka_error_code() == loading;
+            assert!(is_loading && Instant::now() < deadline, "{error}");
+        }
     }
 
     /// A member with assigned partitions.
