@@ -154,7 +154,6 @@ impl TestCluster {
         }
     }
 
-    /// A member with assigned partitions.
     pub async fn member(
         &self,
         group: &str,
@@ -265,19 +264,17 @@ pub fn reader(bootstrap: &str, timeout: Duration) -> ClusterReader {
     })
 }
 
-/// Sends records to the test's topics.
 pub struct Sender {
     producer: BaseProducer,
     prefix: String,
 }
 
 impl Sender {
-    /// Sends a record with a timestamp in milliseconds.
-    pub fn record(&self, topic: &str, partition: i32, timestamp: i64, value: &[u8]) {
+    pub fn record(&self, topic: &str, partition: i32, timestamp_ms: i64, value: &[u8]) {
         let topic = format!("{}{topic}", self.prefix);
         let record = BaseRecord::<str, [u8]>::to(&topic)
             .partition(partition)
-            .timestamp(timestamp)
+            .timestamp(timestamp_ms)
             .payload(value);
         self.producer
             .send(record)
