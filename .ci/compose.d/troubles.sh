@@ -164,7 +164,7 @@ mode_of_a_stack() {
 
 image_missing() {
   SANDBOX_IMAGE=no-such-image:1 exits_with 1 ./sandbox up --offline
-  one_error_line 'no-such-image:1 is not here.*fetch'
+  one_error_line 'no-such-image:1.* is not here.*fetch'
 }
 
 check 'invalid commands: one line, exit code 2, nothing stopped' invalid_commands
