@@ -15,7 +15,7 @@ use tokio::process::Command;
 /// The version of Kafka: the newest that writes the markers of a decided transaction although its
 /// broker was killed.
 ///
-/// 4.1.0 to 4.3.1 lose them (KAFKA-20734), and then a group is blocked until
+/// 4.1 to 4.4.0 lose them (KAFKA-20734), and then a group is blocked until
 /// `./sandbox transactions resolve`. A newer version is checked by
 /// `KAFKA_VERSION=… .ci/broker-kills 20 2`.
 pub const KAFKA_VERSION: &str = "4.0.2";
