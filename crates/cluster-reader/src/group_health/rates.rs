@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
 
 use super::history::History;
 use super::partition_history::{PartitionHistory, Sample};
@@ -17,7 +18,7 @@ const WINDOW: TimeDelta = TimeDelta::seconds(15);
 
 /// Records per second over the last 15 seconds, or between the last two readings if they are
 /// farther apart. Markers and aborted records do not count.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rates {
     /// The change of the lag: positive while it grows.
     pub lag: f64,

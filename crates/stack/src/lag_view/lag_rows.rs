@@ -35,7 +35,7 @@ pub struct GroupLagView {
     /// The age of the oldest unread record.
     pub oldest_unread_seconds: Option<f64>,
     /// Rates; `None` unless the records of each partition were counted exactly at two readings.
-    pub rates: Option<RatesView>,
+    pub rates: Option<Rates>,
     /// The time until the lag is 0 at the present rate; `None` unless the lag is exact and shrinks because the group reads.
     pub time_to_drain_seconds: Option<f64>,
     /// The partitions, by topic and number.
@@ -83,50 +83,9 @@ pub struct PartitionLagView {
     /// `client.id@host` of the member that owns the partition.
     pub owner: Option<String>,
     /// Rates; `None` unless the records were counted exactly at two readings.
-    pub rates: Option<RatesView>,
+    pub rates: Option<Rates>,
     /// As for the group.
     pub time_to_drain_seconds: Option<f64>,
-}
-
-/// Records a second; markers do not count.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct RatesView {
-    /// The change of the lag.
-    pub lag: f64,
-    /// Records that the group has read and committed.
-    pub consumed: f64,
-    /// Records that were written.
-    pub produced: f64,
-}
-
-impl From<Rates> for RatesView {
-    fn from(rates: Rates) -> Self {
-        let Rates {
-            lag,
-            consumed,
-            produced,
-        } = rates;
-        Self {
-            lag,
-            consumed,
-            produced,
-        }
-    }
-}
-
-impl From<RatesView> for Rates {
-    fn from(rates: RatesView) -> Self {
-        let RatesView {
-            lag,
-            consumed,
-            produced,
-        } = rates;
-        Self {
-            lag,
-            consumed,
-            produced,
-        }
-    }
 }
 
 /// In seconds; see [`Rates::time_to_drain`].
@@ -152,14 +111,14 @@ impl GroupLagView {
         let known = self.partitions.iter().filter(|one| one.count().is_some());
         let sum = known.map(|one| one.rates).reduce(|one, other| {
             let (one, other) = (one?, other?);
-            Some(RatesView {
+            Some(Rates {
                 lag: one.lag + other.lag,
                 consumed: one.consumed + other.consumed,
                 produced: one.produced + other.produced,
             })
         });
         self.rates = sum.flatten();
-        self.time_to_drain_seconds = time_to_drain(self.total(), self.rates.map(Rates::from));
+        self.time_to_drain_seconds = time_to_drain(self.total(), self.rates);
     }
 }
 
@@ -220,7 +179,7 @@ fn group_view(
         total_lag_at_most: health.total_lag.map(LagCount::upper),
         not_known: health.unknown_partitions,
         oldest_unread_seconds: health.oldest_unread.map(|then| age(then, now)),
-        rates: health.rates.map(RatesView::from),
+        rates: health.rates,
         time_to_drain_seconds: health.time_to_drain.map(|time| time.as_secs_f64()),
         partitions: inside
             .map(|(at, row)| partition_view(at, row, health.partition_rates.get(at).copied(), now))
@@ -258,7 +217,7 @@ fn partition_view(
             let host = owner.host.trim_start_matches('/');
             format!("{}@{host}", owner.client_id)
         }),
-        rates: rates.map(RatesView::from),
+        rates,
         time_to_drain_seconds: time_to_drain(lag.map(|lag| lag.readable), rates),
     }
 }

@@ -76,8 +76,11 @@ fn headline(view: &GroupLagView) -> String {
     let mut text = format!("{name}: {}, {members}, lag {lag}", view.state);
     match view.not_known {
         0 => {}
-        1 => text += " (of 1 partition not known)",
-        more => drop(write!(text, " (of {more} partitions not known)")),
+        some => drop(write!(
+            text,
+            " (of {} not known)",
+            counted(some, "partition")
+        )),
     }
     if let Some(rates) = view.rates {
         let _ = write!(

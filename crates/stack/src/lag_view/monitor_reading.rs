@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use cluster_reader::group_health::Rates;
 use serde::Deserialize;
 
-use super::lag_rows::{GroupLagView, RatesView, time_to_drain};
+use super::lag_rows::{GroupLagView, time_to_drain};
 use crate::shop_client::GroupStatus;
 
 /// The response to `GET /groups` of lag-monitor, as far as it is shown.
@@ -65,9 +65,8 @@ impl MonitorReading {
             for one in &mut view.partitions {
                 let topic = found.partition_rates.get(&one.topic);
                 let rates = topic.and_then(|topic| topic.get(&one.partition)).copied();
-                let rates = rates.map(Rates::from);
-                one.rates = rates.map(RatesView::from);
-                one.time_to_drain_seconds = time_to_drain(one.count(), rates);
+                one.rates = rates.map(Rates::from);
+                one.time_to_drain_seconds = time_to_drain(one.count(), one.rates);
             }
             view.sum_rates();
         }
