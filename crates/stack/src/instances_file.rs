@@ -2,9 +2,9 @@
 //! variable, since instances are started and stopped while lag-monitor runs.
 
 use std::fmt::Write;
-use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use local_runtime::state_dir::replace_file;
 use shared_events::Service;
 
 use crate::Stack;
@@ -31,10 +31,7 @@ impl Stack<'_> {
             }
         }
         let file = self.state_dir().folder().join(INSTANCES_FILE);
-        // Written under another name and renamed: an incomplete list would miss instances.
-        let fresh = file.with_extension("new");
-        fs::write(&fresh, lines)
-            .and_then(|()| fs::rename(&fresh, &file))
-            .with_context(|| format!("cannot write {}", file.display()))
+        // lag-monitor would miss instances when it reads an incomplete list.
+        replace_file(&file, &lines)
     }
 }

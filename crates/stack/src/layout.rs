@@ -263,6 +263,7 @@ impl StackLayout {
         }
     }
 }
+
 /// A version as Kafka's releases have it: `4.0.2`.
 fn kafka_version(text: &str) -> Result<String, String> {
     let numbers: Vec<_> = text.split('.').collect();

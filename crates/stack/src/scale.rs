@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::Stack;
 use crate::interrupt::InterruptGuard;
 use crate::start_plan::StartPlan;
-use crate::terminal::Usage;
+use crate::terminal::{Usage, counted};
 use crate::workload::Workload;
 
 impl Stack<'_> {
@@ -20,8 +20,8 @@ impl Stack<'_> {
         let most = self.layout.max_slots(workload);
         if count > most {
             return Err(Usage::error(format_args!(
-                "{workload} can have at most {most} instance{}",
-                if most == 1 { "" } else { "s" }
+                "{workload} can have at most {}",
+                counted(most as usize, "instance")
             )));
         }
         if self.alive_processes()?.is_empty() {

@@ -50,6 +50,11 @@ pub struct ProcessRow {
 }
 
 impl ProcessRow {
+    /// Whether the process has answered its readiness probe, ready or not.
+    pub fn answers(&self) -> bool {
+        self.readiness.is_some_and(|word| word != "silent")
+    }
+
     /// State and readiness in a few words. The reason is a sentence of its own.
     pub fn summary(&self) -> &str {
         match (self.state, &self.ending, self.readiness) {

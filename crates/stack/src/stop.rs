@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
 use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
 use local_runtime::prometheus::{PROMETHEUS, PROMETHEUS_GRACE};
+use local_runtime::state_dir::remove;
 
 use crate::Stack;
 use crate::instances::InstanceId;
@@ -59,13 +60,7 @@ impl Stack<'_> {
         let folder = self.state_dir().folder();
         // The lock file is held by this command. The script `sandbox` saves a chosen mode.
         for file in ["lock", "mode"] {
-            let path = folder.join(file);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("cannot remove {}", path.display()));
-                }
-                _ => {}
-            }
+            remove(&folder.join(file))?;
         }
         match std::fs::remove_dir(folder) {
             Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {

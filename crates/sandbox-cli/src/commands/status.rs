@@ -86,10 +86,8 @@ async fn read_broker(layout: &StackLayout, instances: &[Instance]) -> Result<Bro
 }
 
 async fn read_stuck(layout: &StackLayout, processes: &[ProcessRow]) -> Result<StuckOrders> {
-    let answers = processes.iter().any(|row| {
-        row.name.starts_with(Service::Order.name())
-            && row.readiness.is_some_and(|word| word != "silent")
-    });
+    let mut rows = processes.iter();
+    let answers = rows.any(|row| row.name.starts_with(Service::Order.name()) && row.answers());
     answers
         .then_some(())
         .with_context(|| format!("{} does not answer", Service::Order))?;

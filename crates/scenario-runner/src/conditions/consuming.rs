@@ -3,6 +3,7 @@
 use cluster_reader::{Group, PartitionLag};
 use shared_events::Service;
 use stack::status_rows::broker::OwnerRow;
+use stack::terminal::counted;
 
 use super::Observation;
 
@@ -49,11 +50,8 @@ impl ConsumingCondition {
 }
 
 fn idle(members: usize, partitions: usize) -> String {
-    let only = match partitions {
-        1 => "only 1 partition".to_owned(),
-        several => format!("only {several} partitions"),
-    };
-    format!("is idle: the group has {members} members and {only} of each topic")
+    let partitions = counted(partitions, "partition");
+    format!("is idle: the group has {members} members and only {partitions} of each topic")
 }
 
 /// The number of partitions of the topic that has the most. Members beyond this number are idle.

@@ -2,6 +2,7 @@
 
 use kafka_admin::dead_letters::DeadLetter;
 use shared_events::{OrderId, Service, Topic};
+use stack::terminal::counted;
 
 use super::{Observation, at_most};
 
@@ -48,12 +49,8 @@ impl DeadLetterCount {
             .filter(|dead_letter| self.order.is_none_or(|order| is_about(dead_letter, order)))
             .filter(|dead_letter| !self.waiting || dead_letter.is_waiting())
             .collect();
-        let dead_letters = if meant.len() == 1 {
-            "dead letter"
-        } else {
-            "dead letters"
-        };
-        let mut seen = format!("{} {dead_letters} in {}", meant.len(), self.topic);
+        let dead_letters = counted(meant.len(), "dead letter");
+        let mut seen = format!("{dead_letters} in {}", self.topic);
         if let Some(order) = self.order {
             seen += &format!(" of order {order}");
         }

@@ -59,7 +59,7 @@ pub async fn member_rows(
     let shop = ShopClient::new(layout)?;
     let answers = |name: &str| {
         let row = processes.iter().find(|row| row.name == name);
-        row.is_some_and(|row| row.readiness.is_some_and(|word| word != "silent"))
+        row.is_some_and(ProcessRow::answers)
     };
     let asked = instances.iter().filter_map(|instance| {
         let service = instance.workload.service()?;
