@@ -87,7 +87,7 @@ examine_container() {
         bad "$1" "crashes again and again: $(last_error "$2")" "$(remedy "$1" "$2")"
       elif [ "$1" = kafka ] && docker logs "$2" 2>&1 | grep -q 'likely deleted already and hence can be skipped'; then
         note kafka "lost the markers of a transaction when it was killed: a group may be stuck (docs/failure-modes.md)" \
-          "if a lag does not go down: ./sandbox reset"
+          "if a lag does not go down: ./sandbox transactions list"
       fi
       ;;
     created:*) ;;
