@@ -7,7 +7,7 @@ use prometheus::Registry;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Broker, Statistics};
 use service_kit::readiness::Component;
 
 use crate::client_log;
@@ -155,14 +155,29 @@ impl ClientContext for BrokerHealth {
         if let Some(metrics) = &self.metrics {
             metrics.update(&statistics);
         }
-        if statistics
-            .brokers
-            .values()
-            .any(|broker| broker.state == "UP" && broker.nodeid >= 0)
-        {
+        if has_connection(&statistics) {
             self.reached();
         }
     }
+}
+
+/// Whether the client is connected to a broker of the cluster.
+///
+/// librdkafka connects to such a broker only when it needs it (`enable.sparse.connections`). A producer that has nothing to send
+/// has only the connection to an address of `bootstrap.servers`, by which it knows the brokers. That is enough as long as it has
+/// asked for no other. A consumer asks for its coordinator, so it needs that broker.
+fn has_connection(statistics: &Statistics) -> bool {
+    let is_up = |broker: &&Broker| broker.state == "UP";
+    let (bootstrap, others): (Vec<&Broker>, Vec<&Broker>) = statistics
+        .brokers
+        .values()
+        .partition(|broker| broker.source == "configured");
+    let is_unused = |broker: &&Broker| broker.source == "learned" && broker.state == "INIT";
+    let is_idle = !others.is_empty() && others.iter().all(is_unused);
+    let is_connected = others
+        .iter()
+        .any(|broker| is_up(broker) && broker.nodeid >= 0);
+    is_connected || (is_idle && bootstrap.iter().any(is_up))
 }
 
 /// Advice about the broker's two addresses, each of which works on one side only: in Docker's network or on the host. The
@@ -249,6 +264,34 @@ mod tests {
         health.all_failed("1/1 brokers are down");
         let report = readiness.to_string();
         assert!(report.contains("Connection refused"), "{report}");
+    }
+
+    #[test]
+    fn a_producer_without_work_is_connected_by_its_bootstrap_address() {
+        let connected = |brokers: &[(&str, i32, &str)]| {
+            let broker = |(source, nodeid, state): &(&str, i32, &str)| Broker {
+                source: (*source).to_owned(),
+                nodeid: *nodeid,
+                state: (*state).to_owned(),
+                ..Broker::default()
+            };
+            let named = brokers.iter().map(|one| (one.0.to_owned(), broker(one)));
+            has_connection(&Statistics {
+                brokers: named.collect(),
+                ..Statistics::default()
+            })
+        };
+        let up = ("configured", -1, "UP");
+        assert!(connected(&[up, ("learned", 1, "INIT")]));
+        assert!(connected(&[("learned", 1, "UP")]));
+        assert!(!connected(&[up]), "it knows no broker yet");
+        assert!(!connected(&[up, ("learned", 1, "TRY_CONNECT")]));
+        assert!(!connected(&[
+            ("configured", -1, "TRY_CONNECT"),
+            ("learned", 1, "INIT")
+        ]));
+        let coordinator = ("logical", -1, "TRY_CONNECT");
+        assert!(!connected(&[up, ("learned", 1, "INIT"), coordinator]));
     }
 
     #[test]

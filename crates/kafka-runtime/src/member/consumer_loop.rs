@@ -67,6 +67,8 @@ pub(crate) struct ConsumerLoop<H> {
     pub(super) records_lost: BTreeMap<Partition, LostRecords>,
     /// The client has skipped a record set that it cannot decode.
     pub(super) undecodable: bool,
+    /// The assigned partitions that did not exist, for which the client was replaced.
+    replaced_for: Vec<Partition>,
 }
 
 impl<H: Handler> ConsumerLoop<H> {
@@ -118,6 +120,7 @@ impl<H: Handler> ConsumerLoop<H> {
             loss_watch: LossWatch::default(),
             records_lost: BTreeMap::new(),
             undecodable: false,
+            replaced_for: Vec::new(),
         }
     }
 
@@ -162,15 +165,21 @@ impl<H: Handler> ConsumerLoop<H> {
         Ok(())
     }
 
-    /// Replaces a client that has stopped working, or owns a partition that its topic no longer has. librdkafka would look at the
-    /// number of partitions again only after five minutes (`topic.metadata.refresh.interval.ms`).
+    /// Replaces a client that has stopped working, or owns a partition that its topic no longer has.
+    ///
+    /// Only once for the same partitions: a replacement makes the whole group rebalance, and it does not help if the topic watch
+    /// is what is out of date, as after partitions were added.
     fn replace_if_broken(&mut self) -> Result<ClientState, MemberError> {
         let assigned = self.consumer.assigned();
         let missing = self.topic_watch.missing_partitions(&assigned);
-        match missing.is_empty() {
-            true => Ok(self.consumer.replace_if_broken()?),
-            false => Ok(self.consumer.replace("assigned partition does not exist")?),
+        if !missing.is_empty() && missing != self.replaced_for {
+            self.replaced_for = missing;
+            return Ok(self.consumer.replace("assigned partition does not exist")?);
         }
+        if missing.is_empty() && !assigned.is_empty() {
+            self.replaced_for.clear();
+        }
+        Ok(self.consumer.replace_if_broken()?)
     }
 
     /// The delivery guarantee, from top to bottom: each record takes effect once, however often it is applied, and with
