@@ -2,7 +2,7 @@
 
 mod assemble;
 mod counted_log;
-mod fetch_records;
+pub(crate) mod fetch_records;
 mod group_coordinator;
 mod group_list;
 pub(crate) mod log_offsets;

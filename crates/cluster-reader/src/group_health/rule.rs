@@ -15,11 +15,13 @@ pub enum Rule {
     Blocked,
     /// A topic that the group reads does not exist.
     TopicMissing,
-    /// A member says that its batch fails and is retried.
+    /// A member says that its batch fails and is retried, or that the broker does not return the
+    /// committed offset of a partition.
     BatchFailing,
     /// Members say that they are paused.
     Paused,
-    /// A member says that it has not joined the group for [`STALLED_AFTER`](super::STALLED_AFTER).
+    /// A member says that it has not joined the group for [`STALLED_AFTER`](super::STALLED_AFTER), or
+    /// that it reaches no broker.
     Joining,
     /// Records wait, and the group has no member.
     NoMembers,

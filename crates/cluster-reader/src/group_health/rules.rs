@@ -56,7 +56,7 @@ fn no_members(view: &GroupView<'_>) -> Option<Finding> {
 fn missing_topics(view: &GroupView<'_>) -> Vec<Finding> {
     let missing = view.missing_topics.iter().take(MOST_OF_A_KIND);
     let finding = |(topic, seen): &(&str, DateTime<Utc>)| {
-        let seen = seen.format("%H:%M:%S UTC");
+        let seen = time(*seen);
         let evidence = format!(
             "topic {topic} does not exist any more; the group was reading it, and it was last seen at {seen}"
         );
@@ -139,6 +139,11 @@ fn of_partition(
         offset: partition.position(),
         evidence,
     }
+}
+
+/// A time in evidence.
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%H:%M:%S UTC").to_string()
 }
 
 /// A cause is critical if the lag that it has led to is.

@@ -1,4 +1,4 @@
-//! The Fetch request for unread records, and its response.
+//! The Fetch request for records, and its response.
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -17,7 +17,7 @@ pub(super) const PARTITIONS: usize = 200;
 /// Asks for each partition from an offset on, for at most so many bytes, unless the first batch is
 /// larger. `read_committed`, so that the response names the aborted transactions. A request may
 /// name a partition once.
-pub(super) fn request<'a>(
+pub(crate) fn request<'a>(
     topics: &Topics,
     positions: impl Iterator<Item = (&'a TopicPartition, i64, i32)>,
 ) -> FetchRequest {
@@ -47,7 +47,7 @@ pub(super) fn request<'a>(
 }
 
 /// The partitions of a response; an error if the broker reports one for any of them.
-pub(super) fn partitions<'a>(
+pub(crate) fn partitions<'a>(
     brokers: &Brokers,
     leader: BrokerId,
     topics: &Topics,
@@ -75,7 +75,7 @@ pub(super) fn partitions<'a>(
 }
 
 /// The error for a response that contains no record of any partition that was asked for.
-pub(super) fn no_progress(
+pub(crate) fn no_progress(
     brokers: &Brokers,
     leader: BrokerId,
     asked_for: Option<&TopicPartition>,

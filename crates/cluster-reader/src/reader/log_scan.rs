@@ -36,7 +36,8 @@ type Queue = VecDeque<TopicPartition>;
 impl LogScanner {
     /// What is unread on a partition that was part of the last [`LogScanner::scan`].
     pub fn unread(&self, at: &TopicPartition, committed: Option<i64>) -> Option<UnreadScan> {
-        self.scans.get(at)?.unread(committed)
+        let scan = self.scans.get(at)?;
+        Some(scan.unread(committed))
     }
 
     /// Scans these partitions within the budget. Forgets all others.

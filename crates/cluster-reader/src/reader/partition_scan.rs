@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::counted_log::{BLOCK_BYTES, CountedLog, RangeCount};
 use crate::LagCount;
-use crate::lag::{LogOffsets, RecordsWritten, UnreadScan};
+use crate::lag::{LogOffsets, RecordsWritten, UnreadScan, first_unread};
 use crate::protocol::batch_walk::{Counts, Walk};
 use head::Head;
 
@@ -183,15 +183,10 @@ impl PartitionScan {
         has_advanced
     }
 
-    /// What is unread after a committed offset, or in the whole log if none is committed. `None` if
-    /// nothing is.
-    pub fn unread(&self, committed: Option<i64>) -> Option<UnreadScan> {
-        let LogOffsets {
-            log_start,
-            last_stable,
-            ..
-        } = self.offsets;
-        let start = committed.map_or(log_start, |committed| committed.max(log_start));
+    /// What is unread after a committed offset, or in the whole log if none is committed.
+    pub fn unread(&self, committed: Option<i64>) -> UnreadScan {
+        let last_stable = self.offsets.last_stable;
+        let start = first_unread(committed, self.offsets);
         let head = self.heads.get(&start);
         let reached = head.map_or(start, |head| head.reached);
         let rest = match start < last_stable {
@@ -204,7 +199,7 @@ impl PartitionScan {
             aborted,
             removed,
         } = rest.with(head.map_or(Counts::default(), |head| head.counts));
-        Some(UnreadScan {
+        UnreadScan {
             readable: records,
             control_records: control,
             aborted_records: aborted,
@@ -212,7 +207,7 @@ impl PartitionScan {
             lost: committed.map_or(LagCount::ZERO, |committed| self.lost(committed)),
             written: self.written(),
             oldest_readable: head.and_then(Head::oldest),
-        })
+        }
     }
 
     /// The records from a committed offset to the start of the log, as far as they were counted
@@ -227,12 +222,12 @@ impl PartitionScan {
                 let rest = self.log.count(head.reached, start);
                 rest.with(head.counts).records
             }
-            Some(head) if head.reached > start => {
+            Some(head) => {
                 let records = head.counts.records;
                 let kept = head.reached - start;
                 LagCount::between(records - kept, records.min(start - committed))
             }
-            _ => self.log.count(committed, start).records,
+            None => self.log.count(committed, start).records,
         }
     }
 

@@ -1,15 +1,14 @@
 //! Reads the coordinators' log, the topic `__transaction_state`.
 
-use kafka_protocol::messages::MetadataRequest;
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use kafka_protocol::messages::{FetchRequest, MetadataRequest};
 
+use super::OpenTransaction;
 use super::decision::{CLOCK_TOLERANCE_MS, Decision, decision};
-use super::{OpenTransaction, topic_name};
 use crate::error::ReadError;
 use crate::protocol::brokers::{BrokerId, Brokers, Topics, by_leader};
 use crate::protocol::byte_reader::ByteReader;
 use crate::protocol::record_batch::Batches;
-use crate::reader::log_offsets;
+use crate::reader::{fetch_records, log_offsets};
 use crate::snapshot::TopicPartition;
 
 const TOPIC: &str = "__transaction_state";
@@ -33,7 +32,8 @@ pub(super) async fn decisions(
     });
     let call = brokers.call::<MetadataRequest>(-1);
     let by_leader = by_leader(call, topics, partitions)?;
-    let from = open.last_write.timestamp_millis() - CLOCK_TOLERANCE_MS;
+    // A negative timestamp has a meaning of its own in the request.
+    let from = (open.last_write.timestamp_millis() - CLOCK_TOLERANCE_MS).max(0);
     let mut decisions = Vec::new();
     for (leader, partitions) in by_leader {
         let starts = log_offsets::offsets(brokers, leader, &partitions, from, 0).await?;
@@ -59,14 +59,14 @@ async fn read(
 ) -> Result<(), ReadError> {
     let mut next = start;
     loop {
-        let response = brokers.send(leader, &fetch(topics, at, next)).await?;
+        let position = std::iter::once((at, next, FETCH_BYTES));
+        let request = fetch_records::request(topics, position);
+        let response = brokers.send(leader, &request).await?;
+        let received = fetch_records::partitions(brokers, leader, topics, &response)?;
         let call = brokers.call::<FetchRequest>(leader);
-        call.check(response.error_code, || at.to_string())?;
-        let answers = response.responses.iter();
-        let Some(answer) = answers.flat_map(|topic| &topic.partitions).next() else {
+        let Some((_, answer)) = received.first() else {
             return Err(call.incomplete(at.to_string(), "it is not in the answer"));
         };
-        call.check(answer.error_code, || at.to_string())?;
         let records = answer.records.as_deref().unwrap_or_default();
         let before = next;
         for batch in Batches::new(records) {
@@ -82,30 +82,9 @@ async fn read(
             return Ok(());
         }
         if next == before {
-            return Err(call.incomplete(at.to_string(), "it sends none of the records there are"));
+            return Err(fetch_records::no_progress(brokers, leader, Some(at)));
         }
     }
-}
-
-fn fetch(topics: &Topics, at: &TopicPartition, offset: i64) -> FetchRequest {
-    let partition = FetchPartition::default()
-        .with_partition(at.partition)
-        .with_current_leader_epoch(-1)
-        .with_fetch_offset(offset)
-        .with_partition_max_bytes(FETCH_BYTES);
-    let mut topic = FetchTopic::default()
-        .with_topic(topic_name(&at.topic))
-        .with_partitions(vec![partition]);
-    if let Some(known) = topics.get(&at.topic) {
-        topic.topic_id = known.topic_id;
-    }
-    FetchRequest::default()
-        .with_replica_id((-1).into())
-        .with_max_wait_ms(0)
-        .with_min_bytes(0)
-        .with_max_bytes(FETCH_BYTES)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic])
 }
 
 /// Hands on the value of each record of a batch; tombstones are left out. `None` if the bytes end

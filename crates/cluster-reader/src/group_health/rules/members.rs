@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
-
-use super::{MOST_OF_A_KIND, of_group, status_by_lag};
+use super::{MOST_OF_A_KIND, of_group, status_by_lag, time};
 use crate::group_health::group_view::GroupView;
 use crate::group_health::{ConditionKind, MemberReport, ReportedCondition};
 use crate::group_health::{Finding, Rule, Status};
@@ -24,7 +22,7 @@ pub(super) fn findings(view: &GroupView<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// The partitions that make no progress because of what a member says. `None` for all partitions.
+/// The partitions that make no progress because of what their owner says.
 pub(super) fn explained_partitions(view: &GroupView<'_>) -> BTreeSet<TopicPartition> {
     let members = view.members.iter().filter(|member| {
         let mut kinds = member.conditions.iter().map(|one| one.kind);
@@ -57,8 +55,8 @@ fn condition(
         ConditionKind::Joining if is_old => (Status::Warning, Rule::Joining),
         ConditionKind::Joining | ConditionKind::Paused => return None,
     };
-    let here = |at: &&TopicPartition| view.is_about(&at.topic);
-    if condition.partition.as_ref().is_some_and(|at| !here(&at)) {
+    let at = condition.partition.as_ref();
+    if at.is_some_and(|at| !view.is_about(&at.topic)) {
         return None;
     }
     // The cause names the partition and the offset.
@@ -74,16 +72,11 @@ fn condition(
 /// The paused members, as one finding. While no record waits it has the status of a group that
 /// keeps up.
 fn paused(view: &GroupView<'_>) -> Option<Finding> {
-    let pause = |member: &'_ MemberReport| {
+    let paused = view.members.iter().filter_map(|member| {
         let mut conditions = member.conditions.iter();
-        conditions
-            .find(|one| one.kind == ConditionKind::Paused)
-            .cloned()
-    };
-    let paused = view
-        .members
-        .iter()
-        .filter_map(|one| Some((one, pause(one)?)));
+        let pause = conditions.find(|one| one.kind == ConditionKind::Paused)?;
+        Some((member, pause))
+    });
     let paused: Vec<_> = paused.collect();
     let (_, first) = paused.first()?;
     let names: Vec<&str> = paused
@@ -121,7 +114,7 @@ fn paused(view: &GroupView<'_>) -> Option<Finding> {
 /// matters.
 fn slow_members(view: &GroupView<'_>) -> Option<Finding> {
     let slow = view.members.iter().filter_map(|member| {
-        let processing = member.processing_time.filter(|one| !one.time.is_zero())?;
+        let processing = member.processing_time?;
         let owned = view
             .partitions()
             .filter(|one| member.assignment.contains(one.at));
@@ -161,8 +154,4 @@ fn slow_members(view: &GroupView<'_>) -> Option<Finding> {
         offset: first.position(),
         ..of_group(status_by_lag(view), Rule::SlowMember, evidence)
     })
-}
-
-fn time(at: DateTime<Utc>) -> String {
-    at.format("%H:%M:%S UTC").to_string()
 }

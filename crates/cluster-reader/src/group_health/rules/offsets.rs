@@ -1,6 +1,6 @@
 //! Rules about a partition's offsets: offsets that went back, and records that were deleted unread.
 
-use super::{MOST_OF_A_KIND, of_partition, status_by_lag};
+use super::{MOST_OF_A_KIND, of_partition, status_by_lag, time};
 use crate::group_health::group_view::{GroupView, PartitionView};
 use crate::group_health::{Finding, Rule, Status};
 use crate::{LagCount, LagUndefined};
@@ -58,7 +58,7 @@ fn lost_records(view: &GroupView<'_>) -> Option<Finding> {
             true => "were",
             false => "may have been",
         },
-        found_at.format("%H:%M:%S UTC"),
+        time(found_at),
         partitions.join(", ")
     );
     let status = match is_present {

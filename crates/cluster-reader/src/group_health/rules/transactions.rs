@@ -1,6 +1,6 @@
 //! The rule about hanging transactions: they keep `read_committed` consumers from what follows.
 
-use super::{MOST_OF_A_KIND, of_partition};
+use super::{MOST_OF_A_KIND, of_partition, time};
 use crate::group_health::group_view::{GroupView, PartitionView};
 use crate::group_health::{Finding, Rule, Status};
 use crate::transactions::TransactionStatus;
@@ -30,7 +30,7 @@ fn hanging(view: &GroupView<'_>, partition: &PartitionView<'_>) -> Option<Findin
         partition.at,
         open.producer_name(),
         open.start_offset,
-        open.last_write.format("%H:%M:%S UTC"),
+        time(open.last_write),
     );
     let (status, rule) = (Status::Critical, Rule::HangingTransaction);
     Some(of_partition(partition, status, rule, evidence))
