@@ -4,7 +4,7 @@ import { badge } from "./cards.js";
 import { chart, legend, lineSample } from "./chart.js";
 import { byId, h, reconcile, setAttr, setText } from "./dom.js";
 import * as history from "./history.js";
-import { formatCount, formatDuration, formatLag, formatRate, formatTotalLag, ruleText, scenarioOf, trend } from "./format.js";
+import { formatCount, formatDuration, formatLag, formatLost, formatRate, formatTotalLag, ruleText, scenarioOf, trend } from "./format.js";
 
 /** A table that reuses its rows. `cells(item)` has a text for each column; the first cell is the heading of its row. */
 function table(caption, columns, cells, key) {
@@ -38,7 +38,7 @@ function notes(partition) {
     [partition.reason, partition.reason],
     [partition.beyond_stable, `${formatCount(partition.beyond_stable)} behind an open transaction`],
     [partition.aborted_records, `${formatCount(partition.aborted_records)} aborted`],
-    [partition.lost_at_most, `${partition.lost === null ? "≤ " : ""}${formatCount(partition.lost_at_most)} deleted before they were consumed`],
+    [partition.lost_at_most, `${formatLost(partition)} deleted before they were consumed`],
   ];
   return notes.filter(([applies]) => applies).map(([, text]) => text).join("; ");
 }

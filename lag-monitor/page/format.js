@@ -13,7 +13,7 @@ const STATUS = {
 
 /** The text for each rule, and the scenario that explains it. */
 const RULES = {
-  hanging_transaction: ["a transaction hangs", null],
+  hanging_transaction: ["a transaction hangs", "silent-stall"],
   halted: ["a member has halted", "dead-letter"],
   blocked: ["blocked before a poison record", "silent-stall"],
   topic_missing: ["a topic does not exist", null],
@@ -54,6 +54,9 @@ export const formatTotalLag = ({ total_lag, total_lag_at_least, total_lag_at_mos
 
 /** The lag of a group on a partition. */
 export const formatLag = ({ lag, lag_at_least, lag_at_most }) => formatBounds(lag, lag_at_least, lag_at_most);
+
+/** The records of a partition that were deleted before the group read them. */
+export const formatLost = ({ lost, lost_at_least, lost_at_most }) => formatBounds(lost, lost_at_least, lost_at_most);
 
 /** The number of records of a loss. */
 export const formatLoss = ({ records, records_at_least, records_at_most }) => formatBounds(records, records_at_least, records_at_most);

@@ -4,7 +4,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use cluster_reader::group_health::RecordLoss;
 use serde::Serialize;
 use service_kit::Problem;
@@ -38,7 +37,7 @@ pub(super) struct LossAnswer {
     records_at_most: i64,
     /// False if the group may have read the records just before they were deleted.
     certain: bool,
-    /// Whether the group is still behind the begin of the log.
+    /// Whether the group is still behind the start of the log.
     present: bool,
     found_at: String,
 }
@@ -76,7 +75,7 @@ pub(super) async fn acknowledge(
     if pairs.is_empty() && (group.is_some() || topic.is_some()) {
         let detail =
             "no group of this name reads a topic of this name: GET /losses lists the losses";
-        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        return Err(Problem::not_found(detail));
     }
     let mut acknowledged = Vec::new();
     for GroupTopic { group, topic } in pairs {

@@ -59,7 +59,8 @@ impl GroupActions<'_> {
             return Vec::new();
         };
         if self.answers().next().is_none() {
-            let reason = "this removes a processing time that was set to simulate slow consumers";
+            let reason =
+                "this removes a processing time, if one was set to simulate slow consumers";
             return vec![faster(&service.to_string(), reason)];
         }
         let slow = || {
