@@ -151,23 +151,15 @@ impl Cluster {
     /// # Errors
     /// Also if the topic returns no record for 10 s before its end.
     pub async fn read(&self, topic: &str, query: &Query) -> Result<Vec<Record>, ClusterError> {
-        let mut records = self.read_all(&[topic.to_owned()], query).await?;
+        let topic = [topic.to_owned()];
+        let (mut records, _) = self.read_picked(&topic, query, Some).await?;
         records.sort_by_key(|record| (record.partition, record.offset));
         Ok(records)
     }
 
     /// The records of several topics up to their current ends, one topic after another. The records
-    /// of a topic are in the order of arrival.
-    pub async fn read_all(
-        &self,
-        topics: &[String],
-        query: &Query,
-    ) -> Result<Vec<Record>, ClusterError> {
-        let (records, _) = self.read_picked(topics, query, Some).await?;
-        Ok(records)
-    }
-
-    /// As [`read_all`](Self::read_all), and which of the wanted records were deleted before.
+    /// of a topic are in the order of arrival. Also returns which of the wanted records were deleted
+    /// before.
     pub async fn read_all_and_missing(
         &self,
         topics: &[String],

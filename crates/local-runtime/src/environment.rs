@@ -9,10 +9,10 @@ use std::process::Command;
 
 /// The variables that a program of a stack gets from its caller: where programs are found, and the
 /// home folder, in which version managers keep what their `java` needs.
-pub const INHERITED: [&str; 2] = ["PATH", "HOME"];
+const INHERITED: [&str; 2] = ["PATH", "HOME"];
 
 /// The variables that an interactive tool gets from its caller besides [`INHERITED`].
-pub const INHERITED_INTERACTIVE: [&str; 3] = ["TERM", "EDITOR", "PAGER"];
+const INHERITED_INTERACTIVE: [&str; 3] = ["TERM", "EDITOR", "PAGER"];
 
 /// The same on every machine: Java decodes the names of files by the locale, and compares texts by
 /// its rules; logs are in UTC.

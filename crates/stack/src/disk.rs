@@ -28,7 +28,7 @@ impl fmt::Display for Shortage {
 impl Stack<'_> {
     /// What is missing, and what helps, if the file systems of this stack have too little space for a running stack; `None` if
     /// they have enough.
-    pub fn disk_shortage(&self) -> Result<Option<String>> {
+    pub(crate) fn disk_shortage(&self) -> Result<Option<String>> {
         self.shortage(NEEDED_TO_RUN)
     }
 
@@ -42,7 +42,7 @@ impl Stack<'_> {
     }
 
     /// As [`Stack::disk_shortage`], for a start of this plan. `None` if it starts neither broker nor database.
-    pub fn shortage_for(&self, plan: &StartPlan) -> Result<Option<String>> {
+    pub(crate) fn shortage_for(&self, plan: &StartPlan) -> Result<Option<String>> {
         let alive = self.alive_processes()?;
         let starts = |planned: bool, name: &str| planned && !alive.iter().any(|one| one == name);
         if !starts(plan.kafka, KAFKA) && !starts(plan.postgres, POSTGRES) {

@@ -14,7 +14,7 @@ pub(crate) const INSTANCES_FILE: &str = "config/instances.txt";
 
 impl Stack<'_> {
     /// Writes the present instances into the file of lag-monitor, and into the targets of Prometheus.
-    pub fn update_instance_lists(&self) -> Result<()> {
+    pub(crate) fn update_instance_lists(&self) -> Result<()> {
         self.write_instances_file()?;
         self.update_prometheus_targets()
     }

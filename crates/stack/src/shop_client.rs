@@ -16,6 +16,7 @@ use shared_events::http_api::{
 };
 use shared_events::{GroupControls, OrderId, ProductId, Service};
 
+use crate::lag_view::monitor_reading::MonitorReading;
 use crate::layout::{Instance, StackLayout};
 use crate::workload::Workload;
 
@@ -128,8 +129,8 @@ impl<'a> ShopClient<'a> {
         read(monitor, send(monitor, self.http.get(url)).await?).await
     }
 
-    /// lag-monitor's last reading of every group: its `GET /groups`, as far as the type names its fields.
-    pub async fn monitored_groups<Groups: DeserializeOwned>(&self) -> Result<Groups> {
+    /// lag-monitor's last reading of every group.
+    pub async fn monitored_groups(&self) -> Result<MonitorReading> {
         let monitor = Workload::LagMonitor;
         let url = format!("{}/groups", self.url(monitor).await?);
         read(monitor, send(monitor, self.http.get(url)).await?).await

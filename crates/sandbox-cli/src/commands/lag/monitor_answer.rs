@@ -48,7 +48,7 @@ async fn read_monitor(
     topic: Option<&str>,
     views: &mut [GroupLagView],
 ) -> Result<(MonitorReading, Vec<String>)> {
-    let reading: MonitorReading = shop.monitored_groups().await?;
+    let reading = shop.monitored_groups().await?;
     let unknown = reading.set_health(views);
     if topic.is_some() {
         for view in views
