@@ -204,10 +204,11 @@ impl Transactions {
         for leader in leaders.into_keys() {
             let response = self.brokers.send(leader, &request).await?;
             let call = self.brokers.call::<WriteTxnMarkersRequest>(leader);
-            let results = response.markers.iter().flat_map(|marker| &marker.topics);
-            for one in results.flat_map(|topic| &topic.partitions) {
-                call.check(one.error_code, || open.partition.to_string())?;
-            }
+            let topics = response.markers.iter().flat_map(|marker| &marker.topics);
+            let Some(result) = topics.flat_map(|topic| &topic.partitions).next() else {
+                return Err(call.incomplete(open.partition.to_string(), "it is not in the answer"));
+            };
+            call.check(result.error_code, || open.partition.to_string())?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The shop over HTTP, as its customers and its operators use it. The types of orders are those of [`shared_events::http_api`].
 
+pub mod monitored_groups;
 pub mod orders;
 
 use std::fmt;
@@ -16,9 +17,9 @@ use shared_events::http_api::{
 };
 use shared_events::{GroupControls, OrderId, ProductId, Service};
 
-use crate::lag_view::monitor_reading::MonitorReading;
 use crate::layout::{Instance, StackLayout};
 use crate::workload::Workload;
+use monitored_groups::MonitorReading;
 
 /// The time limit of one request.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{
     DescribeTransactionsRequest, ListTransactionsRequest, TransactionalId,
 };
@@ -57,6 +58,10 @@ pub(super) async fn states(
         let call = brokers.call::<DescribeTransactionsRequest>(broker);
         for one in described.transaction_states {
             let id = one.transactional_id.0.to_string();
+            // It has expired since it was listed.
+            if one.error_code == ResponseError::TransactionalIdNotFound.code() {
+                continue;
+            }
             call.check(one.error_code, || format!("transactional id {id}"))?;
             let partitions = one.topics.iter().flat_map(|topic| {
                 topic.partitions.iter().map(|number| TopicPartition {

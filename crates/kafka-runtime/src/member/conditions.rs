@@ -7,6 +7,7 @@ use crate::client::Criticality;
 use crate::controls::{Health, MemberStatus};
 use crate::error_chain::ErrorChain;
 use crate::handler::Handler;
+use crate::librdkafka::ClientState;
 use crate::member::MemberError;
 use crate::member::batch_failure::BatchFailure;
 use crate::member::consumer_loop::ConsumerLoop;
@@ -100,6 +101,23 @@ impl<H: Handler> ConsumerLoop<H> {
         conditions.extend(blocked);
         conditions.extend(self.pause());
         conditions
+    }
+
+    /// Replaces a client that has stopped working, or owns a partition that its topic no longer has.
+    ///
+    /// Only once for the same partitions: a replacement makes the whole group rebalance, and it does not help if the topic watch
+    /// is what is out of date, as after partitions were added.
+    pub(super) fn replace_if_broken(&mut self) -> Result<ClientState, MemberError> {
+        let assigned = self.consumer.assigned();
+        let missing = self.topic_watch.missing_partitions(&assigned);
+        if !missing.is_empty() && missing != self.replaced_for {
+            self.replaced_for = missing;
+            return Ok(self.consumer.replace("assigned partition does not exist")?);
+        }
+        if missing.is_empty() && !assigned.is_empty() {
+            self.replaced_for.clear();
+        }
+        Ok(self.consumer.replace_if_broken()?)
     }
 
     fn missing_topics(&self) -> Vec<MemberCondition> {

@@ -20,7 +20,7 @@ use crate::broker_health::BrokerHealth;
 use crate::controls::Controls;
 use crate::faults::{CrashPoint, Protection};
 use crate::handler::{Failure, Handler};
-use crate::librdkafka::{ClientState, ResilientConsumer, positions};
+use crate::librdkafka::{ResilientConsumer, positions};
 use crate::member::batch_failure::BatchFailure;
 use crate::member::batch_telemetry::BatchTelemetry;
 use crate::member::classify::{Classification, apply_isolating_poison, classify};
@@ -68,7 +68,7 @@ pub(crate) struct ConsumerLoop<H> {
     /// The client has skipped a record set that it cannot decode.
     pub(super) undecodable: bool,
     /// The assigned partitions that did not exist, for which the client was replaced.
-    replaced_for: Vec<Partition>,
+    pub(super) replaced_for: Vec<Partition>,
 }
 
 impl<H: Handler> ConsumerLoop<H> {
@@ -163,23 +163,6 @@ impl<H: Handler> ConsumerLoop<H> {
             self.halt_if_undecodable()?;
         }
         Ok(())
-    }
-
-    /// Replaces a client that has stopped working, or owns a partition that its topic no longer has.
-    ///
-    /// Only once for the same partitions: a replacement makes the whole group rebalance, and it does not help if the topic watch
-    /// is what is out of date, as after partitions were added.
-    fn replace_if_broken(&mut self) -> Result<ClientState, MemberError> {
-        let assigned = self.consumer.assigned();
-        let missing = self.topic_watch.missing_partitions(&assigned);
-        if !missing.is_empty() && missing != self.replaced_for {
-            self.replaced_for = missing;
-            return Ok(self.consumer.replace("assigned partition does not exist")?);
-        }
-        if missing.is_empty() && !assigned.is_empty() {
-            self.replaced_for.clear();
-        }
-        Ok(self.consumer.replace_if_broken()?)
     }
 
     /// The delivery guarantee, from top to bottom: each record takes effect once, however often it is applied, and with

@@ -10,7 +10,7 @@ use cluster_reader::transactions::{
 };
 use serde_json::{Value, json};
 use stack::layout::StackLayout;
-use stack::terminal::{Table, Usage, note, say};
+use stack::terminal::{Table, Usage, counted, note, say};
 
 /// The time limit of one request to a broker.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -150,40 +150,42 @@ async fn resolve(args: Resolve, transactions: &mut Transactions) -> Result<()> {
         return Ok(());
     }
     if args.yes {
-        for row in &hanging {
-            if let Some(Ok(recorded)) = &row.outcome {
-                transactions.write_marker(&row.open, recorded).await?;
-            }
-        }
+        write_markers(&hanging, transactions).await?;
+    } else {
+        note("nothing was written: add --yes");
     }
     let unknown = hanging
         .iter()
         .find_map(|row| Some((&row.open.partition, row.outcome.as_ref()?.as_ref().err()?)));
-    if let Some((partition, why)) = unknown {
-        bail!(
+    match unknown {
+        Some((partition, why)) => bail!(
             "the transaction in {partition} is left as it is, since its outcome is unknown: {why}"
-        );
-    }
-    if !args.yes {
-        note("nothing was written: add --yes");
-        return Ok(());
-    }
-    let open = transactions.list().await?;
-    let left = open.iter().find(|one| {
-        hanging.iter().any(|row| {
-            (&row.open.partition, row.open.start_offset) == (&one.partition, one.start_offset)
-        })
-    });
-    match left {
-        Some(one) => bail!(
-            "the marker was written, and {} is still open",
-            one.partition
         ),
-        None => {
-            note("the markers were written");
-            Ok(())
+        None => Ok(()),
+    }
+}
+
+/// Writes the markers whose outcome is known, and checks that the transactions have ended.
+async fn write_markers(hanging: &[Row], transactions: &mut Transactions) -> Result<()> {
+    let mut written = Vec::new();
+    for row in hanging {
+        if let Some(Ok(recorded)) = &row.outcome {
+            transactions.write_marker(&row.open, recorded).await?;
+            written.push((&row.open.partition, row.open.start_offset));
         }
     }
+    let open = transactions.list().await?;
+    let left = open
+        .iter()
+        .find(|one| written.contains(&(&one.partition, one.start_offset)));
+    if let Some(one) = left {
+        bail!(
+            "the marker was written, and {} is still open",
+            one.partition
+        );
+    }
+    note(format_args!("{} written", counted(written.len(), "marker")));
+    Ok(())
 }
 
 fn table(rows: &[Row]) -> Table {

@@ -1,47 +1,10 @@
 //! What lag-monitor says about the groups. It has read the cluster for a while and has asked the members, so it knows rates and
 //! causes, which one reading cannot show.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, Utc};
 use cluster_reader::group_health::Rates;
-use serde::Deserialize;
 
 use super::lag_rows::{GroupLagView, time_to_drain};
-use crate::shop_client::GroupStatus;
-
-/// The response to `GET /groups` of lag-monitor, as far as it is shown.
-#[derive(Debug, Clone, Deserialize)]
-pub struct MonitorReading {
-    /// When lag-monitor read the cluster.
-    pub timestamp: DateTime<Utc>,
-    groups: Vec<MonitoredGroup>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct MonitoredGroup {
-    group_id: String,
-    #[serde(flatten)]
-    health: GroupStatus,
-    partition_rates: BTreeMap<String, BTreeMap<i32, PartitionRates>>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-struct PartitionRates {
-    rate_of_change: f64,
-    consumed_per_second: f64,
-    produced_per_second: f64,
-}
-
-impl From<PartitionRates> for Rates {
-    fn from(rates: PartitionRates) -> Self {
-        Self {
-            lag: rates.rate_of_change,
-            consumed: rates.consumed_per_second,
-            produced: rates.produced_per_second,
-        }
-    }
-}
+use crate::shop_client::monitored_groups::{MonitorReading, MonitoredGroup};
 
 impl MonitorReading {
     /// Sets the health of each group on all its topics. Returns the groups that lag-monitor does not have.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use chrono::{DateTime, Utc};
 use stack::lag_view::lag_rows::GroupLagView;
-use stack::lag_view::monitor_reading::MonitorReading;
 use stack::shop_client::ShopClient;
+use stack::shop_client::monitored_groups::MonitorReading;
 use tokio::time::timeout;
 
 /// How long lag-monitor may take to answer.
