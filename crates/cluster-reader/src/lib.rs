@@ -36,4 +36,6 @@ pub use lag::{Lag, LagUndefined, LogOffsets, RecordsWritten};
 pub use lag_count::LagCount;
 pub use protocol::brokers::ReaderSettings;
 pub use reader::ClusterReader;
-pub use snapshot::{Group, GroupMember, Owner, PartitionLag, Protocol, Snapshot, TopicPartition};
+pub use snapshot::{
+    Group, GroupMember, Owner, PartitionLag, Protocol, Replicas, Snapshot, TopicPartition,
+};

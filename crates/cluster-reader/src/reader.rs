@@ -16,7 +16,7 @@ use chrono::Utc;
 use crate::error::ReadError;
 use crate::lag::LogOffsets;
 use crate::protocol::brokers::{Brokers, ReaderSettings, Topics, partition};
-use crate::snapshot::{Snapshot, TopicPartition};
+use crate::snapshot::{Replicas, Snapshot, TopicPartition};
 use group_coordinator::DescribedGroup;
 use group_list::Groups;
 use log_scan::LogScanner;
@@ -80,6 +80,7 @@ impl ClusterReader {
         Ok(Snapshot {
             taken_at,
             groups: groups.collect(),
+            replicas: replicas(&topics),
             topics: by_topic(&topics, logs),
         })
     }
@@ -98,6 +99,26 @@ fn wanted(topics: &Topics, groups: &BTreeMap<String, DescribedGroup>) -> BTreeSe
     let read = groups.values().flat_map(assemble::partitions);
     wanted.extend(read.filter(|at| partition(topics, at).is_some()).cloned());
     wanted
+}
+
+/// The replicas of all partitions of topics that are not internal to Kafka.
+fn replicas(topics: &Topics) -> BTreeMap<TopicPartition, Replicas> {
+    let mut replicas = BTreeMap::new();
+    for (name, topic) in topics.iter().filter(|(_, topic)| !topic.is_internal) {
+        replicas.extend(topic.partitions.iter().map(|one| {
+            let at = TopicPartition {
+                topic: name.clone(),
+                partition: one.partition_index,
+            };
+            let found = Replicas {
+                leader: one.leader_id.0,
+                all: one.replica_nodes.iter().map(|id| id.0).collect(),
+                in_sync: one.isr_nodes.iter().map(|id| id.0).collect(),
+            };
+            (at, found)
+        }));
+    }
+    replicas
 }
 
 /// Topics without partitions are included.

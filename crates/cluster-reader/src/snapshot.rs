@@ -18,6 +18,26 @@ pub struct Snapshot {
     /// The log offsets of every partition, by topic and partition number. A topic without
     /// partitions has an empty map.
     pub topics: BTreeMap<String, BTreeMap<i32, LogOffsets>>,
+    /// The replicas of every partition of [`Snapshot::topics`], as the controller knew them.
+    pub replicas: BTreeMap<TopicPartition, Replicas>,
+}
+
+/// The replicas of a partition: ids of brokers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replicas {
+    /// The broker that takes writes.
+    pub leader: i32,
+    /// All brokers with a replica, whether they run or not.
+    pub all: Vec<i32>,
+    /// The brokers whose replica is in sync (ISR), the leader included.
+    pub in_sync: Vec<i32>,
+}
+
+impl Replicas {
+    /// Whether a replica is missing or behind: fewer are in sync than there are.
+    pub fn is_under_replicated(&self) -> bool {
+        self.in_sync.len() < self.all.len()
+    }
 }
 
 /// A partition of a topic.

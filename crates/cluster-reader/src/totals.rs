@@ -158,6 +158,7 @@ mod tests {
             high_watermark: end,
         };
         let snapshot = Snapshot {
+            replicas: BTreeMap::new(),
             taken_at: chrono::Utc::now(),
             groups: BTreeMap::from([("g".to_owned(), group(&[lag(0, 0)]))]),
             topics: BTreeMap::from([(

@@ -20,8 +20,8 @@ pub struct RequiredSetting {
     pub otherwise: &'static str,
 }
 
-/// The settings of a single broker that are not Kafka's defaults.
-pub const REQUIRED: &[RequiredSetting] = &[
+/// The replication of a single broker, which can hold one replica of a partition.
+const OF_ONE_BROKER: [RequiredSetting; 3] = [
     RequiredSetting {
         setting: "offsets.topic.replication.factor",
         value: "1",
@@ -37,6 +37,39 @@ pub const REQUIRED: &[RequiredSetting] = &[
         value: "1",
         otherwise: "with one broker, no transactional producer could ever start",
     },
+];
+
+/// The replication of three brokers, any one of which may end.
+const OF_THREE_BROKERS: [RequiredSetting; 5] = [
+    RequiredSetting {
+        setting: "default.replication.factor",
+        value: "3",
+        otherwise: "a new topic is lost with one broker",
+    },
+    RequiredSetting {
+        setting: "min.insync.replicas",
+        value: "2",
+        otherwise: "an acknowledged record may be on one broker only",
+    },
+    RequiredSetting {
+        setting: "offsets.topic.replication.factor",
+        value: "3",
+        otherwise: "the end of one broker stops the commits of groups",
+    },
+    RequiredSetting {
+        setting: "transaction.state.log.replication.factor",
+        value: "3",
+        otherwise: "the end of one broker stops transactional producers",
+    },
+    RequiredSetting {
+        setting: "transaction.state.log.min.isr",
+        value: "2",
+        otherwise: "the outcome of a transaction may be on one broker only",
+    },
+];
+
+/// The settings of every broker that are not Kafka's defaults.
+const OF_EVERY_BROKER: [RequiredSetting; 3] = [
     RequiredSetting {
         setting: "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         value: "1000",
@@ -54,15 +87,26 @@ pub const REQUIRED: &[RequiredSetting] = &[
     },
 ];
 
+/// The settings that a cluster with this number of brokers needs.
+fn required(brokers: usize) -> impl Iterator<Item = RequiredSetting> {
+    let replication = match brokers {
+        0 | 1 => &OF_ONE_BROKER[..],
+        _ => &OF_THREE_BROKERS[..],
+    };
+    replication.iter().chain(&OF_EVERY_BROKER).copied()
+}
+
 impl Cluster {
-    /// The settings of each broker that differ from [`REQUIRED`], with the consequence.
+    /// The settings of each broker that differ from those that the shop needs, with the consequence. One of three brokers may
+    /// be down.
     pub async fn broker_differences(
         &self,
     ) -> Result<Vec<(ConfigDifference, &'static str)>, ClusterError> {
         let mut found = Vec::new();
-        for id in self.broker_ids().await? {
-            let config = self.describe(ResourceSpecifier::Broker(id)).await?;
-            for required in REQUIRED {
+        let ids = self.broker_ids().await?;
+        for id in &ids {
+            let config = self.describe(ResourceSpecifier::Broker(*id)).await?;
+            for required in required(ids.len()) {
                 let wanted = [(required.setting, required.value)];
                 let differing = differences(&wanted, &config);
                 found.extend(differing.into_iter().map(|one| (one, required.otherwise)));

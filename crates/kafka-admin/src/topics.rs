@@ -116,7 +116,8 @@ impl Cluster {
     ) -> Result<Vec<ConfigDifference>, ClusterError> {
         let name = self.prefix().topic(topic);
         let settings = topic.settings();
-        let found = self.partitions(&name).await?;
+        // Of three brokers one may be down: a partition that waits for its next leader exists, too.
+        let found = self.count_partitions(&name, false).await?;
         if found == 0 {
             let code = RDKafkaErrorCode::UnknownTopicOrPartition;
             let operation = format!("find topic {name}");
@@ -163,9 +164,13 @@ impl Cluster {
     /// The number of partitions of a topic. 0 if the topic does not exist, or while a partition has
     /// no leader.
     pub async fn partitions(&self, name: &str) -> Result<i32, ClusterError> {
+        self.count_partitions(name, true).await
+    }
+
+    async fn count_partitions(&self, name: &str, need_leaders: bool) -> Result<i32, ClusterError> {
         let client = Arc::clone(&self.metadata_client);
         let topic = name.to_owned();
-        let count = blocking(move || partition_count(&client, &topic)).await;
+        let count = blocking(move || partition_count(&client, &topic, need_leaders)).await;
         count.map_err(|error| self.error(format!("ask for the partitions of {name}"), error))
     }
 
@@ -249,14 +254,14 @@ fn new_topic<'a>(topic: Topic, name: &'a str, partitions: Option<i32>) -> NewTop
 }
 
 /// See [`Cluster::partitions`].
-fn partition_count(client: &BaseConsumer, topic: &str) -> KafkaResult<i32> {
+fn partition_count(client: &BaseConsumer, topic: &str, need_leaders: bool) -> KafkaResult<i32> {
     // The metadata of all topics: after a request for one missing topic, librdkafka treats the
     // topic as missing for a while.
     let metadata = client.fetch_metadata(None, TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let partitions = found.map_or(&[][..], |found| found.partitions());
     let led = partitions.iter().all(|partition| partition.leader() >= 0);
-    Ok(if led {
+    Ok(if led || !need_leaders {
         i32::try_from(partitions.len()).unwrap_or(i32::MAX)
     } else {
         0

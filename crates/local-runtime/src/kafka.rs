@@ -1,11 +1,11 @@
-//! One Apache Kafka node: broker and controller in one process (KRaft combined mode).
+//! An Apache Kafka node: broker and controller in one process (KRaft combined mode).
 //!
 //! The node works in the state directory, and every path in its options and in its configuration is
 //! relative to it. The name of that folder may hold any character then: an absolute path would have
 //! to be escaped in the properties file, `log.dirs` splits a value at each comma, and the
 //! log4j configuration is read as a URL.
 
-pub use crate::kafka_properties::{CLUSTER_ID, HEAP, NodeConfig, server_properties};
+pub use crate::kafka_properties::{CLUSTER_ID, KAFKA, Node, NodeConfig, server_properties};
 
 use crate::download::Installation;
 use crate::environment;
@@ -24,14 +24,14 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// The name of the broker's process in a state directory.
-pub const KAFKA: &str = "kafka";
 /// How long a shutdown may take before the broker is killed. A normal one takes one to two seconds.
 pub const KAFKA_GRACE: Duration = Duration::from_secs(20);
 
-/// The data folder, the node's configuration and that of its log, below the state directory.
-const DATA: &str = "data/kafka";
-const PROPERTIES: &str = "config/kafka.properties";
+/// The label of a process record that holds the controllers' ports of its cluster, separated by
+/// commas.
+pub const CONTROLLERS_LABEL: &str = "controllers";
+
+/// The configuration of every node's log, below the state directory.
 const LOG_SETTINGS: &str = "config/kafka-log4j2.properties";
 
 /// One node, not necessarily running.
@@ -39,6 +39,9 @@ const LOG_SETTINGS: &str = "config/kafka-log4j2.properties";
 pub struct Kafka {
     state_dir: StateDir,
     libs: PathBuf,
+    node: Node,
+    /// Empty: a free port is chosen at each start.
+    controllers: Vec<u16>,
     /// The address clients listen on and connect to.
     pub address: IpAddr,
     /// The port clients connect to.
@@ -46,7 +49,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// The node of `state_dir` for clients on `address:port`.
+    /// The only node of `state_dir`, for clients on `address:port`.
     #[must_use]
     pub fn new(
         state_dir: &StateDir,
@@ -57,9 +60,28 @@ impl Kafka {
         Self {
             state_dir: state_dir.clone(),
             libs: installation.kafka_libs.clone(),
+            node: Node::ONLY,
+            controllers: Vec::new(),
             address,
             port,
         }
+    }
+
+    /// The same as a node of a cluster whose controllers listen on these ports of 127.0.0.1, by the
+    /// ids of their nodes. All nodes that run at the same time need the same ports.
+    #[must_use]
+    pub fn in_cluster(self, node: Node, controllers: Vec<u16>) -> Self {
+        Self {
+            node,
+            controllers,
+            ..self
+        }
+    }
+
+    /// The name of its process.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.node.name()
     }
 
     /// `host:port` for clients on this machine.
@@ -74,10 +96,18 @@ impl Kafka {
     /// # Errors
     /// When a file cannot be written, or Java is missing or fails.
     pub async fn prepare(&self) -> Result<()> {
-        let [controller] = crate::free_ports::free()?;
+        let free;
+        let controllers = match self.controllers.as_slice() {
+            [] => {
+                free = crate::free_ports::free::<1>()?;
+                &free
+            }
+            given => given,
+        };
         let folder = self.state_dir.folder();
         write(&folder.join(LOG_SETTINGS), LOG4J)?;
-        write(&folder.join(PROPERTIES), &self.properties_file(controller))?;
+        let properties = self.properties_file(controllers);
+        write(&folder.join(self.properties()), &properties)?;
         if self.data().join("meta.properties").is_file() {
             return Ok(());
         }
@@ -95,7 +125,7 @@ impl Kafka {
             "--config",
         ]);
         format
-            .arg(PROPERTIES)
+            .arg(self.properties())
             .current_dir(self.state_dir.folder())
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -118,20 +148,26 @@ impl Kafka {
     /// The node as a program for [`Processes::start`].
     #[must_use]
     pub fn program(&self) -> Program {
-        let mut program = Program::new(KAFKA, "java");
+        let mut program = Program::new(self.name(), "java");
         let performance = jvm_performance_options();
-        program.arguments.extend(HEAP.map(Into::into));
+        program.arguments.extend(self.node.heap().map(Into::into));
         program
             .arguments
             .extend(performance.split_whitespace().map(Into::into));
         program.arguments.push("-XX:+ExitOnOutOfMemoryError".into());
         program.arguments.extend(self.common_arguments());
         program.arguments.push("kafka.Kafka".into());
-        program.arguments.push(PROPERTIES.into());
+        program.arguments.push(self.properties().into());
         program.folder = Some(self.state_dir.folder().to_owned());
         program
             .labels
             .insert("port".to_owned(), self.port.to_string());
+        if !self.controllers.is_empty() {
+            let ports: Vec<String> = self.controllers.iter().map(u16::to_string).collect();
+            program
+                .labels
+                .insert(CONTROLLERS_LABEL.to_owned(), ports.join(","));
+        }
         program
     }
 
@@ -150,8 +186,13 @@ impl Kafka {
     /// When the node ended meanwhile, or did not answer within `within`; the message holds the cause
     /// from its log.
     pub async fn ready(&self, processes: &Processes, within: Duration) -> Result<()> {
+        let title = match self.node {
+            Node::ONLY => "Kafka".to_owned(),
+            node => node.name(),
+        };
+        let name = self.name();
         processes
-            .until_ready(KAFKA, "Kafka", self.client_address(), within, || {
+            .until_ready(&name, &title, self.client_address(), within, || {
                 self.answers()
             })
             .await
@@ -172,7 +213,7 @@ impl Kafka {
             "-XX:-UsePerfData".into(),
             "-Djava.io.tmpdir=config".into(),
             // Removed with the other logs.
-            "-XX:ErrorFile=logs/kafka-crash.log".into(),
+            format!("-XX:ErrorFile=logs/{}-crash.log", self.name()).into(),
             "-XX:-CreateCoredumpOnCrash".into(),
             "-Djava.awt.headless=true".into(),
             format!("-Dlog4j2.configurationFile={LOG_SETTINGS}").into(),
@@ -185,15 +226,21 @@ impl Kafka {
     /// The folder of the node's data: one subfolder a partition.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.state_dir.folder().join(DATA)
+        self.state_dir.data().join(self.name())
     }
 
-    fn properties_file(&self, controller: u16) -> String {
+    /// The node's configuration, below the state directory.
+    fn properties(&self) -> String {
+        format!("config/{}.properties", self.name())
+    }
+
+    fn properties_file(&self, controllers: &[u16]) -> String {
         let config = NodeConfig {
+            node: self.node,
             listen: SocketAddr::new(self.address, self.port),
             bootstrap: &self.bootstrap(),
-            controller,
-            data: DATA,
+            controllers,
+            data: &format!("data/{}", self.name()),
         };
         server_properties(config)
             .map(|(name, value)| format!("{name}={value}\n"))

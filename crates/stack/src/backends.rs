@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use kafka_admin::Cluster;
 use kafka_admin::topics::CreateOutcome;
-use local_runtime::backends::{Backends, START_LIMIT};
-use local_runtime::kafka::{KAFKA, Kafka};
+use local_runtime::backends::START_LIMIT;
+use local_runtime::free_ports;
+use local_runtime::kafka::{CONTROLLERS_LABEL, Kafka, Node};
 use local_runtime::postgres::{POSTGRES, Postgres};
 use local_runtime::process::ProcessState;
 use shared_events::{Service, Topic};
@@ -21,24 +22,40 @@ use crate::terminal::note;
 const GROUP_LIMIT: Duration = Duration::from_secs(15);
 
 impl Stack<'_> {
-    /// Broker and database of this stack, running or not; an error if they are not installed.
-    pub fn backends(&self) -> Result<Backends> {
+    /// A broker of this stack, running or not; an error if Kafka is not installed.
+    fn broker(&self, node: Node, controllers: &[u16]) -> Result<Kafka> {
         let installation = self.layout.sources().installed()?;
         let settings = self.layout.settings();
-        Ok(Backends {
-            kafka: Kafka::new(
-                self.state_dir(),
-                &installation,
-                settings.bind_addr,
-                settings.ports.kafka_port,
-            ),
-            postgres: Postgres::new(
-                self.state_dir(),
-                &installation,
-                settings.bind_addr,
-                settings.ports.postgres_port,
-            ),
+        let port = settings.ports.of_kafka(node).port;
+        let kafka = Kafka::new(self.state_dir(), &installation, settings.bind_addr, port);
+        Ok(match node {
+            Node::ONLY => kafka,
+            node => kafka.in_cluster(node, controllers.to_owned()),
         })
+    }
+
+    /// The ports of the three controllers of a cluster: those with which a broker was started that is alive, else free ones.
+    fn controllers(&self) -> Result<Vec<u16>> {
+        for record in self.processes.records()? {
+            let label = record.labels.get(CONTROLLERS_LABEL);
+            if let Some(ports) = label.filter(|_| record.process.is_alive()) {
+                let ports: Result<Vec<u16>, _> = ports.split(',').map(str::parse).collect();
+                return ports.with_context(|| format!("{} has no valid ports", record.name));
+            }
+        }
+        Ok(free_ports::free::<3>()?.to_vec())
+    }
+
+    /// The database server of this stack, running or not; an error if PostgreSQL is not installed.
+    fn postgres(&self) -> Result<Postgres> {
+        let installation = self.layout.sources().installed()?;
+        let settings = self.layout.settings();
+        Ok(Postgres::new(
+            self.state_dir(),
+            &installation,
+            settings.bind_addr,
+            settings.ports.postgres_port,
+        ))
     }
 
     /// An admin client of this stack's cluster.
@@ -46,29 +63,52 @@ impl Stack<'_> {
         Ok(Cluster::new(&self.layout.kafka())?)
     }
 
-    /// Starts the broker, or continues a paused one, and creates the missing topics.
-    pub async fn start_kafka(&self, guard: &InterruptGuard) -> Result<()> {
-        self.start_broker(guard).await?;
+    /// Starts brokers, or continues paused ones, and creates the missing topics. One of three brokers alone cannot do that, and
+    /// only runs.
+    pub async fn start_kafka(&self, nodes: &[Node], guard: &InterruptGuard) -> Result<()> {
+        self.start_brokers(nodes, guard).await?;
+        if !self.kafka_runs()? {
+            return Ok(());
+        }
         guard
             .unless_interrupted(async { create_topics(&self.cluster()?).await })
             .await
     }
 
-    /// Starts the broker, or continues a paused one, and waits until it answers. Its topics stay as they are.
-    pub(crate) async fn start_broker(&self, guard: &InterruptGuard) -> Result<()> {
-        let kafka = self.backends()?.kafka;
-        if self.must_start_or_continue(KAFKA)? {
-            guard.unless_interrupted(kafka.prepare()).await?;
-            self.processes.start(&kafka.program()).await?;
+    /// Starts brokers, or continues paused ones, and waits until they answer. Their topics stay as they are.
+    pub(crate) async fn start_brokers(&self, nodes: &[Node], guard: &InterruptGuard) -> Result<()> {
+        let controllers = self.controllers()?;
+        let brokers = nodes.iter().map(|node| self.broker(*node, &controllers));
+        let brokers: Vec<Kafka> = brokers.collect::<Result<_>>()?;
+        let started = brokers.iter().map(async |kafka| {
+            if self.must_start_or_continue(&kafka.name())? {
+                guard.unless_interrupted(kafka.prepare()).await?;
+                self.processes.start(&kafka.program()).await?;
+            }
+            Ok(())
+        });
+        // Each of them runs to its end, also when one fails: a process that is being started must get its record.
+        join_all(started)
+            .await
+            .into_iter()
+            .collect::<Result<()>>()?;
+        if !self.kafka_runs()? {
+            note(
+                "fewer than two of three brokers run, so they answer no client: ./sandbox up kafka",
+            );
+            return Ok(());
         }
+        let ready = brokers
+            .iter()
+            .map(|kafka| kafka.ready(&self.processes, START_LIMIT));
         guard
-            .unless_interrupted(kafka.ready(&self.processes, START_LIMIT))
+            .unless_interrupted(async { try_join_all(ready).await.map(drop) })
             .await
     }
 
     /// Starts the database server, or continues a paused one, and creates the missing databases.
     pub async fn start_postgres(&self, guard: &InterruptGuard) -> Result<()> {
-        let postgres = self.backends()?.postgres;
+        let postgres = self.postgres()?;
         if self.must_start_or_continue(POSTGRES)? {
             guard.unless_interrupted(postgres.prepare()).await?;
             self.processes.start(&postgres.program()?).await?;

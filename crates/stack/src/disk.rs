@@ -7,7 +7,6 @@ use std::path::Path;
 
 use anyhow::{Error, Result, bail};
 use local_runtime::disk_space::{DiskSpace, NEEDED_BY_NEW_STACK, NEEDED_TO_RUN};
-use local_runtime::kafka::KAFKA;
 use local_runtime::postgres::POSTGRES;
 
 use crate::Stack;
@@ -45,10 +44,12 @@ impl Stack<'_> {
     pub(crate) fn shortage_for(&self, plan: &StartPlan) -> Result<Option<String>> {
         let alive = self.alive_processes()?;
         let starts = |planned: bool, name: &str| planned && !alive.iter().any(|one| one == name);
-        if !starts(plan.kafka, KAFKA) && !starts(plan.postgres, POSTGRES) {
+        let mut brokers = plan.kafka.iter().map(|node| node.name());
+        if !brokers.any(|name| starts(true, &name)) && !starts(plan.postgres, POSTGRES) {
             return Ok(None);
         }
-        let is_new = !self.state_dir().data().join("kafka").exists();
+        let mut brokers = self.layout.brokers().into_iter();
+        let is_new = !brokers.any(|node| self.state_dir().data().join(node.name()).exists());
         let needed = if is_new {
             NEEDED_BY_NEW_STACK
         } else {

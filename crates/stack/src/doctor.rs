@@ -62,7 +62,7 @@ pub async fn examine_network(layout: &StackLayout) -> Result<Vec<Finding>> {
 }
 
 fn disk(stack: &Stack<'_>) -> Result<Finding> {
-    let shortage = match stack.shortage_for(&StartPlan::of_backends())? {
+    let shortage = match stack.shortage_for(&StartPlan::of_backends(stack))? {
         Some(shortage) => Some(shortage),
         None => stack.disk_shortage()?,
     };
@@ -112,7 +112,7 @@ fn port_findings(stack: &Stack<'_>) -> Result<Vec<Finding>> {
     let plan = StartPlan {
         prometheus: true,
         instances: first_instances.to_vec(),
-        ..StartPlan::of_backends()
+        ..StartPlan::of_backends(stack)
     };
     let alive = stack.alive_processes()?;
     let mut findings = Vec::new();

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use kafka_admin::KafkaSettings;
 use local_runtime::database::DatabaseServer;
 use local_runtime::download::{KAFKA_VERSION, Sources};
+use local_runtime::kafka::Node;
 use local_runtime::state_dir::require_usable_name;
 use service_kit::trace::TraceSettings;
 use shared_events::{NamePrefix, Service};
@@ -118,6 +119,8 @@ pub struct StackLayout {
     binaries: PathBuf,
     home: PathBuf,
     settings: StackSettings,
+    /// The number of brokers that `up` asks for.
+    brokers: Option<u16>,
     interrupt: Interrupt,
 }
 
@@ -145,7 +148,50 @@ impl StackLayout {
             binaries,
             home,
             settings,
+            brokers: None,
             interrupt: Interrupt::default(),
+        })
+    }
+
+    /// The same stack with this many brokers, 1 or 3.
+    ///
+    /// # Errors
+    /// If the stack has data of another number of brokers: topics keep their replicas, and a cluster its controllers.
+    pub fn with_brokers(&self, count: u16) -> Result<Self> {
+        if let Some(stored) = self.stored_brokers().filter(|stored| *stored != count) {
+            bail!(
+                "the data of this stack is that of {}, not of {}: ./sandbox down --reset deletes it",
+                brokers_in_words(stored),
+                brokers_in_words(count)
+            );
+        }
+        let last = u32::from(self.settings.ports.kafka_port) + u32::from(count) - 1;
+        if last > u32::from(u16::MAX) {
+            return Err(Usage::error(format_args!(
+                "KAFKA_PORT {}: must be at most {}, since {} listen on consecutive ports",
+                self.settings.ports.kafka_port,
+                u16::MAX - count + 1,
+                brokers_in_words(count)
+            )));
+        }
+        Ok(Self {
+            brokers: Some(count),
+            ..self.clone()
+        })
+    }
+
+    /// The brokers of this stack, by id. Without [`StackLayout::with_brokers`] its data says how many there are; one if there is
+    /// no data.
+    pub fn brokers(&self) -> Vec<Node> {
+        Node::all(self.brokers.or_else(|| self.stored_brokers()).unwrap_or(1))
+    }
+
+    /// The number of brokers that have data; `None` if there is no data.
+    fn stored_brokers(&self) -> Option<u16> {
+        let data = self.home.join("data");
+        [1, 3].into_iter().find(|of| {
+            let mut nodes = Node::all(*of).into_iter();
+            nodes.any(|node| data.join(node.name()).is_dir())
         })
     }
 
@@ -190,15 +236,25 @@ impl StackLayout {
     /// The client settings of the broker, for clients in this process. There is no slot, since a tool is no instance of a
     /// service.
     pub fn kafka(&self) -> KafkaSettings {
-        let published = SocketAddr::new(self.host(), self.settings.ports.kafka_port);
+        let published = || {
+            let brokers = self.brokers().into_iter();
+            let addresses: Vec<_> = brokers.map(|node| self.broker_address(node)).collect();
+            addresses.join(",")
+        };
         KafkaSettings {
             bootstrap_servers: match self.host_or_container() {
-                HostOrContainer::Host => published.to_string(),
+                HostOrContainer::Host => published(),
                 HostOrContainer::Container => self.settings.bootstrap_servers.clone(),
             },
             name_prefix: self.settings.name_prefix.clone(),
             slot: None,
         }
+    }
+
+    /// `host:port` of one broker, for clients on this host.
+    pub fn broker_address(&self, node: Node) -> String {
+        let port = self.settings.ports.of_kafka(node).port;
+        SocketAddr::new(self.host(), port).to_string()
     }
 
     /// The port of an instance; an error that names the valid slots if there is no such slot.
@@ -261,6 +317,13 @@ impl StackLayout {
             any if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             one => one,
         }
+    }
+}
+
+fn brokers_in_words(count: u16) -> String {
+    match count {
+        1 => "one broker".to_owned(),
+        _ => format!("{count} brokers"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use local_runtime::kafka::KAFKA;
+use local_runtime::kafka::Node;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::prometheus::PROMETHEUS;
 use service_kit::settings::whole_number;
@@ -55,7 +55,7 @@ pub struct Ports {
     #[arg(long, env = "LAG_MONITOR_PORT", default_value_t = LAG_MONITOR, value_parser = whole_number::<u16>(1..=u16::MAX))]
     pub lag_monitor_port: u16,
 
-    /// Port of the broker
+    /// Port of the broker; the others of three brokers listen on the next two ports
     #[arg(long, env = "KAFKA_PORT", default_value_t = 9092, value_parser = whole_number::<u16>(1..=u16::MAX))]
     pub kafka_port: u16,
 
@@ -138,9 +138,10 @@ impl Ports {
         })
     }
 
-    /// The broker's port.
-    pub fn of_kafka(&self) -> AssignedPort {
-        assigned(KAFKA, self.kafka_port, "KAFKA_PORT")
+    /// The port of a broker. Those of a cluster are consecutive.
+    pub fn of_kafka(&self, node: Node) -> AssignedPort {
+        let port = self.kafka_port.saturating_add(node.id.saturating_sub(1));
+        assigned(&node.name(), port, "KAFKA_PORT")
     }
 
     /// The database's port.
@@ -230,7 +231,8 @@ mod tests {
             <Command as clap::CommandFactory>::command().mut_args(|arg| arg.env(None::<&str>));
         let matches = command.get_matches_from(["test"]);
         let ports = Command::from_arg_matches(&matches).unwrap().ports;
-        let mut taken = vec![ports.kafka_port, ports.postgres_port, ports.prometheus_port];
+        let mut taken = vec![ports.postgres_port, ports.prometheus_port];
+        taken.extend(Node::all(3).iter().map(|node| ports.of_kafka(*node).port));
         for workload in Workload::ALL {
             assert_eq!(
                 ports.instance_port(workload, 1).unwrap(),

@@ -20,8 +20,9 @@ impl Stack<'_> {
         }
         let (alive, ended): (Vec<_>, Vec<_>) = started.into_iter().partition(|one| one.is_alive());
         let instances: Vec<_> = alive.iter().map(|one| (one.workload, one.slot)).collect();
-        self.require_free_ports(&StartPlan::of_backends())?;
-        self.require_disk_space(&StartPlan::of_backends())?;
+        let backends = StartPlan::of_backends(self);
+        self.require_free_ports(&backends)?;
+        self.require_disk_space(&backends)?;
         let prometheus_ran;
         {
             let _progress = Progress::new("emptying topics, groups and databases");
@@ -52,7 +53,11 @@ impl Stack<'_> {
     async fn clear_backends(&self, guard: &InterruptGuard) -> Result<()> {
         // Without the topics: those that differ from the shop's definition are deleted below, and a warning about them would
         // be out of date at once.
-        let (kafka, postgres) = tokio::join!(self.start_broker(guard), self.start_postgres(guard));
+        let nodes = self.layout.brokers();
+        let (kafka, postgres) = tokio::join!(
+            self.start_brokers(&nodes, guard),
+            self.start_postgres(guard)
+        );
         kafka.and(postgres)?;
         let cluster = self.cluster()?;
         let clear =

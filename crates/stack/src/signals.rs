@@ -1,7 +1,7 @@
 //! Failures on purpose: processes are killed or stopped one at a time.
 
 use anyhow::Result;
-use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
+use local_runtime::kafka::{KAFKA_GRACE, Node};
 use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
 use local_runtime::prometheus::{PROMETHEUS, PROMETHEUS_GRACE};
 
@@ -23,7 +23,9 @@ impl Stack<'_> {
         self.update_saved_settings(|saved| saved.mark_killed(name))?;
         match (signal, name) {
             (EndSignal::Kill, _) => self.processes.kill(name).await.map(drop),
-            (EndSignal::Terminate, KAFKA) => self.terminate(name, KAFKA_GRACE).await,
+            (EndSignal::Terminate, broker) if Node::is_name(broker) => {
+                self.terminate(name, KAFKA_GRACE).await
+            }
             (EndSignal::Terminate, POSTGRES) => self.terminate(name, POSTGRES_GRACE).await,
             (EndSignal::Terminate, PROMETHEUS) => self.terminate(name, PROMETHEUS_GRACE).await,
             (EndSignal::Terminate, _) => self.stop_processes(&[name.to_owned()]).await,

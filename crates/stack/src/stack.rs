@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use local_runtime::kafka::KAFKA;
+use local_runtime::kafka::{KAFKA, Node};
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{ProcessRecord, ProcessState, Processes};
 use local_runtime::prometheus::PROMETHEUS;
@@ -14,7 +14,7 @@ use crate::instances::PORT_LABEL;
 use crate::layout::{Instance, StackLayout};
 use crate::saved_settings::SavedSettings;
 use crate::target::ProcessTarget;
-use crate::terminal::note;
+use crate::terminal::{Usage, note};
 use crate::workload::Workload;
 
 /// How long a command waits for the lock of another command.
@@ -116,7 +116,10 @@ impl<'a> Stack<'a> {
     /// The names of the processes of a target. A workload without slot means all its started instances.
     pub fn process_names(&self, target: ProcessTarget) -> Result<Vec<String>> {
         Ok(match target {
-            ProcessTarget::Kafka => vec![KAFKA.to_owned()],
+            ProcessTarget::Kafka(id) => {
+                let nodes = self.nodes(id)?;
+                nodes.into_iter().map(Node::name).collect()
+            }
             ProcessTarget::Postgres => vec![POSTGRES.to_owned()],
             ProcessTarget::Prometheus => vec![PROMETHEUS.to_owned()],
             ProcessTarget::Workload(target) => match target.slot {
@@ -129,6 +132,21 @@ impl<'a> Stack<'a> {
         })
     }
 
+    /// The broker of this id, or all brokers.
+    ///
+    /// # Errors
+    /// If the stack has one broker, which has no number.
+    pub fn nodes(&self, id: Option<u16>) -> Result<Vec<Node>> {
+        let nodes = self.layout.brokers();
+        match id {
+            None => Ok(nodes),
+            Some(id) if nodes.len() == 1 => Err(Usage::error(format_args!(
+                "{KAFKA}.{id}: this stack has one broker, {KAFKA}; ./sandbox up --brokers 3 starts a new stack with three"
+            ))),
+            Some(id) => Ok(nodes.into_iter().filter(|node| node.id == id).collect()),
+        }
+    }
+
     /// The state of the process of this name; `None` if it was never started.
     pub fn state(&self, name: &str) -> Result<Option<ProcessState>> {
         match self.processes.record(name)? {
@@ -137,18 +155,25 @@ impl<'a> Stack<'a> {
         }
     }
 
-    /// Whether the broker runs. A paused broker does not.
+    /// Whether the broker runs; of three brokers, whether two do: the controllers among them need a majority, and a record two
+    /// replicas. A paused broker does not run.
     pub fn kafka_runs(&self) -> Result<bool> {
-        Ok(self.state(KAFKA)? == Some(ProcessState::Running))
+        let nodes = self.layout.brokers();
+        let mut running = 0;
+        for node in &nodes {
+            running += usize::from(self.state(&node.name())? == Some(ProcessState::Running));
+        }
+        Ok(running * 2 > nodes.len())
     }
 
-    /// Broker and database, if they do not run or are paused.
+    /// Broker and database, if they do not run or are paused; see [`Stack::kafka_runs`].
     pub fn unavailable_backends(&self) -> Result<Vec<&'static str>> {
         let mut unavailable = Vec::new();
-        for name in [KAFKA, POSTGRES] {
-            if self.state(name)? != Some(ProcessState::Running) {
-                unavailable.push(name);
-            }
+        if !self.kafka_runs()? {
+            unavailable.push(KAFKA);
+        }
+        if self.state(POSTGRES)? != Some(ProcessState::Running) {
+            unavailable.push(POSTGRES);
         }
         Ok(unavailable)
     }

@@ -109,9 +109,9 @@ impl Stack<'_> {
     /// Afterwards broker, database and Prometheus are ready, and the instances are started.
     async fn start_all(&self, plan: &StartPlan, guard: &InterruptGuard) -> Result<()> {
         let kafka = async {
-            match plan.kafka {
-                true => self.start_kafka(guard).await,
-                false => Ok(()),
+            match plan.kafka.is_empty() {
+                true => Ok(()),
+                false => self.start_kafka(&plan.kafka, guard).await,
             }
         };
         let postgres_then_instances = async {

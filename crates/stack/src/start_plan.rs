@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use local_runtime::free_ports::require_free;
-use local_runtime::kafka::KAFKA;
+use local_runtime::kafka::Node;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::ProcessState;
 use local_runtime::prometheus::PROMETHEUS;
@@ -16,8 +16,8 @@ use crate::workload::Workload;
 /// The processes to start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StartPlan {
-    /// Start the broker.
-    pub kafka: bool,
+    /// Start these brokers.
+    pub kafka: Vec<Node>,
     /// Start the database.
     pub postgres: bool,
     /// Start Prometheus.
@@ -39,9 +39,9 @@ impl StartPlan {
     }
 
     /// Only broker and database.
-    pub fn of_backends() -> Self {
+    pub fn of_backends(stack: &Stack<'_>) -> Self {
         Self {
-            kafka: true,
+            kafka: stack.layout.brokers(),
             postgres: true,
             ..Self::default()
         }
@@ -50,7 +50,7 @@ impl StartPlan {
     /// Everything: broker, database, each instance that was started since the last `down`, the first instance of every other
     /// workload, and Prometheus if it belongs to the stack.
     pub fn of_everything(stack: &Stack<'_>) -> Result<Self> {
-        let mut plan = Self::of_backends();
+        let mut plan = Self::of_backends(stack);
         plan.prometheus = stack.has_prometheus()?;
         for of in Workload::ALL {
             let instances = instances_of(stack, Target { of, slot: None })?;
@@ -62,18 +62,26 @@ impl StartPlan {
     /// The targets, and broker and database if a service among them needs those.
     pub fn of_targets(stack: &Stack<'_>, targets: &[ProcessTarget]) -> Result<Self> {
         let mut plan = Self {
-            kafka: targets.contains(&ProcessTarget::Kafka),
             postgres: targets.contains(&ProcessTarget::Postgres),
             prometheus: targets.contains(&ProcessTarget::Prometheus),
             ..Self::default()
         };
         for target in targets {
-            if let ProcessTarget::Workload(target) = target {
-                plan.instances.extend(instances_of(stack, *target)?);
-                plan.kafka |= is_needed(stack, KAFKA)?;
-                plan.postgres |= is_needed(stack, POSTGRES)?;
+            match target {
+                ProcessTarget::Workload(target) => {
+                    plan.instances.extend(instances_of(stack, *target)?);
+                    for node in stack.layout.brokers() {
+                        plan.kafka
+                            .extend(is_needed(stack, &node.name())?.then_some(node));
+                    }
+                    plan.postgres |= is_needed(stack, POSTGRES)?;
+                }
+                ProcessTarget::Kafka(id) => plan.kafka.extend(stack.nodes(*id)?),
+                ProcessTarget::Postgres | ProcessTarget::Prometheus => {}
             }
         }
+        plan.kafka.sort();
+        plan.kafka.dedup();
         plan.instances.sort();
         plan.instances.dedup();
         Ok(plan)
@@ -81,20 +89,20 @@ impl StartPlan {
 
     /// The names of the processes: broker and database first, then the instances, then Prometheus.
     pub fn process_names(&self) -> Vec<String> {
-        let kafka = self.kafka.then(|| KAFKA.to_owned());
+        let kafka = self.kafka.iter().map(|node| node.name());
         let postgres = self.postgres.then(|| POSTGRES.to_owned());
         let instances = self.instances.iter();
         let instances = instances.map(|(workload, slot)| workload.process_name(*slot));
         let prometheus = self.prometheus.then(|| PROMETHEUS.to_owned());
-        let backends = kafka.into_iter().chain(postgres);
+        let backends = kafka.chain(postgres);
         backends.chain(instances).chain(prometheus).collect()
     }
 
     /// The ports of these processes, in the order of [`StartPlan::process_names`].
     pub fn assigned_ports(&self, ports: &Ports) -> Result<Vec<AssignedPort>> {
-        let kafka = self.kafka.then(|| ports.of_kafka());
+        let kafka = self.kafka.iter().map(|node| ports.of_kafka(*node));
         let postgres = self.postgres.then(|| ports.of_postgres());
-        let mut assigned: Vec<_> = kafka.into_iter().chain(postgres).collect();
+        let mut assigned: Vec<_> = kafka.chain(postgres).collect();
         for (workload, slot) in &self.instances {
             assigned.push(ports.of_instance(*workload, *slot)?);
         }

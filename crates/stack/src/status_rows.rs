@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use futures::future::join_all;
-use local_runtime::kafka::KAFKA;
+use local_runtime::kafka::{self, Node};
 use local_runtime::postgres::POSTGRES;
 use local_runtime::process::{ProcessRecord, ProcessState};
 use local_runtime::prometheus::PROMETHEUS;
@@ -70,9 +70,10 @@ impl ProcessRow {
 /// A row for every process that was started since the last `down`: broker, database, services, tools, Prometheus.
 pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
     let mut records = Vec::new();
-    for name in [KAFKA, POSTGRES] {
-        records.extend(stack.processes.record(name)?);
+    for node in stack.layout.brokers() {
+        records.extend(stack.processes.record(&node.name())?);
     }
+    records.extend(stack.processes.record(POSTGRES)?);
     for workload in Workload::ALL {
         records.extend(
             stack
@@ -99,7 +100,8 @@ async fn row(stack: &Stack<'_>, record: &ProcessRecord) -> Result<ProcessRow> {
         _ => None,
     };
     let address = url.map(|url| match record.name.as_str() {
-        KAFKA | POSTGRES => url.trim_start_matches("http://").to_owned(),
+        POSTGRES => url.trim_start_matches("http://").to_owned(),
+        broker if Node::is_name(broker) => url.trim_start_matches("http://").to_owned(),
         _ => url,
     });
     Ok(ProcessRow {
@@ -182,7 +184,10 @@ pub fn changed_settings(stack: &Stack<'_>) -> Result<Vec<ChangedSetting>> {
 
 async fn probe_process(stack: &Stack<'_>, name: &str, url: &str) -> Result<ProbeResult> {
     let answers = match name {
-        KAFKA => stack.backends()?.kafka.answers().await,
+        broker if Node::is_name(broker) => match url.trim_start_matches("http://").parse() {
+            Ok(address) => kafka::answers(address).await,
+            Err(_) => false,
+        },
         POSTGRES => stack.layout.postgres_server().answers().await,
         PROMETHEUS => stack.prometheus().answers().await,
         _ => return Ok(probe(&stack.http, url).await),

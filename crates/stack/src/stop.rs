@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 
 use anyhow::{Context, Result};
-use local_runtime::kafka::{KAFKA, KAFKA_GRACE};
+use futures::future::try_join_all;
+use local_runtime::kafka::{KAFKA_GRACE, Node};
 use local_runtime::postgres::{POSTGRES, POSTGRES_GRACE};
 use local_runtime::prometheus::{PROMETHEUS, PROMETHEUS_GRACE};
 use local_runtime::state_dir::remove;
@@ -28,8 +29,10 @@ impl Stack<'_> {
             true => self.processes.stop(name, grace).await.map(drop),
             false => Ok(()),
         };
+        let brokers: Vec<&String> = names.iter().filter(|name| Node::is_name(name)).collect();
+        let brokers = brokers.iter().map(|name| stop(name, KAFKA_GRACE));
         tokio::try_join!(
-            stop(KAFKA, KAFKA_GRACE),
+            try_join_all(brokers),
             stop(POSTGRES, POSTGRES_GRACE),
             stop(PROMETHEUS, PROMETHEUS_GRACE)
         )

@@ -1,8 +1,9 @@
-//! The target of a verb: `inventory-service`, `inventory-service.2`, `lag-monitor`, `kafka`, `postgres`, `prometheus`.
+//! The target of a verb: `inventory-service`, `inventory-service.2`, `lag-monitor`, `kafka`, `kafka.2`, `postgres`, `prometheus`.
 
 use std::fmt;
 use std::str::FromStr;
 
+use local_runtime::kafka::KAFKA;
 use shared_events::Service;
 
 use crate::ports::MAX_SLOTS;
@@ -20,8 +21,8 @@ pub struct Target<W = Service> {
 /// Any process of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessTarget {
-    /// The broker.
-    Kafka,
+    /// All brokers, or of several brokers the one with this `node.id`.
+    Kafka(Option<u16>),
     /// The database.
     Postgres,
     /// Prometheus, which `up --observe` starts.
@@ -60,14 +61,17 @@ impl FromStr for ProcessTarget {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "kafka" => Ok(Self::Kafka),
+            "kafka" => Ok(Self::Kafka(None)),
+            "kafka.1" => Ok(Self::Kafka(Some(1))),
+            "kafka.2" => Ok(Self::Kafka(Some(2))),
+            "kafka.3" => Ok(Self::Kafka(Some(3))),
             "postgres" => Ok(Self::Postgres),
             "prometheus" => Ok(Self::Prometheus),
             other => {
                 let name = other.split('.').next().unwrap_or(other);
                 name.parse::<Workload>().map_err(|_| {
                     format!(
-                        "{other}: must be {}, optionally with .slot, or kafka, postgres or prometheus",
+                        "{other}: must be {}, optionally with .slot, or kafka, postgres or prometheus (of three brokers one is kafka.1, kafka.2 or kafka.3)",
                         WORKLOAD_NAMES
                     )
                 })?;
@@ -89,7 +93,8 @@ impl<W: fmt::Display> fmt::Display for Target<W> {
 impl fmt::Display for ProcessTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kafka => f.write_str("kafka"),
+            Self::Kafka(None) => f.write_str(KAFKA),
+            Self::Kafka(Some(id)) => write!(f, "{KAFKA}.{id}"),
             Self::Postgres => f.write_str("postgres"),
             Self::Prometheus => f.write_str("prometheus"),
             Self::Workload(target) => target.fmt(f),
@@ -112,7 +117,8 @@ mod tests {
                 .to_string(),
             "order-service"
         );
-        assert_eq!("kafka".parse(), Ok(ProcessTarget::Kafka));
+        assert_eq!("kafka".parse(), Ok(ProcessTarget::Kafka(None)));
+        assert_eq!("kafka.2".parse(), Ok(ProcessTarget::Kafka(Some(2))));
         assert_eq!("prometheus".parse(), Ok(ProcessTarget::Prometheus));
         for bad in [
             "",
@@ -120,7 +126,8 @@ mod tests {
             "inventory-service.",
             "inventory-service.0",
             "order-service.10",
-            "kafka.1",
+            "kafka.0",
+            "kafka.4",
         ] {
             assert!(bad.parse::<ProcessTarget>().is_err(), "{bad}");
         }

@@ -3,7 +3,7 @@
 use crate::container_cleanup::LABEL;
 use local_runtime::database::SUPERUSER;
 use local_runtime::download::KAFKA_VERSION;
-use local_runtime::kafka::{CLUSTER_ID, HEAP, NodeConfig, server_properties};
+use local_runtime::kafka::{CLUSTER_ID, Node, NodeConfig, server_properties};
 use local_runtime::postgres::{INITDB, SETTINGS};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -26,16 +26,17 @@ const CONTROLLER_PORT: u16 = 9093;
 /// it is also a client of itself.
 pub(crate) fn kafka(address: SocketAddr, label: &str) -> ContainerRequest<GenericImage> {
     let config = NodeConfig {
+        node: Node::ONLY,
         listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()),
         bootstrap: &address.to_string(),
-        controller: CONTROLLER_PORT,
+        controllers: &[CONTROLLER_PORT],
         data: KAFKA_DATA,
     };
     let [image, tag] = KAFKA;
     let image = GenericImage::new(image, tag);
     let mut request = image
         .with_env_var("CLUSTER_ID", CLUSTER_ID)
-        .with_env_var("KAFKA_HEAP_OPTS", HEAP.join(" "));
+        .with_env_var("KAFKA_HEAP_OPTS", Node::ONLY.heap().join(" "));
     for (name, value) in server_properties(config) {
         request = request.with_env_var(variable(name), value);
     }

@@ -63,6 +63,7 @@ pub(super) fn group(topic: &str, readable: i64) -> Group {
 pub(super) fn snapshot(at: i64, groups: &[(&str, i64)]) -> Snapshot {
     let groups = groups.iter();
     Snapshot {
+        replicas: BTreeMap::new(),
         taken_at: second(at),
         groups: groups
             .map(|(name, lag)| ((*name).to_owned(), group("payments", *lag)))

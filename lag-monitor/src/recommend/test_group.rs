@@ -105,6 +105,7 @@ pub fn snapshot(group: &TestGroup, taken_at: DateTime<Utc>) -> Snapshot {
     };
     let numbers = partitions.iter().map(|at| (at.partition, log_offsets));
     Snapshot {
+        replicas: BTreeMap::new(),
         taken_at,
         groups: BTreeMap::from([(group.group.to_owned(), group_snapshot)]),
         topics: BTreeMap::from([(group.topic.to_owned(), numbers.collect())]),

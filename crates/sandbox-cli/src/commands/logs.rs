@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 )]
 pub struct Logs {
     /// Only these: a service or tool, one of its instances, kafka, postgres or prometheus [default: all services and tools]
-    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus")]
+    #[arg(value_name = "SERVICE[.SLOT]|kafka[.N]|postgres|prometheus")]
     targets: Vec<ProcessTarget>,
 
     /// Then print new lines, until Ctrl-C

@@ -17,9 +17,9 @@ pub struct Kill {
     #[arg(short = '9', long = "now")]
     now: bool,
 
-    /// A service or tool, one of its instances, kafka, postgres or prometheus
+    /// A service or tool, one of its instances, kafka (of three brokers one: kafka.2), postgres or prometheus
     #[arg(
-        value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
+        value_name = "SERVICE[.SLOT]|kafka[.N]|postgres|prometheus",
         required = true
     )]
     targets: Vec<ProcessTarget>,
@@ -31,9 +31,9 @@ pub struct Kill {
     after_help = "Example:\n  ./sandbox pause postgres\n\nThe process keeps its memory and its connections, but does nothing: ./sandbox continue postgres"
 )]
 pub struct Pause {
-    /// A service or tool, one of its instances, kafka, postgres or prometheus
+    /// A service or tool, one of its instances, kafka (of three brokers one: kafka.2), postgres or prometheus
     #[arg(
-        value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
+        value_name = "SERVICE[.SLOT]|kafka[.N]|postgres|prometheus",
         required = true
     )]
     targets: Vec<ProcessTarget>,
@@ -43,9 +43,9 @@ pub struct Pause {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  ./sandbox continue postgres")]
 pub struct Continue {
-    /// A service or tool, one of its instances, kafka, postgres or prometheus
+    /// A service or tool, one of its instances, kafka (of three brokers one: kafka.2), postgres or prometheus
     #[arg(
-        value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus",
+        value_name = "SERVICE[.SLOT]|kafka[.N]|postgres|prometheus",
         required = true
     )]
     targets: Vec<ProcessTarget>,

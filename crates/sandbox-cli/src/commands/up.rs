@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use local_runtime::kafka::KAFKA;
+use local_runtime::kafka::Node;
 use local_runtime::postgres::POSTGRES;
 use local_runtime::prometheus::PROMETHEUS;
 use shared_events::Service;
@@ -18,12 +18,16 @@ use stack::{Stack, build, process_name};
 /// What to start.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     starts a killed instance again\n  ./sandbox up kafka\n  ./sandbox up --observe               Prometheus too, which must be installed on this machine\n\nProcesses that run are left alone, paused processes are continued."
+    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     starts a killed instance again\n  ./sandbox up kafka\n  ./sandbox up --brokers 3             a new stack with kafka.1, kafka.2 and kafka.3\n  ./sandbox up --observe               Prometheus too, which must be installed on this machine\n\nProcesses that run are left alone, paused processes are continued."
 )]
 pub struct Up {
     /// Only these: a service or tool (with what it needs), one of its instances, kafka, postgres or prometheus
-    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus")]
+    #[arg(value_name = "SERVICE[.SLOT]|kafka[.N]|postgres|prometheus")]
     pub targets: Vec<ProcessTarget>,
+
+    /// The number of brokers of a new stack, 1 or 3; a stack with data keeps its number [default: 1]
+    #[arg(long, value_name = "N", value_parser = broker_count)]
+    pub brokers: Option<u16>,
 
     /// Start Prometheus, too; until `down` it is one of the stack's processes
     #[arg(long)]
@@ -45,6 +49,9 @@ pub struct Up {
 /// Builds, starts, waits, and prints all addresses.
 pub async fn run(args: Up, layout: &StackLayout) -> Result<()> {
     let guard = layout.interrupt().guard()?;
+    let chosen = args.brokers.map(|count| layout.with_brokers(count));
+    let chosen = chosen.transpose()?;
+    let layout = chosen.as_ref().unwrap_or(layout);
     let stack = Stack::open(layout)?;
     let _lock = guard.unless_interrupted(stack.lock()).await?;
     let mut plan = match args.targets.as_slice() {
@@ -74,6 +81,14 @@ pub async fn run(args: Up, layout: &StackLayout) -> Result<()> {
     show_addresses(&stack).await
 }
 
+fn broker_count(text: &str) -> Result<u16, &'static str> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("must be 1 or 3"),
+    }
+}
+
 fn show_report(report: &StartReport) {
     for (what, names) in [
         ("already running", &report.already_running),
@@ -95,7 +110,7 @@ async fn show_addresses(stack: &Stack<'_>) -> Result<()> {
         }
     }
     let alive = stack.alive_processes()?;
-    if alive.iter().any(|name| name == KAFKA) {
+    if alive.iter().any(|name| Node::is_name(name)) {
         table.row(["Kafka".to_owned(), layout.kafka().bootstrap_servers]);
     }
     if alive.iter().any(|name| name == POSTGRES) {

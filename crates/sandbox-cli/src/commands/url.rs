@@ -1,6 +1,7 @@
 //! `sandbox url`: prints the address of a process, for `curl`.
 
 use anyhow::Result;
+use stack::Stack;
 use stack::layout::StackLayout;
 use stack::target::{ProcessTarget, Target};
 use stack::terminal::say;
@@ -10,7 +11,7 @@ use stack::workload::Workload;
 #[command(after_help = "Example:  curl \"$(./sandbox url inventory-service)/products\"")]
 pub struct Url {
     /// A service or tool, optionally with .slot: inventory-service.2, lag-monitor; or kafka, postgres or prometheus
-    #[arg(value_name = "SERVICE[.SLOT]|kafka|postgres|prometheus")]
+    #[arg(value_name = "SERVICE[.SLOT]|kafka[.N]|postgres|prometheus")]
     target: ProcessTarget,
 }
 
@@ -18,7 +19,12 @@ pub struct Url {
 /// have no HTTP interface, it prints host and port.
 pub async fn run(args: Url, layout: &StackLayout) -> Result<()> {
     say(match args.target {
-        ProcessTarget::Kafka => layout.kafka().bootstrap_servers,
+        ProcessTarget::Kafka(None) => layout.kafka().bootstrap_servers,
+        ProcessTarget::Kafka(id) => {
+            let nodes = Stack::open(layout)?.nodes(id)?.into_iter();
+            let addresses: Vec<_> = nodes.map(|node| layout.broker_address(node)).collect();
+            addresses.join(",")
+        }
         ProcessTarget::Postgres => layout.postgres_server().0.to_string(),
         ProcessTarget::Prometheus => layout.http_url(layout.settings().ports.prometheus_port),
         ProcessTarget::Workload(target) => workload_url(target, layout).await?,

@@ -1,6 +1,6 @@
 //! The topics and groups of the shop on the broker.
 
-use cluster_reader::{Group, GroupMember, Owner, Snapshot};
+use cluster_reader::{Group, GroupMember, Owner, Replicas, Snapshot};
 use serde::Serialize;
 use shared_events::{NamePrefix, Service, Topic};
 
@@ -28,6 +28,12 @@ pub struct TopicRow {
     pub starts: Vec<i64>,
     /// The high watermark of each partition; empty if the topic does not exist.
     pub ends: Vec<i64>,
+    /// The broker that leads each partition.
+    pub leaders: Vec<i32>,
+    /// The brokers whose replica of each partition is in sync.
+    pub in_sync: Vec<Vec<i32>>,
+    /// The highest number of replicas of a partition.
+    pub replicas: usize,
 }
 
 /// One group.
@@ -79,7 +85,19 @@ fn topic_row(snapshot: &Snapshot, name: String) -> TopicRow {
     let (starts, ends) = offsets
         .map(|(_, offsets)| (offsets.log_start, offsets.high_watermark))
         .unzip();
-    TopicRow { name, starts, ends }
+    let replicas = snapshot.replicas.iter();
+    let replicas: Vec<&Replicas> = replicas
+        .filter(|(at, _)| at.topic == name)
+        .map(|(_, replicas)| replicas)
+        .collect();
+    TopicRow {
+        name,
+        starts,
+        ends,
+        leaders: replicas.iter().map(|one| one.leader).collect(),
+        in_sync: replicas.iter().map(|one| one.in_sync.clone()).collect(),
+        replicas: replicas.iter().map(|one| one.all.len()).max().unwrap_or(0),
+    }
 }
 
 fn group_row(

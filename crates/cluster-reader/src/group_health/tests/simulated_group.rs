@@ -243,6 +243,7 @@ impl SimulatedGroup {
             group.partitions.insert(partition.clone(), row);
         }
         self.history.add(Snapshot {
+            replicas: BTreeMap::new(),
             taken_at: now,
             groups: BTreeMap::from([(GROUP.to_owned(), group)]),
             topics,

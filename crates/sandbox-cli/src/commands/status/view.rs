@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use stack::status_rows::broker::BrokerStatus;
+use stack::status_rows::broker::{BrokerStatus, TopicRow};
 use stack::status_rows::members::{ControlRow, MemberRows};
 use stack::status_rows::stuck_orders::StuckOrders;
 use stack::status_rows::{ChangedSetting, ProcessRow};
@@ -147,7 +147,12 @@ fn control_lines(controls: &[ControlRow], now: DateTime<Utc>) -> Vec<String> {
 }
 
 fn show_broker(found: &BrokerStatus) {
-    let mut table = Table::new(&["topic", "partitions", "records from", "up to"]);
+    let topics = found.topics.iter();
+    // With one replica, leader and replica in sync are the only broker.
+    let is_replicated = topics.map(|topic| topic.replicas).max() > Some(1);
+    let titles = ["topic", "partitions", "records from", "up to"].into_iter();
+    let titles = titles.chain(["leaders", "in sync"].into_iter().filter(|_| is_replicated));
+    let mut table = Table::new(&titles.collect::<Vec<_>>());
     for topic in &found.topics {
         let partitions = match topic.ends.len() {
             0 => "does not exist".to_owned(),
@@ -157,7 +162,11 @@ fn show_broker(found: &BrokerStatus) {
             let offsets: Vec<String> = offsets.iter().map(ToString::to_string).collect();
             offsets.join(" ")
         });
-        table.row([topic.name.clone(), partitions, starts, ends]);
+        let mut row = vec![topic.name.clone(), partitions, starts, ends];
+        if is_replicated {
+            row.extend([joined(&topic.leaders, " "), in_sync(topic)]);
+        }
+        table.row(row);
     }
     say(format_args!("\n{table}"));
     let mut table = Table::new(&["group", "state", "members", "lag"]);
@@ -186,6 +195,17 @@ fn show_broker(found: &BrokerStatus) {
     if !owners.is_empty() {
         say(format_args!("\n{table}"));
     }
+}
+
+/// The brokers in sync of each partition: `1,2,3 1,2,3 1,3`.
+fn in_sync(topic: &TopicRow) -> String {
+    let each: Vec<String> = topic.in_sync.iter().map(|ids| joined(ids, ",")).collect();
+    each.join(" ")
+}
+
+fn joined(ids: &[i32], separator: &str) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.join(separator)
 }
 
 fn show_stuck(stuck: &Result<StuckOrders, String>) {

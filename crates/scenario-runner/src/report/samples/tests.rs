@@ -59,6 +59,7 @@ fn snapshot(rows: &[(i64, Option<i64>)], members: Vec<GroupMember>) -> Snapshot 
     };
     let payments = numbered().map(|(number, (high, _))| (number, ends(*high)));
     Snapshot {
+        replicas: BTreeMap::new(),
         taken_at: Utc::now(),
         groups: BTreeMap::from([(GROUP.to_owned(), group)]),
         topics: BTreeMap::from([("payments".to_owned(), payments.collect())]),
