@@ -139,6 +139,13 @@ stock() { ./sandbox psql inventory_db -Atc "SELECT quantity FROM products WHERE 
 tests_on_containers() {
   SANDBOX_TEST_STACK=docker cargo test --release --workspace --test stack
   SANDBOX_TEST_STACK=docker cargo test --release --workspace --test it relay::
-  all_swept() { [ -z "$(docker ps -aq --filter label=saga-sandbox.test)" ]; }
-  eventually 60 all_swept
+  # Longer than the two minutes after which the cleanup of a test process gives up.
+  eventually 180 all_swept || { test_containers '{{.ID}} {{.Image}} {{.State}} {{.Status}} {{.Label "saga-sandbox.test"}}'; return 1; }
+}
+
+# test_containers FORMAT: the containers that tests have created.
+test_containers() { docker ps -a --filter label=saga-sandbox.test --format "$1"; }
+all_swept() {
+  local left
+  left=$(test_containers '{{.ID}}') && [ -z "$left" ]
 }

@@ -12,8 +12,9 @@
 //! `docker` engine on this machine. Tests run the same way on both.
 //!
 //! Processes and containers end with the test process, also when it is killed, and leave no file,
-//! container or volume behind. Removing the containers takes a second or two. Each container has
-//! the label `saga-sandbox.test`. After a power failure this command removes those that are left:
+//! container or volume behind. Removing the containers takes seconds, and two minutes at most. Each
+//! container has the label `saga-sandbox.test`. After a power failure, or when the engine did not
+//! answer for two minutes, this command removes those that are left:
 //! `docker ps -aq --filter label=saga-sandbox.test | xargs -r docker rm -fv`.
 //!
 //! Every failure panics: a test without its broker has failed.
