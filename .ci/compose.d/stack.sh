@@ -125,6 +125,11 @@ changed_and_seen_by_plain_compose() {
   [ ! -e .env ]
 }
 
+# .ci/run builds the programs meanwhile.
+programs_are_built() {
+  if [ -n "${SANDBOX_CI_BUILT:-}" ]; then until [ -e "$SANDBOX_CI_BUILT" ]; do sleep 1; done; fi
+}
+
 scenario() { "${CARGO_TARGET_DIR:-target}/release/sandbox" scenario --short "$1"; }
 
 check 'a cold up becomes healthy' cold_up
@@ -138,5 +143,6 @@ check 'another up keeps the containers' left_alone
 check 'docker-compose 1.29 scales to three members' scaled_to_three
 check 'a service that is stopped drains' ends_in_good_order
 check 'a changed setting is in .env until it is unset' changed_and_seen_by_plain_compose
+programs_are_built
 for name in happy-path dead-letter connectivity; do check "scenario $name" scenario "$name"; done
 check 'reset empties everything' sandbox reset
