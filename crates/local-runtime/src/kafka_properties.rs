@@ -132,7 +132,7 @@ fn replication(nodes: u16) -> [(&'static str, &'static str); 7] {
 }
 
 /// The part of the configuration that all nodes share.
-const COMMON: [(&str, &str); 9] = [
+const COMMON: [(&str, &str); 10] = [
     // 3 instead of 50: the first use of an internal topic waits until all its partitions are
     // created.
     ("offsets.topic.num.partitions", "3"),
@@ -152,6 +152,9 @@ const COMMON: [(&str, &str); 9] = [
     ),
     // The default of 128 MiB is half of the initial heap.
     ("log.cleaner.dedupe.buffer.size", "16777216"),
+    // How often the broker deletes what is older than the retention. With the default of five
+    // minutes a retention of seconds would be one of minutes.
+    ("log.retention.check.interval.ms", "10000"),
 ];
 
 #[cfg(test)]
