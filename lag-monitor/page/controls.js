@@ -69,12 +69,13 @@ function serviceControls(name) {
       const before = (await callControls(name, "GET")) ?? {};
       return callControls(name, "PUT", change(before));
     });
-  const paused = (before) => (before.paused ? { paused: true } : {});
+  // What a slider keeps. A resume is not repeated: it would also resume the members that stopped at the poison limit.
+  const others = ({ processing_time_ms, batch_max, paused, ...faults }) => (paused ? { ...faults, paused } : faults);
   const time = slider(`${name}-time`, "Processing time of each batch", TIMES_MS, (ms) => `${formatCount(ms)} ms`, (ms) =>
     // Without a batch size the monitor sets the one that belongs to the time: 1, or the default if the time is 0.
-    merge((before) => ({ processing_time_ms: ms, ...paused(before) })));
+    merge((before) => ({ ...others(before), processing_time_ms: ms })));
   const size = slider(`${name}-size`, "Maximum batch size, records", BATCH_SIZES, formatCount, (most) =>
-    merge((before) => ({ processing_time_ms: before.processing_time_ms, batch_max: most, ...paused(before) })));
+    merge((before) => ({ ...others(before), processing_time_ms: before.processing_time_ms, batch_max: most })));
   const button = (text, onclick) => h("button", { type: "button", onclick, "aria-label": `${text} ${name}` }, text);
   const buttons = h(
     "div",

@@ -7,14 +7,19 @@
 //! The topic is compacted, so only the last record of a service counts: it replaces the record
 //! before it, and fields that are absent in it are not set.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
-use crate::OutOfBounds;
+use crate::{CrashAt, OrNone, OutOfBounds, Protection};
 
-/// Maximum of `processing_time_ms`. Below the 45 s that a member may spend on one batch
-/// (`max.poll.interval.ms` is 60 s).
+/// Maximum of `processing_time_ms` without `SANDBOX_UNSAFE=1`. Below the 45 s that a member may
+/// spend on one batch (`max.poll.interval.ms` is 60 s).
 pub const PROCESSING_TIME_MS_MAX: u32 = 30_000;
+
+/// Maximum of `processing_time_ms` with `SANDBOX_UNSAFE=1`. Above `max.poll.interval.ms`, so that a
+/// member can lose its partitions because it spends too long on one batch.
+pub const PROCESSING_TIME_MS_UNSAFE_MAX: u32 = 120_000;
 
 /// Maximum of `batch_max`.
 pub const BATCH_MAX_MAX: u32 = 10_000;
@@ -24,9 +29,14 @@ pub const BATCH_MAX_DEFAULT: u32 = 500;
 
 /// Settings for all members of a group: the value of a record in `sandbox.controls`. A field that
 /// is `None` is not set.
+///
+/// `crash_at`, `protection_off` and a `processing_time_ms` above 30 000 are *faults*: a member whose
+/// process runs without `SANDBOX_UNSAFE=1` ignores them, and says so in its log and in
+/// `GET /config`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupControls {
-    /// Simulated work: how long a member waits before each handler call, milliseconds, 0 to 30 000.
+    /// Simulated work: how long a member waits before each handler call, milliseconds, 0 to 30 000;
+    /// up to 120 000 as a fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_time_ms: Option<u32>,
     /// Maximum number of records in a batch, 1 to 10 000.
@@ -36,6 +46,20 @@ pub struct GroupControls {
     /// poison limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
+    /// The process of each member kills itself at this crash point, or at none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash_at: Option<OrNone<CrashAt>>,
+    /// `true`: a process that starts later obeys `crash_at` as well, so it dies again and again.
+    /// Otherwise only processes that started before `crash_at_since` do, so each dies once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash_at_repeat: Option<bool>,
+    /// When `crash_at` was set. The time of the record if it is absent. A record that repeats an
+    /// older `crash_at` keeps this time, so it kills no process a second time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash_at_since: Option<DateTime<Utc>>,
+    /// The protection that is off, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protection_off: Option<OrNone<Protection>>,
 }
 
 /// Why the value of a record in `sandbox.controls` is invalid.
@@ -48,7 +72,7 @@ pub enum InvalidControls {
     #[error("{0}")]
     OutOfBounds(String),
     /// The object has none of the known fields.
-    #[error("it names none of processing_time_ms, batch_max and paused")]
+    #[error("it names none of processing_time_ms, batch_max, paused, crash_at and protection_off")]
     NoKnownField,
 }
 
@@ -60,9 +84,11 @@ impl GroupControls {
     pub fn validate(&self) -> Result<(), OutOfBounds> {
         if self
             .processing_time_ms
-            .is_some_and(|time| time > PROCESSING_TIME_MS_MAX)
+            .is_some_and(|time| time > PROCESSING_TIME_MS_UNSAFE_MAX)
         {
-            return Err(OutOfBounds("processing_time_ms must be 0 to 30000"));
+            return Err(OutOfBounds(
+                "processing_time_ms must be 0 to 30000, or to 120000 for members with SANDBOX_UNSAFE=1",
+            ));
         }
         if self
             .batch_max
@@ -70,7 +96,48 @@ impl GroupControls {
         {
             return Err(OutOfBounds("batch_max must be 1 to 10000"));
         }
+        if self.crash_at.is_none()
+            && (self.crash_at_repeat.is_some() || self.crash_at_since.is_some())
+        {
+            return Err(OutOfBounds(
+                "crash_at_repeat and crash_at_since need crash_at",
+            ));
+        }
         Ok(())
+    }
+
+    /// The fields that a member obeys only with `SANDBOX_UNSAFE=1`. `none` is no fault.
+    pub fn faults(&self) -> Vec<&'static str> {
+        let too_long = |time| time > PROCESSING_TIME_MS_MAX;
+        let is_fault = [
+            (
+                "processing_time_ms",
+                self.processing_time_ms.is_some_and(too_long),
+            ),
+            ("crash_at", self.crash_at.is_some_and(|at| at.0.is_some())),
+            (
+                "protection_off",
+                self.protection_off.is_some_and(|off| off.0.is_some()),
+            ),
+        ];
+        let faults = is_fault.into_iter();
+        faults
+            .filter_map(|(field, is_fault)| is_fault.then_some(field))
+            .collect()
+    }
+
+    /// These settings without the faults: what a member without `SANDBOX_UNSAFE=1` obeys.
+    #[must_use]
+    pub fn without_faults(self) -> Self {
+        let time = self.processing_time_ms;
+        Self {
+            processing_time_ms: time.filter(|time| *time <= PROCESSING_TIME_MS_MAX),
+            crash_at: None,
+            crash_at_repeat: None,
+            crash_at_since: None,
+            protection_off: None,
+            ..self
+        }
     }
 
     /// Decodes the value of a record. Unknown fields are ignored, since a newer release may have
@@ -122,129 +189,21 @@ impl GroupControls {
     #[must_use]
     pub fn merged(self, newer: Self) -> Self {
         let newer = newer.with_implied_batch_max();
+        let crash = match newer.crash_at {
+            Some(_) => &newer,
+            None => &self,
+        };
         Self {
             processing_time_ms: newer.processing_time_ms.or(self.processing_time_ms),
             batch_max: newer.batch_max.or(self.batch_max),
             paused: newer.paused.or(self.paused.filter(|paused| *paused)),
+            crash_at: crash.crash_at,
+            crash_at_repeat: crash.crash_at_repeat,
+            crash_at_since: crash.crash_at_since,
+            protection_off: newer.protection_off.or(self.protection_off),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn controls(json: &str) -> GroupControls {
-        GroupControls::decode(json.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn written_controls_are_read_and_unknown_fields_are_ignored() {
-        let all = GroupControls {
-            processing_time_ms: Some(2_000),
-            batch_max: Some(1),
-            paused: Some(true),
-        };
-        let value = serde_json::to_vec(&all).unwrap();
-        assert_eq!(GroupControls::decode(&value), Ok(all));
-        let some = controls(r#" {"paused": null, "batch_max": 7, "colour": [1]}"#);
-        assert_eq!(
-            some,
-            GroupControls {
-                batch_max: Some(7),
-                ..GroupControls::default()
-            }
-        );
-    }
-
-    #[test]
-    fn invalid_controls_are_classified() {
-        let decode_error = |value: &[u8]| GroupControls::decode(value).unwrap_err();
-        for value in [
-            &b""[..],
-            b"{",
-            b"null",
-            b"[2000, 1, true]",
-            b"1",
-            b"{\"paused\": \xff}",
-            b"{} {}",
-        ] {
-            assert_eq!(
-                decode_error(value),
-                InvalidControls::NotAnObject,
-                "{value:?}"
-            );
-        }
-        for value in [
-            r#"{"processing_time_ms": 30001}"#,
-            r#"{"processing_time_ms": -1}"#,
-            r#"{"processing_time_ms": "2000"}"#,
-            r#"{"batch_max": 0}"#,
-            r#"{"batch_max": 1.5}"#,
-            r#"{"paused": "yes"}"#,
-            r#"{"batch_max": 1, "batch_max": 2}"#,
-        ] {
-            let error = decode_error(value.as_bytes());
-            assert!(matches!(error, InvalidControls::OutOfBounds(_)), "{value}");
-        }
-        for value in [r#"{}"#, r#"{"colour": 1}"#, r#"{"paused": null}"#] {
-            assert_eq!(
-                decode_error(value.as_bytes()),
-                InvalidControls::NoKnownField
-            );
-        }
-    }
-
-    #[test]
-    fn a_processing_time_without_batch_max_implies_batch_max() {
-        for (given, batch_max) in [
-            (r#"{"processing_time_ms": 1}"#, Some(1)),
-            (r#"{"processing_time_ms": 0}"#, Some(BATCH_MAX_DEFAULT)),
-            (r#"{"processing_time_ms": 1, "batch_max": 9}"#, Some(9)),
-            (r#"{"processing_time_ms": 0, "batch_max": 9}"#, Some(9)),
-            (r#"{"paused": true}"#, None),
-        ] {
-            assert_eq!(
-                controls(given).with_implied_batch_max().batch_max,
-                batch_max,
-                "{given}"
-            );
-        }
-    }
-
-    #[test]
-    fn newer_fields_override_and_an_old_resume_is_not_repeated() {
-        let slow = GroupControls::default().merged(controls(r#"{"processing_time_ms": 2000}"#));
-        assert_eq!(
-            (slow.processing_time_ms, slow.batch_max),
-            (Some(2_000), Some(1))
-        );
-        let batches = slow.merged(controls(r#"{"batch_max": 100}"#));
-        let each = batches
-            .clone()
-            .merged(controls(r#"{"processing_time_ms": 50}"#));
-        assert_eq!(batches.batch_max, Some(100));
-        assert_eq!(
-            (each.processing_time_ms, each.batch_max),
-            (Some(50), Some(1))
-        );
-        let paused = each.merged(controls(r#"{"paused": true}"#));
-        assert_eq!(
-            paused
-                .clone()
-                .merged(controls(r#"{"batch_max": 2}"#))
-                .paused,
-            Some(true)
-        );
-        let resumed = paused.merged(controls(r#"{"paused": false}"#));
-        assert_eq!(resumed.paused, Some(false));
-        assert_eq!(resumed.merged(controls(r#"{"batch_max": 2}"#)).paused, None);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_value_panics(value in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80)) {
-            let _ = GroupControls::decode(&value);
-        }
-    }
-}
+mod tests;

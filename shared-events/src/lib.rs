@@ -10,7 +10,8 @@
 //!    name of every header.
 //! 3. [`ids`]: order, event and payment ids. The last two are computed from the order id.
 //! 4. [`topics`]: the topics, consumer groups and services, as one table.
-//! 5. [`controls`]: the settings of a consumer group that can be changed while it runs.
+//! 5. [`controls`]: the settings of a consumer group that can be changed while it runs. [`faults`]:
+//!    those that break a guarantee on purpose.
 //! 6. [`http_api`]: the HTTP API of order-service. [`member_api`]: of a consumer's settings and
 //!    status, which every service has.
 //! 7. [`trace`]: W3C trace context. [`amount`] and [`quantity`]: values with bounds.
@@ -27,6 +28,7 @@ pub mod amount;
 pub mod controls;
 pub mod envelope;
 pub mod event;
+pub mod faults;
 pub mod headers;
 pub mod http_api;
 pub mod ids;
@@ -42,6 +44,7 @@ pub use event::{
     Event, EventType, InventoryOutOfStock, InventoryReserved, OrderCreated, PaymentFailed,
     PaymentRefunded, PaymentSucceeded,
 };
+pub use faults::{CrashAt, CrashPoint, OrNone, Protection};
 pub use headers::EventHeaders;
 pub use ids::{CorrelationId, CustomerId, EventId, OrderId, PaymentId, ProductId};
 pub use quantity::Quantity;

@@ -7,13 +7,16 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::{CrashAt, OrNone, Protection};
+
 /// The source that set a setting. Each overrides the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// No source has set it.
+    #[default]
     Default,
-    /// `BATCH_MAX` or `PROCESSING_TIME_MS`.
+    /// `BATCH_MAX`, `PROCESSING_TIME_MS`, `CRASH_AT` or `PROTECTION_OFF`.
     Environment,
     /// The service's record in `sandbox.controls`.
     Group,
@@ -22,14 +25,23 @@ pub enum Source {
 }
 
 /// The effective configuration with its sources: the response to `GET /config`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EffectiveConfig {
-    /// Simulated work, milliseconds per handler call: 0 to 30 000.
+    /// Simulated work, milliseconds per handler call: 0 to 30 000; up to 120 000 as a fault.
     pub processing_time_ms: u32,
     /// Maximum number of records in a batch: 1 to 10 000.
     pub batch_max: u32,
     /// Whether the member takes no records.
     pub paused: bool,
+    /// Where this process will kill itself. `none` as well in a process that started after
+    /// `since.crash_at`, unless the crash is repeated.
+    pub crash_at: OrNone<CrashAt>,
+    /// The protection that is off.
+    pub protection_off: OrNone<Protection>,
+    /// Whether the process obeys faults: it runs with `SANDBOX_UNSAFE=1`.
+    pub unsafe_allowed: bool,
+    /// Whether the group's record sets a fault that this process ignores, since it may not obey it.
+    pub faults_ignored: bool,
     /// The source of each setting.
     pub sources: Sources,
     /// Since when each setting has been in force.
@@ -37,7 +49,7 @@ pub struct EffectiveConfig {
 }
 
 /// The source of each setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
     /// The source of `processing_time_ms`.
     pub processing_time_ms: Source,
@@ -45,6 +57,10 @@ pub struct Sources {
     pub batch_max: Source,
     /// The source of `paused`.
     pub paused: Source,
+    /// The source of `crash_at`.
+    pub crash_at: Source,
+    /// The source of `protection_off`.
+    pub protection_off: Source,
 }
 
 /// Since when each setting has been in force: the timestamp of the group's record, or the time of
@@ -57,12 +73,16 @@ pub struct Since {
     pub batch_max: Option<DateTime<Utc>>,
     /// Of `paused`.
     pub paused: Option<DateTime<Utc>>,
+    /// Of `crash_at`: `crash_at_since` of the record, if it has one.
+    pub crash_at: Option<DateTime<Utc>>,
+    /// Of `protection_off`.
+    pub protection_off: Option<DateTime<Utc>>,
 }
 
 /// The configuration with which the last batch was collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedConfig {
-    /// Simulated work, milliseconds per handler call: 0 to 30 000.
+    /// Simulated work, milliseconds per handler call: 0 to 30 000; up to 120 000 as a fault.
     pub processing_time_ms: u32,
     /// Maximum number of records in a batch: 1 to 10 000.
     pub batch_max: u32,

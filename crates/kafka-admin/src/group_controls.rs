@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use shared_events::{GroupControls, Service, Topic};
 use tokio::time::timeout;
 
@@ -37,6 +38,8 @@ impl Cluster {
     /// Replaces the settings of a group: every running member and every member that starts later
     /// applies exactly these. Returns once the broker has acknowledged the record.
     ///
+    /// A `crash_at` without `crash_at_since` is new: it gets the current time, so it is for the processes that run now.
+    ///
     /// # Errors
     /// [`ClusterError::Invalid`], if a field is out of bounds or none is set.
     pub async fn set_controls(
@@ -49,10 +52,15 @@ impl Cluster {
             .validate()
             .map_err(|limit| invalid(limit.to_string()))?;
         if controls.is_empty() {
-            let why = "controls must name processing_time_ms, batch_max or paused";
+            let why = "controls must name processing_time_ms, batch_max, paused, crash_at or protection_off";
             return Err(invalid(why.to_owned()));
         }
-        let value = serde_json::to_vec(controls).map_err(|error| invalid(error.to_string()))?;
+        let since = controls.crash_at_since.or(Some(Utc::now()));
+        let controls = GroupControls {
+            crash_at_since: controls.crash_at.and(since),
+            ..controls.clone()
+        };
+        let value = serde_json::to_vec(&controls).map_err(|error| invalid(error.to_string()))?;
         self.publish_controls(service, Some(value)).await
     }
 

@@ -19,8 +19,9 @@ use shared_events::member_api::{
 };
 use shared_events::{GroupControls, Service};
 
+use crate::faults::Faults;
 use crate::topic_partitions::{Partition, TopicNames};
-use config_layers::ConfigLayers;
+use config_layers::{ConfigLayers, changes};
 use layer::Layer;
 
 pub use http::{parse_group_controls, router};
@@ -30,6 +31,7 @@ pub use http::{parse_group_controls, router};
 #[derive(Debug, Clone)]
 pub struct Controls {
     identity: Arc<Identity>,
+    faults: Faults,
     state: Arc<Mutex<State>>,
 }
 
@@ -79,14 +81,22 @@ pub(crate) enum Health {
 }
 
 impl Controls {
-    /// The controls of a member that starts with the settings of `environment`.
+    /// The controls of a member that starts with the settings of `environment`. They change `faults`.
     pub(crate) fn new(
         service: Service,
         instance_id: &str,
         group_id: String,
         topics: TopicNames,
         environment: GroupControls,
+        faults: Faults,
     ) -> Self {
+        let (crash_at, protection_off) = faults.current();
+        let environment = GroupControls {
+            crash_at: Some(crash_at).filter(|at| at.0.is_some()),
+            protection_off: Some(protection_off).filter(|off| off.0.is_some()),
+            ..environment
+        };
+        let environment = Layer::new(environment, None, faults.are_allowed());
         Self {
             identity: Arc::new(Identity {
                 service,
@@ -95,7 +105,7 @@ impl Controls {
                 topics,
             }),
             state: Arc::new(Mutex::new(State {
-                layers: ConfigLayers::new(environment),
+                layers: ConfigLayers::new(environment, &faults),
                 is_group_loaded: false,
                 resumes: 0,
                 status: MemberStatus::default(),
@@ -103,7 +113,24 @@ impl Controls {
                 last_message: None,
                 applied: None,
             })),
+            faults,
         }
+    }
+
+    /// What this source has set at this time, without the faults that this process may not obey.
+    pub(crate) fn layer(&self, settings: GroupControls, at: Option<DateTime<Utc>>) -> Layer {
+        Layer::new(settings, at, self.faults.are_allowed())
+    }
+
+    /// Changes the layers and then the faults of the process, which are always those of the effective configuration. Returns
+    /// the configuration before and after.
+    fn change(&self, change: impl FnOnce(&mut State)) -> (EffectiveConfig, EffectiveConfig) {
+        let mut state = self.state();
+        let before = state.layers.effective();
+        change(&mut state);
+        let after = state.layers.effective();
+        self.faults.apply(&after);
+        (before, after)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -128,15 +155,13 @@ impl Controls {
 
     /// Sets these fields for this member. Fields that are `None` keep their value. Returns the effective configuration.
     ///
-    /// The caller checks the bounds: see [`GroupControls::validate`].
+    /// The caller checks the bounds (see [`GroupControls::validate`]), and that the process may obey the faults.
     pub fn update(&self, settings: GroupControls) -> EffectiveConfig {
-        let settings = Layer::new(settings, Some(Utc::now()));
-        let mut state = self.state();
-        let before = state.layers.effective();
-        state.resumes += u64::from(settings.resumes());
-        state.layers.set_instance(settings);
-        let after = state.layers.effective();
-        drop(state);
+        let settings = self.layer(settings, Some(Utc::now()));
+        let (before, after) = self.change(|state| {
+            state.resumes += u64::from(settings.resumes());
+            state.layers.set_instance(settings);
+        });
         let changed = changes(&before, &after);
         tracing::info!(source = %Source::Instance, set = %settings, changed, "settings of this instance");
         after
@@ -149,12 +174,11 @@ impl Controls {
 
     /// The group's settings as they were when the reader started.
     pub(crate) fn group_loaded(&self, group: Layer) {
-        let mut state = self.state();
-        let (before, was_loaded) = (state.layers.effective(), state.is_group_loaded);
-        state.layers.load_group(group);
-        state.is_group_loaded = true;
-        let after = state.layers.effective();
-        drop(state);
+        let mut was_loaded = false;
+        let (before, after) = self.change(|state| {
+            was_loaded = std::mem::replace(&mut state.is_group_loaded, true);
+            state.layers.load_group(group);
+        });
         let changed = changes(&before, &after);
         if !was_loaded || before != after {
             tracing::info!(source = %Source::Group, set = %group, changed, "settings of the group read");
@@ -163,12 +187,10 @@ impl Controls {
 
     /// The group's record has changed. `None` is a tombstone. A resume of the group also resumes the members that have halted.
     pub(crate) fn group_changed(&self, group: Option<Layer>) {
-        let mut state = self.state();
-        let before = state.layers.effective();
-        state.resumes += u64::from(group.is_some_and(|set| set.resumes()));
-        state.layers.set_group(group);
-        let after = state.layers.effective();
-        drop(state);
+        let (before, after) = self.change(|state| {
+            state.resumes += u64::from(group.is_some_and(|set| set.resumes()));
+            state.layers.set_group(group);
+        });
         let changed = changes(&before, &after);
         match group {
             Some(set) => {
@@ -247,52 +269,5 @@ impl Controls {
                 .push(partition.number);
         }
         assignment
-    }
-}
-
-/// What a control has changed: `processing_time_ms 0 to 2000, batch_max 500 to 1`, or `nothing`.
-fn changes(before: &EffectiveConfig, after: &EffectiveConfig) -> String {
-    fn change<T: PartialEq + std::fmt::Display>(name: &str, before: T, after: T) -> Option<String> {
-        (before != after).then(|| format!("{name} {before} to {after}"))
-    }
-    let changes = [
-        change(
-            "processing_time_ms",
-            before.processing_time_ms,
-            after.processing_time_ms,
-        ),
-        change("batch_max", before.batch_max, after.batch_max),
-        change("paused", before.paused, after.paused),
-    ];
-    let changes: Vec<String> = changes.into_iter().flatten().collect();
-    match changes.is_empty() {
-        true => "nothing".to_owned(),
-        false => changes.join(", "),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_control_says_what_it_has_changed() {
-        let mut layers = ConfigLayers::new(GroupControls::default());
-        let before = layers.effective();
-        let slow = GroupControls {
-            processing_time_ms: Some(2_000),
-            ..GroupControls::default()
-        };
-        let slow = Layer::new(slow, None);
-        assert_eq!(slow.to_string(), "processing_time_ms=2000 batch_max=1");
-        assert_eq!(Layer::default().to_string(), "nothing");
-        layers.set_group(Some(slow));
-        let after = layers.effective();
-        assert_eq!(
-            changes(&before, &after),
-            "processing_time_ms 0 to 2000, batch_max 500 to 1"
-        );
-        layers.set_group(Some(slow));
-        assert_eq!(changes(&after, &layers.effective()), "nothing");
     }
 }

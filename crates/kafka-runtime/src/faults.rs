@@ -1,154 +1,138 @@
 //! Faults on purpose: a protection switched off, or the process killed at a crash point.
 //!
 //! They are the negative controls of every test and scenario that claims a guarantee: with the protection off and a crash at
-//! the point it guards, the same check must fail. Both are refused unless `SANDBOX_UNSAFE=1`, and logged as an error at start.
+//! the point it guards, the same check must fail. Both are refused unless `SANDBOX_UNSAFE=1`, and logged as an error.
+//!
+//! The environment sets them at the start (`PROTECTION_OFF`, `CRASH_AT`), and the record of the group in `sandbox.controls`
+//! while the process runs. The names are in `shared-events`.
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shared_events::OutOfBounds;
+use shared_events::OrNone;
+use shared_events::member_api::EffectiveConfig;
 
-macro_rules! named {
-    ($(#[$doc:meta])* $enum:ident, $limit:literal { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $enum {
-            $($(#[$variant_doc])* $variant,)*
-        }
+pub use shared_events::{CrashAt, CrashPoint, Protection};
 
-        impl $enum {
-            /// All variants, in the order of `docs/failure-modes.md`.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The name in settings and documents.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-
-        impl FromStr for $enum {
-            type Err = OutOfBounds;
-
-            fn from_str(name: &str) -> Result<Self, OutOfBounds> {
-                Self::ALL.iter().copied().find(|known| known.name() == name).ok_or(OutOfBounds($limit))
-            }
-        }
-
-        impl fmt::Display for $enum {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
-}
-
-named! {
-    /// What `PROTECTION_OFF` can switch off.
-    Protection, "must be outbox, single-relay, idempotency-key, idempotent-effect, offsets-in-transaction, drop-revoked, seek-back or poison-limit" {
-        /// order-service sends an event after its commit instead of writing it into the outbox.
-        Outbox = "outbox",
-        /// Every instance of order-service relays, instead of one.
-        SingleRelay = "single-relay",
-        /// `Idempotency-Key` is ignored.
-        IdempotencyKey = "idempotency-key",
-        /// inventory-service decides again instead of looking up its earlier decision.
-        IdempotentEffect = "idempotent-effect",
-        /// Offsets are committed after the Kafka transaction instead of in it.
-        OffsetsInTransaction = "offsets-in-transaction",
-        /// Records of partitions that were revoked during `collect` stay in the batch.
-        DropRevoked = "drop-revoked",
-        /// A failed batch is not read again.
-        SeekBack = "seek-back",
-        /// Poison records in a row go to the dead-letter topic without a limit.
-        PoisonLimit = "poison-limit",
-    }
-}
-
-named! {
-    /// Where `CRASH_AT` kills the process. `docs/failure-modes.md` has a row for each.
-    CrashPoint, "must be one of the crash points of docs/failure-modes.md, optionally with :n for the n-th pass" {
-        /// order-service has written the orders of a batch, but not committed them.
-        AcceptBeforeCommit = "accept-before-commit",
-        /// order-service has committed the orders of a batch, but answered no client.
-        AcceptAfterCommit = "accept-after-commit",
-        /// The relay has read rows of the outbox, but published none.
-        RelayBeforePublish = "relay-before-publish",
-        /// The relay has published rows of the outbox, but deleted none.
-        RelayAfterPublish = "relay-after-publish",
-        /// A member has collected a batch, but not applied it.
-        BatchCollected = "batch-collected",
-        /// A batch is written to the database, but none of its events is published.
-        EffectCommitted = "effect-committed",
-        /// The broker has acknowledged the events of a batch, but its offsets are neither sent nor committed.
-        OutputsAcknowledged = "outputs-acknowledged",
-        /// Events and offsets are in the Kafka transaction, but it is not committed.
-        OffsetsAdded = "offsets-added",
-        /// The batch is committed, but the next one is not collected.
-        BatchCommitted = "batch-committed",
-    }
-}
-
-/// A crash point and the pass at which to crash: `CRASH_AT=relay-after-publish:3`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CrashAt {
-    point: CrashPoint,
-    pass: u32,
-}
-
-impl FromStr for CrashAt {
-    type Err = OutOfBounds;
-
-    fn from_str(text: &str) -> Result<Self, OutOfBounds> {
-        let (point, pass) = match text.split_once(':') {
-            None => (text, 1),
-            Some((point, pass)) => (point, pass.parse().unwrap_or(0)),
-        };
-        let point = point.parse()?;
-        if pass == 0 {
-            return Err(OutOfBounds(
-                "the pass after the colon must be a whole number from 1",
-            ));
-        }
-        Ok(Self { point, pass })
-    }
-}
-
-/// The faults of this process. None by default. Clones count passes together.
-#[derive(Debug, Clone, Default)]
+/// The faults of this process. None by default. Clones belong to the same process: they change together, and count passes
+/// together.
+#[derive(Debug, Clone)]
 pub struct Faults {
+    unsafe_allowed: bool,
+    started: DateTime<Utc>,
+    active: Arc<Mutex<Active>>,
+}
+
+#[derive(Debug, Default)]
+struct Active {
     off: Option<Protection>,
-    crash: Option<(CrashAt, Arc<AtomicU32>)>,
+    crash: Option<CrashAt>,
+    /// When the crash point was set. A crash point that is set again counts its passes from 0.
+    crash_since: Option<DateTime<Utc>>,
+    passes: u32,
+}
+
+/// No faults, and none can be set.
+impl Default for Faults {
+    fn default() -> Self {
+        Self::with(false, None, None)
+    }
 }
 
 impl Faults {
-    /// At most one protection that is off, and at most one crash point.
+    /// The faults of a process with `SANDBOX_UNSAFE=1`: at most one protection that is off, and at most one crash point. Both
+    /// can be changed while it runs.
     pub fn new(off: Option<Protection>, crash: Option<CrashAt>) -> Self {
-        Self {
+        Self::with(true, off, crash)
+    }
+
+    fn with(unsafe_allowed: bool, off: Option<Protection>, crash: Option<CrashAt>) -> Self {
+        let active = Active {
             off,
-            crash: crash.map(|crash| (crash, Arc::default())),
+            crash,
+            ..Active::default()
+        };
+        Self {
+            unsafe_allowed,
+            started: Utc::now(),
+            active: Arc::new(Mutex::new(active)),
+        }
+    }
+
+    fn active(&self) -> MutexGuard<'_, Active> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this process obeys faults: `SANDBOX_UNSAFE=1`.
+    pub fn are_allowed(&self) -> bool {
+        self.unsafe_allowed
+    }
+
+    /// When this process started. A crash that is not repeated is for processes that started before it was set.
+    pub(crate) fn started(&self) -> DateTime<Utc> {
+        self.started
+    }
+
+    /// The crash point that is set, and the protection that is off.
+    pub(crate) fn current(&self) -> (OrNone<CrashAt>, OrNone<Protection>) {
+        let active = self.active();
+        (OrNone(active.crash), OrNone(active.off))
+    }
+
+    /// Applies the effective configuration. Each new fault is logged as an error.
+    pub(crate) fn apply(&self, config: &EffectiveConfig) {
+        let (crash, since) = (config.crash_at.0, config.since.crash_at);
+        let mut active = self.active();
+        if config.protection_off.0 != active.off {
+            active.off = config.protection_off.0;
+            log_protection(active.off);
+        }
+        if (crash, since) != (active.crash, active.crash_since) {
+            active.crash = crash;
+            active.crash_since = since;
+            active.passes = 0;
+            log_crash(crash);
         }
     }
 
     /// Whether this protection is on.
     pub fn keeps(&self, protection: Protection) -> bool {
-        self.off != Some(protection)
+        self.active().off != Some(protection)
     }
 
     /// Passes a crash point. Kills this process if it is the configured point and pass.
-    ///
-    /// By SIGKILL and not by an exit: nothing may be flushed, rolled back or closed.
     pub fn pass(&self, point: CrashPoint) {
-        let Some((at, passes)) = &self.crash else {
-            return;
-        };
-        if at.point == point && passes.fetch_add(1, Ordering::Relaxed) + 1 == at.pass {
-            // A process may always signal itself. If it failed, the test that waits for the crash would fail.
+        if self.active().passes_for_the_last_time(point) {
+            // By SIGKILL and not by an exit: nothing may be flushed, rolled back or closed. A process may always signal
+            // itself. If it failed, the test that waits for the crash would fail.
             let _ = kill(Pid::this(), Signal::SIGKILL);
         }
+    }
+}
+
+impl Active {
+    fn passes_for_the_last_time(&mut self, point: CrashPoint) -> bool {
+        let Some(at) = self.crash.filter(|at| at.point == point) else {
+            return false;
+        };
+        self.passes = self.passes.saturating_add(1);
+        self.passes == at.pass.get()
+    }
+}
+
+/// Logs that a protection is off.
+pub(crate) fn log_protection(off: Option<Protection>) {
+    if let Some(protection) = off {
+        tracing::error!(%protection, "a protection is off on purpose: this process breaks its guarantees");
+    }
+}
+
+/// Logs that this process will kill itself.
+pub(crate) fn log_crash(crash: Option<CrashAt>) {
+    if let Some(at) = crash {
+        tracing::error!(crash_at = %at, "this process will kill itself on purpose");
     }
 }
 
@@ -157,31 +141,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crash_point_is_read_with_its_pass() {
-        let at: CrashAt = "relay-after-publish:3".parse().unwrap();
-        assert_eq!(
-            at,
-            CrashAt {
-                point: CrashPoint::RelayAfterPublish,
-                pass: 3
-            }
-        );
-        for bad in [
-            "",
-            "nowhere",
-            "relay-after-publish:0",
-            "relay-after-publish:x",
-            "relay-after-publish:",
-        ] {
-            assert!(bad.parse::<CrashAt>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn only_the_named_protection_is_off() {
         let faults = Faults::new(Some(Protection::Outbox), None);
         for protection in Protection::ALL {
             assert_eq!(faults.keeps(*protection), *protection != Protection::Outbox);
         }
+        faults.clone().apply(&EffectiveConfig::default());
+        assert!(faults.keeps(Protection::Outbox));
+    }
+
+    #[test]
+    fn passes_of_the_point_are_counted_since_it_was_set() {
+        let (here, there) = (CrashPoint::BatchCollected, CrashPoint::BatchCommitted);
+        let faults = Faults::new(None, None);
+        let mut config = EffectiveConfig {
+            crash_at: "batch-collected:3".parse().unwrap(),
+            ..EffectiveConfig::default()
+        };
+        let pass = |config: &EffectiveConfig, point| {
+            faults.apply(config);
+            faults.active().passes_for_the_last_time(point)
+        };
+        // The same configuration again, as with each other control of the group, changes nothing.
+        assert!(!pass(&config, here) && !pass(&config, there) && !pass(&config, here));
+        config.since.crash_at = DateTime::from_timestamp(7, 0);
+        assert!(!pass(&config, here) && !pass(&config, here));
+        assert!(pass(&config, here));
+        assert!(!pass(&EffectiveConfig::default(), here));
     }
 }

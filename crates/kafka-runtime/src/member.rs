@@ -177,6 +177,7 @@ impl Member {
             settings.kafka.name_prefix.group(settings.service),
             names.clone(),
             settings.consumer.controls(),
+            settings.faults.clone(),
         );
         let topic_watch = TopicWatch::new(names.clone());
         let metrics = MemberMetrics::new(registry, &instance_id, &names)?;

@@ -75,7 +75,7 @@ impl MemberMetrics {
             )?,
             ignored_controls: register.counters(
                 "kafka_controls_ignored_total",
-                "Invalid records of sandbox.controls.",
+                "Records of sandbox.controls that were ignored: invalid ones, and faults without SANDBOX_UNSAFE=1.",
                 &["reason"],
             )?,
             running: register

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use clap::Args;
 use service_kit::settings::{DrainSettings, whole_number};
 use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
-use shared_events::{GroupControls, NamePrefix, OutOfBounds};
+use shared_events::{CrashAt, GroupControls, NamePrefix, OrNone, OutOfBounds, Protection};
 
-use crate::faults::{CrashAt, Faults, Protection};
+use crate::faults::{Faults, log_crash, log_protection};
 
 /// How a batch is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -89,7 +89,7 @@ impl ConsumerSettings {
         GroupControls {
             processing_time_ms: self.processing_time_ms,
             batch_max: self.batch_max,
-            paused: None,
+            ..GroupControls::default()
         }
     }
 }
@@ -97,17 +97,17 @@ impl ConsumerSettings {
 /// Faults on purpose. They are refused unless `SANDBOX_UNSAFE=1`.
 #[derive(Debug, Clone, Args)]
 pub struct FaultSettings {
-    /// Allows PROTECTION_OFF and CRASH_AT
+    /// Allows PROTECTION_OFF and CRASH_AT, here and in the topic of controls
     #[arg(long, env = "SANDBOX_UNSAFE", default_value = "0", value_parser = ["0", "1"])]
     pub sandbox_unsafe: String,
 
     /// Switches one protection off, to show what it protects from
-    #[arg(long, env = "PROTECTION_OFF")]
-    pub protection_off: Option<Protection>,
+    #[arg(long, env = "PROTECTION_OFF", default_value = "none")]
+    pub protection_off: OrNone<Protection>,
 
     /// Kills this process at the n-th pass of a crash point: relay-after-publish:3
-    #[arg(long, env = "CRASH_AT")]
-    pub crash_at: Option<CrashAt>,
+    #[arg(long, env = "CRASH_AT", default_value = "none")]
+    pub crash_at: OrNone<CrashAt>,
 }
 
 impl FaultSettings {
@@ -116,21 +116,18 @@ impl FaultSettings {
     /// # Errors
     /// A fault is set without `SANDBOX_UNSAFE=1`.
     pub fn faults(&self) -> Result<Faults, OutOfBounds> {
-        if self.protection_off.is_none() && self.crash_at.is_none() {
-            return Ok(Faults::default());
-        }
+        let (off, crash) = (self.protection_off.0, self.crash_at.0);
         if self.sandbox_unsafe != "1" {
-            return Err(OutOfBounds(
-                "PROTECTION_OFF and CRASH_AT need SANDBOX_UNSAFE=1",
-            ));
+            return match (off, crash) {
+                (None, None) => Ok(Faults::default()),
+                _ => Err(OutOfBounds(
+                    "PROTECTION_OFF and CRASH_AT need SANDBOX_UNSAFE=1",
+                )),
+            };
         }
-        if let Some(protection) = self.protection_off {
-            tracing::error!(%protection, "a protection is off on purpose: this process breaks its guarantees");
-        }
-        if let Some(crash) = &self.crash_at {
-            tracing::error!(?crash, "this process will kill itself on purpose");
-        }
-        Ok(Faults::new(self.protection_off, self.crash_at))
+        log_protection(off);
+        log_crash(crash);
+        Ok(Faults::new(off, crash))
     }
 }
 

@@ -46,7 +46,9 @@ async fn get(service: &RunningService, path: &str) -> Value {
 fn config(time: (u32, &str), batch: (u32, &str), paused: (bool, &str)) -> Value {
     json!({
         "processing_time_ms": time.0, "batch_max": batch.0, "paused": paused.0,
-        "sources": {"processing_time_ms": time.1, "batch_max": batch.1, "paused": paused.1},
+        "crash_at": "none", "protection_off": "none", "unsafe_allowed": false, "faults_ignored": false,
+        "sources": {"processing_time_ms": time.1, "batch_max": batch.1, "paused": paused.1,
+            "crash_at": "default", "protection_off": "default"},
     })
 }
 
@@ -149,6 +151,18 @@ async fn a_wrong_change_is_answered_with_its_limit_and_not_applied() {
         ),
         (
             "/config",
+            Some((JSON, r#"{"crash_at": "batch-collected"}"#)),
+            422,
+            "crash_at needs SANDBOX_UNSAFE=1",
+        ),
+        (
+            "/config",
+            Some((JSON, r#"{"protection_off": "everything"}"#)),
+            422,
+            "must be none, outbox",
+        ),
+        (
+            "/config",
             Some((JSON, r#"{"paused": "yes"}"#)),
             422,
             "paused",
@@ -225,7 +239,7 @@ async fn health_and_stats_show_what_the_member_does() {
     let controls = GroupControls {
         processing_time_ms: Some(1),
         batch_max: Some(2),
-        paused: None,
+        ..GroupControls::default()
     };
     cluster
         .set_controls(Service::Inventory, &controls)

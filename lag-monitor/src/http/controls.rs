@@ -58,9 +58,10 @@ pub(super) async fn set(
     ServicePath(service): ServicePath,
     fields: JsonFields,
 ) -> Result<Json<ControlsAnswer>, Problem> {
-    let controls = parse_group_controls(fields)?.with_implied_batch_max();
+    // The members decide whether they obey a fault. The page sends back the faults that it found.
+    let controls = parse_group_controls(fields, true)?.with_implied_batch_max();
     if controls.is_empty() {
-        let detail = "is missing, and so are batch_max and paused: at least one must be given";
+        let detail = "is missing, and so are batch_max, paused, crash_at and protection_off: at least one must be given";
         return Err(Problem::invalid(vec![FieldError::new(
             "processing_time_ms",
             detail,

@@ -28,7 +28,8 @@ async fn group_controls_are_shown_replaced_and_cleared() {
 
     for (body, word) in [
         (json!({}), "processing_time_ms"),
-        (json!({"processing_time_ms": 30_001}), "0 to 30000"),
+        (json!({"processing_time_ms": 120_001}), "0 to 120000"),
+        (json!({"crash_at": "nowhere"}), "one of the crash points"),
         (json!({"batch_max": 0}), "1 to 10000"),
         (json!({"paused": "yes"}), "paused"),
         (json!({"colour": 1}), "colour is not a field"),

@@ -2,26 +2,37 @@
 //!
 //! Four sources, each overriding the one before: the default, the environment, the group (`sandbox.controls`), the instance (its
 //! HTTP interface). A later record of the group resets the same fields of the instance.
+//!
+//! A crash point of the group kills each process once, unless it is repeated: processes that started before it was set obey it,
+//! and those that started later, such as the restarted ones, do not. So nothing has to be written by a process that dies.
 
-use shared_events::GroupControls;
+use chrono::{DateTime, Utc};
 use shared_events::controls::BATCH_MAX_DEFAULT;
 use shared_events::member_api::{EffectiveConfig, Since, Source, Sources};
+use shared_events::{CrashAt, OrNone};
 
-use super::layer::{Layer, Setting};
+use super::layer::{Crash, Layer, Setting};
+use crate::faults::Faults;
 
 /// The layers above the defaults.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct ConfigLayers {
+    /// When the process started, and whether it obeys faults.
+    started: DateTime<Utc>,
+    faults_allowed: bool,
     environment: Layer,
     group: Layer,
     instance: Layer,
 }
 
 impl ConfigLayers {
-    pub(crate) fn new(environment: GroupControls) -> Self {
+    pub(crate) fn new(environment: Layer, faults: &Faults) -> Self {
         Self {
-            environment: Layer::new(environment, None),
-            ..Self::default()
+            started: faults.started(),
+            faults_allowed: faults.are_allowed(),
+            environment,
+            group: Layer::default(),
+            instance: Layer::default(),
         }
     }
 
@@ -55,21 +66,37 @@ impl ConfigLayers {
         let (time, time_from) = self.top(|layer| layer.processing_time_ms, 0);
         let (batch, batch_from) = self.top(|layer| layer.batch_max, BATCH_MAX_DEFAULT);
         let (paused, paused_from) = self.top(|layer| layer.paused, false);
+        let (crash, crash_from) = self.top(|layer| layer.crash, Crash::default());
+        let (off, off_from) = self.top(|layer| layer.protection_off, OrNone(None));
         EffectiveConfig {
             processing_time_ms: time.value,
             batch_max: batch.value,
             paused: paused.value,
+            crash_at: self.crash_of_this_process(&crash),
+            protection_off: off.value,
+            unsafe_allowed: self.faults_allowed,
+            faults_ignored: self.group.faults_ignored,
             sources: Sources {
                 processing_time_ms: time_from,
                 batch_max: batch_from,
                 paused: paused_from,
+                crash_at: crash_from,
+                protection_off: off_from,
             },
             since: Since {
                 processing_time_ms: time.since,
                 batch_max: batch.since,
                 paused: paused.since,
+                crash_at: crash.since,
+                protection_off: off.since,
             },
         }
+    }
+
+    /// The environment, which has no time, is that of this process.
+    fn crash_of_this_process(&self, crash: &Setting<Crash>) -> OrNone<CrashAt> {
+        let is_meant = crash.since.is_none_or(|since| since >= self.started);
+        OrNone(crash.value.at.0.filter(|_| crash.value.repeat || is_meant))
     }
 
     fn top<T>(
@@ -93,215 +120,32 @@ impl ConfigLayers {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, Utc};
-
-    use super::*;
-
-    #[derive(Clone, Copy)]
-    enum Step {
-        Loaded(&'static str),
-        Group(&'static str),
-        Instance(&'static str),
-        Tombstone,
+/// What a control has changed: `processing_time_ms 0 to 2000, batch_max 500 to 1`, or `nothing`.
+pub(super) fn changes(before: &EffectiveConfig, after: &EffectiveConfig) -> String {
+    fn change<T: PartialEq + std::fmt::Display>(name: &str, before: T, after: T) -> Option<String> {
+        (before != after).then(|| format!("{name} {before} to {after}"))
     }
-    use Source::{Default, Environment, Group, Instance};
-    use Step::{Group as ByGroup, Instance as ByCall, Loaded, Tombstone};
-
-    fn json(text: &str) -> GroupControls {
-        GroupControls::decode(text.as_bytes()).unwrap()
-    }
-
-    fn at(second: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(second, 0).unwrap()
-    }
-
-    fn after(environment: GroupControls, steps: &[Step]) -> EffectiveConfig {
-        let mut layers = ConfigLayers::new(environment);
-        for (second, step) in (0..).zip(steps) {
-            let set = |text| Layer::new(json(text), Some(at(second)));
-            match step {
-                Loaded(text) => layers.load_group(set(text)),
-                ByGroup(text) => layers.set_group(Some(set(text))),
-                ByCall(text) => layers.set_instance(set(text)),
-                Tombstone => layers.set_group(None),
-            }
-        }
-        layers.effective()
-    }
-
-    type Row = (
-        &'static [Step],
-        (u32, Source),
-        (u32, Source),
-        (bool, Source),
-    );
-
-    #[test]
-    fn each_source_overrides_the_one_before_it() {
-        const SLOW: &str = r#"{"processing_time_ms": 2000}"#;
-        const FAST: &str = r#"{"processing_time_ms": 50, "batch_max": 7}"#;
-        const NO_WORK: &str = r#"{"processing_time_ms": 0}"#;
-        const BATCH: &str = r#"{"batch_max": 9}"#;
-        const PAUSED: &str = r#"{"paused": true}"#;
-        const GOING: &str = r#"{"paused": false}"#;
-        let going = (false, Default);
-        let rows: &[Row] = &[
-            (&[], (0, Default), (500, Default), going),
-            (&[Loaded(SLOW)], (2000, Group), (1, Group), going),
-            (&[ByGroup(SLOW)], (2000, Group), (1, Group), going),
-            (&[ByCall(SLOW)], (2000, Instance), (1, Instance), going),
-            // The group's next record replaces its last one, and resets the same fields of the instance.
-            (
-                &[ByGroup(SLOW), ByGroup(BATCH)],
-                (0, Default),
-                (9, Group),
-                going,
-            ),
-            (
-                &[ByCall(SLOW), ByGroup(BATCH)],
-                (2000, Instance),
-                (9, Group),
-                going,
-            ),
-            (
-                &[ByCall(FAST), ByGroup(SLOW)],
-                (2000, Group),
-                (1, Group),
-                going,
-            ),
-            (
-                &[ByCall(PAUSED), ByGroup(SLOW)],
-                (2000, Group),
-                (1, Group),
-                (true, Instance),
-            ),
-            (
-                &[ByGroup(PAUSED), ByCall(GOING)],
-                (0, Default),
-                (500, Default),
-                (false, Instance),
-            ),
-            (
-                &[ByCall(GOING), ByGroup(PAUSED)],
-                (0, Default),
-                (500, Default),
-                (true, Group),
-            ),
-            // Later settings of the instance override the group again.
-            (
-                &[ByGroup(SLOW), ByCall(NO_WORK)],
-                (0, Instance),
-                (500, Instance),
-                going,
-            ),
-            (
-                &[ByGroup(SLOW), ByCall(BATCH)],
-                (2000, Group),
-                (9, Instance),
-                going,
-            ),
-            (
-                &[ByCall(BATCH), ByCall(PAUSED)],
-                (0, Default),
-                (9, Instance),
-                (true, Instance),
-            ),
-            (
-                &[ByGroup(FAST), ByGroup(NO_WORK)],
-                (0, Group),
-                (500, Group),
-                going,
-            ),
-            // A record that was there before is older than any call.
-            (
-                &[ByCall(FAST), Loaded(SLOW)],
-                (50, Instance),
-                (7, Instance),
-                going,
-            ),
-            (
-                &[ByGroup(SLOW), ByCall(FAST), Tombstone],
-                (0, Default),
-                (500, Default),
-                going,
-            ),
-        ];
-        for (number, (steps, time, batch, paused)) in rows.iter().enumerate() {
-            let config = after(GroupControls::default(), steps);
-            let sources = config.sources;
-            assert_eq!(
-                (config.processing_time_ms, sources.processing_time_ms),
-                *time,
-                "row {number}"
-            );
-            assert_eq!(
-                (config.batch_max, sources.batch_max),
-                *batch,
-                "row {number}"
-            );
-            assert_eq!((config.paused, sources.paused), *paused, "row {number}");
-        }
-    }
-
-    #[test]
-    fn a_tombstone_makes_the_environment_effective_again() {
-        let environment = json(r#"{"batch_max": 20}"#);
-        let config = after(environment.clone(), &[]);
-        assert_eq!(
-            (config.batch_max, config.sources.batch_max),
-            (20, Environment)
-        );
-        let config = after(environment.clone(), &[ByGroup(r#"{"batch_max": 3}"#)]);
-        assert_eq!((config.batch_max, config.sources.batch_max), (3, Group));
-        let steps = [
-            ByGroup(r#"{"batch_max": 3}"#),
-            ByCall(r#"{"batch_max": 4}"#),
-            Tombstone,
-        ];
-        let config = after(environment, &steps);
-        assert_eq!(
-            (config.batch_max, config.sources.batch_max),
-            (20, Environment)
-        );
-        let slow = after(json(r#"{"processing_time_ms": 5}"#), &[]);
-        assert_eq!((slow.batch_max, slow.sources.batch_max), (1, Environment));
-    }
-
-    #[test]
-    fn a_setting_is_in_force_since_its_value_was_set() {
-        let since = |steps: &[Step]| after(GroupControls::default(), steps).since;
-        const PAUSED: &str = r#"{"paused": true}"#;
-        const SLOW: &str = r#"{"processing_time_ms": 2000}"#;
-        const BOTH: &str = r#"{"processing_time_ms": 2000, "paused": true}"#;
-        const NOBODY: Since = Since {
-            processing_time_ms: None,
-            batch_max: None,
-            paused: None,
-        };
-        assert_eq!(since(&[]), NOBODY);
-        let by_environment = after(json(SLOW), &[]).since;
-        assert_eq!(by_environment, NOBODY);
-        // A value that is set again, as `./sandbox consumer` does with each change of another one, keeps its time.
-        for again in [
-            [ByGroup(PAUSED), ByGroup(BOTH)],
-            [ByCall(PAUSED), ByCall(BOTH)],
-        ] {
-            let both = since(&again);
-            assert_eq!(both.paused, Some(at(0)));
-            assert_eq!(
-                (both.processing_time_ms, both.batch_max),
-                (Some(at(1)), Some(at(1)))
-            );
-        }
-        // Another source, or another value, begins at its own time.
-        assert_eq!(
-            since(&[ByGroup(PAUSED), ByCall(PAUSED)]).paused,
-            Some(at(1))
-        );
-        let resumed = [ByGroup(PAUSED), ByGroup(r#"{"paused": false}"#)];
-        assert_eq!(since(&resumed).paused, Some(at(1)));
-        assert_eq!(since(&[ByCall(PAUSED), Tombstone]), NOBODY);
+    let changes = [
+        change(
+            "processing_time_ms",
+            before.processing_time_ms,
+            after.processing_time_ms,
+        ),
+        change("batch_max", before.batch_max, after.batch_max),
+        change("paused", before.paused, after.paused),
+        change("crash_at", before.crash_at, after.crash_at),
+        change(
+            "protection_off",
+            before.protection_off,
+            after.protection_off,
+        ),
+    ];
+    let changes: Vec<String> = changes.into_iter().flatten().collect();
+    match changes.is_empty() {
+        true => "nothing".to_owned(),
+        false => changes.join(", "),
     }
 }
+
+#[cfg(test)]
+mod tests;

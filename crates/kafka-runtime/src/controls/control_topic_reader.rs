@@ -222,7 +222,12 @@ impl ControlTopicReader {
         };
         let millis = message.timestamp().to_millis();
         let at = millis.and_then(DateTime::from_timestamp_millis);
-        let settings = settings.map(|settings| Layer::new(settings, at));
+        let faults = settings.as_ref().map(GroupControls::faults);
+        let settings = settings.map(|settings| self.controls.layer(settings, at));
+        if settings.is_some_and(|set| set.faults_ignored) {
+            let names = faults.unwrap_or_default();
+            self.ignore(message.offset(), &InvalidRecord::FaultNotAllowed(names));
+        }
         match at_start {
             // A value that an older record has set already keeps its time.
             Some(before) => *before = settings.unwrap_or_default().replacing(before),
@@ -233,7 +238,7 @@ impl ControlTopicReader {
     fn ignore(&self, offset: i64, error: &InvalidRecord) {
         let reason = error.reason().label();
         self.ignored.with_label_values(&[reason]).inc();
-        tracing::warn!(topic = self.topic, offset, %error, "invalid record ignored");
+        tracing::warn!(topic = self.topic, offset, %error, "record ignored");
     }
 }
 
@@ -243,6 +248,9 @@ enum InvalidRecord {
     UnknownKey,
     #[error(transparent)]
     Value(#[from] InvalidControls),
+    /// The other fields of the record apply.
+    #[error("{} needs SANDBOX_UNSAFE=1, which this process runs without", .0.join(" and "))]
+    FaultNotAllowed(Vec<&'static str>),
 }
 
 impl InvalidRecord {
@@ -252,6 +260,7 @@ impl InvalidRecord {
             Self::Value(InvalidControls::NotAnObject) => IgnoreReason::NotAnObject,
             Self::Value(InvalidControls::OutOfBounds(_)) => IgnoreReason::OutOfBounds,
             Self::Value(InvalidControls::NoKnownField) => IgnoreReason::NamesNothing,
+            Self::FaultNotAllowed(_) => IgnoreReason::FaultNotAllowed,
         }
     }
 }

@@ -11,12 +11,16 @@ use service_kit::json_fields::JsonFields;
 use service_kit::problem::FieldError;
 use service_kit::{BoundedInt, Problem};
 use shared_events::GroupControls;
-use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
+use shared_events::controls::{
+    BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX, PROCESSING_TIME_MS_UNSAFE_MAX,
+};
 use shared_events::member_api::{EffectiveConfig, MemberStats};
 
 use super::{Controls, Health};
 
 type ProcessingTime = BoundedInt<0, { PROCESSING_TIME_MS_MAX as u64 }>;
+/// With `SANDBOX_UNSAFE=1`.
+type LongProcessingTime = BoundedInt<0, { PROCESSING_TIME_MS_UNSAFE_MAX as u64 }>;
 type BatchMax = BoundedInt<1, { BATCH_MAX_MAX as u64 }>;
 
 /// Simulated work of `POST /slow` without `time_ms`, milliseconds.
@@ -81,22 +85,52 @@ async fn configure(
     State(controls): State<Controls>,
     fields: JsonFields,
 ) -> Result<Json<EffectiveConfig>, Problem> {
-    Ok(Json(controls.update(parse_group_controls(fields)?)))
+    let allowed = controls.faults.are_allowed();
+    let settings = parse_group_controls(fields, allowed)?;
+    let faults = settings.faults();
+    if !faults.is_empty() && !allowed {
+        let limit = "needs SANDBOX_UNSAFE=1, which this process runs without";
+        let errors = faults.iter().map(|field| FieldError::new(*field, limit));
+        return Err(Problem::invalid(errors.collect()));
+    }
+    Ok(Json(controls.update(settings)))
 }
 
-/// Parses the JSON body of `POST /config`. Fields that are absent are `None`.
+/// Parses the JSON body of `POST /config`. Fields that are absent are `None`. The result may hold faults; the bound of the
+/// processing time depends on whether they are allowed.
 ///
 /// # Errors
 /// 422 with each wrong field and its bounds.
-pub fn parse_group_controls(mut fields: JsonFields) -> Result<GroupControls, Problem> {
-    let time: Option<ProcessingTime> = fields.take_if_given("processing_time_ms");
+pub fn parse_group_controls(
+    mut fields: JsonFields,
+    faults_allowed: bool,
+) -> Result<GroupControls, Problem> {
+    let name = "processing_time_ms";
+    let time = if faults_allowed {
+        let time: Option<LongProcessingTime> = fields.take_if_given(name);
+        time.map(BoundedInt::get_u32)
+    } else {
+        let time: Option<ProcessingTime> = fields.take_if_given(name);
+        time.map(BoundedInt::get_u32)
+    };
     let batch: Option<BatchMax> = fields.take_if_given("batch_max");
     let settings = GroupControls {
-        processing_time_ms: time.map(BoundedInt::get_u32),
+        processing_time_ms: time,
         batch_max: batch.map(BoundedInt::get_u32),
         paused: fields.take_if_given("paused"),
+        crash_at: fields.take_if_given("crash_at"),
+        crash_at_repeat: fields.take_if_given("crash_at_repeat"),
+        crash_at_since: fields.take_if_given("crash_at_since"),
+        protection_off: fields.take_if_given("protection_off"),
     };
-    fields.finish(Some(settings))
+    let settings = fields.finish(Some(settings))?;
+    match settings.validate() {
+        Ok(()) => Ok(settings),
+        Err(limit) => Err(Problem::invalid(vec![FieldError::new(
+            "crash_at",
+            limit.to_string(),
+        )])),
+    }
 }
 
 /// The response to `POST /pause` and `POST /resume`.

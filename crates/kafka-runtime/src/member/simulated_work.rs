@@ -48,7 +48,8 @@ impl<H: Handler> ConsumerLoop<H> {
     /// if the member was asked to stop meanwhile: then nothing of the batch has happened, and it is redelivered.
     ///
     /// The wait comes before the handler, so that no transaction and no lock is held. It is 30 s at most: `poll` is not called
-    /// meanwhile, and a member that does not poll for 60 s (`max.poll.interval.ms`) loses its partitions.
+    /// meanwhile, and a member that does not poll for 60 s (`max.poll.interval.ms`) loses its partitions. With
+    /// `SANDBOX_UNSAFE=1` the group's record may set up to 120 s, to show just that.
     pub(super) fn simulate_work(&self, batch: &Batch<'_, H::Work>, time_ms: u32) -> bool {
         let cut = self.cut(&batch.records);
         let mut records = batch.records.iter();

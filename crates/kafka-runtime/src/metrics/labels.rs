@@ -51,14 +51,17 @@ pub(crate) enum IgnoreReason {
     NotAnObject,
     OutOfBounds,
     NamesNothing,
+    /// A fault, and this process runs without `SANDBOX_UNSAFE=1`. The other fields of the record apply.
+    FaultNotAllowed,
 }
 
 impl IgnoreReason {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::UnknownKey,
         Self::NotAnObject,
         Self::OutOfBounds,
         Self::NamesNothing,
+        Self::FaultNotAllowed,
     ];
 
     pub(crate) fn label(self) -> &'static str {
@@ -67,6 +70,7 @@ impl IgnoreReason {
             Self::NotAnObject => "not_an_object",
             Self::OutOfBounds => "out_of_bounds",
             Self::NamesNothing => "names_nothing",
+            Self::FaultNotAllowed => "fault_not_allowed",
         }
     }
 }

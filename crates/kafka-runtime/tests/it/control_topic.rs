@@ -38,7 +38,7 @@ async fn a_groups_settings_are_effective_until_they_are_cleared() {
     })
     .await;
     member.stop().await;
-    for invalid in [work(30_001), batches(0), GroupControls::default()] {
+    for invalid in [work(120_001), batches(0), GroupControls::default()] {
         let refused = harness.cluster.set_controls(SERVICE, &invalid).await;
         assert!(refused.is_err(), "{invalid:?}");
     }

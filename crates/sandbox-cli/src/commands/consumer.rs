@@ -1,32 +1,30 @@
 //! `sandbox consumer`: sets the controls of a service's group: slow, fast, paused. A record in `sandbox.controls` sets them for
 //! all members, those that start later included; a request to `/config` sets them for one member.
 
-use std::time::Duration;
+mod apply;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use chrono::Utc;
 use futures::future::try_join_all;
-use kafka_admin::Cluster;
-use kafka_admin::member_controls::{EffectiveConfig, Source};
-use scenario_runner::conditions::controls::shown;
-use scenario_runner::conditions::{Observation, until};
-use scenario_runner::probes::instances;
+use kafka_admin::member_controls::EffectiveConfig;
 use serde_json::{Map, json};
 use service_kit::settings::whole_number;
-use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
-use shared_events::{GroupControls, Service};
+use shared_events::controls::{
+    BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX, PROCESSING_TIME_MS_UNSAFE_MAX,
+};
+use shared_events::{CrashAt, GroupControls, OrNone, Protection, Service};
 use stack::layout::{Instance, StackLayout};
 use stack::process_name;
 use stack::shop_client::ShopClient;
 use stack::target::Target;
-use stack::terminal::{Table, note, say};
+use stack::terminal::{Table, say};
 
-/// How long the members may take to apply new controls.
-const APPLY_LIMIT: Duration = Duration::from_secs(60);
+use self::apply::{clear, set};
 
 /// The controls and the members.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox consumer slow inventory-service                    2 s of simulated work for each message\n  ./sandbox consumer set inventory-service --batch-max 100     keeps the other controls\n  ./sandbox consumer pause inventory-service.2                 this instance alone\n  ./sandbox consumer clear inventory-service                   back to the defaults\n  ./sandbox consumer show inventory-service\n\nWithout .SLOT the controls are set for the whole group, members that start later included: by a record in the compacted topic\nsandbox.controls. New values are merged into that record; clear removes it, and the controls of single instances, too.\nA positive time without --batch-max sets batches of one message (batch_max 1), a time of 0 sets batches of 500 again.\nA paused member stays in its group and keeps its partitions, whose records wait. Resume also continues a member that the poison\nlimit stopped."
+    after_help = "Examples:\n  ./sandbox consumer slow inventory-service                    2 s of simulated work for each message\n  ./sandbox consumer set inventory-service --batch-max 100     keeps the other controls\n  ./sandbox consumer pause inventory-service.2                 this instance alone\n  ./sandbox consumer clear inventory-service                   back to the defaults\n  ./sandbox consumer set inventory-service --crash-at effect-committed:3\n  ./sandbox consumer show inventory-service\n\nWithout .SLOT the controls are set for the whole group, members that start later included: by a record in the compacted topic\nsandbox.controls. New values are merged into that record; clear removes it, and the controls of single instances, too.\nA positive time without --batch-max sets batches of one message (batch_max 1), a time of 0 sets batches of 500 again.\nA paused member stays in its group and keeps its partitions, whose records wait. Resume also continues a member that the poison\nlimit stopped.\nFaults (--crash-at, --protection-off, more than 30 s of work) need services that run with SANDBOX_UNSAFE=1:\n./sandbox restart inventory-service --set SANDBOX_UNSAFE=1"
 )]
 pub struct Consumer {
     #[command(subcommand)]
@@ -90,13 +88,13 @@ pub struct Fast {
 
 /// The members and their controls.
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["processing_time_ms", "batch_max", "paused"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["processing_time_ms", "batch_max", "paused", "crash_at", "protection_off"])))]
 pub struct Set {
     #[command(flatten)]
     pub members: Members,
 
-    /// Simulated work for each batch, in milliseconds
-    #[arg(long, value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
+    /// Simulated work for each batch, in milliseconds; more than 30000 needs SANDBOX_UNSAFE=1
+    #[arg(long, value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_UNSAFE_MAX)))]
     pub processing_time_ms: Option<u32>,
 
     /// The highest number of records in a batch; 1 means one message at a time
@@ -106,6 +104,18 @@ pub struct Set {
     /// Whether to read no records
     #[arg(long)]
     pub paused: Option<bool>,
+
+    /// Kill each process at this point of docs/failure-modes.md, once: POINT or POINT:n for the n-th pass; none ends it
+    #[arg(long, value_name = "POINT[:n]")]
+    pub crash_at: Option<OrNone<CrashAt>>,
+
+    /// With --crash-at: processes that start later die too, so a restarted one dies again
+    #[arg(long, requires = "crash_at")]
+    pub crash_at_repeat: bool,
+
+    /// Switch off one protection of docs/failure-modes.md; none ends it
+    #[arg(long, value_name = "PROTECTION")]
+    pub protection_off: Option<OrNone<Protection>>,
 }
 
 /// The service and the form of the output.
@@ -138,93 +148,16 @@ pub async fn run(args: Consumer, layout: &StackLayout) -> Result<()> {
                 processing_time_ms: args.processing_time_ms,
                 batch_max: args.batch_max,
                 paused: args.paused,
+                crash_at: args.crash_at,
+                crash_at_repeat: args.crash_at_repeat.then_some(true),
+                crash_at_since: args.crash_at.map(|_| Utc::now()),
+                protection_off: args.protection_off,
             };
             set(args.members.target, controls, layout).await
         }
         Verb::Clear(Group { service }) => clear(service, layout).await,
         Verb::Show(args) => show(args, layout).await,
     }
-}
-
-async fn set(target: Target, controls: GroupControls, layout: &StackLayout) -> Result<()> {
-    match target.slot {
-        Some(_) => set_one(target, &controls, layout).await,
-        None => set_group(target.of, controls, layout).await,
-    }
-}
-
-async fn set_one(target: Target, controls: &GroupControls, layout: &StackLayout) -> Result<()> {
-    let running = instances(layout, target).await?;
-    let Some(instance) = running.first() else {
-        bail!("{target} does not run: ./sandbox up starts it");
-    };
-    let config = ShopClient::new(layout)?
-        .set_controls(instance, controls)
-        .await?;
-    say(format_args!("{target}  {}", shown(&config)));
-    Ok(())
-}
-
-async fn set_group(service: Service, controls: GroupControls, layout: &StackLayout) -> Result<()> {
-    let cluster = Cluster::new(&layout.kafka())?;
-    let before = cluster.controls(service).await?.unwrap_or_default();
-    let merged = before.merged(controls.clone());
-    cluster.set_controls(service, &merged).await?;
-    let expected = controls.with_implied_batch_max();
-    wait_until_applied(service, layout, |config| {
-        let from = &config.sources;
-        expected.processing_time_ms.is_none_or(|time| {
-            (time, Source::Group) == (config.processing_time_ms, from.processing_time_ms)
-        }) && expected
-            .batch_max
-            .is_none_or(|most| (most, Source::Group) == (config.batch_max, from.batch_max))
-            && expected
-                .paused
-                .is_none_or(|paused| (paused, Source::Group) == (config.paused, from.paused))
-    })
-    .await
-}
-
-async fn clear(service: Service, layout: &StackLayout) -> Result<()> {
-    let cluster = Cluster::new(&layout.kafka())?;
-    cluster.clear_controls(service).await?;
-    wait_until_applied(service, layout, |config| {
-        let from = &config.sources;
-        [from.processing_time_ms, from.batch_max, from.paused]
-            .iter()
-            .all(|source| matches!(source, Source::Default | Source::Environment))
-    })
-    .await
-}
-
-/// Waits until the effective configuration of every running instance is as expected, and prints a line for each.
-async fn wait_until_applied(
-    service: Service,
-    layout: &StackLayout,
-    is_expected: impl Fn(&EffectiveConfig) -> bool,
-) -> Result<()> {
-    let shop = ShopClient::new(layout)?;
-    let running = layout.instances(service).await?;
-    if running.is_empty() {
-        note(format_args!(
-            "no instance of {service} runs; instances that start later get these controls"
-        ));
-        return Ok(());
-    }
-    let look = async || {
-        let configs = configs(&shop, &running).await?;
-        let lines: Vec<String> = configs
-            .iter()
-            .map(|(instance, config)| format!("{}  {}", name(instance), shown(config)))
-            .collect();
-        let all = configs.iter().all(|(_, config)| is_expected(config));
-        Ok(Observation::judge(all, lines.join("\n")))
-    };
-    let lines = until(APPLY_LIMIT, look)
-        .await
-        .context("the controls are set, but not every instance applies them")?;
-    say(lines);
-    Ok(())
 }
 
 /// The effective configuration of each instance.
@@ -259,7 +192,14 @@ async fn show(args: Show, layout: &StackLayout) -> Result<()> {
             args.service
         );
     }
-    let mut table = Table::new(&["member", "processing_time_ms", "batch_max", "paused"]);
+    let mut table = Table::new(&[
+        "member",
+        "processing_time_ms",
+        "batch_max",
+        "paused",
+        "crash_at",
+        "protection_off",
+    ]);
     for (instance, config) in configs {
         let from = config.sources;
         table.row([
@@ -270,6 +210,8 @@ async fn show(args: Show, layout: &StackLayout) -> Result<()> {
             ),
             format!("{} ({})", config.batch_max, from.batch_max),
             format!("{} ({})", config.paused, from.paused),
+            format!("{} ({})", config.crash_at, from.crash_at),
+            format!("{} ({})", config.protection_off, from.protection_off),
         ]);
     }
     say(table);

@@ -1,8 +1,8 @@
 //! The controls of a service's members.
 
-use kafka_admin::member_controls::{AppliedConfig, EffectiveConfig};
+use kafka_admin::member_controls::{AppliedConfig, EffectiveConfig, Source};
 use shared_events::Service;
-use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_MAX};
+use shared_events::controls::{BATCH_MAX_MAX, PROCESSING_TIME_MS_UNSAFE_MAX};
 
 use super::{Observation, at_most};
 use service_kit::settings::whole_number;
@@ -19,7 +19,7 @@ pub struct ControlsCondition {
     pub service: Service,
 
     /// Simulated work of each, in milliseconds
-    #[arg(long, value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_MAX)))]
+    #[arg(long, value_parser = whole_number::<u32>(0..=i64::from(PROCESSING_TIME_MS_UNSAFE_MAX)))]
     pub processing_time_ms: Option<u32>,
 
     /// Most records of a batch of each
@@ -79,10 +79,18 @@ impl Member {
     }
 }
 
-/// Controls with the layer of each value, in one line.
+/// Controls with the layer of each value, in one line. Faults only if a source has set them.
 pub fn shown(config: &EffectiveConfig) -> String {
     let from = &config.sources;
-    format!(
+    let faults = [
+        ("crash_at", config.crash_at.to_string(), from.crash_at),
+        (
+            "protection_off",
+            config.protection_off.to_string(),
+            from.protection_off,
+        ),
+    ];
+    let mut text = format!(
         "processing_time_ms={} [{}] batch_max={} [{}] paused={} [{}]",
         config.processing_time_ms,
         from.processing_time_ms,
@@ -90,7 +98,16 @@ pub fn shown(config: &EffectiveConfig) -> String {
         from.batch_max,
         config.paused,
         from.paused
-    )
+    );
+    for (name, value, source) in faults {
+        if source != Source::Default {
+            text.push_str(&format!(" {name}={value} [{source}]"));
+        }
+    }
+    if config.faults_ignored {
+        text.push_str(" (ignores the faults of the group: runs without SANDBOX_UNSAFE=1)");
+    }
+    text
 }
 
 impl ControlsCondition {
@@ -117,7 +134,7 @@ impl ControlsCondition {
 
 #[cfg(test)]
 mod tests {
-    use kafka_admin::member_controls::{Since, Source, Sources};
+    use kafka_admin::member_controls::Sources;
 
     use super::*;
 
@@ -126,6 +143,7 @@ mod tests {
             processing_time_ms: Source::Group,
             batch_max: Source::Group,
             paused: Source::Default,
+            ..Sources::default()
         };
         Member {
             name: "inventory-service.1".to_owned(),
@@ -134,7 +152,7 @@ mod tests {
                 batch_max,
                 paused: false,
                 sources,
-                since: Since::default(),
+                ..EffectiveConfig::default()
             },
             applied: applied.map(|(processing_time_ms, batch_max)| AppliedConfig {
                 processing_time_ms,

@@ -237,19 +237,13 @@ async fn orders(shop: &ShopClient<'_>) -> Vec<(String, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use kafka_admin::member_controls::Since;
-
     use super::*;
 
     fn config(processing_time_ms: u32) -> EffectiveConfig {
-        let sources =
-            r#"{"processing_time_ms":"default","batch_max":"default","paused":"default"}"#;
         EffectiveConfig {
             processing_time_ms,
             batch_max: 500,
-            paused: false,
-            sources: serde_json::from_str(sources).unwrap(),
-            since: Since::default(),
+            ..EffectiveConfig::default()
         }
     }
 

@@ -177,6 +177,7 @@ mod tests {
                 paused: DateTime::from_timestamp(1_000, 0),
                 ..Since::default()
             },
+            ..EffectiveConfig::default()
         };
         let stats = MemberStats {
             instance_id: slot.to_string(),
@@ -203,6 +204,7 @@ mod tests {
             processing_time_ms: Source::Default,
             batch_max: Source::Environment,
             paused: Source::Group,
+            ..Sources::default()
         };
         let of_instance = Sources {
             processing_time_ms: Source::Instance,
