@@ -15,7 +15,7 @@ RUN for file in */Cargo.toml crates/*/Cargo.toml; do \
  && mv Cargo.toml Cargo.lock /parts/manifests/ \
  && cd /parts && mkdir libraries libraries/crates tool tool/crates services lag-monitor && cd /checkout \
  && rm -rf crates/test-stack crates/e2e \
- && for crate in audit bench sandbox-cli scenario-runner stack; do \
+ && for crate in audit bench faults sandbox-cli scenario-runner stack; do \
       if [ -d "crates/$crate" ]; then mv "crates/$crate" /parts/tool/crates/; fi; \
     done \
  && mv crates/* /parts/libraries/crates/ && mv shared-events /parts/libraries/ \

@@ -5,25 +5,38 @@
 ready_limit=180s
 
 verb_up() {
-  build=yes wait=yes targets='' observe=''
+  build=yes wait=yes targets='' observe='' asked='' next=''
   for argument in "$@"; do
+    case $next:$argument in
+      brokers:1 | brokers:3) asked=$argument next=; continue ;;
+      brokers:*) wrong "--brokers $argument: must be 1 or 3" ;;
+    esac
     case $argument in
+      --brokers) next=brokers ;;
+      --brokers=1 | --brokers=3) asked=${argument#*=} ;;
+      --brokers=*) wrong "--brokers ${argument#*=}: must be 1 or 3" ;;
       --offline | --no-build) build=no ;;
       --no-wait) wait=no ;;
       # Without targets it starts in any case: in Docker mode it is one of the containers.
       --observe) observe=prometheus ;;
-      -*) wrong "up takes --observe, --offline, --no-build and --no-wait, not $argument" ;;
-      *) parse_target "$argument"; targets="$targets $argument" ;;
+      -*) wrong "up takes --brokers, --observe, --offline, --no-build and --no-wait, not $argument" ;;
+      *) targets="$targets $argument" ;;
     esac
   done
-  targets=$targets${targets:+ $observe}
+  [ -z "$next" ] || wrong "--brokers needs 1 or 3"
+  choose_brokers "$asked"
+  # shellcheck disable=SC2046,SC2086  # one word a target
+  targets=$(echo $(each_broker $targets))
+  for target in $targets; do parse_target "$target"; done
+  targets=${targets:+ $targets}${targets:+${observe:+ $observe}}
   began=$(date +%s)
-  require_free_ports
+  # shellcheck disable=SC2046,SC2086  # one word a service
+  require_free_ports $(started_by $targets)
   case $build:$targets in
     no:*) require_images ;;
     # Their images are those of others.
-    yes:' kafka' | yes:' postgres' | yes:' kafka postgres' | yes:' postgres kafka') ;;
-    *) build ;;
+    yes:) build ;;
+    yes:*) for target in $targets; do is_one_of "${target%%.*}" 'kafka postgres' || { build; break; }; done ;;
   esac
   # shellcheck disable=SC2086  # one word each
   if [ -z "$targets" ]; then
@@ -33,11 +46,22 @@ verb_up() {
     up_targets $targets
   fi
   # shellcheck disable=SC2046  # one word a service
-  if [ "$wait" = yes ]; then await_ready $(for target in $targets; do echo "${target%%.*}"; done); fi
+  if [ "$wait" = yes ]; then await_ready $(for target in $targets; do service_of "$target"; done); fi
   what=started
   if [ "$wait" = yes ]; then what=ready; fi
   say "$what after $(($(date +%s) - began)) s"
   show_addresses
+}
+
+# choose_brokers N: the number of brokers of a new stack; empty: that of the data. `down --reset` comes before another number: topics
+# keep their replicas, and a cluster its controllers.
+choose_brokers() {
+  stored=$(brokers_of_data)
+  case $1:$stored in
+    3:1) fail "the data of this stack is that of one broker, not of 3 brokers: ./sandbox down --reset deletes it" ;;
+    1:3) fail "the data of this stack is that of 3 brokers, not of one broker: ./sandbox down --reset deletes it" ;;
+    3:0) use_three_brokers ;;
+  esac
 }
 
 # Services with an image that is built: our programs, Prometheus and Grafana with their configuration.
@@ -84,6 +108,22 @@ up_containers() {
   fail "$(why_not "$output")"
 }
 
+# The set-up containers that have not run, one a line.
+missing_setups() {
+  for setup in $setups; do
+    [ -n "$(compose ps -a -q "$setup")" ] || echo "$setup"
+  done
+}
+
+# The services that `up` starts for these targets, one a line; none for no target, which means all.
+started_by() {
+  [ $# -gt 0 ] || return 0
+  for target in "$@"; do service_of "$target"; done
+  # Broker and database, which the set-up containers need.
+  # shellcheck disable=SC2086  # one word a service
+  if [ -n "$(missing_setups)" ]; then printf '%s\n' $brokers postgres; fi
+}
+
 # Runs set-up containers to their end, with what they need: a service starts when its topics and databases are there.
 set_up() {
   up_containers "$@"
@@ -96,10 +136,7 @@ set_up() {
 
 # A service starts with what it needs; but a backend that was killed or paused on purpose stays so until a command names it.
 up_targets() {
-  missing=''
-  for setup in $setups; do
-    [ -n "$(compose ps -a -q "$setup")" ] || missing="$missing $setup"
-  done
+  missing=$(missing_setups)
   # shellcheck disable=SC2086  # one word a service
   [ -z "$missing" ] || set_up $missing
   for target in "$@"; do
@@ -129,7 +166,8 @@ await_ready() {
   awaited=
   # shellcheck disable=SC2086  # one word a service
   for service in ${*:-$services}; do
-    if is_one_of "$service" "$backends"; then await_backend "$service"
+    if is_one_of "$service" "$brokers" && ! enough_brokers_run; then say "fewer than two of three brokers run, so they answer no client: ./sandbox up kafka"
+    elif is_one_of "$service" "$backends"; then await_backend "$service"
     elif [ -n "$(ids "$service" running restarting)" ]; then awaited="$awaited $service"; fi
   done
   # shellcheck disable=SC2086  # one word a service
@@ -153,7 +191,7 @@ show_addresses() {
     containers "$service" | while read -r number id status; do
       if [ "$status" = running ]; then
         case $service in
-          kafka) printf '%-22s %s\n' Kafka "$(address_of "$id")" ;;
+          kafka*) printf '%-22s %s\n' Kafka "$(address_of "$id")" ;;
           postgres) for role in orders inventory; do printf '%-22s postgres://%s:%s@%s/%s_db\n' "PostgreSQL ${role}_db" $role $role "$(address_of "$id")" $role; done ;;
           *) printf '%-22s http://%s\n' "$(name_of "$service" "$number")" "$(address_of "$id")" ;;
         esac
@@ -167,13 +205,16 @@ verb_down() {
   # shellcheck disable=SC2086  # nothing, or one word
   quietly compose --profile tools --profile k6 --profile tracing down --remove-orphans $volumes
   forget_settings
-  [ -z "$volumes" ] || rm -f "$logs/build.log"
+  if [ -n "$volumes" ]; then rm -f "$logs/build.log"; forget_broken; fi
 }
 
 verb_reset() {
   [ $# -eq 0 ] || wrong "reset takes no argument"
+  # First, so that what the faults stopped runs again. One that cannot be undone is no reason to keep the data.
+  if [ -n "$(broken)" ]; then (verb_repair) || true; forget_broken; fi
   began=$(date +%s)
-  require_free_ports
+  # shellcheck disable=SC2086  # one word a service
+  require_free_ports $brokers postgres
   ran=
   for service in $services; do
     if [ -n "$(ids "$service" running restarting paused)" ]; then ran="$ran $service=$(count "$service")"; fi
@@ -183,8 +224,10 @@ verb_reset() {
   # shellcheck disable=SC2086  # one word a service
   quietly compose rm -sf $services
   forget_settings
-  up_containers kafka postgres
-  await_ready kafka postgres
+  # shellcheck disable=SC2086  # one word a service
+  up_containers $brokers postgres
+  # shellcheck disable=SC2086  # one word a service
+  await_ready $brokers postgres
   inside reset-data >/dev/null
   empty_prometheus
   for one in $ran; do up_containers --no-deps --scale "$one" "${one%=*}"; done
@@ -214,8 +257,12 @@ verb_scale() {
   esac
   [ $# -eq 1 ] || wrong "scale takes one SERVICE=N"
   up_containers --no-deps --no-recreate --scale "$1" inventory-service
-  await_ready inventory-service
-  if [ -n "$(ids inventory-service running)" ]; then inside wait consuming inventory-service --within 60s >&2; fi
+  if enough_brokers_run && [ -n "$(ids postgres running)" ]; then
+    await_ready inventory-service
+    if [ -n "$(ids inventory-service running)" ]; then inside wait consuming inventory-service --within 60s >&2; fi
+  else
+    say "broker or database were stopped, so the instances cannot consume: ./sandbox up"
+  fi
   show_addresses | grep '^inventory-service' || true
 }
 

@@ -10,6 +10,8 @@
 . "$root/docker/doctor.sh"
 # shellcheck source=docker/start.sh
 . "$root/docker/start.sh"
+# shellcheck source=docker/faults.sh
+. "$root/docker/faults.sh"
 
 # A verb of the program in the network. -T: its output goes into pipes and variables.
 inside() { compose run --rm --no-deps -T sandbox "$@"; }
@@ -19,14 +21,19 @@ docker_mode() {
   # The patterns of sed, awk and case mean the same everywhere.
   export LC_ALL=C
   require_engine
+  if [ "$(brokers_of_data)" = 3 ]; then use_three_brokers; fi
   # Outside of the network, so that the program also describes the verbs of the host.
   if [ "$asks_help" = yes ]; then compose run --rm --no-deps -T -e SANDBOX_INSIDE=false sandbox "$@"; return; fi
+  save_mode
+  dispatch "$@"
+}
+
+dispatch() {
   verb=$1
   shift
-  save_mode
   case $verb in
     -*) wrong "$verb: in Docker mode variables say where the stack is, in the environment or in .env (see .env.example)" ;;
-    doctor | up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | load | demo | expect)
+    doctor | up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | load | demo | expect | break | repair | fault)
       "verb_$verb" "$@" ;;
     # Parts of `reset` and of the set-up containers.
     reset-data | create-databases) wrong "no verb $verb: ./sandbox --help lists the verbs" ;;
@@ -43,6 +50,7 @@ verb_status() {
     *) wrong "status takes --json or nothing" ;;
   esac
   if [ -z "$(compose ps -q 2>/dev/null)" ]; then echo "nothing runs: ./sandbox up"; return; fi
+  show_broken
   compose ps
   with=$(changed_settings | sed 's/^/  /')
   if [ -n "$with" ]; then printf '\nSettings changed (kept until --unset, reset or down):\n%s\n' "$with"; fi
@@ -55,7 +63,7 @@ verb_url() {
   parse_target "$1"
   id=$(ids "$1" running paused | head -n 1)
   [ -n "$id" ] || fail "$1 does not run: ./sandbox up $1"
-  case $service in kafka | postgres) ;; *) printf 'http://' ;; esac
+  case $service in kafka* | postgres) ;; *) printf 'http://' ;; esac
   address_of "$id"
 }
 
@@ -76,8 +84,8 @@ verb_logs() {
     esac
     shift
   done
-  # shellcheck disable=SC2086  # one word each
-  set -- ${targets:-$services}
+  # shellcheck disable=SC2046,SC2086  # one word each
+  set -- $(each_broker ${targets:-$services})
   if [ -n "$order" ]; then
     inside logs --order "$order"
     printf '\nLog lines that name it\n'
@@ -92,7 +100,7 @@ verb_logs() {
     docker logs $follow $tail "$id" 2>&1 | visible
   else
     # shellcheck disable=SC2046  # one word a service
-    set -- $(for target in "$@"; do echo "${target%%.*}"; done)
+    set -- $(for target in "$@"; do service_of "$target"; done)
     # shellcheck disable=SC2086  # nothing, or one word
     if [ -n "$follow" ]; then compose --ansi never logs -f $tail "$@" | visible; else sorted_logs $tail "$@"; fi
   fi
@@ -141,9 +149,10 @@ verb_kafka() {
   case "$tool $* " in
     # These read files, or have the broker as another option.
     'cluster '* | 'dump-log '* | 'storage '* | *' --bootstrap-server'* | *' --bootstrap-controller'* | *' --help '*) ;;
-    *) set -- --bootstrap-server kafka:29092 "$@" ;;
+    *) set -- --bootstrap-server "$(echo "$brokers" | sed 's/[^ ]*/&:29092/g; s/ /,/g')" "$@" ;;
   esac
-  run_in kafka "/opt/kafka/bin/kafka-$tool.sh" "$@"
+  broker=$(running_brokers | head -n 1)
+  run_in "${broker:-kafka}" "/opt/kafka/bin/kafka-$tool.sh" "$@"
 }
 
 verb_psql() {
@@ -181,6 +190,8 @@ each() {
   shift 3
   [ $# -gt 0 ] || wrong "$verb what? SERVICE[.slot], $(listed "$backends")"
   for target in "$@"; do parse_target "$target"; done
+  # shellcheck disable=SC2046  # one word a target
+  set -- $(each_broker "$@")
   for target in "$@"; do
     parse_target "$target"
     # shellcheck disable=SC2086  # one word a state

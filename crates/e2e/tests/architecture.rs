@@ -77,7 +77,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "stack",
         ],
     ),
-    ("audit", &["shared-events"]),
+    (
+        "audit",
+        &["shared-events", "kafka-admin", "cluster-reader", "stack"],
+    ),
+    (
+        "faults",
+        &[
+            "shared-events",
+            "kafka-admin",
+            "cluster-reader",
+            "local-runtime",
+            "stack",
+        ],
+    ),
     (
         "sandbox-cli",
         &[
@@ -89,6 +102,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "stack",
             "scenario-runner",
             "bench",
+            "faults",
+            "audit",
         ],
     ),
     ("test-stack", &["local-runtime"]),
@@ -125,10 +140,12 @@ const RESERVED: &[(&str, &[&str])] = &[
     (
         "sqlx",
         &[
+            "audit",
             "kafka-runtime",
             "order-service",
             "inventory-service",
             "stack",
+            "faults",
         ],
     ),
     ("kafka-protocol", &["cluster-reader"]),

@@ -140,6 +140,30 @@ pub(crate) fn transactional(
         .create_with_context(ClientLog)
 }
 
+/// Leaves a transaction open on purpose, for this time at most.
+pub(crate) fn held_transaction(
+    settings: &KafkaSettings,
+    transactional_id: &str,
+    timeout: Duration,
+) -> KafkaResult<FutureProducer> {
+    producer(settings)
+        .set("transactional.id", transactional_id)
+        .set("transaction.timeout.ms", timeout.as_millis().to_string())
+        .create_with_context(ClientLog)
+}
+
+/// Joins a group of the shop, on purpose. It commits nothing. The assignor must be that of the
+/// members, else the broker refuses it.
+pub(crate) fn member(settings: &KafkaSettings, group: &str) -> KafkaResult<BaseConsumer> {
+    base(settings)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("session.timeout.ms", "6000")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("isolation.level", "read_committed")
+        .create_with_context(ClientLog)
+}
+
 /// Reads the committed offsets of a group that commits in transactions. With `read_committed` the
 /// request waits until an open transaction of a predecessor has ended; without it the offsets of
 /// that transaction would be missed.

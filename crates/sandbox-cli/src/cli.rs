@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use stack::layout::{StackLayout, StackSettings};
 
 use crate::commands::{
-    bench, consumer, create_databases, demo, dlq, doctor, down, expect, fetch, kafka, lag, load,
-    logs, order, orders, psql, rate, report, reset, reset_data, restart, scale, scenario, signals,
+    audit, bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault, fetch, gateway, kafka, lag, load,
+    logs, order, orders, psql, rate, repair, report, reset, reset_data, restart, scale, scenario, signals,
     status, test, topics, transactions, up, url, wait,
 };
 
@@ -51,6 +51,13 @@ pub enum Verb {
     Pause(signals::Pause),
     /// Continue a paused process
     Continue(signals::Continue),
+    /// List the faults, or cause one
+    Break(break_fault::Break),
+    /// Undo the faults that `break` caused
+    Repair(repair::Repair),
+    /// The parts of a fault that no other command does
+    #[command(hide = true)]
+    Fault(fault::FaultArgs),
     /// Empty topics, groups and databases, and start what ran before
     Reset(reset::Reset),
     /// Empty topics, groups and databases
@@ -83,6 +90,8 @@ pub enum Verb {
     Psql(psql::Psql),
     /// Produce orders with load-generator
     Load(load::Load),
+    /// Make payment-gateway fail, be slow, or not answer
+    Gateway(gateway::Gateway),
     /// Make the consumers of a service slow or fast; pause and resume them
     Consumer(consumer::Consumer),
     /// Show topics and their records; create, grow and delete topics
@@ -93,6 +102,8 @@ pub enum Verb {
     Demo(demo::Demo),
     /// Run the tests on a real broker and database
     Test(test::Test),
+    /// Check that no order is lost, paid twice or reserved twice, by comparing topics with databases
+    Audit(audit::AuditArgs),
     /// Measure throughput, latency, recovery, draining and load
     Bench(bench::Bench),
 }
@@ -110,6 +121,7 @@ impl Verb {
             Self::Kill(_) => "kill",
             Self::Pause(_) => "pause",
             Self::Continue(_) => "continue",
+            Self::Repair(_) => "repair",
             Self::Reset(_) => "reset",
             Self::Scenario(_) => "scenario",
             Self::Report(_) => "report",
@@ -119,6 +131,8 @@ impl Verb {
             Self::Test(_) => "test",
             Self::Bench(_) => "bench",
             Self::Status(_)
+            | Self::Break(_)
+            | Self::Fault(_)
             | Self::Lag(_)
             | Self::Logs(_)
             | Self::ResetData(_)
@@ -131,8 +145,10 @@ impl Verb {
             | Self::Expect(_)
             | Self::Dlq(_)
             | Self::Consumer(_)
+            | Self::Gateway(_)
             | Self::Topics(_)
             | Self::Transactions(_)
+            | Self::Audit(_)
             | Self::Demo(_) => return None,
         })
     }
@@ -155,6 +171,9 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Kill(args) => signals::kill(args, layout).await,
         Verb::Pause(args) => signals::pause(args, layout).await,
         Verb::Continue(args) => signals::resume(args, layout).await,
+        Verb::Break(args) => break_fault::run(args, layout).await,
+        Verb::Repair(args) => repair::run(args, layout).await,
+        Verb::Fault(args) => fault::run(args, layout).await,
         Verb::Reset(args) => reset::run(args, layout).await,
         Verb::ResetData(args) => reset_data::run(args, layout).await,
         Verb::CreateDatabases(args) => create_databases::run(args, layout).await,
@@ -170,10 +189,12 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Kafka(args) => kafka::run(args, layout).await,
         Verb::Psql(args) => psql::run(args, layout).await,
         Verb::Load(args) => load::run(args, layout).await,
+        Verb::Gateway(args) => gateway::run(args, layout).await,
         Verb::Consumer(args) => consumer::run(args, layout).await,
         Verb::Topics(args) => topics::run(args, layout).await,
         Verb::Transactions(args) => transactions::run(args, layout).await,
         Verb::Demo(args) => demo::run(args, layout).await,
+        Verb::Audit(args) => audit::run(args, layout).await,
         Verb::Test(args) => test::run(args, layout).await,
         Verb::Bench(args) => bench::run(args, layout).await,
     }

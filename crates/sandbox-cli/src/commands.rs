@@ -1,6 +1,8 @@
 //! One file for each verb: the arguments and the output.
 
+pub mod audit;
 pub mod bench;
+pub mod break_fault;
 pub mod consumer;
 pub mod create_databases;
 pub mod dead_letter_view;
@@ -9,7 +11,10 @@ pub mod dlq;
 pub mod doctor;
 pub mod down;
 pub mod expect;
+pub mod fault;
+pub mod fault_commands;
 pub mod fetch;
+pub mod gateway;
 pub mod kafka;
 pub mod lag;
 pub mod load;
@@ -20,6 +25,7 @@ pub mod orders;
 pub mod psql;
 pub mod rate;
 pub mod record_text;
+pub mod repair;
 pub mod report;
 pub mod reset;
 pub mod reset_data;

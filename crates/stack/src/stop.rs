@@ -1,6 +1,7 @@
 //! Stops processes in order: the services drain before the broker and the database go away.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
@@ -14,17 +15,27 @@ use crate::instances::InstanceId;
 use crate::saved_settings::SavedSettings;
 use crate::workload::Workload;
 
+/// What the name of a process begins with that holds something as long as a fault lasts.
+pub const FAULT_PROCESS: &str = "fault-";
+
+/// How long such a process may take to end.
+const FAULT_GRACE: Duration = Duration::from_secs(5);
+
 impl Stack<'_> {
     /// Stops these processes: all instances at the same time, then broker, database and Prometheus. A name without a running
     /// process is ignored.
     pub async fn stop_processes(&self, names: &[String]) -> Result<()> {
         let mut instances: Vec<InstanceId> = Vec::new();
-        for workload in Workload::ALL {
+        for workload in Workload::KNOWN {
             let started = self.started_instances(workload)?.into_iter();
             let chosen = started.filter(|one| names.contains(&one.record.name));
             instances.extend(chosen.map(|one| (workload, one.slot)));
         }
         self.stop_instances(&instances).await?;
+        // What a fault holds is released before broker and database stop.
+        let faults = names.iter().filter(|name| name.starts_with(FAULT_PROCESS));
+        let faults = faults.map(|name| self.processes.stop(name, FAULT_GRACE));
+        try_join_all(faults).await?;
         let stop = async |name: &str, grace| match names.iter().any(|one| one == name) {
             true => self.processes.stop(name, grace).await.map(drop),
             false => Ok(()),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use faults::broken;
 use stack::Stack;
 use stack::layout::StackLayout;
 use stack::terminal::{Progress, say};
@@ -41,6 +42,7 @@ pub async fn run(args: Down, layout: &StackLayout) -> Result<()> {
         )),
     }
     if args.reset {
+        broken::forget(layout.home())?;
         stack.remove_data()?;
         say(format_args!(
             "removed all data and logs in {}",

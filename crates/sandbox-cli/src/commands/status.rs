@@ -6,6 +6,7 @@ mod view;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use faults::broken::{BrokenFault, BrokenFaults};
 use kafka_admin::Cluster;
 use serde_json::json;
 use shared_events::Service;
@@ -36,6 +37,7 @@ struct Shown {
     warnings: Vec<String>,
     processes: Vec<ProcessRow>,
     changed: Vec<ChangedSetting>,
+    broken: Vec<BrokenFault>,
     members: MemberRows,
     broker: Result<BrokerStatus, String>,
     stuck: Result<StuckOrders, String>,
@@ -53,7 +55,14 @@ pub async fn run(args: Status, layout: &StackLayout) -> Result<()> {
 
 async fn read(layout: &StackLayout) -> Result<Shown> {
     let side = layout.host_or_container();
-    let warnings = side.warnings(layout)?;
+    let mut warnings = side.warnings(layout)?;
+    let broken = match BrokenFaults::load(layout.home()) {
+        Ok(broken) => broken.faults,
+        Err(error) => {
+            warnings.push(format!("{error:#}"));
+            Vec::new()
+        }
+    };
     let processes = side.processes(layout).await?;
     let changed = side.changed_settings(layout)?;
     let mut instances = Vec::new();
@@ -69,6 +78,7 @@ async fn read(layout: &StackLayout) -> Result<Shown> {
         warnings,
         processes,
         changed,
+        broken,
         members: members?,
         broker: broker.map_err(why),
         stuck: stuck.map_err(why),
@@ -99,6 +109,7 @@ fn show_json(shown: &Shown) -> Result<()> {
         "warnings": shown.warnings,
         "processes": shown.processes,
         "settings": shown.changed,
+        "broken": shown.broken,
         "controls": shown.members.controls,
         "conditions": shown.members.conditions,
         "stuckOrders": shown.stuck.as_ref().ok(),

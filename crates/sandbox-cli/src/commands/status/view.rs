@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use faults::broken::BrokenFault;
 use stack::status_rows::broker::{BrokerStatus, TopicRow};
 use stack::status_rows::members::{ControlRow, MemberRows};
 use stack::status_rows::stuck_orders::StuckOrders;
@@ -16,6 +17,7 @@ pub(super) fn show(shown: &Shown) {
     for warning in &shown.warnings {
         say(format_args!("warning: {warning}"));
     }
+    show_broken(&shown.broken);
     match (shown.processes.is_empty(), shown.broker.is_err()) {
         (true, true) => {
             say("nothing runs: ./sandbox up");
@@ -103,6 +105,17 @@ fn time(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 
 fn shown_uptime(seconds: u64) -> String {
     humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+fn show_broken(broken: &[BrokenFault]) {
+    if broken.is_empty() {
+        return;
+    }
+    say("Broken on purpose (until ./sandbox repair):");
+    for BrokenFault { name, since } in broken {
+        say(format_args!("  {name} since {since}"));
+    }
+    say("");
 }
 
 fn show_changed(changed: &[ChangedSetting]) {

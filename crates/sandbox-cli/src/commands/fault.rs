@@ -1,0 +1,188 @@
+//! `sandbox fault`: the parts of a fault that no other command does. `break` and `repair` call it, and
+//! in Docker mode so do the scripts in `docker/`.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use faults::{Check, Fault, Modes};
+use local_runtime::kafka::KAFKA;
+use local_runtime::process::Program;
+use stack::Stack;
+use stack::layout::StackLayout;
+use stack::stop::FAULT_PROCESS;
+use stack::terminal::{Usage, say};
+
+use super::break_fault::fault;
+
+/// How long a process in the background may take to end.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// The part.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:  ./sandbox fault running hot-key")]
+pub struct FaultArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Change what the fault changes at once
+    Apply(Named),
+    /// Undo the change
+    Revert(Named),
+    /// Succeed if the fault shows over the network
+    Probe(Named),
+    /// Hold what the fault holds, until the process ends
+    Hold(Named),
+    /// Start `hold` in the background
+    Start(Named),
+    /// Stop it
+    Stop(Named),
+    /// Succeed if it runs
+    Running(Named),
+    /// Let the broker make no file larger
+    LimitBroker,
+    /// Take that limit away
+    UnlimitBroker,
+    /// Print the commands of a fault for the scripts of Docker mode: cause, undo, check, summary, remains
+    Plan(Named),
+}
+
+/// One fault.
+#[derive(Debug, clap::Args)]
+struct Named {
+    #[arg(value_name = "FAULT", value_parser = fault)]
+    fault: &'static Fault,
+}
+
+pub async fn run(args: FaultArgs, layout: &StackLayout) -> Result<()> {
+    match args.verb {
+        Verb::Apply(Named { fault }) => {
+            let change = fault.change.with_context(|| nothing(fault))?;
+            change.apply(layout).await
+        }
+        Verb::Revert(Named { fault }) => {
+            let change = fault.change.with_context(|| nothing(fault))?;
+            change.revert(layout).await
+        }
+        Verb::Probe(Named { fault }) => probe(fault, layout).await,
+        Verb::Hold(Named { fault }) => {
+            let hold = fault.hold.with_context(|| nothing(fault))?;
+            hold.run(layout).await.map(|never| match never {})
+        }
+        Verb::Start(Named { fault }) => start(fault, layout).await,
+        Verb::Stop(Named { fault }) => stop(fault, layout).await,
+        Verb::Running(Named { fault }) => running(fault, layout),
+        Verb::LimitBroker => limit(layout, "1:unlimited").await,
+        Verb::UnlimitBroker => limit(layout, "unlimited:unlimited").await,
+        Verb::Plan(Named { fault }) => plan(fault),
+    }
+}
+
+fn nothing(fault: &Fault) -> String {
+    format!("{} does nothing of that kind", fault.name)
+}
+
+async fn probe(fault: &Fault, layout: &StackLayout) -> Result<()> {
+    let Check::Probe(probe) = fault.check else {
+        bail!("the check is: ./sandbox {}", fault.check_command());
+    };
+    match probe.holds(layout).await? {
+        true => {
+            say(format_args!("{} is there", fault.name));
+            Ok(())
+        }
+        false => bail!("{} is not there", fault.name),
+    }
+}
+
+/// The name of the process in the records of the stack, and of its log.
+fn process(fault: &Fault) -> String {
+    format!("{FAULT_PROCESS}{}", fault.name)
+}
+
+async fn start(fault: &Fault, layout: &StackLayout) -> Result<()> {
+    fault.hold.with_context(|| nothing(fault))?;
+    layout.host_or_container().require_host("fault start")?;
+    let stack = Stack::open(layout)?;
+    let _lock = stack.lock().await?;
+    if !stack.unavailable_backends()?.is_empty() {
+        bail!("broker and database do not both run: ./sandbox up");
+    }
+    let this = std::env::current_exe().context("cannot find the path of this program")?;
+    let mut program = Program::new(process(fault), this);
+    program.arguments = ["fault", "hold", fault.name].map(Into::into).into();
+    let settings = layout.settings();
+    let variables = [
+        ("SANDBOX_HOME", layout.home().display().to_string()),
+        ("NAME_PREFIX", settings.name_prefix.to_string()),
+        ("BIND_ADDR", settings.bind_addr.to_string()),
+        ("KAFKA_PORT", settings.ports.kafka_port.to_string()),
+        ("POSTGRES_PORT", settings.ports.postgres_port.to_string()),
+    ];
+    program.environment = variables
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into();
+    stack.processes.start(&program).await.map(drop)
+}
+
+async fn stop(fault: &Fault, layout: &StackLayout) -> Result<()> {
+    layout.host_or_container().require_host("fault stop")?;
+    let stack = Stack::open(layout)?;
+    let _lock = stack.lock().await?;
+    let name = process(fault);
+    stack.processes.stop(&name, STOP_GRACE).await?;
+    stack.processes.forget(&name)
+}
+
+fn running(fault: &Fault, layout: &StackLayout) -> Result<()> {
+    layout.host_or_container().require_host("fault running")?;
+    match Stack::open(layout)?.processes.runs(&process(fault))? {
+        true => {
+            say(format_args!("{} runs", process(fault)));
+            Ok(())
+        }
+        false => bail!("{} does not run", process(fault)),
+    }
+}
+
+/// Sets the soft and the hard limit on the size of the files of the broker's process. The soft limit
+/// alone is lowered, because only root could raise the hard one again.
+async fn limit(layout: &StackLayout, limits: &str) -> Result<()> {
+    layout
+        .host_or_container()
+        .require_host("fault limit-broker")?;
+    let stack = Stack::open(layout)?;
+    let record = stack.processes.record(KAFKA)?;
+    let alive = record.filter(|record| record.process.is_alive());
+    let record = alive.context("kafka does not run: ./sandbox up kafka")?;
+    let output = tokio::process::Command::new("prlimit")
+        .args(["--pid", &record.process.pid.to_string()])
+        .arg(format!("--fsize={limits}"))
+        .output()
+        .await
+        .context("cannot run prlimit: install util-linux")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// One line for each word that follows: what it is, then the text.
+fn plan(fault: &Fault) -> Result<()> {
+    if let Modes::LocalOnly(reason) = fault.modes {
+        return Err(Usage::error(format_args!(
+            "{} cannot be caused in Docker mode: {reason}",
+            fault.name
+        )));
+    }
+    let mut lines = Vec::new();
+    lines.extend(fault.cause.iter().map(|one| format!("cause {one}")));
+    lines.extend(fault.undo.iter().map(|one| format!("undo {one}")));
+    lines.push(format!("check {}", fault.check_command()));
+    lines.push(format!("summary {}", fault.summary));
+    lines.extend(fault.remains.map(|text| format!("remains {text}")));
+    say(lines.join("\n"));
+    Ok(())
+}
