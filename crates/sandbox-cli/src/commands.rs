@@ -1,6 +1,5 @@
 //! One file for each verb: the arguments and the output.
 
-pub mod audit;
 pub mod bench;
 pub mod break_fault;
 pub mod consumer;
@@ -14,7 +13,6 @@ pub mod expect;
 pub mod fault;
 pub mod fault_commands;
 pub mod fetch;
-pub mod gateway;
 pub mod kafka;
 pub mod lag;
 pub mod load;
