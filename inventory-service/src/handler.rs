@@ -1,7 +1,7 @@
 //! What inventory-service does with a record: it reserves stock for a paid order.
 
 use chrono::{DateTime, Utc};
-use kafka_runtime::{Failure, Handler};
+use kafka_runtime::{Applied, Failure, Handler};
 use shared_events::{
     Envelope, Event, EventHeaders, PaymentSucceeded, Poison, PoisonClass, ProductId,
 };
@@ -53,12 +53,12 @@ impl Handler for InventoryHandler {
 
     /// Every record gets a response, a repeated one too. Only the stock must be taken once, and
     /// [`Store::decide`] guarantees that.
-    async fn apply(&self, work: &[&PaidOrder]) -> Result<Vec<Envelope>, Failure> {
+    async fn apply(&self, work: &[&PaidOrder]) -> Result<Applied, Failure> {
         let payments: Vec<_> = work.iter().map(|order| &order.payment).collect();
         let decisions = self.store.decide(&payments).await?;
         let decided = work.iter().zip(decisions);
-        Ok(decided
-            .map(|(order, decision)| Envelope::answer(&order.headers, decision.into_event()))
-            .collect())
+        let events = decided
+            .map(|(order, decision)| Envelope::answer(&order.headers, decision.into_event()));
+        Ok(Applied::Events(events.collect()))
     }
 }

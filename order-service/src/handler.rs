@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use kafka_runtime::{Failure, Handler};
+use kafka_runtime::{Applied, Failure, Handler};
 use shared_events::{Envelope, OrderId, Poison};
 use sqlx::PgPool;
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ impl Handler for OrderHandler {
     /// One statement for the batch, with one row for each order, because one statement cannot
     /// update a row twice. A repeated fact changes nothing, so a retried batch changes nothing
     /// either.
-    async fn apply(&self, work: &[&Order]) -> Result<Vec<Envelope>, Failure> {
+    async fn apply(&self, work: &[&Order]) -> Result<Applied, Failure> {
         let orders = merge_by_order(work);
         let upsert = store::upsert_returning_completed(&self.pool, &orders);
         let completed = match timeout(BATCH_TIMEOUT, upsert).await {
@@ -60,7 +60,7 @@ impl Handler for OrderHandler {
         for outcome in completed {
             self.metrics.count_saga(outcome);
         }
-        Ok(Vec::new())
+        Ok(Applied::Events(Vec::new()))
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
+use crate::gateway::{HttpGateway, RuleOnly};
 use crate::handler::PaymentHandler;
 use crate::metrics::Metrics;
 
@@ -41,11 +42,20 @@ impl App {
         let registry = Registry::new();
         let readiness = Readiness::new(Service::Payment.name());
         let requests = RequestMetrics::new(&registry)?;
-        let handler = PaymentHandler::new(Metrics::new(&registry)?);
+        let metrics = Metrics::new(&registry)?;
         let instance = instance::number(member.kafka.slot).await;
         let tracer = Tracer::new(&settings.trace, Service::Payment.name(), instance)?;
         member.tracer = tracer.clone();
-        let member = Member::start(member, instance, handler, &readiness, &registry)?;
+        let member = match &settings.payment_gateway_url {
+            Some(url) => {
+                let handler = PaymentHandler::new(HttpGateway::new(url)?, metrics);
+                Member::start(member, instance, handler, &readiness, &registry)?
+            }
+            None => {
+                let handler = PaymentHandler::new(RuleOnly, metrics);
+                Member::start(member, instance, handler, &readiness, &registry)?
+            }
+        };
         let router = admin::router(readiness, registry).merge(controls::router(member.controls()));
         Ok(Self {
             member,

@@ -1,26 +1,48 @@
 //! The rules of payment: which event follows from which.
 //!
-//! Everything in an event of this service comes from the event it responds to, including its time.
-//! So a repeated event gets the same response, byte for byte, from any instance. That is why this
-//! service needs no database.
+//! Everything in an event of this service comes from the event it responds to, including its time,
+//! and from the decision about the payment, which never changes. So a repeated event gets the same
+//! response, byte for byte, from any instance. That is why this service needs no database.
 
-use rust_decimal::Decimal;
+use shared_events::gateway_api::{Transfer, TransferAnswer};
 use shared_events::{
     Event, InventoryOutOfStock, OrderCreated, PaymentFailed, PaymentId, PaymentRefunded,
     PaymentSucceeded,
 };
 
-/// The largest amount that is charged: 1000.00.
-pub const CARD_LIMIT: Decimal = Decimal::ONE_THOUSAND;
+/// What an event asks this service to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Charge the order.
+    Charge(OrderCreated),
+    /// Give the money back. The event carries payment and amount, so this service need not have
+    /// stored them.
+    Refund(InventoryOutOfStock),
+}
 
-/// The reason of a `PaymentFailed`: the amount is above [`CARD_LIMIT`].
-pub const ABOVE_LIMIT: &str = "amount_above_limit";
+impl Task {
+    /// The money to move.
+    pub fn transfer(&self) -> Transfer {
+        match self {
+            Self::Charge(order) => Transfer {
+                payment_id: PaymentId::of(order.order_id),
+                order_id: order.order_id,
+                amount: order.amount,
+            },
+            Self::Refund(shortage) => Transfer {
+                payment_id: shortage.payment_id,
+                order_id: shortage.order_id,
+                amount: shortage.amount,
+            },
+        }
+    }
+}
 
-/// The response of this service to an event, if there is one.
-pub fn respond_to(event: Event) -> Option<Event> {
+/// What an event asks for, if anything.
+pub fn task(event: Event) -> Option<Task> {
     match event {
-        Event::OrderCreated(order) => Some(charge(order)),
-        Event::InventoryOutOfStock(shortage) => Some(refund(shortage)),
+        Event::OrderCreated(order) => Some(Task::Charge(order)),
+        Event::InventoryOutOfStock(shortage) => Some(Task::Refund(shortage)),
         Event::PaymentSucceeded(_)
         | Event::PaymentFailed(_)
         | Event::PaymentRefunded(_)
@@ -28,43 +50,55 @@ pub fn respond_to(event: Event) -> Option<Event> {
     }
 }
 
-fn charge(order: OrderCreated) -> Event {
-    if order.amount.as_decimal() > CARD_LIMIT {
-        return Event::PaymentFailed(PaymentFailed {
-            order_id: order.order_id,
-            amount: order.amount,
-            reason: ABOVE_LIMIT.to_owned(),
-            occurred_at: order.occurred_at,
-        });
+/// The event that follows from a task and the decision about it. A refund has one decision only.
+pub fn response(task: &Task, answer: TransferAnswer) -> Event {
+    match (task, answer) {
+        (Task::Charge(order), TransferAnswer::Approved) => {
+            Event::PaymentSucceeded(PaymentSucceeded {
+                order_id: order.order_id,
+                payment_id: PaymentId::of(order.order_id),
+                product_id: order.product_id.clone(),
+                quantity: order.quantity,
+                amount: order.amount,
+                occurred_at: order.occurred_at,
+            })
+        }
+        (Task::Charge(order), TransferAnswer::Refused { reason }) => {
+            Event::PaymentFailed(PaymentFailed {
+                order_id: order.order_id,
+                amount: order.amount,
+                reason,
+                occurred_at: order.occurred_at,
+            })
+        }
+        (Task::Refund(shortage), _) => Event::PaymentRefunded(PaymentRefunded {
+            order_id: shortage.order_id,
+            payment_id: shortage.payment_id,
+            amount: shortage.amount,
+            reason: shortage.reason.clone(),
+            occurred_at: shortage.occurred_at,
+        }),
     }
-    Event::PaymentSucceeded(PaymentSucceeded {
-        order_id: order.order_id,
-        payment_id: PaymentId::of(order.order_id),
-        product_id: order.product_id,
-        quantity: order.quantity,
-        amount: order.amount,
-        occurred_at: order.occurred_at,
-    })
-}
-
-/// The compensation of [`charge`]. The event carries payment and amount, so this service need not
-/// have stored them.
-fn refund(shortage: InventoryOutOfStock) -> Event {
-    Event::PaymentRefunded(PaymentRefunded {
-        order_id: shortage.order_id,
-        payment_id: shortage.payment_id,
-        amount: shortage.amount,
-        reason: shortage.reason,
-        occurred_at: shortage.occurred_at,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
+    use rust_decimal::Decimal;
+    use shared_events::gateway_api::decide;
     use shared_events::{Amount, InventoryReserved, OrderId, Quantity};
 
     use super::*;
+
+    /// The response without a gateway.
+    fn respond_to(event: Event) -> Option<Event> {
+        let task = task(event)?;
+        let answer = match &task {
+            Task::Charge(order) => decide(order.amount),
+            Task::Refund(_) => TransferAnswer::Approved,
+        };
+        Some(response(&task, answer))
+    }
 
     fn order(amount: &str) -> OrderCreated {
         OrderCreated {

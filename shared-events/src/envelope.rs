@@ -77,6 +77,8 @@ poison_classes! {
     Database = "database",
     /// The handler panics on the record, also in a batch of one.
     Panic = "panic",
+    /// The record failed for now each time it was tried, and `RETRY_MAX` is reached.
+    RetriesExhausted = "retries_exhausted",
 }
 
 impl fmt::Display for PoisonClass {

@@ -56,6 +56,19 @@ pub mod dead_letter {
     pub const OUTCOME_OFFSET: &str = "dlq-outcome-offset";
 }
 
+/// The names of the headers that a record of a retry topic has besides those of the original record:
+/// these, the four `dlq-original-*`, and `dlq-attempts`.
+///
+/// kafka-runtime writes and reads their values.
+pub mod retry {
+    /// How often the record was sent to the retry topic, from 1.
+    pub const ATTEMPT: &str = "retry-attempt";
+    /// When the record is due, milliseconds since 1970.
+    pub const NOT_BEFORE: &str = "retry-not-before";
+    /// Why the last attempt failed, for a person.
+    pub const CAUSE: &str = "retry-cause";
+}
+
 /// The headers of an event except `event-type`. All are required, and all are UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventHeaders {

@@ -29,6 +29,7 @@ pub mod controls;
 pub mod envelope;
 pub mod event;
 pub mod faults;
+pub mod gateway_api;
 pub mod headers;
 pub mod http_api;
 pub mod ids;

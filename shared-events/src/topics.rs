@@ -3,8 +3,11 @@
 //! | service | publishes to | consumes | sends dead letters to |
 //! |---|---|---|---|
 //! | order-service | `orders` | `orders`, `payments`, `inventory` | `orders.dlq` |
-//! | payment-service | `payments` | `orders`, `inventory` | `payments.dlq` |
+//! | payment-service | `payments` | `orders`, `inventory`, `payments.retry` | `payments.dlq` |
 //! | inventory-service | `inventory` | `payments` | `inventory.dlq` |
+//!
+//! With `RETRY=topic`, payment-service also publishes to `payments.retry`: records of the other
+//! topics that it consumes, which it tries again later.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +23,8 @@ pub enum Topic {
     Payments,
     /// Events of inventory-service.
     Inventory,
+    /// Records that payment-service tries again later (`RETRY=topic`).
+    PaymentsRetry,
     /// Dead letters of order-service, from every topic that it consumes.
     OrdersDlq,
     /// Dead letters of payment-service, from every topic that it consumes.
@@ -50,9 +55,10 @@ const EVENTS: TopicSettings = TopicSettings {
     ],
 };
 
-/// A dead letter is a record with additional headers, so its limit is above that of an event.
-/// Otherwise a poison record of the maximum size would block its partition for ever.
-const DEAD_LETTERS: TopicSettings = TopicSettings {
+/// A dead letter is a record with additional headers, and so is a record of `payments.retry`. Its
+/// limit is therefore above that of an event. Otherwise a record of the maximum size would block its
+/// partition for ever.
+const EXTENDED: TopicSettings = TopicSettings {
     partitions: 3,
     config: &[
         ("retention.ms", "86400000"),
@@ -77,10 +83,11 @@ const CONTROLS: TopicSettings = TopicSettings {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Orders,
         Self::Payments,
         Self::Inventory,
+        Self::PaymentsRetry,
         Self::OrdersDlq,
         Self::PaymentsDlq,
         Self::InventoryDlq,
@@ -93,6 +100,7 @@ impl Topic {
             Self::Orders => "orders",
             Self::Payments => "payments",
             Self::Inventory => "inventory",
+            Self::PaymentsRetry => "payments.retry",
             Self::OrdersDlq => "orders.dlq",
             Self::PaymentsDlq => "payments.dlq",
             Self::InventoryDlq => "inventory.dlq",
@@ -104,7 +112,9 @@ impl Topic {
     pub const fn settings(self) -> TopicSettings {
         match self {
             Self::Orders | Self::Payments | Self::Inventory => EVENTS,
-            Self::OrdersDlq | Self::PaymentsDlq | Self::InventoryDlq => DEAD_LETTERS,
+            Self::PaymentsRetry | Self::OrdersDlq | Self::PaymentsDlq | Self::InventoryDlq => {
+                EXTENDED
+            }
             Self::Controls => CONTROLS,
         }
     }
@@ -147,8 +157,16 @@ impl Service {
     pub const fn consumes(self) -> &'static [Topic] {
         match self {
             Self::Order => &[Topic::Orders, Topic::Payments, Topic::Inventory],
-            Self::Payment => &[Topic::Orders, Topic::Inventory],
+            Self::Payment => &[Topic::Orders, Topic::Inventory, Topic::PaymentsRetry],
             Self::Inventory => &[Topic::Payments],
+        }
+    }
+
+    /// The topic of the service's records that are tried again later, for a service that has one.
+    pub const fn retry_topic(self) -> Option<Topic> {
+        match self {
+            Self::Payment => Some(Topic::PaymentsRetry),
+            Self::Order | Self::Inventory => None,
         }
     }
 
@@ -191,7 +209,7 @@ impl FromStr for Topic {
     fn from_str(name: &str) -> Result<Self, OutOfBounds> {
         let known = Self::ALL.into_iter().find(|topic| topic.name() == name);
         known.ok_or(OutOfBounds(
-            "must be orders, payments, inventory, orders.dlq, payments.dlq, inventory.dlq or sandbox.controls",
+            "must be orders, payments, inventory, payments.retry, orders.dlq, payments.dlq, inventory.dlq or sandbox.controls",
         ))
     }
 }

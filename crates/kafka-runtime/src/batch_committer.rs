@@ -1,8 +1,9 @@
-//! What must be committed together at the end of a batch: its events, its dead letters and its offsets.
+//! What must be committed together at the end of a batch: its events, its dead letters, its records for the retry topic, and
+//! its offsets.
 //!
 //! There are two modes:
 //!
-//! * `exactly-once`: one Kafka transaction holds all three. A crash before the commit leaves nothing that a `read_committed`
+//! * `exactly-once`: one Kafka transaction holds all of them. A crash before the commit leaves nothing that a `read_committed`
 //!   reader sees, and the batch is redelivered. A crash after the commit leaves everything. The group coordinator checks the
 //!   member by the metadata that is sent with the offsets (KIP-447), so a member that has lost its partitions cannot commit.
 //! * `at-least-once`: the events and dead letters first, all acknowledged, then the offsets. A crash in between publishes the
@@ -29,6 +30,7 @@ use crate::librdkafka::transaction::{
 };
 use crate::librdkafka::{CommitError, ResilientConsumer, is_rebalance};
 use crate::produce::{acknowledged, produce, produce_event};
+use crate::retry::RetryHeaders;
 use crate::settings::{DeliveryMode, KafkaSettings};
 
 /// Pause between two looks at whether librdkafka has released the acknowledged records.
@@ -48,10 +50,19 @@ pub(crate) struct DeadLetter<'m> {
     pub(crate) why: DeadLetterHeaders,
 }
 
+/// A record for the retry topic, and the headers to add.
+pub(crate) struct RetryRecord<'m> {
+    pub(crate) key: Option<&'m [u8]>,
+    pub(crate) value: Option<&'m [u8]>,
+    pub(crate) headers: OwnedHeaders,
+    pub(crate) retry: &'m RetryHeaders,
+}
+
 /// What is committed together.
 pub(crate) struct BatchOutput<'b> {
     pub(crate) events: &'b [Envelope],
     pub(crate) dead_letters: &'b [DeadLetter<'b>],
+    pub(crate) retries: &'b [RetryRecord<'b>],
     /// The next offset of each partition of the batch.
     pub(crate) offsets: TopicPartitionList,
 }
@@ -66,6 +77,8 @@ pub(crate) struct BatchCommitter {
     runtime: Handle,
     transactional_id: String,
     dead_letter_topic: String,
+    /// `None` for a service that has no retry topic; it has no retry records either.
+    retry_topic: Option<String>,
     producer: Option<FutureProducer<BrokerHealth>>,
     last_fenced: Option<Instant>,
 }
@@ -81,6 +94,8 @@ impl BatchCommitter {
     ) -> Self {
         let transactional_id = client::transactional_id(service, &kafka);
         let dead_letter_topic = kafka.name_prefix.topic(service.dead_letter_topic());
+        let retry_topic = service.retry_topic();
+        let retry_topic = retry_topic.map(|topic| kafka.name_prefix.topic(topic));
         Self {
             service,
             kafka,
@@ -90,6 +105,7 @@ impl BatchCommitter {
             runtime,
             transactional_id,
             dead_letter_topic,
+            retry_topic,
             producer: None,
             last_fenced: None,
         }
@@ -126,7 +142,7 @@ impl BatchCommitter {
         consumer: &ResilientConsumer,
         output: &BatchOutput<'_>,
     ) -> Result<(), CommitError> {
-        if output.events.is_empty() && output.dead_letters.is_empty() {
+        if output.events.is_empty() && output.dead_letters.is_empty() && output.retries.is_empty() {
             // A transaction that holds only offsets would promise no more than this commit.
             return consumer.commit_offsets(&output.offsets);
         }
@@ -155,11 +171,13 @@ impl BatchCommitter {
         output: &BatchOutput<'_>,
     ) -> Result<(), CommitError> {
         let started = Instant::now();
-        let filled = self.fill_transaction(consumer, output);
+        // Read once: the protection can be switched while a transaction is open.
+        let offsets_inside = self.faults.keeps(Protection::OffsetsInTransaction);
+        let filled = self.fill_transaction(consumer, output, offsets_inside);
         filled.map_err(|error| self.give_up(error, started))?;
         let committed = commit_transaction(self.producer().map_err(CommitError::Retryable)?);
         committed.map_err(|error| self.commit_failed(error, started))?;
-        if !self.faults.keeps(Protection::OffsetsInTransaction) {
+        if !offsets_inside {
             self.faults.pass(CrashPoint::OutputsAcknowledged);
             return consumer.commit_offsets(&output.offsets);
         }
@@ -172,11 +190,12 @@ impl BatchCommitter {
         &self,
         consumer: &ResilientConsumer,
         output: &BatchOutput<'_>,
+        offsets_inside: bool,
     ) -> Result<(), KafkaError> {
         let producer = self.producer()?;
         producer.begin_transaction()?;
         self.produce_outputs(output)?;
-        if !self.faults.keeps(Protection::OffsetsInTransaction) {
+        if !offsets_inside {
             return Ok(());
         }
         self.faults.pass(CrashPoint::OutputsAcknowledged);
@@ -191,15 +210,19 @@ impl BatchCommitter {
         self.producer.as_ref().ok_or(KafkaError::Canceled)
     }
 
-    /// Produces events and dead letters, and waits until the broker has acknowledged each.
+    /// Produces events, dead letters and retries, and waits until the broker has acknowledged each.
     fn produce_outputs(&self, output: &BatchOutput<'_>) -> Result<(), KafkaError> {
         let producer = self.producer()?;
-        let mut deliveries = Vec::with_capacity(output.events.len() + output.dead_letters.len());
+        let number = output.events.len() + output.dead_letters.len() + output.retries.len();
+        let mut deliveries = Vec::with_capacity(number);
         for event in output.events {
             deliveries.push(produce_event(producer, &self.kafka.name_prefix, event)?);
         }
         for dead_letter in output.dead_letters {
             deliveries.push(self.produce_dead_letter(producer, dead_letter)?);
+        }
+        for record in output.retries {
+            deliveries.push(self.produce_retry(producer, record)?);
         }
         self.runtime
             .block_on(try_join_all(deliveries.into_iter().map(acknowledged)))?;
@@ -232,6 +255,19 @@ impl BatchCommitter {
             }
             produced => produced,
         }
+    }
+
+    fn produce_retry(
+        &self,
+        producer: &FutureProducer<BrokerHealth>,
+        retry: &RetryRecord<'_>,
+    ) -> Result<DeliveryFuture, KafkaError> {
+        let topic = self.retry_topic.as_deref().ok_or(KafkaError::Canceled)?;
+        let headers = with(retry.headers.clone(), &retry.retry.to_pairs());
+        let mut record = FutureRecord::<[u8], [u8]>::to(topic).headers(headers);
+        record.key = retry.key;
+        record.payload = retry.value;
+        produce(producer, record)
     }
 
     /// After a failure before the commit, nothing is committed. Aborts the transaction, and drops a producer that is not usable

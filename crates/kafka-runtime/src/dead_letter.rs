@@ -149,18 +149,18 @@ pub fn is_for_another_group<'a>(pairs: impl IntoIterator<Item = Header<'a>>, gro
     meant_for.is_some_and(|(_, value)| value != Some(group.as_bytes()))
 }
 
-fn last<'a>(pairs: &[Header<'a>], name: &str) -> Option<Option<&'a [u8]>> {
+pub(crate) fn last<'a>(pairs: &[Header<'a>], name: &str) -> Option<Option<&'a [u8]>> {
     let found = pairs.iter().rev().find(|(found, _)| *found == name);
     found.map(|(_, value)| *value)
 }
 
-fn text<'a>(pairs: &[Header<'a>], name: &'static str) -> Result<&'a str, BadHeader> {
+pub(crate) fn text<'a>(pairs: &[Header<'a>], name: &'static str) -> Result<&'a str, BadHeader> {
     let value = last(pairs, name).flatten();
     let value = value.ok_or_else(|| bad(name, "is missing"))?;
     str::from_utf8(value).map_err(|_| bad(name, "is not UTF-8"))
 }
 
-fn parse<T: FromStr<Err: Display>>(
+pub(crate) fn parse<T: FromStr<Err: Display>>(
     pairs: &[Header<'_>],
     name: &'static str,
 ) -> Result<T, BadHeader> {

@@ -5,7 +5,7 @@
 //! * [`Handler::read`] is *pure*: it turns an event into work, or says why the event can never be processed. A record is poison
 //!   only by this answer, or when the database refuses a value of this one record.
 //! * [`Handler::apply`] does the work: one call for a whole batch, in the order of the partitions. It returns the events to
-//!   publish.
+//!   publish. A handler that calls another system returns an outcome for each record instead: some may fail for now.
 //!
 //! The contract of `apply`: it may be called again with the same work, in part or as a whole, at any time, by this process or
 //! by another one, also while a member that has lost its partitions still runs. It must write its result once, and return the
@@ -33,10 +33,34 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// # Errors
     /// What must be done: see [`Failure`].
-    fn apply(
-        &self,
-        work: &[&Self::Work],
-    ) -> impl Future<Output = Result<Vec<Envelope>, Failure>> + Send;
+    fn apply(&self, work: &[&Self::Work]) -> impl Future<Output = Result<Applied, Failure>> + Send;
+}
+
+/// What a handler made of its work.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// All of the work is done, and these are the events to publish.
+    Events(Vec<Envelope>),
+    /// Each work has an outcome of its own, in the order of the work.
+    Each(Vec<Outcome>),
+}
+
+/// What became of one record.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done, and this is the event to publish.
+    Done(Envelope),
+    /// It failed for now, for this reason: another system does not answer, or answers that it cannot. The record is tried
+    /// again, as `RETRY` says.
+    FailedForNow(String),
+    /// It was not tried: the time of the batch was over. The record stays where it is.
+    NotTried,
+}
+
+impl From<Vec<Envelope>> for Applied {
+    fn from(events: Vec<Envelope>) -> Self {
+        Self::Events(events)
+    }
 }
 
 /// What must be done about a batch that could not be applied.

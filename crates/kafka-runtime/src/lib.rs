@@ -10,6 +10,7 @@
 //! 4. [`librdkafka`]: the workarounds for librdkafka, behind one consumer type.
 //! 5. [`outbox`]: how an event gets from a PostgreSQL transaction into Kafka.
 //! 6. [`dead_letter`]: the format of a dead letter and of its replay.
+//!    [`retry`]: the settings and headers of a record that failed for now.
 //! 7. [`client`]: every librdkafka setting that is not a default, with its reason. `broker_health`: whether a broker is reached.
 //!    `client_log`: where librdkafka's log goes.
 //! 8. [`member`]: one member of a consumer group, from its start to its end.
@@ -34,6 +35,7 @@ pub mod member;
 mod metrics;
 pub mod outbox;
 mod produce;
+pub mod retry;
 pub mod settings;
 mod topic_partitions;
 mod topic_watch;
@@ -41,10 +43,11 @@ mod topic_watch;
 pub use client::Criticality;
 pub use controls::Controls;
 pub use faults::{CrashPoint, Faults, Protection};
-pub use handler::{Failure, Handler};
+pub use handler::{Applied, Failure, Handler, Outcome};
 pub use librdkafka::KnownBrokers;
 pub use member::{Clock, Member, MemberError, MemberSettings, StartError};
 pub use outbox::{Publisher, Relay, RelaySettings, Waker};
+pub use retry::{RetryMode, RetrySettings};
 pub use settings::{
     ConsumerSettings, ConsumerTuning, DeliveryMode, FaultSettings, KafkaSettings, PoisonPolicy,
 };

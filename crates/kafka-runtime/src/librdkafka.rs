@@ -160,14 +160,22 @@ impl ResilientConsumer {
         Ok(ClientState::Replaced)
     }
 
-    /// Pauses or resumes all assigned partitions. Costs nothing while nothing changes.
-    pub(crate) fn set_paused(&mut self, pause: bool) {
+    /// Pauses or resumes all assigned partitions, except that those of `waiting` are paused in any case. Costs nothing while
+    /// nothing changes.
+    pub(crate) fn set_paused(&mut self, pause: bool, waiting: &BTreeSet<Partition>) {
+        for pause_now in [true, false] {
+            self.set_paused_of(pause_now, |one| pause || waiting.contains(one));
+        }
+    }
+
+    /// Pauses or resumes the assigned partitions of which `is_paused` asks for it.
+    fn set_paused_of(&mut self, pause: bool, is_paused: impl Fn(&Partition) -> bool) {
         let assigned = self.assigned();
         self.paused
             .retain(|partition, _| assigned.contains(partition));
         let changed: Vec<Partition> = assigned
             .into_iter()
-            .filter(|partition| self.paused.get(partition) != Some(&pause))
+            .filter(|one| is_paused(one) == pause && self.paused.get(one) != Some(&pause))
             .collect();
         if changed.is_empty() {
             return;

@@ -14,6 +14,7 @@ pub(crate) mod loss_watch;
 mod pause_state;
 mod poison_policy;
 mod report_losses;
+mod retries;
 mod simulated_work;
 mod threads;
 
@@ -41,6 +42,7 @@ use crate::librdkafka::{self, ResilientConsumer};
 use crate::member::consumer_loop::ConsumerLoop;
 use crate::member::threads::{MEMBER, READER, catch_panic, panicked, thread};
 use crate::metrics::MemberMetrics;
+use crate::retry::RetrySettings;
 use crate::settings::{ConsumerSettings, ConsumerTuning, FaultSettings, KafkaSettings};
 use crate::topic_partitions::TopicNames;
 use crate::topic_watch::TopicWatch;
@@ -59,6 +61,8 @@ pub struct MemberSettings {
     pub consumer: ConsumerSettings,
     /// librdkafka settings that the environment changes.
     pub tuning: ConsumerTuning,
+    /// What becomes of a record that failed for now. The default unless the service sets it.
+    pub retry: RetrySettings,
     /// Faults on purpose.
     pub faults: Faults,
     /// What the service is worth without Kafka.
@@ -104,6 +108,7 @@ impl MemberSettings {
             faults: faults
                 .faults()
                 .map_err(|error| InvalidSettings(error.to_string()))?,
+            retry: RetrySettings::default(),
             criticality,
             clock: Clock::default(),
             tracer: Tracer::default(),

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    Opts, Registry, exponential_buckets,
+    Counter, Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, Opts, Registry, exponential_buckets,
 };
 use shared_events::{PoisonClass, Topic};
 
 use crate::topic_partitions::{Partition, TopicNames};
-use labels::{FailedStage, IgnoreReason, SkipReason};
+use labels::{FailedStage, IgnoreReason, RetryPlace, SkipReason};
 use processing_metrics::{MessageRate, ProcessingMetrics, processing_metrics};
 
 /// The metrics of one member.
@@ -34,6 +34,8 @@ pub(crate) struct MemberMetrics {
     skipped: IntCounterVec,
     dead_letters: IntCounterVec,
     failed: IntCounterVec,
+    retries: IntCounterVec,
+    blocked: Counter,
     seconds: HistogramVec,
     batch_records: Histogram,
     pub(crate) paused: IntGauge,
@@ -95,6 +97,15 @@ impl MemberMetrics {
                 "Batches that failed and are retried.",
                 &["stage"],
             )?,
+            retries: register.counters(
+                "kafka_retries_total",
+                "Records that failed for now and are tried again, by where they wait.",
+                &["place"],
+            )?,
+            blocked: register.added(Counter::new(
+                "kafka_consumer_blocked_seconds_total",
+                "Time that partitions waited for a record that failed for now, the sum of all partitions.",
+            ))?,
             seconds: register.stage_seconds()?,
             batch_records: register.batch_records()?,
             paused: register.member_gauge(
@@ -122,6 +133,9 @@ impl MemberMetrics {
         }
         for stage in FailedStage::ALL {
             self.failed.with_label_values(&[stage.label()]);
+        }
+        for place in RetryPlace::ALL {
+            self.retried(place, 0);
         }
         for reason in IgnoreReason::ALL {
             self.ignored_controls.with_label_values(&[reason.label()]);
@@ -163,6 +177,16 @@ impl MemberMetrics {
 
     pub(crate) fn failed(&self, stage: FailedStage) {
         self.failed.with_label_values(&[stage.label()]).inc();
+    }
+
+    pub(crate) fn retried(&self, place: RetryPlace, records: usize) {
+        let counter = self.retries.with_label_values(&[place.label()]);
+        counter.inc_by(records as u64);
+    }
+
+    /// A partition waits this long for a record that failed for now.
+    pub(crate) fn blocked(&self, wait: Duration) {
+        self.blocked.inc_by(wait.as_secs_f64());
     }
 
     /// A failed batch or a dead letter of this topic.

@@ -18,12 +18,13 @@ use axum::response::{IntoResponse, Response};
 use crate::Problem;
 
 /// Names that only the services' own network resolves.
-const SERVICE_NAMES: [&str; 5] = [
+const SERVICE_NAMES: [&str; 6] = [
     "order-service",
     "payment-service",
     "inventory-service",
     "load-generator",
     "lag-monitor",
+    "payment-gateway",
 ];
 
 /// A middleware: 400 without a valid `Host`, 421 for another `Host`, 403 for another `Origin`.

@@ -2,7 +2,8 @@
 //!
 //! Read in this order:
 //!
-//! 1. [`layout`]: where one stack is: folders, names, addresses. [`ports`]: every port. [`workload`]: the programs.
+//! 1. [`layout`]: where one stack is: folders, names, addresses. `broker_count`: how many brokers it has. [`ports`]: every
+//!    port. [`workload`]: the programs.
 //! 2. [`Stack`]: its processes, and the lock that a command holds while it changes them.
 //! 3. [`settings`]: the environment of a program. [`saved_settings`]: what `restart --set` changed.
 //! 4. [`start_plan`] and [`start`]: which processes a command starts, and how. [`instances`] starts one service,
@@ -17,6 +18,7 @@
 #![deny(missing_docs)]
 
 pub mod backends;
+mod broker_count;
 pub mod build;
 #[cfg(test)]
 mod compose_file_tests;
@@ -25,6 +27,7 @@ mod compose_services_tests;
 pub mod container_databases;
 pub mod disk;
 pub mod doctor;
+pub mod gateway;
 pub mod host_or_container;
 pub mod instances;
 mod instances_file;

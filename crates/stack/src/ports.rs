@@ -31,6 +31,7 @@ const INVENTORY: &str = "8001-8009";
 const INVENTORY_FIRST: u16 = 8001;
 const LOAD_GENERATOR: u16 = 8000;
 const LAG_MONITOR: u16 = 8010;
+const PAYMENT_GATEWAY: u16 = 8020;
 
 /// The ports of one stack on this host.
 #[derive(Debug, Clone, clap::Args)]
@@ -54,6 +55,10 @@ pub struct Ports {
     /// Port of lag-monitor
     #[arg(long, env = "LAG_MONITOR_PORT", default_value_t = LAG_MONITOR, value_parser = whole_number::<u16>(1..=u16::MAX))]
     pub lag_monitor_port: u16,
+
+    /// Port of payment-gateway, which `up --gateway` starts
+    #[arg(long, env = "PAYMENT_GATEWAY_PORT", default_value_t = PAYMENT_GATEWAY, value_parser = whole_number::<u16>(1..=u16::MAX))]
+    pub payment_gateway_port: u16,
 
     /// Port of the broker; the others of three brokers listen on the next two ports
     #[arg(long, env = "KAFKA_PORT", default_value_t = 9092, value_parser = whole_number::<u16>(1..=u16::MAX))]
@@ -81,13 +86,17 @@ pub struct AssignedPort {
 
 impl Ports {
     /// Each port with the environment variable that sets it, for the environment of another `sandbox` command.
-    pub fn variables(&self) -> [(&'static str, String); 8] {
+    pub fn variables(&self) -> [(&'static str, String); 9] {
         [
             ("ORDER_PORT", self.order_port.to_string()),
             ("PAYMENT_PORT", self.payment_port.to_string()),
             ("INVENTORY_PORTS", self.inventory_ports.to_string()),
             ("LOAD_GENERATOR_PORT", self.load_generator_port.to_string()),
             ("LAG_MONITOR_PORT", self.lag_monitor_port.to_string()),
+            (
+                "PAYMENT_GATEWAY_PORT",
+                self.payment_gateway_port.to_string(),
+            ),
             ("KAFKA_PORT", self.kafka_port.to_string()),
             ("POSTGRES_PORT", self.postgres_port.to_string()),
             ("PROMETHEUS_PORT", self.prometheus_port.to_string()),
@@ -111,6 +120,7 @@ impl Ports {
             Workload::Service(Service::Inventory) => (self.inventory_ports.first, slot - 1),
             Workload::LoadGenerator => (self.load_generator_port, 0),
             Workload::LagMonitor => (self.lag_monitor_port, 0),
+            Workload::PaymentGateway => (self.payment_gateway_port, 0),
         };
         u16::try_from(u32::from(first) + offset).with_context(|| {
             format!("{workload}.{slot} has no port: {first} + {offset} is above 65535")
@@ -125,7 +135,7 @@ impl Ports {
                 let PortRange { first, last } = self.inventory_ports;
                 MAX_SLOTS.min(u32::from(last - first) + 1)
             }
-            Workload::LoadGenerator | Workload::LagMonitor => 1,
+            Workload::LoadGenerator | Workload::LagMonitor | Workload::PaymentGateway => 1,
         }
     }
 
@@ -170,6 +180,7 @@ const fn port_variable(workload: Workload) -> &'static str {
         Workload::Service(Service::Inventory) => "INVENTORY_PORTS",
         Workload::LoadGenerator => "LOAD_GENERATOR_PORT",
         Workload::LagMonitor => "LAG_MONITOR_PORT",
+        Workload::PaymentGateway => "PAYMENT_GATEWAY_PORT",
     }
 }
 
@@ -181,6 +192,7 @@ pub const fn container_port(workload: Workload) -> u16 {
         Workload::Service(Service::Inventory) => INVENTORY_FIRST,
         Workload::LoadGenerator => LOAD_GENERATOR,
         Workload::LagMonitor => LAG_MONITOR,
+        Workload::PaymentGateway => PAYMENT_GATEWAY,
     }
 }
 
@@ -233,7 +245,7 @@ mod tests {
         let ports = Command::from_arg_matches(&matches).unwrap().ports;
         let mut taken = vec![ports.postgres_port, ports.prometheus_port];
         taken.extend(Node::all(3).iter().map(|node| ports.of_kafka(*node).port));
-        for workload in Workload::ALL {
+        for workload in Workload::KNOWN {
             assert_eq!(
                 ports.instance_port(workload, 1).unwrap(),
                 container_port(workload)

@@ -15,8 +15,10 @@ use crate::layout::StackLayout;
 use crate::terminal::Usage;
 use crate::workload::Workload;
 
+const BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
+
 /// Settings of every program.
-const COMMON: [&str; 3] = ["KAFKA_BOOTSTRAP_SERVERS", "LOG_FORMAT", "RUST_LOG"];
+const COMMON: [&str; 3] = [BOOTSTRAP_SERVERS, "LOG_FORMAT", "RUST_LOG"];
 
 /// Settings of every service.
 const SERVICE: [&str; 10] = [
@@ -32,11 +34,16 @@ const SERVICE: [&str; 10] = [
     "STATIC_MEMBERSHIP",
 ];
 
+/// payment-service's setting for the base URL of the gateway.
+pub const GATEWAY_URL: &str = "PAYMENT_GATEWAY_URL";
+
 /// Settings of one program alone.
 const fn own_settings(workload: Workload) -> &'static [&'static str] {
     match workload {
         Workload::Service(Service::Order) => &["HTTP_QUEUE", "OUTBOX_LIMIT"],
-        Workload::Service(Service::Payment) => &[],
+        Workload::Service(Service::Payment) => {
+            &[GATEWAY_URL, "RETRY", "RETRY_BACKOFF_MS", "RETRY_MAX"]
+        }
         Workload::Service(Service::Inventory) => &["POISON_PRODUCT"],
         Workload::LoadGenerator => &[
             "AUTO_PRODUCE",
@@ -44,6 +51,7 @@ const fn own_settings(workload: Workload) -> &'static [&'static str] {
             "DRAIN_TIMEOUT",
             "PRODUCTION_RATE_MS",
         ],
+        Workload::PaymentGateway => &["PAYMENT_LIMIT"],
         Workload::LagMonitor => &[
             "GROUP",
             "LAG_THRESHOLD_CRITICAL",
@@ -93,6 +101,10 @@ pub(crate) fn setting_names(workload: Workload) -> Vec<String> {
     };
     let plain = COMMON.iter().chain(own_settings(workload));
     let mut names: Vec<String> = plain.map(|name| (*name).to_owned()).collect();
+    if workload == Workload::PaymentGateway {
+        // The only program that uses no broker.
+        names.retain(|name| name != BOOTSTRAP_SERVERS);
+    }
     if workload.service().is_some() {
         names.extend(SERVICE.map(str::to_owned));
         names.extend(TUNABLE.into_iter().map(variable));

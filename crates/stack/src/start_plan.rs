@@ -56,6 +56,9 @@ impl StartPlan {
             let instances = instances_of(stack, Target { of, slot: None })?;
             plan.instances.extend(instances);
         }
+        if stack.uses_gateway()? {
+            plan.add_gateway();
+        }
         Ok(plan)
     }
 
@@ -85,6 +88,14 @@ impl StartPlan {
         plan.instances.sort();
         plan.instances.dedup();
         Ok(plan)
+    }
+
+    /// Starts payment-gateway, too.
+    pub fn add_gateway(&mut self) {
+        let gateway = (Workload::PaymentGateway, 1);
+        if !self.instances.contains(&gateway) {
+            self.instances.push(gateway);
+        }
     }
 
     /// The names of the processes: broker and database first, then the instances, then Prometheus.

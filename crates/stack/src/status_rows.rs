@@ -74,7 +74,7 @@ pub async fn process_rows(stack: &Stack<'_>) -> Result<Vec<ProcessRow>> {
         records.extend(stack.processes.record(&node.name())?);
     }
     records.extend(stack.processes.record(POSTGRES)?);
-    for workload in Workload::ALL {
+    for workload in Workload::KNOWN {
         records.extend(
             stack
                 .started_instances(workload)?
@@ -135,7 +135,7 @@ async fn row(stack: &Stack<'_>, record: &ProcessRecord) -> Result<ProcessRow> {
 pub async fn instance_rows(layout: &StackLayout) -> Result<Vec<ProcessRow>> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let mut found = Vec::new();
-    for workload in Workload::ALL {
+    for workload in Workload::KNOWN {
         found.extend(layout.instances(workload).await?);
     }
     let rows = found.into_iter().map(async |instance| {
@@ -179,7 +179,7 @@ pub fn changed_settings(stack: &Stack<'_>) -> Result<Vec<ChangedSetting>> {
             value,
         })
     };
-    Ok(Workload::ALL.into_iter().flat_map(of).collect())
+    Ok(Workload::KNOWN.into_iter().flat_map(of).collect())
 }
 
 async fn probe_process(stack: &Stack<'_>, name: &str, url: &str) -> Result<ProbeResult> {

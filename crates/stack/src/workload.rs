@@ -14,14 +14,15 @@ pub enum Workload {
     LoadGenerator,
     /// The tool that watches the lag of the groups.
     LagMonitor,
+    /// The simulated payment gateway. It runs only when asked for: `up --gateway`.
+    PaymentGateway,
 }
 
 /// All names, for error messages.
-pub const WORKLOAD_NAMES: &str =
-    "order-service, payment-service, inventory-service, load-generator or lag-monitor";
+pub const WORKLOAD_NAMES: &str = "order-service, payment-service, inventory-service, load-generator, lag-monitor or payment-gateway";
 
 impl Workload {
-    /// All workloads, the services first.
+    /// The workloads that `up` starts, the services first.
     pub const ALL: [Self; 5] = [
         Self::Service(Service::Order),
         Self::Service(Service::Payment),
@@ -30,12 +31,23 @@ impl Workload {
         Self::LagMonitor,
     ];
 
+    /// Those of [`Workload::ALL`], and what runs only when asked for.
+    pub const KNOWN: [Self; 6] = [
+        Self::Service(Service::Order),
+        Self::Service(Service::Payment),
+        Self::Service(Service::Inventory),
+        Self::LoadGenerator,
+        Self::LagMonitor,
+        Self::PaymentGateway,
+    ];
+
     /// The name of the program and of its Compose service.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Service(service) => service.name(),
             Self::LoadGenerator => "load-generator",
             Self::LagMonitor => "lag-monitor",
+            Self::PaymentGateway => "payment-gateway",
         }
     }
 
@@ -43,7 +55,7 @@ impl Workload {
     pub const fn service(self) -> Option<Service> {
         match self {
             Self::Service(service) => Some(service),
-            Self::LoadGenerator | Self::LagMonitor => None,
+            Self::LoadGenerator | Self::LagMonitor | Self::PaymentGateway => None,
         }
     }
 
@@ -51,7 +63,7 @@ impl Workload {
     pub const fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::LoadGenerator => &["serve"],
-            Self::Service(_) | Self::LagMonitor => &[],
+            Self::Service(_) | Self::LagMonitor | Self::PaymentGateway => &[],
         }
     }
 
@@ -88,7 +100,7 @@ impl FromStr for Workload {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|one| one.name() == name);
+        let known = Self::KNOWN.into_iter().find(|one| one.name() == name);
         known.ok_or_else(|| format!("must be {WORKLOAD_NAMES}"))
     }
 }

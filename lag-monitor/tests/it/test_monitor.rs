@@ -8,8 +8,8 @@ use kafka_admin::Cluster;
 use kafka_admin::publish::RawRecord;
 use kafka_runtime::database::LockWaits;
 use kafka_runtime::{
-    Clock, ConsumerSettings, ConsumerTuning, Criticality, Failure, Faults, Handler, KafkaSettings,
-    Member, MemberSettings,
+    Applied, Clock, ConsumerSettings, ConsumerTuning, Criticality, Failure, Faults, Handler,
+    KafkaSettings, Member, MemberSettings, RetrySettings,
 };
 use lag_monitor::{App, Settings};
 use prometheus::Registry;
@@ -52,8 +52,8 @@ impl Handler for Idle {
         Ok(None)
     }
 
-    async fn apply(&self, _: &[&()]) -> Result<Vec<Envelope>, Failure> {
-        Ok(Vec::new())
+    async fn apply(&self, _: &[&()]) -> Result<Applied, Failure> {
+        Ok(Applied::Events(Vec::new()))
     }
 }
 
@@ -137,6 +137,7 @@ impl TestMonitor {
             criticality: Criticality::Required,
             clock: Clock::default(),
             tracer: Tracer::default(),
+            retry: RetrySettings::default(),
             lock_waits: LockWaits::default(),
             commit_limit: MemberSettings::COMMIT_LIMIT,
         };

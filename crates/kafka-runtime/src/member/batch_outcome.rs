@@ -17,7 +17,7 @@ use crate::member::collect::{Batch, BatchRange};
 use crate::member::consumer_loop::ConsumerLoop;
 use crate::member::pause_state::{Blocked, Halt};
 use crate::member::poison_policy::BatchCut;
-use crate::metrics::labels::FailedStage;
+use crate::metrics::labels::{FailedStage, RetryPlace};
 use crate::settings::PoisonPolicy;
 use crate::topic_partitions::{Offsets, Partition};
 
@@ -52,11 +52,16 @@ impl<H: Handler> ConsumerLoop<H> {
         self.no_failure();
         self.poison_run = cut.poison_run;
         self.update_blocked(starts, batch, cut);
+        self.update_waiting(starts, batch);
         self.seek(&cut.left_out)?;
         if let Some((partition, offset)) = cut.limit_reached {
             let limit = self.settings.consumer.poison_limit;
             self.halt(Halt::PoisonLimit(limit, self.place(partition, offset)));
-        } else if !cut.left_out.is_empty() {
+        } else if cut
+            .left_out
+            .keys()
+            .any(|one| !batch.waits.contains_key(one))
+        {
             self.back_off(0);
         }
         Ok(())
@@ -71,10 +76,13 @@ impl<H: Handler> ConsumerLoop<H> {
             return;
         }
         for (partition, offset) in &cut.left_out {
-            let record = batch.left_out.get(partition);
+            // A record that waits is no poison.
+            let Some(record) = batch.left_out.get(partition) else {
+                continue;
+            };
             let blocked = Blocked {
                 place: self.place(*partition, *offset),
-                record: record.cloned().unwrap_or_default(),
+                record: record.clone(),
             };
             if before.remove(partition).as_ref() != Some(&blocked) {
                 tracing::warn!("{blocked}");
@@ -88,7 +96,12 @@ impl<H: Handler> ConsumerLoop<H> {
         for record in &committed.records {
             *by_partition.entry(record.partition).or_insert(0) += 1;
             match &record.classification {
-                Classification::Work(_) => {}
+                Classification::Work(_) | Classification::Waiting(_) => {}
+                Classification::Retry(retry) => {
+                    let (partition, offset) = (record.partition, record.offset());
+                    tracing::debug!(topic = %partition.topic, partition = partition.number, offset, attempt = retry.attempt, cause = retry.cause, "sent to the retry topic");
+                    self.metrics.retried(RetryPlace::Topic, 1);
+                }
                 Classification::Skipped(reason) => self.metrics.skipped(*reason, 1),
                 Classification::Poison(poison) => {
                     let (partition, offset) = (record.partition, record.offset());
@@ -185,7 +198,7 @@ impl<H: Handler> ConsumerLoop<H> {
         }
     }
 
-    fn back_off(&self, failures: usize) {
+    pub(super) fn back_off(&self, failures: usize) {
         let longest = BACK_OFF_MS
             .get(failures)
             .or(BACK_OFF_MS.last())

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::error_chain::ErrorChain;
 use crate::member::MemberSettings;
-use crate::member::classify::record_headers;
+use crate::member::classify::{Classification, record_headers};
 use crate::member::collect::{Batch, Collected};
 use crate::metrics::BatchTimes;
 use crate::produce::send_span;
@@ -150,14 +150,25 @@ impl BatchSpans {
             let Some(traced) = self.records.get(&at) else {
                 continue;
             };
-            let poison = record.poison().map(ToString::to_string);
-            if poison.is_some() {
-                let topic = self.service.dead_letter_topic().name();
+            let sent_to = match &record.classification {
+                Classification::Poison(poison) => {
+                    Some((self.service.dead_letter_topic(), poison.to_string()))
+                }
+                Classification::Retry(retry) => self
+                    .service
+                    .retry_topic()
+                    .map(|topic| (topic, retry.cause.clone())),
+                Classification::Work(_)
+                | Classification::Skipped(_)
+                | Classification::Waiting(_) => None,
+            };
+            if let Some((topic, _)) = &sent_to {
                 let span = traced.process.new_child();
-                self.end_send(topic, span, traced.process, commit_started);
+                self.end_send(topic.name(), span, traced.process, commit_started);
             }
             let span = self.process_span(at, traced);
-            self.tracer.record(span.with_error(poison));
+            self.tracer
+                .record(span.with_error(sent_to.map(|(_, error)| error)));
         }
         let processed: BTreeMap<Uuid, TraceParent> = self
             .records

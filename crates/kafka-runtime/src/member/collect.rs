@@ -6,17 +6,18 @@ use std::time::Duration;
 use chrono::Utc;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
-use shared_events::Poison;
+use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
+use shared_events::{Poison, Topic};
 
-use crate::batch_committer::DeadLetter;
+use crate::batch_committer::{DeadLetter, RetryRecord};
 use crate::dead_letter::DeadLetterHeaders;
 use crate::faults::{Faults, Protection};
 use crate::librdkafka::undecodable::is_undecodable;
 use crate::librdkafka::{Client, ConsumerFatal, IDLE_POLL, positions};
-use crate::member::classify::Classification;
+use crate::member::classify::{Classification, record_headers};
 use crate::member::poison_policy::{BatchCut, RecordKind, RecordRef};
 use crate::metrics::labels::SkipReason;
+use crate::retry::{Origin, RetryHeaders, is_retry_header};
 use crate::topic_partitions::{Offsets, Partition};
 
 /// Largest size of a batch without its last record, bytes of keys and values. 500 records of 1 MiB would exceed the memory of
@@ -31,6 +32,17 @@ pub(crate) struct Collected<'c, W> {
     pub(crate) partition: Partition,
     pub(crate) message: BorrowedMessage<'c>,
     pub(crate) classification: Classification<W>,
+    /// The headers that it was sent to the retry topic with, if it was.
+    pub(crate) retry: Option<RetryHeaders>,
+    /// How often it was tried in this batch. 0 until it has failed.
+    pub(crate) attempts: u32,
+}
+
+/// How long a record waits, and why it failed. Without a cause it is not due yet, or was not tried.
+#[derive(Debug, Clone)]
+pub(crate) struct Wait {
+    pub(crate) wait: Duration,
+    pub(crate) cause: Option<String>,
 }
 
 /// The records of a batch, in the order in which they were polled: within a partition that is the order of offsets.
@@ -40,6 +52,8 @@ pub(crate) struct Batch<'c, W> {
     pub(crate) ends: Offsets,
     /// What the first poison record is that a cut left out, of each partition that it cut.
     pub(crate) left_out: BTreeMap<Partition, String>,
+    /// The first record that waits, of each partition that a cut has cut there: its offset and its wait.
+    pub(crate) waits: BTreeMap<Partition, (i64, Wait)>,
     /// The partitions that were revoked meanwhile.
     pub(crate) revoked: BTreeSet<Partition>,
     /// The client has skipped a record set after the batch, because it cannot decode it.
@@ -66,7 +80,7 @@ pub(crate) fn collect<'c, W>(
     client: &'c Client,
     max_records: usize,
     faults: &Faults,
-    classify: impl Fn(&BorrowedMessage<'c>) -> Classification<W>,
+    classify: impl Fn(Topic, &BorrowedMessage<'c>) -> (Classification<W>, Option<RetryHeaders>),
 ) -> Result<Batch<'c, W>, ConsumerFatal> {
     let context = client.context();
     let mut records = Vec::new();
@@ -80,11 +94,13 @@ pub(crate) fn collect<'c, W>(
                 if let Some(topic) = context.names().topic(message.topic()) {
                     let number = message.partition();
                     bytes += message.key_len() + message.payload_len();
-                    let classification = classify(&message);
+                    let (classification, retry) = classify(topic, &message);
                     records.push(Collected {
                         partition: Partition { topic, number },
                         message,
                         classification,
+                        retry,
+                        attempts: 0,
                     });
                 }
             }
@@ -110,6 +126,7 @@ pub(crate) fn collect<'c, W>(
         records,
         ends,
         left_out: BTreeMap::new(),
+        waits: BTreeMap::new(),
         revoked,
         undecodable,
     })
@@ -157,12 +174,26 @@ impl<W> Batch<'_, W> {
             .records
             .iter()
             .filter(|record| cut.left_out.get(&record.partition) == Some(&record.offset()));
-        self.left_out = left_out
-            .filter_map(|record| Some((record.partition, record.describe_poison()?)))
-            .collect();
+        for record in left_out {
+            let (partition, offset) = (record.partition, record.offset());
+            if let Some(poison) = record.describe_poison() {
+                self.left_out.insert(partition, poison);
+            }
+            if let Classification::Waiting(wait) = &record.classification {
+                self.waits.insert(partition, (offset, wait.clone()));
+            }
+        }
         self.records
             .retain(|record| cut.keeps(&record.record_ref()));
         offsets
+    }
+
+    /// The records of the batch that are sent to the retry topic.
+    pub(crate) fn retries(&self) -> Vec<RetryRecord<'_>> {
+        self.records
+            .iter()
+            .filter_map(Collected::retry_record)
+            .collect()
     }
 
     /// The poison records of the batch, as dead letters of this consumer group.
@@ -182,11 +213,13 @@ impl<W> Collected<'_, W> {
     pub(crate) fn record_ref(&self) -> RecordRef {
         let kind = match self.classification {
             Classification::Work(_)
+            | Classification::Retry(_)
             | Classification::Skipped(SkipReason::NotOurs | SkipReason::ReplayedForAnother) => {
                 RecordKind::Valid
             }
             Classification::Skipped(SkipReason::UnknownType) => RecordKind::UnknownType,
             Classification::Poison(_) => RecordKind::Poison,
+            Classification::Waiting(_) => RecordKind::Waiting,
         };
         RecordRef {
             partition: self.partition,
@@ -198,14 +231,20 @@ impl<W> Collected<'_, W> {
     pub(crate) fn work(&self) -> Option<&W> {
         match &self.classification {
             Classification::Work(work) => Some(work),
-            Classification::Skipped(_) | Classification::Poison(_) => None,
+            Classification::Skipped(_)
+            | Classification::Poison(_)
+            | Classification::Waiting(_)
+            | Classification::Retry(_) => None,
         }
     }
 
     pub(crate) fn poison(&self) -> Option<&Poison> {
         match &self.classification {
             Classification::Poison(poison) => Some(poison),
-            Classification::Work(_) | Classification::Skipped(_) => None,
+            Classification::Work(_)
+            | Classification::Skipped(_)
+            | Classification::Waiting(_)
+            | Classification::Retry(_) => None,
         }
     }
 
@@ -217,19 +256,57 @@ impl<W> Collected<'_, W> {
         Some(format!("the record with key {key:?} is poison: {poison}"))
     }
 
+    /// Where it was read first. A record of the retry topic names that place.
+    pub(crate) fn origin(&self) -> Origin {
+        let message = &self.message;
+        let here = || Origin {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+        };
+        let retry = self.retry.as_ref();
+        retry.map_or_else(here, |retry| retry.origin.clone())
+    }
+
+    /// How often it was tried, here and before it was sent to the retry topic.
+    pub(crate) fn all_attempts(&self) -> u32 {
+        let before = self.retry.as_ref().map_or(0, |retry| retry.attempts);
+        before.saturating_add(self.attempts)
+    }
+
+    /// The record with the headers of a retry, which replace those of an earlier one.
+    fn retry_record(&self) -> Option<RetryRecord<'_>> {
+        let Classification::Retry(retry) = &self.classification else {
+            return None;
+        };
+        let own = record_headers(&self.message).unwrap_or_default();
+        let own = own.into_iter().filter(|(name, _)| !is_retry_header(name));
+        let headers = own.fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value })
+        });
+        Some(RetryRecord {
+            key: self.message.key(),
+            value: self.message.payload(),
+            headers,
+            retry,
+        })
+    }
+
     fn dead_letter(&self, group: &str) -> Option<DeadLetter<'_>> {
         let poison = self.poison()?;
         let message = &self.message;
+        let origin = self.origin();
         let why = DeadLetterHeaders {
-            original_topic: message.topic().to_owned(),
-            original_partition: message.partition(),
-            original_offset: message.offset(),
-            original_timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            original_topic: origin.topic,
+            original_partition: origin.partition,
+            original_offset: origin.offset,
+            original_timestamp_ms: origin.timestamp_ms,
             consumer_group: group.to_owned(),
             error_class: poison.class,
             error_message: poison.message.clone(),
             failed_at: Utc::now(),
-            attempts: 1,
+            attempts: self.all_attempts().max(1),
         };
         // Copied without decoding: a header name that is not UTF-8 may be the reason.
         let headers = message.headers();

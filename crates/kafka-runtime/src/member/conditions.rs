@@ -99,6 +99,7 @@ impl<H: Handler> ConsumerLoop<H> {
             condition(ConditionKind::Blocked, blocked.to_string(), places)
         });
         conditions.extend(blocked);
+        conditions.extend(self.blocked_by_failures());
         conditions.extend(self.pause());
         conditions
     }

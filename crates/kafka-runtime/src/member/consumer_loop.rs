@@ -23,11 +23,12 @@ use crate::handler::{Failure, Handler};
 use crate::librdkafka::{ResilientConsumer, positions};
 use crate::member::batch_failure::BatchFailure;
 use crate::member::batch_telemetry::BatchTelemetry;
-use crate::member::classify::{Classification, apply_isolating_poison, classify};
+use crate::member::classify::{Classification, classify, classify_retried};
 use crate::member::collect::{Batch, Collected, collect};
 use crate::member::loss_watch::LossWatch;
 use crate::member::pause_state::{Blocked, Halt};
 use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
+use crate::member::retries::WaitingPartition;
 use crate::member::threads::{MEMBER, READER, catch_panic, panicked};
 use crate::member::{MemberError, MemberSettings};
 use crate::metrics::MemberMetrics;
@@ -62,6 +63,8 @@ pub(crate) struct ConsumerLoop<H> {
     pub(super) conditions: Vec<MemberCondition>,
     /// The poison record before which each partition is blocked (`POISON_POLICY=block`).
     pub(super) blocked: BTreeMap<Partition, Blocked>,
+    /// The partitions whose next record waits: it failed for now, or is not due yet.
+    pub(super) waiting: BTreeMap<Partition, WaitingPartition>,
     /// Finds records that were deleted before they were consumed, and those that it has found.
     pub(super) loss_watch: LossWatch,
     pub(super) records_lost: BTreeMap<Partition, LostRecords>,
@@ -117,6 +120,7 @@ impl<H: Handler> ConsumerLoop<H> {
             outage: OutageLog::default(),
             conditions: Vec::new(),
             blocked: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             loss_watch: LossWatch::default(),
             records_lost: BTreeMap::new(),
             undecodable: false,
@@ -178,9 +182,15 @@ impl<H: Handler> ConsumerLoop<H> {
 
         // 1. Collect a batch and classify each record: work, skipped or poison.
         let max_records = config.batch_max as usize;
-        let mut batch = collect(&client, max_records, &self.settings.faults, |message| {
-            classify(&self.handler, &self.group, message)
-        })?;
+        let mut batch = collect(
+            &client,
+            max_records,
+            &self.settings.faults,
+            |topic, message| match self.settings.service.retry_topic() == Some(topic) {
+                true => classify_retried(&self.handler, &self.group, message),
+                false => (classify(&self.handler, &self.group, message), None),
+            },
+        )?;
         self.on_collected(&batch);
         if batch.records.is_empty() {
             return self.on_idle();
@@ -207,12 +217,13 @@ impl<H: Handler> ConsumerLoop<H> {
         self.settings.faults.pass(CrashPoint::EffectCommitted);
         telemetry.apply_ended();
 
-        // 3. Produce events and dead letters, and commit the offsets with them.
+        // 3. Produce events, dead letters and retries, and commit the offsets with them.
         let offsets = batch.cut(&cut);
-        let dead_letters = batch.dead_letters(&self.group);
+        let (dead_letters, retries) = (batch.dead_letters(&self.group), batch.retries());
         let output = BatchOutput {
             events: &events,
             dead_letters: &dead_letters,
+            retries: &retries,
             offsets: self.consumer.names().offset_list(&offsets),
         };
         // Dies in this call: a batch without output commits its offsets or does not. With output and `exactly-once`, the broker
@@ -242,10 +253,10 @@ impl<H: Handler> ConsumerLoop<H> {
             let (indices, works): (Vec<usize>, Vec<&H::Work>) = kept
                 .filter_map(|(index, record)| Some((index, record.work()?)))
                 .unzip();
-            let applying = apply_isolating_poison(&self.handler, &works);
-            let applied = self.runtime.block_on(applying)?;
+            let applied = self.apply_with_retries(&works)?;
             if applied.poison.is_empty() {
-                return Ok((cut, applied.events));
+                self.mark_failed(batch, &indices, applied.failed);
+                return Ok(self.cut_again(batch, cut, &indices, applied.events));
             }
             if self.stop.is_cancelled() {
                 // A drain time-out shuts the runtime down, and the panics that follow are not the record's fault.
@@ -268,12 +279,16 @@ impl<H: Handler> ConsumerLoop<H> {
     /// What the poison policy keeps of these records.
     pub(super) fn cut(&self, records: &[Collected<'_, H::Work>]) -> BatchCut {
         let refs: Vec<RecordRef> = records.iter().map(Collected::record_ref).collect();
+        self.cut_refs(&refs)
+    }
+
+    pub(super) fn cut_refs(&self, refs: &[RecordRef]) -> BatchCut {
         let consumer = &self.settings.consumer;
         let limit = match self.settings.faults.keeps(Protection::PoisonLimit) {
             true => consumer.poison_limit,
             false => u32::MAX,
         };
-        cut_batch(&refs, consumer.poison_policy, self.poison_run, limit)
+        cut_batch(refs, consumer.poison_policy, self.poison_run, limit)
     }
 
     fn on_collected(&mut self, batch: &Batch<'_, H::Work>) {

@@ -94,7 +94,8 @@ impl<H: Handler> ConsumerLoop<H> {
         let configured = self.controls.effective().paused || !self.controls.is_group_loaded();
         let pause = self.halted.is_some() || configured;
         self.metrics.paused.set(i64::from(pause));
-        self.consumer.set_paused(pause);
+        let waiting = self.waiting_now();
+        self.consumer.set_paused(pause, &waiting);
         pause
     }
 

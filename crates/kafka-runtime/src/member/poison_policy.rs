@@ -11,6 +11,8 @@ pub(crate) enum RecordKind {
     /// An event of a type that this build does not know. It neither ends a run of poison nor extends it.
     UnknownType,
     Poison,
+    /// A record that stays where it is for now.
+    Waiting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,8 @@ impl BatchCut {
 /// Cuts a batch, after a run of `poison_run` poison records.
 ///
 /// With `dead-letter` the batch is cut after the record with which the run of poison reaches its limit: a bad release must not
-/// drain a topic into the dead-letter topic. With `block` each partition is cut before its first poison record.
+/// drain a topic into the dead-letter topic. With `block` each partition is cut before its first poison record. With both it is
+/// cut before its first record that waits.
 pub(crate) fn cut_batch(
     records: &[RecordRef],
     policy: PoisonPolicy,
@@ -54,7 +57,11 @@ pub(crate) fn cut_batch(
         ..BatchCut::default()
     };
     for record in records {
-        let blocked = policy == PoisonPolicy::Block && record.kind == RecordKind::Poison;
+        let blocked = match record.kind {
+            RecordKind::Waiting => true,
+            RecordKind::Poison => policy == PoisonPolicy::Block,
+            RecordKind::Valid | RecordKind::UnknownType => false,
+        };
         if cut.limit_reached.is_some() || blocked {
             cut.left_out
                 .entry(record.partition)
@@ -65,7 +72,7 @@ pub(crate) fn cut_batch(
         }
         match record.kind {
             RecordKind::Valid => cut.poison_run = 0,
-            RecordKind::UnknownType => {}
+            RecordKind::UnknownType | RecordKind::Waiting => {}
             RecordKind::Poison => cut.poison_run += 1,
         }
         if cut.poison_run >= limit && record.kind == RecordKind::Poison {
@@ -163,7 +170,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_more_poison_in_a_row_is_kept_than_the_limit(
-            records in prop::collection::vec((0..3, prop::sample::select(vec![RecordKind::Valid, RecordKind::UnknownType, RecordKind::Poison])), 0..200),
+            records in prop::collection::vec((0..3, prop::sample::select(vec![RecordKind::Valid, RecordKind::UnknownType, RecordKind::Poison, RecordKind::Waiting])), 0..200),
             run in 0u32..5,
             limit in 5u32..10,
         ) {
@@ -175,14 +182,16 @@ mod tests {
                 match record.kind {
                     RecordKind::Valid => now = 0,
                     RecordKind::UnknownType => {}
+                    RecordKind::Waiting => panic!("a record that waits is kept"),
                     RecordKind::Poison => now += 1,
                 }
                 longest = longest.max(now);
             }
             prop_assert!(longest <= limit);
             prop_assert_eq!(cut.limit_reached.is_some(), longest == limit);
-            // Below the limit nothing is left out.
-            prop_assert!(cut.limit_reached.is_some() || cut.left_out.is_empty());
+            // Below the limit only what waits is left out, and what is behind it.
+            let waits = batch.iter().any(|record| record.kind == RecordKind::Waiting);
+            prop_assert!(cut.limit_reached.is_some() || waits || cut.left_out.is_empty());
         }
     }
 }

@@ -23,6 +23,26 @@ impl SkipReason {
     }
 }
 
+/// Where a record that failed for now is tried again: the label `place` of `kafka_retries_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RetryPlace {
+    /// Within its batch, or when its partition is read again.
+    InPlace,
+    /// When it comes back from the retry topic.
+    Topic,
+}
+
+impl RetryPlace {
+    pub(crate) const ALL: [Self; 2] = [Self::InPlace, Self::Topic];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::InPlace => "in_place",
+            Self::Topic => "topic",
+        }
+    }
+}
+
 /// Where a batch failed: the label `stage` of `consumer_batches_failed_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailedStage {

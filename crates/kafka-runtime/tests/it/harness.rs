@@ -12,7 +12,7 @@ use kafka_admin::{Cluster, ClusterError};
 use kafka_runtime::database::LockWaits;
 use kafka_runtime::{
     Clock, ConsumerSettings, ConsumerTuning, Controls, Criticality, DeliveryMode, Faults,
-    KafkaSettings, Member, MemberSettings, Protection,
+    KafkaSettings, Member, MemberSettings, Protection, RetrySettings,
 };
 use prometheus::Registry;
 use service_kit::Readiness;
@@ -95,6 +95,7 @@ impl Harness {
             criticality: Criticality::Required,
             clock: Clock::default(),
             tracer: Tracer::default(),
+            retry: RetrySettings::default(),
             lock_waits: LockWaits::default(),
             commit_limit: MemberSettings::COMMIT_LIMIT,
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use kafka_runtime::{Failure, Handler};
+use kafka_runtime::{Applied, Failure, Handler};
 use shared_events::{
     Amount, CorrelationId, CustomerId, Envelope, Event, OrderCreated, OrderId, PaymentId,
     PaymentSucceeded, Poison, PoisonClass, ProductId, Quantity, TraceParent,
@@ -49,7 +49,7 @@ impl Handler for TestService {
         }
     }
 
-    async fn apply(&self, work: &[&Envelope]) -> Result<Vec<Envelope>, Failure> {
+    async fn apply(&self, work: &[&Envelope]) -> Result<Applied, Failure> {
         let asked_to_fail =
             self.fail_next
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -81,7 +81,7 @@ impl Handler for TestService {
             .lock()
             .unwrap()
             .extend(work.iter().map(|envelope| envelope.event.order_id()));
-        Ok(answers)
+        Ok(answers.into())
     }
 }
 

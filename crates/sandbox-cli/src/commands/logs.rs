@@ -74,7 +74,7 @@ fn open_new(
     targets: &[ProcessTarget],
     readers: &mut Vec<LogReader>,
 ) -> Result<()> {
-    let all = Workload::ALL.map(|of| ProcessTarget::Workload(Target { of, slot: None }));
+    let all = Workload::KNOWN.map(|of| ProcessTarget::Workload(Target { of, slot: None }));
     let targets = if targets.is_empty() { &all } else { targets };
     for target in targets {
         for name in names_with_log(stack, *target) {

@@ -18,7 +18,7 @@ use stack::{Stack, build, process_name};
 /// What to start.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     starts a killed instance again\n  ./sandbox up kafka\n  ./sandbox up --brokers 3             a new stack with kafka.1, kafka.2 and kafka.3\n  ./sandbox up --observe               Prometheus too, which must be installed on this machine\n\nProcesses that run are left alone, paused processes are continued."
+    after_help = "Examples:\n  ./sandbox up\n  ./sandbox up inventory-service.2     starts a killed instance again\n  ./sandbox up kafka\n  ./sandbox up --brokers 3             a new stack with kafka.1, kafka.2 and kafka.3\n  ./sandbox up --observe               Prometheus too, which must be installed on this machine\n  ./sandbox up --gateway               payments go through a simulated gateway that can fail\n\nProcesses that run are left alone, paused processes are continued."
 )]
 pub struct Up {
     /// Only these: a service or tool (with what it needs), one of its instances, kafka, postgres or prometheus
@@ -32,6 +32,10 @@ pub struct Up {
     /// Start Prometheus, too; until `down` it is one of the stack's processes
     #[arg(long)]
     pub observe: bool,
+
+    /// Start payment-gateway, too: payment-service then charges through it, until `down` or `reset`
+    #[arg(long)]
+    pub gateway: bool,
 
     /// Use no network: `./sandbox fetch` must have run before
     #[arg(long)]
@@ -60,6 +64,9 @@ pub async fn run(args: Up, layout: &StackLayout) -> Result<()> {
     };
     plan.no_wait = args.no_wait;
     plan.prometheus |= args.observe;
+    if args.gateway {
+        plan.add_gateway();
+    }
     // Checked before anything that takes time, and again before anything starts.
     if plan.prometheus {
         stack.require_prometheus()?;
@@ -71,7 +78,11 @@ pub async fn run(args: Up, layout: &StackLayout) -> Result<()> {
     }
     build::fetch(layout, args.offline, &guard).await?;
     let begun = Instant::now();
+    let restart = args.gateway && stack.use_gateway()?;
     let report = stack.start(&plan, &guard).await?;
+    if restart {
+        stack.restart_with_gateway(args.no_wait, &guard).await?;
+    }
     show_report(&report);
     let what = if args.no_wait { "started" } else { "ready" };
     note(format_args!(
@@ -104,7 +115,7 @@ fn show_report(report: &StartReport) {
 async fn show_addresses(stack: &Stack<'_>) -> Result<()> {
     let layout = stack.layout;
     let mut table = Table::new(&["what", "address"]);
-    for workload in Workload::ALL {
+    for workload in Workload::KNOWN {
         for instance in layout.instances(workload).await? {
             table.row([process_name(workload, instance.slot), instance.url]);
         }
