@@ -9,7 +9,6 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use kafka_runtime::database::{self, Database};
-use kafka_runtime::faults::Protection;
 use kafka_runtime::outbox::{Publisher, Relay, RelaySettings};
 use kafka_runtime::{Member, MemberSettings, controls};
 use prometheus::Registry;
@@ -26,7 +25,7 @@ use crate::background_jobs::{OrderCounts, OutboxCounter, purge_keys};
 use crate::handler::OrderHandler;
 use crate::http::{self, ApiState};
 use crate::metrics::Metrics;
-use crate::order_intake::{OrderIntake, OrderWriter, PublishMode};
+use crate::order_intake::{OrderIntake, OrderWriter};
 use crate::outbox_capacity::OutboxCapacity;
 
 /// The migrations, compiled into the binary.
@@ -85,10 +84,9 @@ impl App {
         let tracer = Tracer::new(&settings.trace, Service::Order.name(), instance)?;
         member.tracer = tracer.clone();
         let relay = Relay::start(relay_settings(url, &member), &readiness, &registry)?;
-        let publish_mode = if member.faults.keeps(Protection::Outbox) {
-            PublishMode::Outbox(relay.waker())
-        } else {
-            PublishMode::AfterCommit(Publisher::new(Service::Order, &settings.kafka, &readiness)?)
+        let publisher = match member.faults.are_allowed() {
+            true => Some(Publisher::new(Service::Order, &settings.kafka, &readiness)?),
+            false => None,
         };
         let capacity = OutboxCapacity::new(settings.outbox_limit);
         let (intake, queue) = OrderIntake::new(settings.http_queue, Arc::clone(&capacity));
@@ -96,7 +94,8 @@ impl App {
             queue,
             outbox_capacity: Arc::clone(&capacity),
             pool: database.pool().clone(),
-            publish_mode,
+            relay: relay.waker(),
+            publisher,
             faults: member.faults.clone(),
             metrics: metrics.clone(),
         };

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::outbox_capacity::OutboxCapacity;
 use crate::request::{IdempotencyKey, RequestHeaders};
 
-pub use order_writer::{OrderWriter, PublishMode};
+pub use order_writer::OrderWriter;
 
 /// The result of a request that reached the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -69,7 +69,7 @@ pub async fn insert(connection: &mut PgConnection, events: &[Envelope]) -> Resul
     Ok(())
 }
 
-/// Publishes events without an outbox, for `PROTECTION_OFF=outbox`. A crash between the commit and this call loses the events
+/// Publishes events without an outbox, while the protection `outbox` is off. A crash between the commit and this call loses the events
 /// for ever.
 pub struct Publisher {
     producer: FutureProducer<BrokerHealth>,

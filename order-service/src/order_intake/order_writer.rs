@@ -27,22 +27,16 @@ const LINGER: Duration = Duration::from_millis(2);
 /// are frozen.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How the events of accepted orders reach Kafka.
-pub enum PublishMode {
-    /// The writer inserts them into the outbox, in the transaction of their orders, and wakes the
-    /// relay.
-    Outbox(Waker),
-    /// The writer sends them after the commit and loses them on failure. This is what
-    /// [`Protection::Outbox`] protects from.
-    AfterCommit(Publisher),
-}
-
 /// Takes requests from the queue of an [`OrderIntake`](super::OrderIntake) and writes them.
 pub struct OrderWriter {
     pub queue: OrderQueue,
     pub outbox_capacity: Arc<OutboxCapacity>,
     pub pool: PgPool,
-    pub publish_mode: PublishMode,
+    /// Woken after each commit: it publishes the events of the outbox.
+    pub relay: Waker,
+    /// Sends the events after the commit while [`Protection::Outbox`] is off, and loses them on
+    /// failure. `None` in a process that obeys no faults.
+    pub publisher: Option<Publisher>,
     pub faults: Faults,
     pub metrics: Metrics,
 }
@@ -55,12 +49,16 @@ impl OrderWriter {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut outage = OutageLog::default();
         while self.collect(&mut batch).await {
-            let error = match timeout(BATCH_TIMEOUT, self.write(&batch)).await {
+            // Read once: the events of a batch go through the outbox, or they do not.
+            let outbox_is_off = !self.faults.keeps(Protection::Outbox);
+            let direct = self.publisher.as_ref().filter(|_| outbox_is_off);
+            let write = self.write(&batch, direct.is_none());
+            let error = match timeout(BATCH_TIMEOUT, write).await {
                 Ok(Ok(written)) => {
                     if let Some(outage) = outage.ended() {
                         tracing::info!(after.seconds = outage.as_secs_f64(), "orders are accepted");
                     }
-                    self.publish(&written.events).await;
+                    self.publish(&written.events, direct).await;
                     reply_to_all(&mut batch, written.submissions);
                     continue;
                 }
@@ -91,12 +89,16 @@ impl OrderWriter {
     }
 
     /// One transaction: all of the batch or nothing of it.
-    async fn write(&self, batch: &[PendingOrder]) -> Result<WrittenBatch, sqlx::Error> {
+    async fn write(
+        &self,
+        batch: &[PendingOrder],
+        use_outbox: bool,
+    ) -> Result<WrittenBatch, sqlx::Error> {
         let timer = self.metrics.accept_seconds.start_timer();
         let mut transaction = self.pool.begin().await?;
         let use_keys = self.faults.keeps(Protection::IdempotencyKey);
         let written = batch_write::write(&mut transaction, batch, use_keys).await?;
-        if matches!(self.publish_mode, PublishMode::Outbox(_)) {
+        if use_outbox {
             kafka_runtime::outbox::insert(&mut transaction, &written.events).await?;
         }
         self.faults.pass(CrashPoint::AcceptBeforeCommit);
@@ -107,17 +109,14 @@ impl OrderWriter {
         Ok(written)
     }
 
-    async fn publish(&self, events: &[Envelope]) {
-        match &self.publish_mode {
-            PublishMode::Outbox(relay) => {
-                self.outbox_capacity.add(events.len());
-                relay.wake();
-            }
-            PublishMode::AfterCommit(publisher) => {
-                if let Err(error) = publisher.publish(events).await {
-                    tracing::error!(%error, orders = events.len(), "the events of accepted orders are lost: the outbox is off");
-                }
-            }
+    async fn publish(&self, events: &[Envelope], direct: Option<&Publisher>) {
+        let Some(publisher) = direct else {
+            self.outbox_capacity.add(events.len());
+            self.relay.wake();
+            return;
+        };
+        if let Err(error) = publisher.publish(events).await {
+            tracing::error!(%error, orders = events.len(), "the events of accepted orders are lost: the outbox is off");
         }
     }
 

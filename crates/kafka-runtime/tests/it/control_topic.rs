@@ -1,8 +1,9 @@
 //! The settings of a group in `sandbox.controls`: changed, cleared, invalid, missing.
 
 use kafka_admin::publish::RawRecord;
+use kafka_runtime::{Faults, MemberSettings, Protection};
 use shared_events::member_api::Source;
-use shared_events::{GroupControls, Service, Topic};
+use shared_events::{GroupControls, OrNone, Service, Topic};
 
 use crate::controls::{SERVICE, batches, control_record, paused, wait_for_config, work};
 use crate::harness::{Harness, start};
@@ -99,6 +100,47 @@ async fn invalid_records_are_counted_and_later_ones_are_effective() {
         member.metric_reaches(&line, expected as u64).await;
     }
     member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_without_sandbox_unsafe_ignores_the_faults_of_its_group() {
+    let harness = Harness::new("group_faults", 2).await;
+    let unsafe_settings = MemberSettings {
+        faults: Faults::new(None, None),
+        ..harness.settings()
+    };
+    let obeys = start(unsafe_settings, TestService::default());
+    let ignores = start(harness.settings(), TestService::default());
+    let controls = GroupControls {
+        protection_off: Some(OrNone(Some(Protection::SeekBack))),
+        ..batches(7)
+    };
+    let set = harness.cluster.set_controls(SERVICE, &controls).await;
+    set.unwrap();
+    wait_for_config(&obeys, "the fault", |config| {
+        config.batch_max == 7 && config.protection_off.0 == Some(Protection::SeekBack)
+    })
+    .await;
+    wait_for_config(&ignores, "the rest of the record", |config| {
+        config.batch_max == 7 && config.protection_off.0.is_none()
+    })
+    .await;
+    let config = ignores.member.controls().stats().config;
+    assert!(
+        config.faults_ignored && !config.unsafe_allowed,
+        "{config:?}"
+    );
+    let counted = r#"kafka_controls_ignored_total{reason="fault_not_allowed"}"#;
+    ignores.metric_reaches(counted, 1).await;
+    obeys.metric_reaches(counted, 0).await;
+    let cleared = harness.cluster.clear_controls(SERVICE).await;
+    cleared.unwrap();
+    wait_for_config(&obeys, "no fault", |config| {
+        config.protection_off.0.is_none()
+    })
+    .await;
+    obeys.stop().await;
+    ignores.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
