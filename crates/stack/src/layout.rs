@@ -3,11 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use kafka_admin::KafkaSettings;
 use local_runtime::database::DatabaseServer;
 use local_runtime::download::{KAFKA_VERSION, Sources};
-use local_runtime::kafka::Node;
 use local_runtime::state_dir::require_usable_name;
 use service_kit::trace::TraceSettings;
 use shared_events::{NamePrefix, Service};
@@ -120,7 +119,7 @@ pub struct StackLayout {
     home: PathBuf,
     settings: StackSettings,
     /// The number of brokers that `up` asks for.
-    brokers: Option<u16>,
+    pub(crate) brokers: Option<u16>,
     interrupt: Interrupt,
 }
 
@@ -150,48 +149,6 @@ impl StackLayout {
             settings,
             brokers: None,
             interrupt: Interrupt::default(),
-        })
-    }
-
-    /// The same stack with this many brokers, 1 or 3.
-    ///
-    /// # Errors
-    /// If the stack has data of another number of brokers: topics keep their replicas, and a cluster its controllers.
-    pub fn with_brokers(&self, count: u16) -> Result<Self> {
-        if let Some(stored) = self.stored_brokers().filter(|stored| *stored != count) {
-            bail!(
-                "the data of this stack is that of {}, not of {}: ./sandbox down --reset deletes it",
-                brokers_in_words(stored),
-                brokers_in_words(count)
-            );
-        }
-        let last = u32::from(self.settings.ports.kafka_port) + u32::from(count) - 1;
-        if last > u32::from(u16::MAX) {
-            return Err(Usage::error(format_args!(
-                "KAFKA_PORT {}: must be at most {}, since {} listen on consecutive ports",
-                self.settings.ports.kafka_port,
-                u16::MAX - count + 1,
-                brokers_in_words(count)
-            )));
-        }
-        Ok(Self {
-            brokers: Some(count),
-            ..self.clone()
-        })
-    }
-
-    /// The brokers of this stack, by id. Without [`StackLayout::with_brokers`] its data says how many there are; one if there is
-    /// no data.
-    pub fn brokers(&self) -> Vec<Node> {
-        Node::all(self.brokers.or_else(|| self.stored_brokers()).unwrap_or(1))
-    }
-
-    /// The number of brokers that have data; `None` if there is no data.
-    fn stored_brokers(&self) -> Option<u16> {
-        let data = self.home.join("data");
-        [1, 3].into_iter().find(|of| {
-            let mut nodes = Node::all(*of).into_iter();
-            nodes.any(|node| data.join(node.name()).is_dir())
         })
     }
 
@@ -251,12 +208,6 @@ impl StackLayout {
         }
     }
 
-    /// `host:port` of one broker, for clients on this host.
-    pub fn broker_address(&self, node: Node) -> String {
-        let port = self.settings.ports.of_kafka(node).port;
-        SocketAddr::new(self.host(), port).to_string()
-    }
-
     /// The port of an instance; an error that names the valid slots if there is no such slot.
     pub fn port(&self, workload: impl Into<Workload>, slot: u32) -> Result<u16> {
         self.settings.ports.instance_port(workload.into(), slot)
@@ -312,18 +263,11 @@ impl StackLayout {
     }
 
     /// The address at which this host reaches a listener on `BIND_ADDR`.
-    fn host(&self) -> IpAddr {
+    pub(crate) fn host(&self) -> IpAddr {
         match self.settings.bind_addr {
             any if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             one => one,
         }
-    }
-}
-
-fn brokers_in_words(count: u16) -> String {
-    match count {
-        1 => "one broker".to_owned(),
-        _ => format!("{count} brokers"),
     }
 }
 
