@@ -4,7 +4,54 @@
 # The services of docker-compose.yml: ours, those of others, and those that prepare these and end.
 services='order-service payment-service inventory-service load-generator lag-monitor'
 backends='kafka postgres prometheus grafana'
+brokers=kafka
 setups='kafka-setup postgres-setup'
+
+# payment-service charges through the gateway of this file, by a setting that `up --gateway` writes and `down` and `reset` remove.
+gateway_url=http://payment-gateway:8020
+uses_gateway() { [ "$(changed_of payment-service | sed -n 's/^PAYMENT_GATEWAY_URL=//p')" = "$gateway_url" ]; }
+
+# From then on payment-gateway is one of the services.
+use_gateway() {
+  services="$services payment-gateway"
+  export COMPOSE_PROFILES="${COMPOSE_PROFILES:+$COMPOSE_PROFILES,}gateway"
+}
+
+# From then on there are those of docker-compose.brokers.yml, too. Their targets are kafka.1, kafka.2 and kafka.3.
+use_three_brokers() {
+  brokers='kafka kafka-2 kafka-3'
+  backends="$brokers postgres prometheus grafana"
+  export COMPOSE_FILE="${COMPOSE_FILE:-docker-compose.yml}:docker-compose.brokers.yml"
+}
+
+# The project's name as both Composes make it.
+project() {
+  name=${COMPOSE_PROJECT_NAME:-$(part_of_env above | sed -n 's/^COMPOSE_PROJECT_NAME=//p' | tail -n 1)}
+  printf '%s' "${name:-${root##*/}}" | tr '[:upper:]' '[:lower:]' | tr -cd 'a-z0-9_-' | sed 's/^[-_]*//'
+}
+
+# The number of brokers that the data is of: 1 or 3; 0 if there is no data.
+brokers_of_data() {
+  if docker volume inspect "$(project)_kafka-2-data" >/dev/null 2>&1; then echo 3
+  elif docker volume inspect "$(project)_kafka-data" >/dev/null 2>&1; then echo 1
+  else echo 0; fi
+}
+
+# The services of the brokers that run.
+running_brokers() {
+  for service in $brokers; do
+    if [ -n "$(ids "$service" running)" ]; then echo "$service"; fi
+  done
+}
+
+# Two of three, or the only one: fewer answer no client.
+enough_brokers_run() {
+  # shellcheck disable=SC2046,SC2086  # one word a service
+  set -- $(running_brokers) of $brokers
+  run=0
+  while [ "$1" != of ]; do shift; run=$((run + 1)); done
+  [ $((run * 2)) -gt $(($# - 1)) ]
+}
 
 # The published ports as Compose reads its file, .env and the environment; one a line: service, address, port or range of ports.
 published_ports() {
@@ -105,8 +152,25 @@ ids() {
   done
 }
 
-# Sets `service` and `slot` (empty: all) from SERVICE[.slot], kafka, postgres, prometheus or grafana.
+# The targets, with each of three brokers in the place of kafka.
+each_broker() {
+  for target in "$@"; do
+    case $brokers:$target in
+      kafka\ *:kafka) echo kafka.1 kafka.2 kafka.3 ;;
+      *) echo "$target" ;;
+    esac
+  done
+}
+
+service_of() { parse_target "$1"; echo "$service"; }
+
+# Sets `service` and `slot` (empty: all) from SERVICE[.slot], kafka, kafka.2, postgres, prometheus or grafana.
 parse_target() {
+  case $brokers:$1 in
+    kafka:kafka.[1-3]) wrong "$1: this stack has one broker, kafka; ./sandbox up --brokers 3 starts a new stack with three" ;;
+    *:kafka.1) service=kafka slot=; return ;;
+    *:kafka.[23]) service=kafka-${1#*.} slot=; return ;;
+  esac
   service=${1%%.*} slot=
   case $1 in *.*) slot=${1#*.} ;; esac
   if is_one_of "$service" "$backends"; then
@@ -123,7 +187,13 @@ parse_service() {
 }
 
 # The name of a container: SERVICE.NUMBER, or SERVICE alone where there is only one, as in local mode.
-name_of() { if is_one_of "$1" "$services"; then echo "$1.$2"; else echo "$1"; fi; }
+name_of() {
+  case $brokers:$1 in
+    kafka\ *:kafka) echo kafka.1 ;;
+    *:kafka-[23]) echo "kafka.${1#*-}" ;;
+    *) if is_one_of "$1" "$services"; then echo "$1.$2"; else echo "$1"; fi ;;
+  esac
+}
 
 # The address of a container's port on this host: 127.0.0.1:8003. A container of ours or theirs publishes one port.
 address_of() { docker port "$1" | sed -n '1{s/.* -> //; s/^0\.0\.0\.0:/127.0.0.1:/; s/^\[::\]:/127.0.0.1:/; p;}'; }

@@ -4,8 +4,8 @@
 
 settings_mark='# --- set by ./sandbox restart --set, and taken away by --unset, reset and down ---'
 
-# INVENTORY for inventory-service, LAG_MONITOR for lag-monitor.
-prefix_of() { printf '%s' "${1%-service}" | tr '[:lower:]-' '[:upper:]_'; }
+# INVENTORY for inventory-service, LAG_MONITOR for lag-monitor. PAYMENT_GATEWAY would begin like PAYMENT of payment-service.
+prefix_of() { printf '%s' "${1%-service}" | sed 's/^payment-gateway$/gateway/' | tr '[:lower:]-' '[:upper:]_'; }
 
 # part_of_env above|below: the lines of .env on one side of the mark. An editor may have added a byte-order mark and other line ends.
 part_of_env() {

@@ -5,7 +5,7 @@
 ready_limit=180s
 
 verb_up() {
-  build=yes wait=yes targets='' observe='' asked='' next=''
+  build=yes wait=yes targets='' observe='' gateway=no asked='' next=''
   for argument in "$@"; do
     case $next:$argument in
       brokers:1 | brokers:3) asked=$argument next=; continue ;;
@@ -19,12 +19,20 @@ verb_up() {
       --no-wait) wait=no ;;
       # Without targets it starts in any case: in Docker mode it is one of the containers.
       --observe) observe=prometheus ;;
-      -*) wrong "up takes --brokers, --observe, --offline, --no-build and --no-wait, not $argument" ;;
+      --gateway) gateway=yes ;;
+      -*) wrong "up takes --brokers, --observe, --gateway, --offline, --no-build and --no-wait, not $argument" ;;
       *) targets="$targets $argument" ;;
     esac
   done
   [ -z "$next" ] || wrong "--brokers needs 1 or 3"
   choose_brokers "$asked"
+  if [ "$gateway" = yes ] && ! uses_gateway; then
+    require_not_exported payment-service PAYMENT_GATEWAY_URL
+    set_setting payment-service PAYMENT_GATEWAY_URL "$gateway_url"
+    use_gateway
+  fi
+  # With targets, the changed payment-service and its gateway are two more.
+  if [ "$gateway" = yes ] && [ -n "$targets" ]; then targets="$targets payment-gateway payment-service"; fi
   # shellcheck disable=SC2046,SC2086  # one word a target
   targets=$(echo $(each_broker $targets))
   for target in $targets; do parse_target "$target"; done
@@ -203,7 +211,7 @@ show_addresses() {
 verb_down() {
   case "$*" in '') volumes= ;; --reset) volumes=--volumes ;; *) wrong "down takes --reset or nothing" ;; esac
   # shellcheck disable=SC2086  # nothing, or one word
-  quietly compose --profile tools --profile k6 --profile tracing down --remove-orphans $volumes
+  quietly compose --profile tools --profile k6 --profile tracing --profile gateway down --remove-orphans $volumes
   forget_settings
   if [ -n "$volumes" ]; then rm -f "$logs/build.log"; forget_broken; fi
 }

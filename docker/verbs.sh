@@ -22,6 +22,7 @@ docker_mode() {
   export LC_ALL=C
   require_engine
   if [ "$(brokers_of_data)" = 3 ]; then use_three_brokers; fi
+  if uses_gateway; then use_gateway; fi
   # Outside of the network, so that the program also describes the verbs of the host.
   if [ "$asks_help" = yes ]; then compose run --rm --no-deps -T -e SANDBOX_INSIDE=false sandbox "$@"; return; fi
   save_mode

@@ -10,7 +10,10 @@ other() {
     INVENTORY_PORTS) echo 14101-14103 ;;
     LOAD_GENERATOR_PORT) echo 14100 ;;
     LAG_MONITOR_PORT) echo 14110 ;;
+    PAYMENT_GATEWAY_PORT) echo 14120 ;;
     KAFKA_PORT) echo 14093 ;;
+    KAFKA_2_PORT) echo 14094 ;;
+    KAFKA_3_PORT) echo 14095 ;;
     POSTGRES_PORT) echo 14432 ;;
     PROMETHEUS_PORT) echo 14090 ;;
     GRAFANA_PORT) echo 14001 ;;
@@ -22,6 +25,12 @@ other() {
     KAFKA_HEAP_OPTS) echo '-Xms200m -Xmx300m' ;;
     NAME_PREFIX) echo second- ;;
     SANDBOX_IMAGE) echo "$SANDBOX_IMAGE-second" ;;
+    # The profile "gateway" does not run here.
+    PAYMENT_PAYMENT_GATEWAY_URL) echo ;;
+    PAYMENT_RETRY) echo topic ;;
+    PAYMENT_RETRY_BACKOFF_MS) echo 500 ;;
+    PAYMENT_RETRY_MAX) echo 4 ;;
+    GATEWAY_PAYMENT_LIMIT) echo 1000 ;;
     INVENTORY_POISON_PRODUCT) echo prod_other ;;
     LOAD_GENERATOR_AUTO_PRODUCE) echo false ;;
     LOAD_GENERATOR_BATCH_SIZE) echo 2 ;;

@@ -63,6 +63,7 @@ impl Rig {
             payment,
             generator,
             monitor,
+            gateway,
             prometheus,
         ] = free_ports::free().unwrap();
         let inventory = free_ports::free_in_a_row(9).unwrap();
@@ -74,6 +75,7 @@ impl Rig {
             ("PAYMENT_PORT", payment.to_string()),
             ("LOAD_GENERATOR_PORT", generator.to_string()),
             ("LAG_MONITOR_PORT", monitor.to_string()),
+            ("PAYMENT_GATEWAY_PORT", gateway.to_string()),
             ("PROMETHEUS_PORT", prometheus.to_string()),
             ("INVENTORY_PORTS", format!("{inventory}-{}", inventory + 8)),
         ];

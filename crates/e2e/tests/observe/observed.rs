@@ -20,7 +20,7 @@ pub struct Observed {
 pub static OBSERVED: LazyLock<Observed> = LazyLock::new(|| {
     program("prometheus");
     let rig = Rig::new();
-    rig.good(&["up", "--no-build", "--observe"]);
+    rig.good(&["up", "--no-build", "--observe", "--gateway"]);
     let prometheus = Prometheus::at(rig.good(&["url", "prometheus"]).trim());
     let mut observed = Observed {
         rig,
@@ -37,7 +37,7 @@ impl Observed {
     /// Waits until every program was scraped, so that later increases of counters are visible.
     fn is_scraped(&self) {
         until("Prometheus scrapes all programs", || {
-            self.prometheus.has_data("count(up == 1) == 5")?;
+            self.prometheus.has_data("count(up == 1) == 6")?;
             self.prometheus
                 .has_data("count(count by (job) (dead_letters_total)) == 3")?;
             self.prometheus

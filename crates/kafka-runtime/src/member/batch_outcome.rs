@@ -53,7 +53,11 @@ impl<H: Handler> ConsumerLoop<H> {
         self.poison_run = cut.poison_run;
         self.update_blocked(starts, batch, cut);
         self.update_waiting(starts, batch);
-        self.seek(&cut.left_out)?;
+        let mut left_out = cut.left_out.clone();
+        if !self.settings.faults.keeps(Protection::SeekBack) {
+            left_out.retain(|partition, _| !batch.waits.contains_key(partition));
+        }
+        self.seek(&left_out)?;
         if let Some((partition, offset)) = cut.limit_reached {
             let limit = self.settings.consumer.poison_limit;
             self.halt(Halt::PoisonLimit(limit, self.place(partition, offset)));
