@@ -5,7 +5,12 @@ mod broker_disk_full;
 mod broker_frozen;
 mod broker_killed;
 mod connections_used_up;
+mod crash_loop;
+mod crash_once;
 mod database_frozen;
+mod gateway_away;
+mod gateway_failing;
+mod gateway_slow;
 mod hot_key;
 mod member_frozen;
 mod offsets_to_end;
@@ -33,6 +38,8 @@ pub const ALL: &[Fault] = &[
     poison_product::FAULT,
     bad_release::FAULT,
     hot_key::FAULT,
+    crash_once::FAULT,
+    crash_loop::FAULT,
     member_frozen::FAULT,
     two_processes_one_slot::FAULT,
     broker_frozen::FAULT,
@@ -50,6 +57,9 @@ pub const ALL: &[Fault] = &[
     poll_interval_exceeded::FAULT,
     rebalance_storm::FAULT,
     open_transaction::FAULT,
+    gateway_failing::FAULT,
+    gateway_slow::FAULT,
+    gateway_away::FAULT,
 ];
 
 /// The fault of this name.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use kafka_admin::Cluster;
 use kafka_admin::publish::RawRecord;
-use shared_events::{Service, Topic};
+use shared_events::{GroupControls, Service, Topic};
 use stack::layout::StackLayout;
 
 /// The group under which the offsets of inventory-service are saved before they are reset. The
@@ -16,6 +16,10 @@ pub(crate) const SAVED_OFFSETS: &str = "offsets-before-reset";
 
 /// The transactional id of the transaction that is left open.
 pub(crate) const TRANSACTION: &str = "left-open";
+
+/// Where inventory-service dies: the decisions of a batch are in its database, and no event is
+/// published yet.
+const CRASH_POINT: &str = "effect-committed";
 
 /// The records that a bad release publishes. The poison limit is 50 in a row, so the members halt,
 /// and after `consumer resume` they reach the end.
@@ -35,6 +39,11 @@ pub enum Change {
     TopicRecreated,
     /// Records that no consumer can decode are published to `payments`.
     BadRecords,
+    /// The controls of inventory-service name the crash point `effect-committed`.
+    CrashAt {
+        /// Processes that start later die, too.
+        repeat: bool,
+    },
     /// A transaction is left open. Causing it is the work of a process in the background.
     OpenTransaction,
 }
@@ -51,6 +60,7 @@ impl Change {
             }
             Self::TopicRecreated => recreate(&cluster).await,
             Self::BadRecords => bad_records(&cluster).await,
+            Self::CrashAt { repeat } => crash_at(&cluster, repeat).await,
             Self::OpenTransaction => bail!("fault hold leaves the transaction open"),
         }
     }
@@ -67,6 +77,7 @@ impl Change {
                 Ok(())
             }
             Self::BadRecords => Ok(()),
+            Self::CrashAt { .. } => crash_no_more(&cluster).await,
             Self::OpenTransaction => {
                 let id = cluster.prefix().name(TRANSACTION);
                 Ok(cluster.abort_transaction(&id).await?)
@@ -143,4 +154,32 @@ async fn bad_records(cluster: &Cluster) -> Result<()> {
     published
         .map(drop)
         .context("cannot publish the bad records")
+}
+
+/// The other controls stay as they are.
+async fn crash_at(cluster: &Cluster, repeat: bool) -> Result<()> {
+    let newer = GroupControls {
+        crash_at: Some(CRASH_POINT.parse()?),
+        crash_at_repeat: Some(repeat),
+        ..GroupControls::default()
+    };
+    let controls = cluster.controls(Service::Inventory).await?;
+    let controls = controls.unwrap_or_default().merged(newer);
+    Ok(cluster.set_controls(Service::Inventory, &controls).await?)
+}
+
+async fn crash_no_more(cluster: &Cluster) -> Result<()> {
+    let Some(controls) = cluster.controls(Service::Inventory).await? else {
+        return Ok(());
+    };
+    let left = GroupControls {
+        crash_at: None,
+        crash_at_repeat: None,
+        crash_at_since: None,
+        ..controls
+    };
+    match left.is_empty() {
+        true => Ok(cluster.clear_controls(Service::Inventory).await?),
+        false => Ok(cluster.set_controls(Service::Inventory, &left).await?),
+    }
 }

@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -13,6 +13,7 @@ use kafka_admin::Cluster;
 use local_runtime::free_ports;
 use shared_events::{Service, Topic};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use stack::host_or_container::HostOrContainer;
 use stack::layout::{Database, StackLayout};
 use stack::terminal::note;
 use tokio::time::{sleep, timeout};
@@ -45,6 +46,9 @@ pub enum Hold {
     GroupMember,
     /// A load of orders whose keys all lead to one partition.
     HotKey,
+    /// The restarts of inventory-service: whenever it has ended, it is started again. In Docker mode
+    /// the engine does it.
+    Restarts,
     /// A second process of payment-service with the slot of the first one.
     SecondProcess,
 }
@@ -59,6 +63,7 @@ impl Hold {
             | Self::RelayLock(_)
             | Self::Connections
             | Self::Transaction
+            | Self::Restarts
             | Self::GroupMember => {}
         }
         loop {
@@ -78,6 +83,7 @@ impl Hold {
             Self::Connections => connections(layout).await,
             Self::Transaction => transaction(layout).await,
             Self::GroupMember => group_member(layout).await,
+            Self::Restarts => restarts(layout).await,
             Self::HotKey | Self::SecondProcess => Ok(()),
         }
     }
@@ -185,6 +191,24 @@ async fn group_member(layout: &StackLayout) -> Result<()> {
     let topic = cluster.prefix().topic(Topic::Payments);
     loop {
         cluster.join_and_leave(&group, &topic, STAY).await?;
+        sleep(AWAY).await;
+    }
+}
+
+async fn restarts(layout: &StackLayout) -> Result<()> {
+    if layout.host_or_container() == HostOrContainer::Container {
+        pending::<()>().await;
+    }
+    let this = std::env::current_exe().context("cannot find the path of this program")?;
+    loop {
+        let mut up = tokio::process::Command::new(&this);
+        up.args(["up", Service::Inventory.name(), "--no-build", "--no-wait"]);
+        up.stdout(Stdio::null()).stderr(Stdio::null());
+        // While another command changes the stack, or the broker is away, it fails.
+        let _tried_again = up
+            .status()
+            .await
+            .context("cannot start this program again")?;
         sleep(AWAY).await;
     }
 }

@@ -10,11 +10,13 @@ use kafka_admin::Cluster;
 use kafka_admin::member_controls::ConditionKind;
 use local_runtime::database::DatabaseServer;
 use local_runtime::kafka;
+use shared_events::gateway_api::Behaviour;
 use shared_events::{Service, Topic};
 use stack::Stack;
 use stack::host_or_container::HostOrContainer;
 use stack::layout::{Database, StackLayout};
 use stack::shop_client::ShopClient;
+use stack::workload::Workload;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -54,6 +56,14 @@ pub enum Probe {
     OffsetsSaved,
     /// The topic holds fewer payments than order-service has seen.
     PaymentsMissing,
+    /// payment-gateway fails on purpose.
+    GatewayFails,
+    /// payment-gateway waits on purpose.
+    GatewaySlow,
+    /// payment-gateway does not answer, on purpose.
+    GatewayAway,
+    /// The controls of inventory-service name a crash point.
+    CrashAtSet,
     /// The transaction of the fault is open.
     TransactionOpen,
     /// The broker process may write no large file, or has ended because it could not.
@@ -84,6 +94,10 @@ impl Probe {
             Self::MorePartitions(topic) => more_partitions(layout, topic).await,
             Self::OffsetsSaved => offsets_saved(layout).await,
             Self::PaymentsMissing => payments_missing(layout).await,
+            Self::GatewayFails => Ok(gateway(layout).await?.fail_percent > 0),
+            Self::GatewaySlow => Ok(gateway(layout).await?.delay_ms > 0),
+            Self::GatewayAway => Ok(gateway(layout).await?.away),
+            Self::CrashAtSet => crash_at_set(layout).await,
             Self::TransactionOpen => transaction_open(layout).await,
             Self::FileSizeLimited => file_size_limited(layout),
         }
@@ -222,6 +236,28 @@ async fn payments_missing(layout: &StackLayout) -> Result<bool> {
     )
     .await;
     Ok(ends < seen.context("PostgreSQL does not answer")??)
+}
+
+/// What payment-gateway says of itself.
+async fn gateway(layout: &StackLayout) -> Result<Behaviour> {
+    let running = layout.instances(Workload::PaymentGateway).await?;
+    let gateway = running.first().context("payment-gateway does not run")?;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(TIMEOUT)
+        .build()?;
+    let answer = http
+        .get(format!("{}/behaviour", gateway.url))
+        .send()
+        .await?;
+    Ok(answer.error_for_status()?.json().await?)
+}
+
+async fn crash_at_set(layout: &StackLayout) -> Result<bool> {
+    let cluster = Cluster::new(&layout.kafka())?;
+    let controls = cluster.controls(Service::Inventory).await?;
+    let point = controls.and_then(|controls| controls.crash_at);
+    Ok(point.is_some_and(|point| point.0.is_some()))
 }
 
 async fn transaction_open(layout: &StackLayout) -> Result<bool> {

@@ -13,6 +13,7 @@ mod bench;
 mod consumer;
 mod databases;
 mod failures;
+mod faults;
 mod lag;
 mod lifecycle;
 mod observe;

@@ -8,7 +8,7 @@ use shared_events::Topic;
 pub(super) const FAULT: Fault = Fault {
     name: "short-retention",
     summary: "payments keeps its records for one second, while inventory-service is stopped",
-    mechanism: "retention.ms and segment.ms of payments are 1000, and inventory-service is stopped. The broker looks for old segments every five minutes, and deletes what nobody has read yet.",
+    mechanism: "retention.ms and segment.ms of payments are 1000, and inventory-service is stopped. The broker looks for old segments every ten seconds, and deletes what nobody has read yet.",
     customer: "Paid orders are not confirmed. After the repair, those whose records were deleted stay PAID.",
     shows: Shows {
         panel: ("Saga & Consumer Lag", "Oldest unread record"),

@@ -114,16 +114,15 @@ async fn start(fault: &Fault, layout: &StackLayout) -> Result<()> {
     let mut program = Program::new(process(fault), this);
     program.arguments = ["fault", "hold", fault.name].map(Into::into).into();
     let settings = layout.settings();
-    let variables = [
+    let own = [
         ("SANDBOX_HOME", layout.home().display().to_string()),
         ("NAME_PREFIX", settings.name_prefix.to_string()),
         ("BIND_ADDR", settings.bind_addr.to_string()),
-        ("KAFKA_PORT", settings.ports.kafka_port.to_string()),
-        ("POSTGRES_PORT", settings.ports.postgres_port.to_string()),
     ];
+    let variables = own.into_iter().chain(settings.ports.variables());
     program.environment = variables
         .map(|(name, value)| (name.to_owned(), value.into()))
-        .into();
+        .collect();
     stack.processes.start(&program).await.map(drop)
 }
 
