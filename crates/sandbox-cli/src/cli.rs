@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use stack::layout::{StackLayout, StackSettings};
 
 use crate::commands::{
-    bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault, fetch, kafka, lag, load,
+    bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault, fetch, gateway, kafka, lag, load,
     logs, order, orders, psql, rate, repair, report, reset, reset_data, restart, scale, scenario, signals,
     status, test, topics, transactions, up, url, wait,
 };
@@ -90,6 +90,8 @@ pub enum Verb {
     Psql(psql::Psql),
     /// Produce orders with load-generator
     Load(load::Load),
+    /// Make payment-gateway fail, be slow, or not answer
+    Gateway(gateway::Gateway),
     /// Make the consumers of a service slow or fast; pause and resume them
     Consumer(consumer::Consumer),
     /// Show topics and their records; create, grow and delete topics
@@ -100,7 +102,6 @@ pub enum Verb {
     Demo(demo::Demo),
     /// Run the tests on a real broker and database
     Test(test::Test),
-    /// Check that no order is lost, paid twice or reserved twice, by comparing topics with databases
     /// Measure throughput, latency, recovery, draining and load
     Bench(bench::Bench),
 }
@@ -142,6 +143,7 @@ impl Verb {
             | Self::Expect(_)
             | Self::Dlq(_)
             | Self::Consumer(_)
+            | Self::Gateway(_)
             | Self::Topics(_)
             | Self::Transactions(_)
             | Self::Demo(_) => return None,
@@ -184,6 +186,7 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Kafka(args) => kafka::run(args, layout).await,
         Verb::Psql(args) => psql::run(args, layout).await,
         Verb::Load(args) => load::run(args, layout).await,
+        Verb::Gateway(args) => gateway::run(args, layout).await,
         Verb::Consumer(args) => consumer::run(args, layout).await,
         Verb::Topics(args) => topics::run(args, layout).await,
         Verb::Transactions(args) => transactions::run(args, layout).await,

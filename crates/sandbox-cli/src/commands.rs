@@ -13,6 +13,7 @@ pub mod expect;
 pub mod fault;
 pub mod fault_commands;
 pub mod fetch;
+pub mod gateway;
 pub mod kafka;
 pub mod lag;
 pub mod load;
