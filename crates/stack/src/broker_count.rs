@@ -30,10 +30,9 @@ impl StackLayout {
                 brokers_in_words(count)
             )));
         }
-        Ok(Self {
-            brokers: Some(count),
-            ..self.clone()
-        })
+        let mut stack = self.clone();
+        stack.brokers = Some(count);
+        Ok(stack)
     }
 
     /// The brokers of this stack, by id. Without [`StackLayout::with_brokers`] its data says how many there are; one if there is
