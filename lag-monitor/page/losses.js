@@ -8,11 +8,13 @@ import { keyOf } from "./history.js";
 /** Most partitions that are named for one group on a topic. */
 const MAX_PARTITIONS = 12;
 
-/** Draws the losses of an event `state`. */
-export function draw(losses) {
+/** Draws the losses of an event `state`, which has at most 200; `count` is the number of all. */
+export function draw(losses, count) {
   const byPair = new Map();
   for (const loss of losses) byPair.set(keyOf(loss), [...(byPair.get(keyOf(loss)) ?? []), loss]);
   byId("losses").hidden = losses.length === 0;
+  const more = count - losses.length;
+  setText(byId("losses-more"), more > 0 ? `${more} more partitions have lost records: /losses lists them.` : "");
   reconcile(byId("losses-list"), [...byPair.values()], ([first]) => keyOf(first), line);
 }
 

@@ -74,7 +74,7 @@ function draw() {
   if (now) drawDetail(now, shown.members.find(({ group_id }) => group_id === now.group_id), clock);
   else byId("detail").hidden = true;
   drawSummary(groups, worst);
-  losses.draw(shown.losses);
+  losses.draw(shown.losses, shown.loss_count);
   setAttr(document.body, "data-timestamp", shown.timestamp);
 }
 

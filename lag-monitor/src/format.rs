@@ -66,6 +66,11 @@ pub fn join_sentences(mut sentences: impl Iterator<Item = String>) -> String {
     }
 }
 
+/// A time in a sentence, with its date: what it is about may have begun days ago.
+pub fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 /// RFC 3339, UTC, milliseconds.
 pub fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)

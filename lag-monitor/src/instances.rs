@@ -11,6 +11,8 @@ use chrono::{DateTime, Utc};
 use shared_events::member_api::MemberStats;
 use shared_events::{NamePrefix, Service};
 
+use crate::format::time;
+
 pub use instance_list::{InstanceAddress, InstanceHost, InstanceSource};
 pub use member_report::member_reports;
 
@@ -51,7 +53,7 @@ impl InstanceReport {
     pub fn silence(&self) -> Option<String> {
         let no_answer = self.stats.as_ref().err()?;
         let (instance, reason) = (&self.instance, &no_answer.reason);
-        let since = no_answer.since.format("%H:%M:%S UTC");
+        let since = time(no_answer.since);
         Some(format!(
             "{instance} has not answered since {since}: {reason}"
         ))

@@ -4,7 +4,9 @@
 //! is current while the last poll succeeded and is at most three intervals old. Data that is not
 //! current is never returned: a client could not tell it from current data.
 
+mod acknowledge;
 mod alert_log;
+mod commit_gaps;
 mod current_state;
 mod group_instances;
 mod lag_history;
@@ -16,12 +18,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cluster_reader::Snapshot;
-use cluster_reader::group_health::{GroupHealth, History, RecordLoss, Thresholds, assess};
+use cluster_reader::group_health::{GroupHealth, History, Thresholds, assess};
 use shared_events::NamePrefix;
 use tokio::sync::broadcast;
 
+pub use acknowledge::Acknowledged;
 pub use alert_log::Alert;
 use alert_log::AlertLog;
+use commit_gaps::CommitGaps;
 pub use current_state::{CurrentState, StaleData};
 use group_instances::GroupInstances;
 use lag_history::LagHistory;
@@ -50,7 +54,7 @@ pub struct GroupTopic {
 /// Sent to every subscriber.
 #[derive(Debug, Clone)]
 pub enum MonitorEvent {
-    /// A poll has succeeded, or a loss of records was acknowledged.
+    /// A poll has succeeded, or something was acknowledged.
     StateChanged,
     PollFailed,
     Alert(Arc<Alert>),
@@ -79,6 +83,7 @@ struct Inner {
     snapshots: History,
     health: BTreeMap<GroupTopic, GroupHealth>,
     lag_history: LagHistory,
+    commit_gaps: CommitGaps,
     alerts: AlertLog,
     /// The answers of all instances at their last poll.
     newest_reports: Vec<InstanceReport>,
@@ -119,6 +124,7 @@ impl LagState {
         let mut alerts = Vec::new();
         self.write(|inner| {
             inner.polls.polls += 1;
+            inner.commit_gaps.add(inner.snapshots.latest(), &snapshot);
             inner.snapshots.add(snapshot);
             let reports = inner.newest_reports.iter();
             let fresh = reports.filter(|one| now - one.asked_at <= self.max_age());
@@ -213,22 +219,13 @@ impl LagState {
         self.write(|inner| inner.alerts.clear());
     }
 
-    /// Acknowledges the losses of records of a group, or of its part on one topic, and returns them.
-    /// The health of the group and its alerts follow at once.
-    pub fn acknowledge_losses(&self, group: &str, topic: Option<&str>) -> Vec<RecordLoss> {
-        let mut acknowledged = Vec::new();
-        let mut alerts = Vec::new();
-        self.write(|inner| {
-            acknowledged = inner.snapshots.acknowledge_losses(group, topic);
-            if !acknowledged.is_empty() {
-                inner.health = self.health_of_all(inner);
-                alerts = inner.alert_changes(Utc::now());
-            }
-        });
-        if !acknowledged.is_empty() {
-            self.publish(MonitorEvent::StateChanged, alerts);
-        }
-        acknowledged
+    /// How long each group committed nothing while records waited for it, since this process or the
+    /// group exists. A time shorter than the poll interval may be missing.
+    pub fn time_without_commit(&self) -> Vec<(String, Duration)> {
+        self.read(|inner| {
+            let all = inner.commit_gaps.all();
+            all.map(|(group, gap)| (group.to_owned(), gap)).collect()
+        })
     }
 
     /// Receives every event from this call on.

@@ -38,7 +38,7 @@ pub async fn run(mut transactions: Transactions, state: LagState, shutdown: Canc
             is_failing = found.is_err();
             match found {
                 Ok(open) => state.record_transactions(Utc::now(), open),
-                Err(_) => state.record_transactions_failure(),
+                Err(_) => state.record_transactions_failure(Utc::now()),
             }
         }
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shared_events::member_api::{ConditionKind, EffectiveConfig, MemberStats, Source};
 
-use crate::format::{join_sentences, one_line, rfc3339};
+use crate::format::{join_sentences, one_line, rfc3339, time};
 use crate::instances::InstanceReport;
 
 #[derive(Serialize)]
@@ -65,7 +65,7 @@ fn conditions(stats: &MemberStats) -> Vec<ConditionAnswer> {
 /// One sentence for each condition, and for a processing time and lost records.
 fn state(stats: &MemberStats) -> String {
     let conditions = stats.conditions.iter().map(|one| {
-        let since = one.since.format("%H:%M:%S UTC");
+        let since = time(one.since);
         format!("{} (since {since})", one_line(&one.cause))
     });
     let lost = stats.records_lost.iter().map(|one| {
@@ -81,7 +81,7 @@ fn state(stats: &MemberStats) -> String {
 
 /// The simulated work, if there is any.
 fn work(config: &EffectiveConfig) -> Option<String> {
-    let time = config.processing_time_ms;
+    let work = config.processing_time_ms;
     let each = match config.batch_max {
         1 => "a record".to_owned(),
         most => format!("a batch of at most {most} records"),
@@ -93,8 +93,6 @@ fn work(config: &EffectiveConfig) -> Option<String> {
         Source::Instance => ", set for itself alone",
     };
     let since = config.since.processing_time_ms;
-    let since = since.map_or_else(String::new, |at| {
-        format!(" since {}", at.format("%H:%M:%S UTC"))
-    });
-    (time > 0).then(|| format!("works {time} ms on {each}{set}{since}"))
+    let since = since.map_or_else(String::new, |at| format!(" since {}", time(at)));
+    (work > 0).then(|| format!("works {work} ms on {each}{set}{since}"))
 }

@@ -1,6 +1,7 @@
 //! `GET /losses` and `POST /losses/acknowledge`: records that were deleted before a group read them.
 //! A loss is remembered until a person acknowledges it, or the monitor restarts: the offsets show it
-//! for a moment only.
+//! for a moment only. So is a topic that was deleted while a group was reading it, which `/status`
+//! reports; the same request acknowledges it.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +12,7 @@ use service_kit::query_params::QueryParams;
 
 use super::Monitor;
 use crate::format::{display_name, rfc3339};
-use crate::lag_state::{CurrentState, GroupTopic};
+use crate::lag_state::CurrentState;
 
 #[derive(Serialize)]
 pub(super) struct LossesAnswer {
@@ -21,6 +22,14 @@ pub(super) struct LossesAnswer {
 #[derive(Serialize)]
 pub(super) struct AcknowledgedAnswer {
     acknowledged: Vec<LossAnswer>,
+    /// The deleted topics that are not reported any more.
+    missing_topics: Vec<MissingTopicAnswer>,
+}
+
+#[derive(Serialize)]
+struct MissingTopicAnswer {
+    group_id: String,
+    topic: String,
 }
 
 /// A loss on one partition.
@@ -49,12 +58,14 @@ pub(super) async fn list(
     parameters.finish()?;
     monitor.read_current(|current| {
         Ok(Json(LossesAnswer {
-            losses: losses(current),
+            losses: losses(current).collect(),
         }))
     })
 }
 
-/// Acknowledges the losses of one group, of one topic, of one group on one topic, or all.
+/// Acknowledges the losses and deleted topics of one group, of one topic, of one group on one topic,
+/// or all. A name may be given as on the broker, without the prefix of this stack, or as `/losses`
+/// displays it.
 pub(super) async fn acknowledge(
     State(monitor): State<Monitor>,
     mut parameters: QueryParams,
@@ -63,36 +74,43 @@ pub(super) async fn acknowledge(
     let topic: Option<String> = parameters.take("topic");
     parameters.finish()?;
     let matches = |wanted: &Option<String>, name: &str| match wanted {
-        Some(wanted) => wanted == name || monitor.prefix().name(wanted) == name,
+        Some(wanted) => {
+            wanted == name || monitor.prefix().name(wanted) == name || *wanted == display_name(name)
+        }
         None => true,
     };
-    let pairs: Vec<GroupTopic> = monitor.read_current(|current| {
-        let pairs = current.health.keys();
-        let pairs =
-            pairs.filter(|pair| matches(&group, &pair.group) && matches(&topic, &pair.topic));
-        Ok(pairs.cloned().collect())
+    let is_chosen = |name: &str, of: &str| matches(&group, name) && matches(&topic, of);
+    let is_known = monitor.read_current(|current| {
+        let mut pairs = current.health.keys();
+        let mut losses = current.losses();
+        Ok(pairs.any(|pair| is_chosen(&pair.group, &pair.topic))
+            || losses.any(|(group, loss)| is_chosen(group, &loss.partition.topic)))
     })?;
-    if pairs.is_empty() && (group.is_some() || topic.is_some()) {
+    if !is_known && (group.is_some() || topic.is_some()) {
         let detail =
             "no group of this name reads a topic of this name: GET /losses lists the losses";
         return Err(Problem::not_found(detail));
     }
-    let mut acknowledged = Vec::new();
-    for GroupTopic { group, topic } in pairs {
-        let losses = monitor.state.acknowledge_losses(&group, Some(&topic));
-        acknowledged.extend(losses.iter().map(|loss| LossAnswer::of(&group, loss)));
-    }
-    Ok(Json(AcknowledgedAnswer { acknowledged }))
+    let acknowledged = monitor.state.acknowledge(is_chosen);
+    let losses = acknowledged.losses.iter();
+    let topics = acknowledged.missing_topics.iter();
+    Ok(Json(AcknowledgedAnswer {
+        acknowledged: losses
+            .map(|(group, loss)| LossAnswer::of(group, loss))
+            .collect(),
+        missing_topics: topics
+            .map(|pair| MissingTopicAnswer {
+                group_id: display_name(&pair.group),
+                topic: display_name(&pair.topic),
+            })
+            .collect(),
+    }))
 }
 
 /// Every loss that nobody has acknowledged.
-pub(super) fn losses(current: CurrentState<'_>) -> Vec<LossAnswer> {
-    let of_pairs = current.health.iter();
-    let losses = of_pairs.flat_map(|(pair, health)| {
-        let losses = health.losses.iter();
-        losses.map(|loss| LossAnswer::of(&pair.group, loss))
-    });
-    losses.collect()
+pub(super) fn losses(current: CurrentState<'_>) -> impl Iterator<Item = LossAnswer> {
+    let losses = current.losses();
+    losses.map(|(group, loss)| LossAnswer::of(group, &loss))
 }
 
 impl LossAnswer {

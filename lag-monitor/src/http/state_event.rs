@@ -25,6 +25,9 @@ const MAX_PARTITIONS: usize = 1_000;
 /// Most pairs with details in one event.
 const MAX_DETAILED_PAIRS: usize = 100;
 
+/// Most losses in one event: about 60 KB.
+const MAX_LOSSES: usize = 200;
+
 /// Samples of each pair in the event `past`: 25 minutes at a poll every five seconds.
 const PAST_SAMPLES: usize = 300;
 
@@ -60,8 +63,10 @@ pub(super) struct DetailedStateEvent {
     groups: Vec<GroupTopicDetail>,
     /// The groups of the pairs with details, as in `/groups`.
     members: Vec<GroupAnswer>,
-    /// As in `/losses`.
+    /// As in `/losses`, as many as the limit allows.
     losses: Vec<LossAnswer>,
+    /// All losses, including those beyond the limit.
+    loss_count: usize,
 }
 
 #[derive(Serialize)]
@@ -148,7 +153,8 @@ impl DetailedStateEvent {
             thresholds: monitor.thresholds(),
             groups: pairs.collect(),
             members: members.collect(),
-            losses: losses(current),
+            losses: losses(current).take(MAX_LOSSES).collect(),
+            loss_count: current.losses().count(),
         }
     }
 }

@@ -8,9 +8,9 @@ use cluster_reader::TopicPartition;
 use cluster_reader::group_health::{Absence, GroupHealth, History, Rule, Status};
 use serde::Serialize;
 
-use super::GroupTopic;
 use super::open_transactions::HangingAlert;
-use crate::format::display_name;
+use super::{GroupTopic, MAX_GROUP_TOPICS};
+use crate::format::{display_name, time};
 use crate::lag_fields::TotalLagFields;
 
 /// Most alerts in the log: as many as one request can ask for.
@@ -64,13 +64,15 @@ struct AlertState {
 pub(super) struct AlertLog {
     alerts: VecDeque<Arc<Alert>>,
     states: BTreeMap<GroupTopic, AlertState>,
-    /// Partitions and name of each producer whose transaction hangs.
+    /// Partitions and name of each producer whose transaction hangs; without partitions if that is
+    /// not known at the moment.
     hanging: BTreeMap<i64, (BTreeSet<TopicPartition>, String)>,
 }
 
 impl AlertLog {
     /// Raises an alert for each pair whose state has changed. A new pair raises an alert only for a
-    /// warning or worse, and a pair that is gone only if it had one: the alert says why it ended.
+    /// warning or worse, and a pair that is gone only if it had one: the alert says why it ended. A
+    /// pair is also gone if others have taken its place among those that are evaluated at each poll.
     pub(super) fn record_changes(
         &mut self,
         now: DateTime<Utc>,
@@ -84,9 +86,12 @@ impl AlertLog {
         let gone: Vec<(GroupTopic, AlertState)> = gone.collect();
         let gone = gone.into_iter().filter(|(_, state)| state.is_bad());
         let mut raised: Vec<Alert> = gone
-            .filter_map(|(pair, _)| {
-                let reason = snapshots.absence(&pair.group, Some(&pair.topic))?;
-                Some(end_alert(now, &pair, reason))
+            .map(|(pair, _)| {
+                end_alert(
+                    now,
+                    &pair,
+                    snapshots.absence(&pair.group, Some(&pair.topic)),
+                )
             })
             .collect();
         for (pair, health) in health {
@@ -147,6 +152,28 @@ impl AlertLog {
         raised.into_iter().map(|alert| self.push(alert)).collect()
     }
 
+    /// Raises an alert for each producer whose transaction hung at the last search, of `searched_at`,
+    /// because it is not known any more whether it does. The next search decides.
+    pub(super) fn transactions_unknown(
+        &mut self,
+        now: DateTime<Utc>,
+        searched_at: DateTime<Utc>,
+    ) -> Vec<Arc<Alert>> {
+        let known = self.hanging.iter_mut();
+        let known = known.filter(|(_, (partitions, _))| !partitions.is_empty());
+        let raised = known.map(|(producer_id, (partitions, producer))| {
+            partitions.clear();
+            let since = time(searched_at);
+            let message = format!(
+                "hanging_transaction: whether the transaction of {producer} still hangs is not known: open transactions cannot be listed since {since}"
+            );
+            let subject = Subject::Transaction(*producer_id);
+            cluster_alert(now, Status::Unknown, subject, message)
+        });
+        let raised: Vec<Alert> = raised.collect();
+        raised.into_iter().map(|alert| self.push(alert)).collect()
+    }
+
     pub(super) fn last(&self, pair: Option<&GroupTopic>, limit: usize) -> Vec<Arc<Alert>> {
         let newest_first = self.alerts.iter().rev();
         let is_wanted = |subject: &Subject| match (pair, subject) {
@@ -196,7 +223,12 @@ impl AlertState {
     }
 }
 
-fn end_alert(now: DateTime<Utc>, pair: &GroupTopic, reason: Absence) -> Alert {
+/// Without an absence the pair is beyond the limit of pairs.
+fn end_alert(now: DateTime<Utc>, pair: &GroupTopic, absence: Option<Absence>) -> Alert {
+    let reason = absence.map_or_else(
+        || format!("not evaluated any more: only {MAX_GROUP_TOPICS} pairs of group and topic are"),
+        |absence| absence.to_string(),
+    );
     pair_alert(now, Status::Ok, pair, &format!("ended: {reason}"))
 }
 

@@ -136,9 +136,10 @@ fn a_loss_is_known_until_it_is_acknowledged_and_then_its_alert_ends() {
     assert!(raised[0].2.contains("payments[0]"), "{raised:?}");
     assert!(raised[0].2.contains("offsets 10 to 39"), "{raised:?}");
 
-    assert_eq!(state.acknowledge_losses("g", Some("orders")), []);
-    assert_eq!(state.acknowledge_losses("g", Some("payments")).len(), 1);
-    assert_eq!(state.acknowledge_losses("g", Some("payments")), []);
+    let acknowledge = |topic: &str| state.acknowledge(|_, of| of == topic).losses.len();
+    assert_eq!(acknowledge("orders"), 0);
+    assert_eq!(acknowledge("payments"), 1);
+    assert_eq!(acknowledge("payments"), 0);
     state.record_snapshot(at(6_005, 100, 40));
     let ended = alerts(&state);
     assert_eq!(ended.len(), 2, "{ended:?}");
@@ -171,7 +172,7 @@ fn an_instance_that_does_not_answer_is_named_and_does_not_hide_the_others() {
     };
     state.record_reports(vec![silent(4)]);
     state.record_reports(vec![silent(9)]);
-    let expected = "caught up; the group has no member; inventory-service.2 has not answered since 00:00:04 UTC: cannot connect";
+    let expected = "caught up; the group has no member; inventory-service.2 has not answered since 1970-01-01 00:00:04 UTC: cannot connect";
     assert_eq!(evidence(10), expected);
     // Answers as old as three polls are not current any more.
     assert_eq!(evidence(60), "caught up; the group has no member");
@@ -235,4 +236,24 @@ fn a_topic_that_was_missing_from_the_start_raises_an_alert() {
     let message =
         "inventory-service-group on payments: inventory-service.2: topic payments does not exist";
     assert!(raised[0].2.starts_with(message), "{raised:?}");
+}
+
+#[test]
+fn the_alert_of_a_pair_that_others_have_displaced_ends() {
+    let state = new_state();
+    state.record_snapshot(snapshot(5, &[("z", 9)]));
+    let mut many = snapshot(10, &[("z", 9)]);
+    for n in 0..MAX_GROUP_TOPICS {
+        many.groups.insert(format!("a{n:04}"), group("payments", 0));
+    }
+    state.record_snapshot(many);
+    let alerts = alerts(&state);
+    assert_eq!(alerts.len(), 2, "{alerts:?}");
+    assert_eq!(alerts[0].1, Some(second(10)));
+    assert!(
+        alerts[1]
+            .2
+            .contains("z on payments: ended: not evaluated any more"),
+        "{alerts:?}"
+    );
 }

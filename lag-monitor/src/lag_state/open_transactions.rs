@@ -12,7 +12,7 @@ use cluster_reader::transactions::{OpenTransaction, TransactionStatus};
 use cluster_reader::{Snapshot, TopicPartition};
 
 use super::{LagState, MonitorEvent, StaleData};
-use crate::format::{display_name, list_names};
+use crate::format::{display_name, list_names, time};
 
 /// The topic of the committed offsets of all groups.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -73,9 +73,22 @@ impl LagState {
         }
     }
 
-    /// Counts a failed search. What the last successful one has found stays known.
-    pub fn record_transactions_failure(&self) {
-        self.write(|inner| inner.transactions.failed += 1);
+    /// Counts a failed search. What the last successful one has found stays known while that search
+    /// is current. Then it is forgotten, since the transactions may have ended meanwhile, and alerts
+    /// say so.
+    pub fn record_transactions_failure(&self, now: DateTime<Utc>) {
+        let mut alerts = Vec::new();
+        self.write(|inner| {
+            inner.transactions.failed += 1;
+            let last = inner.transactions.last.as_ref();
+            if let Some(last) = last.filter(|last| !last.is_current(now)) {
+                alerts = inner.alerts.transactions_unknown(now, last.searched_at);
+                inner.snapshots.set_hanging_transactions(Vec::new());
+            }
+        });
+        if !alerts.is_empty() {
+            self.publish(MonitorEvent::StateChanged, alerts);
+        }
     }
 
     /// The last search, if it is current at `now`.
@@ -85,13 +98,19 @@ impl LagState {
     pub fn transactions(&self, now: DateTime<Utc>) -> Result<TransactionSearch, StaleData> {
         let last = self.read(|inner| inner.transactions.last.clone());
         let last_success = last.as_ref().map(|last| last.searched_at);
-        let current = last.filter(|last| now - last.searched_at <= CURRENT_FOR);
+        let current = last.filter(|last| last.is_current(now));
         current.ok_or(StaleData { last_success })
     }
 
     /// Failed searches since the process started.
     pub fn failed_transaction_searches(&self) -> u64 {
         self.read(|inner| inner.transactions.failed)
+    }
+}
+
+impl TransactionSearch {
+    fn is_current(&self, now: DateTime<Utc>) -> bool {
+        now - self.searched_at <= CURRENT_FOR
     }
 }
 
@@ -143,7 +162,7 @@ fn hanging_alerts(
         let alert = HangingAlert {
             message: format!(
                 "hanging_transaction: the transaction of {producer} has not ended since its last record at {} in {}; groups that read these partitions: {}; {}",
-                since.format("%Y-%m-%d %H:%M:%S UTC"),
+                time(since),
                 places(&partitions),
                 list_names(readers(&partitions, snapshot), MAX_NAMES),
                 advice(&parts),

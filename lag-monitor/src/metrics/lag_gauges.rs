@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use cluster_reader::LagCount;
-use cluster_reader::group_health::{GroupHealth, Status};
+use cluster_reader::group_health::{GroupHealth, Rates, Status};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, Opts};
@@ -60,6 +60,8 @@ struct LagGauges {
     stalled: GaugeVec,
     status: GaugeVec,
     rate: GaugeVec,
+    produced: GaugeVec,
+    consumed: GaugeVec,
     oldest: GaugeVec,
     drain: GaugeVec,
     left_out: GaugeVec,
@@ -105,6 +107,16 @@ impl LagGauges {
                 "Growth of the lag in records per second; negative while the lag shrinks",
                 &GROUP_TOPIC_LABELS,
             )?,
+            produced: gauge(
+                "kafka_consumer_group_produced_per_second",
+                "Records per second that the group could newly read, over 15 seconds; absent unless all were counted",
+                &GROUP_TOPIC_LABELS,
+            )?,
+            consumed: gauge(
+                "kafka_consumer_group_consumed_per_second",
+                "Records per second that the group has read and committed, over 15 seconds; absent unless all were counted",
+                &GROUP_TOPIC_LABELS,
+            )?,
             oldest: gauge(
                 "kafka_consumer_group_oldest_unread_seconds",
                 "Age of the oldest record that the group has not consumed, by the timestamp of the record; 0 if the lag is 0",
@@ -123,7 +135,7 @@ impl LagGauges {
         })
     }
 
-    fn all(&self) -> [&GaugeVec; 10] {
+    fn all(&self) -> [&GaugeVec; 12] {
         let Self {
             lag,
             total,
@@ -132,12 +144,15 @@ impl LagGauges {
             stalled,
             status,
             rate,
+            produced,
+            consumed,
             oldest,
             drain,
             left_out,
         } = self;
         [
-            lag, total, end, committed, stalled, status, rate, oldest, drain, left_out,
+            lag, total, end, committed, stalled, status, rate, produced, consumed, oldest, drain,
+            left_out,
         ]
     }
 
@@ -227,7 +242,10 @@ impl LagGauges {
         let drain = health.time_to_drain.map(|time| time.as_secs_f64());
         set(&self.total, &labels, total);
         set(&self.status, &labels, status);
-        set(&self.rate, &labels, health.rates.map(|rates| rates.lag));
+        let rate = |of: fn(&Rates) -> f64| health.rates.as_ref().map(of);
+        set(&self.rate, &labels, rate(|rates| rates.lag));
+        set(&self.produced, &labels, rate(|rates| rates.produced));
+        set(&self.consumed, &labels, rate(|rates| rates.consumed));
         set(&self.oldest, &labels, oldest.or(zero_if_caught_up));
         set(&self.drain, &labels, drain);
     }

@@ -1,11 +1,13 @@
-//! Polls, failed polls, and the time of the last successful one. These series are always present.
+//! Polls, failed polls, the time of the last successful one, and how long each group committed
+//! nothing. These series are always present.
 
 use cluster_reader::ReadError;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntCounterVec, Opts};
+use prometheus::{CounterVec, GaugeVec, IntCounterVec, Opts};
 
 use super::{increase, set};
+use crate::format::display_name;
 use crate::lag_state::LagState;
 
 pub(super) struct PollCollector {
@@ -21,6 +23,9 @@ impl PollCollector {
         })
     }
 }
+
+/// Most groups with a series.
+const MAX_GROUPS: usize = 10_000;
 
 impl Collector for PollCollector {
     fn desc(&self) -> Vec<&Desc> {
@@ -41,6 +46,7 @@ struct PollCounters {
     polls: IntCounterVec,
     errors: IntCounterVec,
     last_success: GaugeVec,
+    without_commit: CounterVec,
 }
 
 impl PollCounters {
@@ -66,6 +72,13 @@ impl PollCounters {
                 ),
                 &[],
             )?,
+            without_commit: CounterVec::new(
+                Opts::new(
+                    "kafka_consumer_group_seconds_without_commit_total",
+                    "Seconds between polls in which the group committed nothing while records waited for it; a shorter time is not counted",
+                ),
+                &["group_id"],
+            )?,
         })
     }
 
@@ -79,19 +92,31 @@ impl PollCounters {
         let last = state.last_success();
         let seconds = last.map(|at| at.timestamp_millis() as f64 / 1000.0);
         set(&self.last_success, &[], seconds);
+        for (group, time) in state.time_without_commit().into_iter().take(MAX_GROUPS) {
+            let labels = [display_name(&group)];
+            if let Ok(series) = self.without_commit.get_metric_with_label_values(&labels) {
+                series.inc_by(time.as_secs_f64());
+            }
+        }
     }
 
     fn descriptions(&self) -> Vec<Desc> {
         let counters = [&self.polls, &self.errors]
             .into_iter()
             .flat_map(Collector::desc);
-        counters.chain(self.last_success.desc()).cloned().collect()
+        let gauges = self.last_success.desc().into_iter();
+        let all = counters.chain(gauges).chain(self.without_commit.desc());
+        all.cloned().collect()
     }
 
     fn families(&self) -> Vec<MetricFamily> {
         let counters = [&self.polls, &self.errors]
             .into_iter()
             .flat_map(Collector::collect);
-        counters.chain(self.last_success.collect()).collect()
+        let gauges = self.last_success.collect();
+        counters
+            .chain(gauges)
+            .chain(self.without_commit.collect())
+            .collect()
     }
 }

@@ -108,7 +108,9 @@ fn a_group_paused_by_a_control_is_resumed_and_nothing_else() {
     let (rule, evidence, all) = found(&all_with(&paused("group")));
     assert_eq!(rule, Rule::Paused);
     assert!(
-        evidence.starts_with("all 3 members are paused by a control of the group since 03:53:18"),
+        evidence.starts_with(
+            "all 3 members are paused by a control of the group since 2026-11-28 03:53:18"
+        ),
         "{evidence}"
     );
     assert_eq!(
@@ -169,7 +171,7 @@ fn the_record_that_a_member_is_blocked_at_is_looked_at() {
     assert_eq!(rule, Rule::Blocked);
     assert_eq!(
         evidence,
-        format!("inventory-service.2: {cause} (since 03:53:18 UTC)")
+        format!("inventory-service.2: {cause} (since 2026-11-28 03:53:18 UTC)")
     );
     assert_eq!(
         commands(&all),

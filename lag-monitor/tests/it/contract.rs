@@ -225,6 +225,21 @@ async fn metrics_are_present(monitor: &TestMonitor) {
         ("kafka_consumer_group_lag_total", pair.clone(), Some(600.0)),
         ("kafka_lag_status", pair.clone(), Some(2.0)),
         ("kafka_lag_rate_of_change", pair.clone(), None),
+        (
+            "kafka_consumer_group_produced_per_second",
+            pair.clone(),
+            Some(0.0),
+        ),
+        (
+            "kafka_consumer_group_consumed_per_second",
+            pair.clone(),
+            Some(0.0),
+        ),
+        (
+            "kafka_consumer_group_seconds_without_commit_total",
+            format!("{{group_id=\"{group}\"}}"),
+            None,
+        ),
         ("kafka_consumer_group_oldest_unread_seconds", pair, None),
         (
             "kafka_partition_end_offset",

@@ -76,7 +76,7 @@ impl<'a> GroupView<'a> {
         let known = view.partitions().filter_map(|one| one.readable());
         view.total = known.reduce(|one, other| one + other);
         let known = view.partitions().filter(|one| one.lag().is_some());
-        view.rates = rates::sum(known.map(|one| one.rates(&view)));
+        view.rates = Rates::sum(known.map(|one| one.rates(&view)));
         Some(view)
     }
 

@@ -55,10 +55,29 @@ impl History {
         self.latest = Some(snapshot);
     }
 
-    /// Forgets the losses of records of a group, or of its part on one topic, and returns what was
-    /// forgotten. A loss that is still present is reported again only if it grows.
-    pub fn acknowledge_losses(&mut self, group: &str, topic: Option<&str>) -> Vec<RecordLoss> {
-        self.losses.acknowledge(group, topic)
+    /// Forgets the losses of records on the groups and topics for which `is_chosen` is true, and
+    /// returns them with the group of each. A loss that is still present is reported again only if
+    /// it grows.
+    pub fn acknowledge_losses(
+        &mut self,
+        is_chosen: impl Fn(&str, &str) -> bool,
+    ) -> Vec<(String, RecordLoss)> {
+        self.losses.acknowledge(is_chosen)
+    }
+
+    /// Forgets the [missing topics](Self::missing_topics) of the groups and topics for which
+    /// `is_chosen` is true, and returns group and topic of each.
+    pub fn acknowledge_missing_topics(
+        &mut self,
+        is_chosen: impl Fn(&str, &str) -> bool,
+    ) -> Vec<(String, String)> {
+        self.missing_topics.acknowledge(is_chosen)
+    }
+
+    /// Every loss of records that nobody has acknowledged, with its group; also on a topic that does
+    /// not exist any more.
+    pub fn all_losses(&self) -> impl Iterator<Item = (&str, RecordLoss)> {
+        self.losses.all()
     }
 
     /// Replaces the transactions that hang. No snapshot has them: they are looked for separately.

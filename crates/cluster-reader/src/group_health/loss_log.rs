@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::{LagCount, PartitionLag, Snapshot, TopicPartition};
+use crate::{Group, LagCount, PartitionLag, Snapshot, TopicPartition};
 
 /// The most partitions of groups whose losses are remembered. Further losses are only reported
 /// while the offsets show them.
@@ -66,6 +66,9 @@ impl LossLog {
         let mut room = MOST_LOSSES.saturating_sub(known.sum());
         for (name, group) in &snapshot.groups {
             let before = before.and_then(|before| before.groups.get(name));
+            if let Some(losses) = self.0.get_mut(name) {
+                end_absent(losses, group);
+            }
             for (at, row) in &group.partitions {
                 let before = before.and_then(|before| before.partitions.get(at));
                 let known = self.0.get_mut(name).and_then(|losses| losses.get_mut(at));
@@ -90,17 +93,45 @@ impl LossLog {
         losses.filter_map(|(at, loss)| loss.view(at))
     }
 
-    /// Forgets the losses of a group, or of its part on one topic. Returns them.
-    pub(super) fn acknowledge(&mut self, group: &str, topic: Option<&str>) -> Vec<RecordLoss> {
-        let losses = self.0.get_mut(group).into_iter().flatten();
-        let here = losses.filter(|(at, _)| topic.is_none_or(|topic| topic == at.topic));
-        let acknowledged = here.filter_map(|(at, loss)| {
-            let view = loss.view(at)?;
-            loss.acknowledge();
-            Some(view)
-        });
-        acknowledged.collect()
+    /// The losses of every group that nobody has acknowledged.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, RecordLoss)> {
+        let groups = self.0.iter();
+        groups.flat_map(|(group, losses)| {
+            let losses = losses.iter();
+            losses.filter_map(|(at, loss)| Some((group.as_str(), loss.view(at)?)))
+        })
     }
+
+    /// Forgets the losses of the groups and topics that are chosen. Returns them.
+    pub(super) fn acknowledge(
+        &mut self,
+        is_chosen: impl Fn(&str, &str) -> bool,
+    ) -> Vec<(String, RecordLoss)> {
+        let mut acknowledged = Vec::new();
+        for (group, losses) in &mut self.0 {
+            for (at, loss) in losses {
+                if is_chosen(group, &at.topic)
+                    && let Some(view) = loss.view(at)
+                {
+                    loss.acknowledge();
+                    acknowledged.push((group.clone(), view));
+                }
+            }
+        }
+        acknowledged
+    }
+}
+
+/// A group is behind the log start of no partition that it does not read any more, or that was
+/// deleted. What nobody has acknowledged stays remembered.
+fn end_absent(losses: &mut BTreeMap<TopicPartition, PartitionLoss>, group: &Group) {
+    losses.retain(|at, loss| {
+        let is_read = group.partitions.contains_key(at);
+        if !is_read {
+            loss.end_present();
+        }
+        is_read || loss.total().is_some()
+    });
 }
 
 impl PartitionLoss {

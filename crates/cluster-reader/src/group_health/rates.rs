@@ -29,6 +29,18 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// The sum over several partitions; `None` without partitions, or if a rate is unknown.
+    pub fn sum(all: impl Iterator<Item = Option<Self>>) -> Option<Self> {
+        all.reduce(|one, other| {
+            let (one, other) = (one?, other?);
+            Some(Self {
+                lag: one.lag + other.lag,
+                consumed: one.consumed + other.consumed,
+                produced: one.produced + other.produced,
+            })
+        })?
+    }
+
     /// The time until the lag is 0 at the current rate: zero if it is 0. `None` unless the lag is
     /// exact, the committed offset has advanced, and the lag shrinks.
     pub fn time_to_drain(rates: Option<Self>, lag: LagCount) -> Option<Duration> {
@@ -85,16 +97,4 @@ pub(super) fn since(
         consumed: consumed as f64 / seconds,
         produced: produced as f64 / seconds,
     })
-}
-
-/// The sum over several partitions; `None` without partitions, or if a rate is unknown.
-pub(super) fn sum(all: impl Iterator<Item = Option<Rates>>) -> Option<Rates> {
-    all.reduce(|one, other| {
-        let (one, other) = (one?, other?);
-        Some(Rates {
-            lag: one.lag + other.lag,
-            consumed: one.consumed + other.consumed,
-            produced: one.produced + other.produced,
-        })
-    })?
 }

@@ -56,7 +56,7 @@ fn no_members(view: &GroupView<'_>) -> Option<Finding> {
 fn missing_topics(view: &GroupView<'_>) -> Vec<Finding> {
     let missing = view.missing_topics.iter().take(MOST_OF_A_KIND);
     let finding = |(topic, seen): &(&str, DateTime<Utc>)| {
-        let seen = time(*seen);
+        let seen = time(view, *seen);
         let evidence = format!(
             "topic {topic} does not exist any more; the group was reading it, and it was last seen at {seen}"
         );
@@ -141,9 +141,13 @@ fn of_partition(
     }
 }
 
-/// A time in evidence.
-fn time(at: DateTime<Utc>) -> String {
-    at.format("%H:%M:%S UTC").to_string()
+/// A time in evidence; with its date, unless that is the date of the last reading.
+fn time(view: &GroupView<'_>, at: DateTime<Utc>) -> String {
+    let format = match at.date_naive() == view.now.date_naive() {
+        true => "%H:%M:%S UTC",
+        false => "%Y-%m-%d %H:%M:%S UTC",
+    };
+    at.format(format).to_string()
 }
 
 /// A cause is critical if the lag that it has led to is.

@@ -18,7 +18,7 @@ use crate::lag::UnreadScan;
 use crate::protocol::brokers::{BrokerId, Brokers, Topics, by_leader};
 use crate::snapshot::TopicPartition;
 
-/// The most bytes that are fetched in a poll. Copying and walking over them takes about 0.1 s.
+/// The most bytes that are fetched in a poll, from all brokers together. Copying and walking over them takes about 0.1 s.
 const POLL_BYTES: usize = 128 << 20;
 
 /// Keeps the scans of all partitions from one poll to the next.
@@ -26,12 +26,23 @@ const POLL_BYTES: usize = 128 << 20;
 pub(super) struct LogScanner {
     scans: HashMap<TopicPartition, PartitionScan>,
     origins: u64,
-    /// The partition that comes first in the next poll, because the budget ended before it.
-    next: Option<TopicPartition>,
+    /// Of each broker the partition that comes first in the next poll, because its budget ended
+    /// before it.
+    next: BTreeMap<BrokerId, TopicPartition>,
 }
 
 /// The partitions of a broker that are not counted yet.
 type Queue = VecDeque<TopicPartition>;
+
+/// The partitions, which are in order, from `first` on and then those before it.
+fn starting_with(first: Option<TopicPartition>, partitions: Vec<TopicPartition>) -> Queue {
+    let mut queue = Queue::from(partitions);
+    if let Some(first) = first {
+        let before = queue.partition_point(|at| *at < first);
+        queue.rotate_left(before);
+    }
+    queue
+}
 
 impl LogScanner {
     /// What is unread on a partition that was part of the last [`LogScanner::scan`].
@@ -40,7 +51,8 @@ impl LogScanner {
         Some(scan.unread(committed))
     }
 
-    /// Scans these partitions within the budget. Forgets all others.
+    /// Scans these partitions within the budget: each broker has an equal share of it, and what a
+    /// broker leaves over goes to those after it. Forgets all others.
     pub async fn scan(
         &mut self,
         brokers: &mut Brokers,
@@ -69,21 +81,24 @@ impl LogScanner {
         topics: &Topics,
         wanted: &BTreeMap<TopicPartition, Wanted>,
     ) -> Result<(), ReadError> {
-        let mut budget = POLL_BYTES;
-        let first = self.next.take();
-        let is_late = |at: &&TopicPartition| first.as_ref().is_none_or(|first| *at >= first);
-        let early = wanted.keys().filter(|at| !is_late(at));
-        let partitions = wanted.keys().filter(is_late).chain(early).cloned();
         let call = brokers.call::<MetadataRequest>(-1);
-        for (leader, partitions) in by_leader(call, topics, partitions)? {
-            let mut queue = Queue::from(partitions);
+        let by_leader = by_leader(call, topics, wanted.keys().cloned())?;
+        let mut next = std::mem::take(&mut self.next);
+        let mut brokers_left = by_leader.len();
+        let mut bytes_left = POLL_BYTES;
+        for (leader, partitions) in by_leader {
+            let share = bytes_left / brokers_left.max(1);
+            let mut budget = share;
+            let mut queue = starting_with(next.remove(&leader), partitions);
             while budget > 0 && !queue.is_empty() {
                 self.fetch_some(brokers, topics, leader, &mut queue, &mut budget)
                     .await?;
             }
-            if self.next.is_none() {
-                self.next = queue.pop_front();
+            if let Some(first) = queue.pop_front() {
+                self.next.insert(leader, first);
             }
+            brokers_left -= 1;
+            bytes_left = bytes_left.saturating_sub(share - budget);
         }
         Ok(())
     }
@@ -166,5 +181,27 @@ impl LogScanner {
         let bytes = data.records.as_deref().unwrap_or_default();
         *budget = budget.saturating_sub(bytes.len());
         scan.add(fetch, bytes, &aborted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(partition: i32) -> TopicPartition {
+        let topic = "t".to_owned();
+        TopicPartition { topic, partition }
+    }
+
+    #[test]
+    fn a_poll_begins_at_the_partition_before_which_the_last_one_ended() {
+        let begins = |first: Option<i32>| {
+            let all = (0..4).map(partition).collect();
+            let queue = starting_with(first.map(partition), all);
+            queue.iter().map(|at| at.partition).collect::<Vec<_>>()
+        };
+        assert_eq!(begins(None), [0, 1, 2, 3]);
+        assert_eq!(begins(Some(2)), [2, 3, 0, 1]);
+        assert_eq!(begins(Some(4)), [0, 1, 2, 3]);
     }
 }

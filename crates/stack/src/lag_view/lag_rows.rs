@@ -109,15 +109,7 @@ impl GroupLagView {
     /// is known are.
     pub(super) fn sum_rates(&mut self) {
         let known = self.partitions.iter().filter(|one| one.count().is_some());
-        let sum = known.map(|one| one.rates).reduce(|one, other| {
-            let (one, other) = (one?, other?);
-            Some(Rates {
-                lag: one.lag + other.lag,
-                consumed: one.consumed + other.consumed,
-                produced: one.produced + other.produced,
-            })
-        });
-        self.rates = sum.flatten();
+        self.rates = Rates::sum(known.map(|one| one.rates));
         self.time_to_drain_seconds = time_to_drain(self.total(), self.rates);
     }
 }

@@ -95,7 +95,7 @@ fn one_alert_says_which_partitions_and_groups_and_ends_with_the_transaction() {
     }
     // An outage is another subject: it ends no alert about a transaction.
     state.record_failure("timeout");
-    state.record_transactions_failure();
+    state.record_transactions_failure(second(71));
     let alerts = state.alerts(None, 10);
     assert_eq!(alerts.len(), 2, "{alerts:?}");
     let alert = &alerts[1];
@@ -171,4 +171,49 @@ fn a_search_is_current_for_90_seconds() {
         last_success: Some(second(10)),
     };
     assert_eq!(state.transactions(second(101)), Err(stale));
+}
+
+#[test]
+fn while_searches_fail_a_hanging_transaction_is_soon_unknown_and_not_hanging() {
+    let state = new_state();
+    state.record_snapshot(snapshot(0, &[("g", 1)]));
+    let found = || vec![hanging("payments")];
+    state.record_transactions(second(0), found());
+    state.record_transactions(second(30), found());
+    let latest = |state: &LagState| {
+        let newest = state.alerts(None, 1);
+        (newest[0].level, newest[0].message.clone())
+    };
+    state.record_transactions_failure(second(120));
+    assert_eq!(latest(&state).0, "critical");
+    for at in [150, 180] {
+        state.record_transactions_failure(second(at));
+    }
+    let (level, message) = latest(&state);
+    assert_eq!(level, "unknown");
+    let since = "not known: open transactions cannot be listed since 1970-01-01 00:00:30 UTC";
+    assert!(message.ends_with(since), "{message}");
+    assert_eq!(
+        state.read(|inner| inner.snapshots.hanging_transactions().len()),
+        0
+    );
+    assert_eq!(
+        state
+            .alerts(None, 10)
+            .iter()
+            .filter(|one| one.level == "unknown")
+            .count(),
+        1
+    );
+
+    state.record_transactions(second(210), Vec::new());
+    let (level, message) = latest(&state);
+    assert_eq!(level, "ok");
+    assert!(message.ends_with("hangs no more"), "{message}");
+    assert!(
+        state
+            .alerts(None, 10)
+            .iter()
+            .all(|one| one.ended_at.is_some())
+    );
 }

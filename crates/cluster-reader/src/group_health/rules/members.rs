@@ -61,7 +61,10 @@ fn condition(
     }
     // The cause names the partition and the offset.
     let (instance, cause) = (&member.instance, &condition.cause);
-    let evidence = format!("{instance}: {cause} (since {})", time(condition.since));
+    let evidence = format!(
+        "{instance}: {cause} (since {})",
+        time(view, condition.since)
+    );
     Some(Finding {
         partition: condition.partition.clone(),
         offset: condition.offset,
@@ -104,7 +107,7 @@ fn paused(view: &GroupView<'_>) -> Option<Finding> {
     };
     let evidence = format!(
         "{who} paused{by} since {}; {}",
-        time(since),
+        time(view, since),
         waiting.records_wait()
     );
     Some(of_group(status, Rule::Paused, evidence))
@@ -134,7 +137,7 @@ fn slow_members(view: &GroupView<'_>) -> Option<Finding> {
         1 => "a record".to_owned(),
         most => format!("a batch of at most {most} records"),
     };
-    let since = processing.since.map(time);
+    let since = processing.since.map(|since| time(view, since));
     let since = since.map_or_else(String::new, |since| format!(" since {since}"));
     let more = match slow.len() - 1 {
         0 => String::new(),

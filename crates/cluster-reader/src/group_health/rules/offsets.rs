@@ -58,7 +58,7 @@ fn lost_records(view: &GroupView<'_>) -> Option<Finding> {
             true => "were",
             false => "may have been",
         },
-        time(found_at),
+        time(view, found_at),
         partitions.join(", ")
     );
     let status = match is_present {

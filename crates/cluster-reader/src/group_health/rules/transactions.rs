@@ -30,7 +30,7 @@ fn hanging(view: &GroupView<'_>, partition: &PartitionView<'_>) -> Option<Findin
         partition.at,
         open.producer_name(),
         open.start_offset,
-        time(open.last_write),
+        time(view, open.last_write),
     );
     let (status, rule) = (Status::Critical, Rule::HangingTransaction);
     Some(of_partition(partition, status, rule, evidence))

@@ -55,11 +55,11 @@ fn a_past_loss_is_a_warning_until_it_is_acknowledged() {
     assert!(
         group
             .history
-            .acknowledge_losses("group", Some(ORDERS))
+            .acknowledge_losses(|_, topic| topic == ORDERS)
             .is_empty()
     );
     assert_eq!(lost(&group.assess(None)), expected);
-    assert_eq!(group.history.acknowledge_losses("group", None).len(), 3);
+    assert_eq!(group.history.acknowledge_losses(|_, _| true).len(), 3);
     assert_eq!(group.assess(None).rule(), Rule::KeepsUp);
     let group = group.run(60, |_, _| {});
     assert_eq!(group.assess(None).rule(), Rule::KeepsUp);
@@ -68,7 +68,7 @@ fn a_past_loss_is_a_warning_until_it_is_acknowledged() {
 #[test]
 fn an_acknowledged_loss_is_reported_again_only_if_it_grows() {
     let mut group = behind_the_log_start();
-    group.history.acknowledge_losses("group", None);
+    group.history.acknowledge_losses(|_, _| true);
     let mut group = group.poll();
     assert!(group.assess(None).losses.is_empty());
     group.low(PAYMENTS, 1, 33);
@@ -158,7 +158,7 @@ fn a_group_that_stays_before_deleted_markers_has_lost_nothing() {
 #[test]
 fn a_recreated_topic_can_lose_records_after_an_acknowledged_loss() {
     let mut group = behind_the_log_start();
-    group.history.acknowledge_losses("group", None);
+    group.history.acknowledge_losses(|_, _| true);
     group.at(PAYMENTS, 0, 5);
     group.low(PAYMENTS, 0, 0);
     let mut group = group.poll();
@@ -167,6 +167,50 @@ fn a_recreated_topic_can_lose_records_after_an_acknowledged_loss() {
     let losses = group.poll().assess(None).losses;
     assert_eq!(losses.len(), 1, "{losses:?}");
     assert_eq!((losses[0].first_offset, losses[0].last_offset), (1, 3));
+}
+
+#[test]
+fn a_loss_on_a_topic_that_was_deleted_is_past_and_can_be_acknowledged() {
+    let mut group = behind_the_log_start();
+    group.topic(ORDERS, 1, 1);
+    let mut group = group.poll();
+    group.delete_topic(PAYMENTS);
+    let mut group = group.poll();
+    let losses: Vec<_> = group.history.all_losses().collect();
+    assert_eq!(losses.len(), 3);
+    assert!(losses.iter().all(|(_, loss)| !loss.is_present));
+    let acknowledged = group
+        .history
+        .acknowledge_losses(|name, topic| (name, topic) == ("group", PAYMENTS));
+    assert_eq!(acknowledged.len(), 3);
+    assert_eq!(group.poll().history.all_losses().count(), 0);
+}
+
+#[test]
+fn the_time_of_a_loss_on_an_earlier_day_has_its_date() {
+    let group = behind_the_log_start().run(86_400, |_, _| {});
+    let evidence = group.assess(None).evidence().to_owned();
+    assert!(
+        evidence.contains("found at 1970-01-01 00:00:01 UTC"),
+        "{evidence}"
+    );
+}
+
+#[test]
+fn a_deleted_topic_is_reported_until_it_is_acknowledged() {
+    let mut group = SimulatedGroup::of(PAYMENTS, 1, 1, 5).poll();
+    group.delete_topic(PAYMENTS);
+    let mut group = group.poll();
+    assert_eq!(group.assess(None).rule(), Rule::TopicMissing);
+    let none = group
+        .history
+        .acknowledge_missing_topics(|_, topic| topic == ORDERS);
+    assert!(none.is_empty());
+    let acknowledged = group.history.acknowledge_missing_topics(|_, _| true);
+    assert_eq!(acknowledged, [("group".to_owned(), PAYMENTS.to_owned())]);
+    let group = group.poll();
+    assert_eq!(group.history.missing_topics().count(), 0);
+    assert_ne!(group.assess(None).rule(), Rule::TopicMissing);
 }
 
 #[test]
