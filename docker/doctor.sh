@@ -26,9 +26,11 @@ examine_engine() {
   esac
   each_port port_finding
   memory=$(($(docker info --format '{{.MemTotal}}' 2>/dev/null) / 1000000))
-  # The broker takes 0.5 GB, the others together about as much.
-  if [ "$memory" -ge 1500 ]; then ok memory "$memory MB for containers"
-  else bad memory "$memory MB for containers" "give the engine 2 GB or more (Docker Desktop: Settings, Resources)"; fi
+  # The broker takes 0.5 GB, the others together about as much; three brokers 1.3 GB more.
+  needed=1500 advice='2 GB'
+  if [ "$brokers" != kafka ]; then needed=2800 advice='3.3 GB'; fi
+  if [ "$memory" -ge "$needed" ]; then ok memory "$memory MB for containers"
+  else bad memory "$memory MB for containers" "give the engine $advice or more (Docker Desktop: Settings, Resources)"; fi
   # The disk of the engine, where this machine can see it.
   folder=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null)
   if [ -d "$folder" ]; then
@@ -65,9 +67,12 @@ port_finding() {
   esac
 }
 
-# Before anything is started: a stack that starts by half is hard to understand.
-require_free_ports() { each_port require_free_port || exit 1; }
-require_free_port() { [ "$3" != taken ] || fail "port $2 for $1 is taken$(holder "$2"): end it, or choose another port: $(prefix_of "$1")_PORT=… in .env"; }
+# Before anything is started: a stack that starts by half is hard to understand. The ports of these services, or all.
+require_free_ports() {
+  starting=$*
+  each_port require_free_port || exit 1
+}
+require_free_port() { [ "$3" != taken ] || { [ -n "$starting" ] && ! is_one_of "$1" "$starting"; } || fail "port $2 for $1 is taken$(holder "$2"): end it, or choose another port: $(prefix_of "$1")_PORT=… in .env"; }
 
 examine_containers() {
   for service in $backends $setups $services; do
@@ -85,8 +90,8 @@ examine_container() {
     running:*)
       if [ "$6" -gt 0 ] && [ "${7:-}" != healthy ]; then
         bad "$1" "crashes again and again: $(last_error "$2")" "$(remedy "$1" "$2")"
-      elif [ "$1" = kafka ] && docker logs "$2" 2>&1 | grep -q 'likely deleted already and hence can be skipped'; then
-        note kafka "lost the markers of a transaction when it was killed: a group may be stuck (docs/failure-modes.md)" \
+      elif [ "${1%%.*}" = kafka ] && docker logs "$2" 2>&1 | grep -q 'likely deleted already and hence can be skipped'; then
+        note "$1" "lost the markers of a transaction when it was killed: a group may be stuck (docs/failure-modes.md)" \
           "if a lag does not go down: ./sandbox transactions list"
       fi
       ;;
@@ -106,6 +111,7 @@ remedy() {
       echo "its volume has another KAFKA_CLUSTER_ID: set that one again in .env, or give up the data: ./sandbox down --reset" ;;
     *'password authentication failed for user "postgres"'*)
       echo "the volume of PostgreSQL has another password for the user postgres: change it back to postgres, or give up the data: ./sandbox down --reset" ;;
+    *'No MetadataVersion with feature level'*) echo 'this data was written by a newer Kafka; ./sandbox down --reset' ;;
     *'o space left'*) echo "$disk_remedy" ;;
     *) echo "./sandbox logs $1, then ./sandbox up $1" ;;
   esac
@@ -113,8 +119,13 @@ remedy() {
 
 # Why an `up` failed: a reason that a container has, else the meaning of Compose's message.
 why_not() {
-  for id in $(containers kafka | cut -d ' ' -f 2); do
-    case $(remedy kafka "$id") in *KAFKA_CLUSTER_ID*) echo "kafka does not start: $(remedy kafka "$id")"; return ;; esac
+  for service in $brokers; do
+    name=$(name_of "$service" 1)
+    for id in $(containers "$service" | cut -d ' ' -f 2); do
+      case $(remedy "$name" "$id") in
+        *KAFKA_CLUSTER_ID* | *'newer Kafka'*) echo "$name does not start: $(remedy "$name" "$id")"; return ;;
+      esac
+    done
   done
   reason=$(examine_containers 2>/dev/null | grep -A 1 '^BAD' | tr '\n' ' ' | sed 's/^BAD *//; s/ *→ */; /; s/ *$//')
   echo "${reason:-$(meaning "$1")}"

@@ -35,25 +35,25 @@ pub struct TopicDescription {
 pub struct PartitionDescription {
     /// The partition number, from 0.
     pub number: i32,
-    /// The id of the leader.
-    pub leader: i32,
+    /// The id of the leader; `None` while the partition has none, and can be neither read nor written.
+    pub leader: Option<i32>,
     /// The ids of the brokers with a replica.
     pub replicas: Vec<i32>,
     /// The ids of the brokers whose replica is in sync.
     pub in_sync: Vec<i32>,
-    /// The offset of the oldest record.
-    pub low_watermark: i64,
-    /// The offset of the next record.
-    pub high_watermark: i64,
+    /// The offset of the oldest record; `None` without a leader.
+    pub low_watermark: Option<i64>,
+    /// The offset of the next record; `None` without a leader.
+    pub high_watermark: Option<i64>,
 }
 
 impl TopicDescription {
     /// An upper bound of the number of records: the number of offsets. Transaction markers and
-    /// compacted records have an offset too.
+    /// compacted records have an offset too. Partitions without a leader are left out.
     pub fn records_at_most(&self) -> i64 {
         let counts = self.partitions.iter();
         counts
-            .map(|one| one.high_watermark - one.low_watermark)
+            .filter_map(|one| Some(one.high_watermark? - one.low_watermark?))
             .sum()
     }
 }
@@ -223,10 +223,12 @@ fn describe_partitions(
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let partitions = found.map_or(&[][..], |found| found.partitions()).iter();
     let described = partitions.map(|partition| {
-        let (low_watermark, high_watermark) = clients::watermarks(client, topic, partition.id())?;
+        let leader = Some(partition.leader()).filter(|leader| *leader >= 0);
+        let watermarks = leader.map(|_| clients::watermarks(client, topic, partition.id()));
+        let (low_watermark, high_watermark) = watermarks.transpose()?.unzip();
         Ok(PartitionDescription {
             number: partition.id(),
-            leader: partition.leader(),
+            leader,
             replicas: partition.replicas().to_vec(),
             in_sync: partition.isr().to_vec(),
             low_watermark,

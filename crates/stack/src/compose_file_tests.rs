@@ -13,13 +13,14 @@ use crate::settings::setting_names;
 use crate::workload::Workload;
 
 pub(crate) const COMPOSE: &str = include_str!("../../../docker-compose.yml");
+pub(crate) const THREE_BROKERS: &str = include_str!("../../../docker-compose.brokers.yml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 const PROMETHEUS: &str = include_str!("../../../prometheus/compose.yml");
 
 const KAFKA_SETTINGS: &str = include_str!("../../kafka-runtime/src/settings.rs");
 
 /// The settings of the programs, whose defaults name ports and databases.
-const PROGRAM_SETTINGS: [(Workload, &str); 5] = [
+const PROGRAM_SETTINGS: [(Workload, &str); 6] = [
     (
         Workload::Service(Service::Order),
         include_str!("../../../order-service/src/settings.rs"),
@@ -39,6 +40,10 @@ const PROGRAM_SETTINGS: [(Workload, &str); 5] = [
     (
         Workload::LagMonitor,
         include_str!("../../../lag-monitor/src/settings.rs"),
+    ),
+    (
+        Workload::PaymentGateway,
+        include_str!("../../../payment-gateway/src/settings.rs"),
     ),
 ];
 
@@ -65,6 +70,7 @@ const fn prefix(workload: Workload) -> &'static str {
         Workload::Service(Service::Inventory) => "INVENTORY",
         Workload::LoadGenerator => "LOAD_GENERATOR",
         Workload::LagMonitor => "LAG_MONITOR",
+        Workload::PaymentGateway => "GATEWAY",
     }
 }
 
@@ -76,7 +82,7 @@ pub(crate) fn block(service: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// Name and value of each line of the service's `environment:`.
-fn environment(service: &str) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn environment(service: &str) -> Vec<(&'static str, &'static str)> {
     let lines = block(service)
         .skip_while(|line| !line.starts_with("    environment:"))
         .skip(1)
@@ -103,9 +109,9 @@ fn default_ports() -> BTreeMap<&'static str, String> {
     BTreeMap::from(ports.variables())
 }
 
-/// The variables in the Compose file, outside of comments, each with its default: `${NAME-default}`.
+/// The variables in the Compose files, outside of comments, each with its default: `${NAME-default}`.
 fn compose_defaults() -> BTreeSet<(&'static str, &'static str)> {
-    let lines = COMPOSE.lines().map(str::trim);
+    let lines = COMPOSE.lines().chain(THREE_BROKERS.lines()).map(str::trim);
     let lines = lines.filter(|line| !line.starts_with('#'));
     let variables = lines.flat_map(|line| line.split("${").skip(1));
     let variables = variables.map(|rest| rest.split_once('}').unwrap().0);
@@ -122,7 +128,7 @@ fn example_values() -> BTreeSet<(&'static str, &'static str)> {
 
 #[test]
 fn the_compose_file_passes_every_setting_of_every_service_and_no_other() {
-    for workload in Workload::ALL {
+    for workload in Workload::KNOWN {
         let environment = environment(workload.name());
         for name in setting_names(workload) {
             let found = environment.iter().find(|(known, _)| *known == name);
@@ -162,7 +168,7 @@ fn the_default_ports_of_the_compose_file_are_those_of_local_mode() {
 
 #[test]
 fn a_published_port_leads_to_the_port_of_the_container() {
-    for workload in Workload::ALL {
+    for workload in Workload::KNOWN {
         let published = block(workload.name()).find(|line| line.starts_with("    ports:"));
         let end = format!(":{}\"]", container_port(workload));
         assert!(
@@ -206,7 +212,7 @@ fn a_program_finds_broker_database_and_other_programs_of_a_default_stack() {
                 let port = &ports["LOAD_GENERATOR_PORT"];
                 Some(format!("\"http://127.0.0.1:{port}\""))
             }
-            Workload::Service(_) => None,
+            Workload::Service(_) | Workload::PaymentGateway => None,
         };
         for default in database.into_iter().chain(url) {
             let default = format!("default_value = {default}");

@@ -1,8 +1,11 @@
 //! Which services docker-compose.yml has, what they start after, and which files they need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
-use crate::compose_file_tests::{COMPOSE, block};
+use local_runtime::kafka::{Node, NodeConfig, server_properties};
+
+use crate::compose_file_tests::{COMPOSE, THREE_BROKERS, block, environment};
 use crate::workload::Workload;
 
 const CONTAINERS: &str = include_str!("../../../docker/containers.sh");
@@ -55,4 +58,46 @@ fn a_service_with_a_database_starts_after_it_was_created() {
     let inventory = block("inventory-service").any(|line| line == "    depends_on: *after");
     assert!(inventory);
     assert!(block("postgres-setup").any(|line| line.contains("create-databases")));
+}
+
+/// Name and value of each line below this key of docker-compose.brokers.yml.
+fn shared_by_brokers(key: &str) -> BTreeMap<&'static str, &'static str> {
+    let lines = THREE_BROKERS
+        .lines()
+        .skip_while(|line| !line.starts_with(key))
+        .skip(1)
+        .take_while(|line| line.starts_with("  "));
+    let lines = lines.map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split_once(": ").unwrap()).collect()
+}
+
+#[test]
+fn each_of_three_brokers_has_the_settings_of_the_only_one_and_those_of_a_cluster() {
+    let same = shared_by_brokers("x-as-one:");
+    let of_cluster = shared_by_brokers("x-cluster:");
+    let own = ["KAFKA_NODE_ID", "KAFKA_ADVERTISED_LISTENERS"];
+    for (name, value) in environment("kafka") {
+        match same.get(name) {
+            Some(repeated) => assert_eq!(*repeated, value, "{name}"),
+            None => assert!(
+                of_cluster.contains_key(name) || own.contains(&name),
+                "{name}"
+            ),
+        }
+    }
+    let config = NodeConfig {
+        node: Node { id: 2, of: 3 },
+        listen: SocketAddr::from(([0, 0, 0, 0], 9092)),
+        bootstrap: "kafka-2:29092",
+        controllers: &[9093, 9093, 9093],
+        data: "data",
+    };
+    let local: BTreeMap<_, _> = server_properties(config).collect();
+    for (name, value) in of_cluster {
+        let property = name.trim_start_matches("KAFKA_").to_lowercase();
+        if let Some(local) = local.get(property.replace('_', ".").as_str()) {
+            let is_address = property.contains("listeners") || property.contains("voters");
+            assert!(is_address || local == value, "{name}={value}, not {local}");
+        }
+    }
 }

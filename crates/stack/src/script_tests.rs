@@ -19,10 +19,11 @@ for word in "$@"; do printf '|%s' "$word"; done
 [ "${1-}" != bad ] || exit 2
 "#;
 
-/// An engine without containers, whose Compose prints the file `config`. Other calls are shown.
+/// An engine without containers and volumes, whose Compose prints the file `config`. Other calls are shown.
 const DOCKER: &str = r#"#!/bin/sh
 case "$* " in
   'version '* | 'ps '* | 'compose ps '*) ;;
+  'volume inspect '*) exit 1 ;;
   'compose version '*) echo 2.30.0 ;;
   'compose config ') cat "${0%/*}/config" ;;
   *) printf '%s' "$*" ;;

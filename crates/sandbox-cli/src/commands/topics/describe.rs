@@ -78,11 +78,11 @@ pub(super) async fn describe(args: Describe, cluster: &Cluster) -> Result<()> {
     for partition in &topic.partitions {
         table.row([
             partition.number.to_string(),
-            partition.leader.to_string(),
+            or_none(partition.leader),
             joined(&partition.replicas),
             joined(&partition.in_sync),
-            partition.low_watermark.to_string(),
-            partition.high_watermark.to_string(),
+            or_none(partition.low_watermark),
+            or_none(partition.high_watermark),
         ]);
     }
     say(format_args!("{}\n{table}", topic.name));
@@ -94,6 +94,10 @@ pub(super) async fn describe(args: Describe, cluster: &Cluster) -> Result<()> {
         say(format_args!("  {name}={value}"));
     }
     Ok(())
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
 }
 
 fn joined(ids: &[i32]) -> String {
