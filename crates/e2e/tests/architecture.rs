@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("order-service", SERVICE),
     ("payment-service", SERVICE),
     ("inventory-service", SERVICE),
+    ("payment-gateway", &["shared-events", "service-kit"]),
     (
         "load-generator",
         &["shared-events", "service-kit", "kafka-admin"],
@@ -110,13 +111,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("e2e", &[]),
 ];
 
-/// What the tests of a crate may use besides: a real stack, the crates that read what a service wrote to Kafka, and a member of a
-/// group for the tests of a tool that observes one.
+/// What the tests of a crate may use besides: a real stack, the crates that read what a service wrote to Kafka, a member of a group
+/// for the tests of a tool that observes one, and the simulated gateway that a service calls.
 const TESTS_MAY_USE: &[&str] = &[
     "test-stack",
     "kafka-admin",
     "cluster-reader",
     "kafka-runtime",
+    "payment-gateway",
 ];
 
 /// The crate whose tests are about the whole system, and may use every library.
@@ -132,6 +134,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "order-service",
             "payment-service",
             "inventory-service",
+            "payment-gateway",
             "load-generator",
             "lag-monitor",
         ],

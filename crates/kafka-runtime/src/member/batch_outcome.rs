@@ -46,7 +46,10 @@ impl<H: Handler> ConsumerLoop<H> {
     ) -> Result<(), MemberError> {
         let records = self.count_records(batch);
         self.consumer.mark_committed(offsets);
-        self.metrics.committed(&records, &telemetry.times());
+        // A batch of which every record waits is none.
+        if !records.is_empty() {
+            self.metrics.committed(&records, &telemetry.times());
+        }
         self.controls.count_processed(records.values().sum());
         self.health.reached();
         self.no_failure();

@@ -12,7 +12,7 @@ use stack::layout::StackLayout;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox topics tail orders -n 3\n  ./sandbox topics tail inventory -f --json | jq .value\n  ./sandbox topics create                                the shop's topics, if they are missing\n  ./sandbox topics create clicks --partitions 6 --config retention.ms=3600000\n  ./sandbox topics grow payments --partitions 6\n\nThe shop's own topics (orders, payments, inventory, orders.dlq, payments.dlq, inventory.dlq, sandbox.controls) are typed without\nthe prefix of this stack (NAME_PREFIX); any other topic with its full name on the broker."
+    after_help = "Examples:\n  ./sandbox topics tail orders -n 3\n  ./sandbox topics tail inventory -f --json | jq .value\n  ./sandbox topics create                                the shop's topics, if they are missing\n  ./sandbox topics create clicks --partitions 6 --config retention.ms=3600000\n  ./sandbox topics grow payments --partitions 6\n\nThe shop's own topics (orders, payments, inventory, payments.retry, orders.dlq, payments.dlq, inventory.dlq, sandbox.controls) are typed without\nthe prefix of this stack (NAME_PREFIX); any other topic with its full name on the broker."
 )]
 pub struct Topics {
     #[command(subcommand)]

@@ -7,6 +7,8 @@
     reason = "an unexpected value fails the test"
 )]
 
+mod gateway;
+
 use std::time::Duration;
 
 use clap::Parser;
@@ -70,7 +72,8 @@ impl Running {
     async fn responses(&self, count: usize) -> Vec<Record> {
         let prefix = self.cluster.prefix();
         let payments = prefix.topic(Topic::Payments);
-        let consumed = [prefix.topic(Topic::Orders), prefix.topic(Topic::Inventory)];
+        let consumed = Service::Payment.consumes().iter();
+        let consumed: Vec<_> = consumed.map(|topic| prefix.topic(*topic)).collect();
         let group = prefix.group(Service::Payment);
         eventually(PATIENCE, "every event has its response", async || {
             let records = self
