@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use kafka_runtime::database::{self, Database};
-use kafka_runtime::outbox::{Publisher, Relay, RelaySettings};
+use kafka_runtime::outbox::{Relay, RelaySettings};
 use kafka_runtime::{Member, MemberSettings, controls};
 use prometheus::Registry;
 use service_kit::trace::Tracer;
@@ -85,7 +85,7 @@ impl App {
         member.tracer = tracer.clone();
         let relay = Relay::start(relay_settings(url, &member), &readiness, &registry)?;
         let publisher = match member.faults.are_allowed() {
-            true => Some(Publisher::new(Service::Order, &settings.kafka, &readiness)?),
+            true => Some(relay.publisher()?),
             false => None,
         };
         let capacity = OutboxCapacity::new(settings.outbox_limit);

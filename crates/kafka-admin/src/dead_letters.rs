@@ -216,7 +216,8 @@ pub(crate) fn in_order(mut records: Vec<Record>) -> Vec<Record> {
     records
 }
 
-fn is_before(record: &Record, position: &ReplayPosition) -> bool {
+/// Whether a replay has processed this record of a dead-letter topic.
+pub(crate) fn is_before(record: &Record, position: &ReplayPosition) -> bool {
     let next = position.get(&record.partition);
     next.is_some_and(|next| record.offset < *next)
 }

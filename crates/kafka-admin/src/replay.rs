@@ -25,7 +25,9 @@ use shared_events::Topic;
 use crate::cluster::Cluster;
 use crate::cluster_error::ClusterError;
 use crate::dead_letter_outcomes::Outcome;
-use crate::dead_letters::{self, DeadLetter, DeadLetterState, ReplayDecision, ReplayPosition};
+use crate::dead_letters::{
+    self, DeadLetter, DeadLetterState, ReplayDecision, ReplayPosition, is_before,
+};
 use crate::replay_decision::ReplayTargets;
 pub use crate::replay_producer::ReplayError;
 use crate::replay_producer::{ReplayProducer, Sent};
@@ -130,7 +132,7 @@ impl Replay {
             return Ok(());
         };
         let record = &dead_letter.record;
-        let refused_before = is_before(&self.position, dead_letter);
+        let refused_before = is_before(&dead_letter.record, &self.position);
         match decision {
             ReplayDecision::Replay {
                 topic,
@@ -175,11 +177,6 @@ fn is_replayed(dead_letter: &DeadLetter) -> bool {
         state,
         DeadLetterState::Waiting(ReplayDecision::Replay { .. })
     )
-}
-
-fn is_before(position: &ReplayPosition, dead_letter: &DeadLetter) -> bool {
-    let (partition, offset) = dead_letter.place();
-    position.get(&partition).is_some_and(|next| offset < *next)
 }
 
 /// Transactions of bounded length, in the order of the dead letters.
@@ -259,7 +256,7 @@ fn is_sequence_gap(error: &KafkaError) -> bool {
 /// For each partition of the batch, the offset after its last dead letter. The position does not
 /// move back to dead letters that were refused before.
 fn next_position(position: &ReplayPosition, batch: &[DeadLetter]) -> ReplayPosition {
-    let new = batch.iter().filter(|one| !is_before(position, one));
+    let new = batch.iter().filter(|one| !is_before(&one.record, position));
     let places = new.map(DeadLetter::place);
     places
         .map(|(partition, offset)| (partition, offset + 1))

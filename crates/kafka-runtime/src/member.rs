@@ -267,17 +267,24 @@ impl Member {
         shutdown: CancellationToken,
         drain: Duration,
     ) -> Result<(), MemberError> {
-        let stop = self.stopper();
+        let (stop, controls) = (self.stopper(), self.controls());
         let mut ended = pin!(self.ended());
         let result = tokio::select! {
             result = &mut ended => result,
             () = shutdown.cancelled() => {
                 stop();
                 timeout(drain, ended).await.unwrap_or_else(|_| {
-                    tracing::warn!(
-                        drain.seconds = drain.as_secs_f64(),
-                        "drain timed out: a batch that is not committed will be redelivered, after the session time-out"
-                    );
+                    let drain = drain.as_secs_f64();
+                    match controls.stats().running {
+                        true => tracing::warn!(
+                            drain.seconds = drain,
+                            "drain timed out: a batch that is not committed will be redelivered, after the session time-out"
+                        ),
+                        false => tracing::warn!(
+                            drain.seconds = drain,
+                            "drain timed out before the member was out of its group: its partitions are blocked until the session time-out"
+                        ),
+                    }
                     Ok(())
                 })
             }

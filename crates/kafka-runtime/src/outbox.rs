@@ -23,12 +23,11 @@ use std::collections::BTreeMap;
 
 use rdkafka::error::KafkaError;
 use rdkafka::producer::FutureProducer;
-use service_kit::readiness::Readiness;
 use shared_events::{Envelope, NamePrefix, Service};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::client::{self, BrokerHealth, Criticality};
+use crate::client::{self, BrokerHealth};
 use crate::produce::{acknowledged, produce_event};
 use crate::settings::KafkaSettings;
 
@@ -77,16 +76,11 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Creates a producer of its own.
-    ///
-    /// # Errors
-    /// librdkafka refuses a setting.
-    pub fn new(
+    fn new(
         service: Service,
         kafka: &KafkaSettings,
-        readiness: &Readiness,
+        health: BrokerHealth,
     ) -> Result<Self, KafkaError> {
-        let health = BrokerHealth::new(readiness.component("publisher"), Criticality::Optional);
         let client_id = client::client_id(service, kafka);
         Ok(Self {
             producer: client::idempotent_producer(kafka, &client_id, LINGER_MS, health)?,

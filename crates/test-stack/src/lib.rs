@@ -38,5 +38,6 @@ mod tool;
 
 pub use dedicated::{DedicatedStack, dedicated};
 pub use eventually::eventually;
+pub use local::sources;
 pub use shared::{Stack, shared};
 pub use tool::kafka_tool;

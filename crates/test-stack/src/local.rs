@@ -109,7 +109,7 @@ fn require_running(runs: bool) -> Result<()> {
 }
 
 /// The installation that the tests of this checkout use.
-pub(crate) fn sources() -> Sources {
+pub fn sources() -> Sources {
     let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     Sources {
         dist: checkout.join(".sandbox/dist"),

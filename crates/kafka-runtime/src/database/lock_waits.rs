@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
+use tokio::time::error::Elapsed;
 
 use crate::handler::Failure;
 
@@ -93,13 +94,14 @@ impl LockWaits {
         let code = database.and_then(|error| error.as_database_error()?.code());
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = last.as_ref().filter(|wait| wait.is_recent())?;
-        match (database, code.as_deref()) {
-            (_, Some(LOCK_NOT_AVAILABLE)) => Some(format!("lock timeout{wait}")),
-            // A time-out of the statement, of the pool or of the whole batch may end the wait first.
-            (_, Some(QUERY_CANCELED)) | (Some(sqlx::Error::PoolTimedOut) | None, None) => {
-                Some(format!("{source}, after a wait for a lock{wait}"))
-            }
-            _ => None,
+        // A time-out of the statement, of the pool or of the whole batch may end the wait first.
+        let is_other_timeout = code.as_deref() == Some(QUERY_CANCELED)
+            || matches!(database, Some(sqlx::Error::PoolTimedOut))
+            || source.is::<Elapsed>();
+        match (code.as_deref(), is_other_timeout) {
+            (Some(LOCK_NOT_AVAILABLE), _) => Some(format!("lock timeout{wait}")),
+            (_, true) => Some(format!("{source}, after a wait for a lock{wait}")),
+            (_, false) => None,
         }
     }
 }
@@ -148,6 +150,23 @@ mod tests {
         assert!(
             cause.ends_with("a lock: held by backend 22694 (psql) for at least 0 s"),
             "{cause}"
+        );
+    }
+
+    #[tokio::test]
+    async fn only_a_time_out_ends_a_wait_for_a_lock() {
+        let waits = LockWaits::default();
+        waits.seen(22_693, "psql".to_owned(), None, None);
+        let retryable = |source| Failure::Retryable {
+            operation: "reserving stock",
+            source,
+        };
+        let late = tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await;
+        let cause = waits.cause(&retryable(Box::new(late.unwrap_err())));
+        assert!(cause.is_some_and(|cause| cause.contains("after a wait for a lock")));
+        assert_eq!(
+            waits.cause(&retryable("the member is stopping".into())),
+            None
         );
     }
 }

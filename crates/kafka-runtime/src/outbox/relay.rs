@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use prometheus::Registry;
+use rdkafka::error::KafkaError;
 use service_kit::outage_log::OutageLog;
 use service_kit::readiness::{Component, Readiness};
 use service_kit::trace::Tracer;
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::Publisher;
 use super::relay_session::{Drained, PAGE, RelayDrain, RelayError, RelayMetrics, close};
 use crate::client::{BrokerHealth, ClientKind, Criticality};
 use crate::error_chain::ErrorChain;
@@ -59,6 +61,10 @@ impl Waker {
 /// The running relay of a process.
 pub struct Relay {
     waker: Waker,
+    service: Service,
+    kafka: KafkaSettings,
+    /// Without the metrics of the relay's client.
+    health: BrokerHealth,
     stop: CancellationToken,
     task: JoinHandle<()>,
     panicked: Panicked,
@@ -115,12 +121,13 @@ impl Relay {
         let waker = Waker(Arc::new(Notify::new()));
         let stop = CancellationToken::new();
         let component = readiness.component("relay");
+        let health = BrokerHealth::new(component.clone(), Criticality::Optional);
+        let (service, kafka) = (settings.service, settings.kafka.clone());
         let relay_loop = RelayLoop {
             drain: RelayDrain {
                 settings,
                 metrics,
-                health: BrokerHealth::new(component.clone(), Criticality::Optional)
-                    .with_metrics(registry, ClientKind::Relay)?,
+                health: health.clone().with_metrics(registry, ClientKind::Relay)?,
             },
             wake: Arc::clone(&waker.0),
             outage: OutageLog::default(),
@@ -134,6 +141,9 @@ impl Relay {
         let task = tokio::spawn(run);
         Ok(Self {
             waker,
+            service,
+            kafka,
+            health,
             stop,
             task,
             panicked,
@@ -146,6 +156,14 @@ impl Relay {
     /// See [`RelayPanicked`].
     pub async fn watch(&self, shutdown: CancellationToken) -> Result<(), RelayPanicked> {
         self.panicked.watch(&shutdown).await
+    }
+
+    /// A producer that publishes without this relay and its outbox. It shares the relay's component of readiness.
+    ///
+    /// # Errors
+    /// librdkafka refuses a setting.
+    pub fn publisher(&self) -> Result<Publisher, KafkaError> {
+        Publisher::new(self.service, &self.kafka, self.health.clone())
     }
 
     /// The waker of this relay.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::LINGER_MS;
 use super::relay::{RelaySettings, TICK};
 use crate::client::{self, BrokerHealth};
+use crate::error_chain::ErrorChain;
 use crate::faults::{CrashPoint, Protection};
 use crate::produce::{acknowledged, produce, send_span};
 
@@ -142,8 +143,14 @@ impl RelayDrain {
         session: &mut Option<RelaySession>,
     ) -> Result<Drained, RelayError> {
         let drained = self.try_drain(session).await;
-        if drained.is_err() {
-            self.metrics.leads.set(0);
+        match &drained {
+            Ok(_) => self.health.delivered(),
+            Err(error) => {
+                self.metrics.leads.set(0);
+                if let RelayError::Kafka(_) = error {
+                    self.health.not_delivered(&ErrorChain(error).to_string());
+                }
+            }
         }
         drained
     }
@@ -202,6 +209,7 @@ impl RelayDrain {
         let read = read.fetch_all(&mut session.database);
         let rows: Vec<Row> = timeout(STATEMENT_TIMEOUT, read).await??;
         if rows.is_empty() {
+            self.look_for_broker(&session.producer).await;
             return Ok(Drained::Published(0));
         }
         self.settings.faults.pass(CrashPoint::RelayBeforePublish);
@@ -217,6 +225,21 @@ impl RelayDrain {
                 self.health.reached();
                 Ok(Drained::Published(rows.len()))
             }
+        }
+    }
+
+    /// Asks for a broker while none has answered. Without work the client connects when it likes, and does not say so.
+    async fn look_for_broker(&self, producer: &FutureProducer<BrokerHealth>) {
+        if self.health.is_reached() {
+            return;
+        }
+        let producer = producer.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let client = producer.client();
+            client.fetch_metadata(None, TICK).is_ok()
+        });
+        if asked.await.unwrap_or(false) {
+            self.health.reached();
         }
     }
 

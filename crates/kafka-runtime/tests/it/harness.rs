@@ -206,6 +206,19 @@ pub fn start(settings: MemberSettings, service: TestService) -> Running {
     }
 }
 
+/// Waits until the readiness report contains the text.
+pub async fn reports(readiness: &Readiness, text: &str) {
+    eventually(DEADLINE, text, async || {
+        let report = readiness.to_string();
+        if report.contains(text) {
+            Ok(())
+        } else {
+            Err(report)
+        }
+    })
+    .await;
+}
+
 impl Running {
     pub async fn ready(&self) {
         eventually(DEADLINE, "the member is ready", async || {
@@ -221,15 +234,7 @@ impl Running {
 
     /// Waits until the readiness report contains the text.
     pub async fn reports(&self, text: &str) {
-        eventually(DEADLINE, text, async || {
-            let report = self.readiness.to_string();
-            if report.contains(text) {
-                Ok(())
-            } else {
-                Err(report)
-            }
-        })
-        .await;
+        reports(&self.readiness, text).await;
     }
 
     /// Waits until the readiness report no longer contains the text, and returns it. Looks every millisecond.

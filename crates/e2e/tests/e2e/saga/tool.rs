@@ -1,9 +1,6 @@
 //! The lag that Kafka's own tool shows.
 
-use std::path::Path;
-
 use kafka_runtime::faults::CrashPoint;
-use local_runtime::download::{KAFKA_VERSION, Sources};
 use local_runtime::kafka_tools;
 use shared_events::Service;
 
@@ -32,15 +29,6 @@ async fn kafkas_own_tool_shows_lag_0_when_caught_up() {
     shop.terminate(ORDER).await;
     shop.start(ORDER, &[]).await;
     shop.caught_up().await;
-    let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let sources = Sources {
-        dist: checkout.join(".sandbox/dist"),
-        kafka_version: std::env::var_os("KAFKA_VERSION")
-            .and_then(|version| version.into_string().ok())
-            .unwrap_or(KAFKA_VERSION.to_owned()),
-        kafka_home: std::env::var_os("KAFKA_HOME").map(Into::into),
-        pg_bin: std::env::var_os("PG_BIN").map(Into::into),
-    };
     let prefix = &shop.kafka.name_prefix;
     let groups = Service::ALL.map(|service| prefix.group(service));
     // Its default time-out is 5 s, after which it prints nothing and exits with 0.
@@ -48,7 +36,7 @@ async fn kafkas_own_tool_shows_lag_0_when_caught_up() {
     for group in &groups {
         arguments.extend(["--group".into(), group.into()]);
     }
-    let installation = sources.installed().unwrap();
+    let installation = test_stack::sources().installed().unwrap();
     let bootstrap = &shop.kafka.bootstrap_servers;
     let tool = kafka_tools::command(&installation, bootstrap, "consumer-groups", &arguments);
     let output = tool.unwrap().output().unwrap();
