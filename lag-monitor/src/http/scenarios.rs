@@ -19,12 +19,15 @@ macro_rules! scenarios {
 
 scenarios![
     "backpressure",
+    "broker-outage",
     "connectivity",
     "consumer-lag",
+    "database-outage",
     "dead-letter",
     "happy-path",
     "hot-partition",
     "inventory-failure",
+    "ordering",
     "partitions-and-consumers",
     "payment-failure",
     "silent-stall",
