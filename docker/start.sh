@@ -26,6 +26,9 @@ verb_up() {
   done
   [ -z "$next" ] || wrong "--brokers needs 1 or 3"
   choose_brokers "$asked"
+  # shellcheck disable=SC2046,SC2086  # one word a target
+  targets=$(echo $(each_broker $targets))
+  for target in $targets; do parse_target "$target"; done
   if [ "$gateway" = yes ] && ! uses_gateway; then
     require_not_exported payment-service PAYMENT_GATEWAY_URL
     set_setting payment-service PAYMENT_GATEWAY_URL "$gateway_url"
@@ -33,9 +36,6 @@ verb_up() {
   fi
   # With targets, the changed payment-service and its gateway are two more.
   if [ "$gateway" = yes ] && [ -n "$targets" ]; then targets="$targets payment-gateway payment-service"; fi
-  # shellcheck disable=SC2046,SC2086  # one word a target
-  targets=$(echo $(each_broker $targets))
-  for target in $targets; do parse_target "$target"; done
   targets=${targets:+ $targets}${targets:+${observe:+ $observe}}
   began=$(date +%s)
   # shellcheck disable=SC2046,SC2086  # one word a service
@@ -210,6 +210,7 @@ show_addresses() {
 
 verb_down() {
   case "$*" in '') volumes= ;; --reset) volumes=--volumes ;; *) wrong "down takes --reset or nothing" ;; esac
+  keep_broken_data
   # shellcheck disable=SC2086  # nothing, or one word
   quietly compose --profile tools --profile k6 --profile tracing --profile gateway down --remove-orphans $volumes
   forget_settings
