@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use local_runtime::environment;
 use stack::layout::StackLayout;
 use stack::settings::environment;
 use stack::workload::Workload;
@@ -30,7 +31,8 @@ pub struct Load {
 pub async fn run(args: Load, layout: &StackLayout) -> Result<()> {
     let generator = Workload::LoadGenerator;
     let environment = environment(layout, generator, 1, &BTreeMap::new())?;
-    let error = Command::new(layout.binary(generator))
+    let mut command = Command::new(layout.binary(generator));
+    let error = environment::replace(&mut command)
         .args(args.arguments)
         .envs(environment)
         .exec();

@@ -96,8 +96,6 @@ async fn wait_until_consuming(
         format!("the instances of {service} run, but not all of them consume: ./sandbox status")
     })?;
     drop(progress);
-    for line in seen.split("; ") {
-        note(line);
-    }
+    note(seen);
     Ok(())
 }

@@ -10,7 +10,7 @@ use cluster_reader::transactions::{
 };
 use serde_json::{Value, json};
 use stack::layout::StackLayout;
-use stack::terminal::{Table, Usage, counted, note, say};
+use stack::terminal::{Table, counted, note, say};
 
 /// The time limit of one request to a broker.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -105,9 +105,9 @@ async fn rows(transactions: &mut Transactions, named: Option<&str>) -> Result<Ve
     if let Some(name) = named {
         open.retain(|one| is_named(one, name));
         if open.is_empty() {
-            return Err(Usage::error(format_args!(
+            bail!(
                 "no open transaction has the transactional id or producer id {name:?}: ./sandbox transactions list"
-            )));
+            );
         }
     }
     let mut rows = Vec::new();
