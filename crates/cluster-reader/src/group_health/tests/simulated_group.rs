@@ -20,7 +20,7 @@ const START: i64 = 10;
 pub struct SimulatedGroup {
     pub history: History,
     interval: i64,
-    second: i64,
+    pub second: i64,
     group: Group,
     partitions: BTreeMap<TopicPartition, SimulatedPartition>,
 }
