@@ -16,6 +16,13 @@ remove_broken() {
 }
 forget_broken() { rm -f "$(broken_file)"; }
 
+# Before `down`: what stopped containers and forgotten settings were is no fault any more. The others are in the data of the broker.
+keep_broken_data() {
+  for name in $(broken | cut -d ' ' -f 1); do
+    if [ "$(part_of "$(inside fault plan "$name" 2>/dev/null)" outlives-down)" = false ]; then remove_broken "$name"; fi
+  done
+}
+
 show_broken() {
   [ -n "$(broken)" ] || return 0
   printf 'Broken on purpose (until ./sandbox repair):\n'

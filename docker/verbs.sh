@@ -126,6 +126,12 @@ verb_expect() {
   [ $# -gt 1 ] || wrong "expect settings needs a service"
   parse_service "$2"
   shift 2
+  # The containers have what they were started with: there is nothing to wait for.
+  skip=no
+  for word do
+    shift
+    case $skip:$word in yes:*) skip=no ;; no:--within) skip=yes ;; no:--within=*) ;; *) set -- "$@" "$word" ;; esac
+  done
   if [ $# -eq 0 ]; then
     with=$(changed_of "$service" | tr '\n' ' ')
     [ -z "$with" ] || fail "changed: $with"

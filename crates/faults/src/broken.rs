@@ -2,8 +2,8 @@
 //!
 //! A fault is written to the file before it is caused, and removed after it was undone. So a killed
 //! command leaves a fault in the file that may be caused in part, and never a fault that is missing
-//! in the file. The file outlives `down`, because some faults are in the data; `reset` and
-//! `down --reset` remove it.
+//! in the file. `down` keeps the faults that are in the data of the broker; `reset` and
+//! `down --reset` remove the file.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail};
 use local_runtime::state_dir::{remove, replace_file};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
+
+use crate::{Fault, find};
 
 /// The version of the file's form. A file of another version is refused, and stays as it is.
 const VERSION: u32 = 1;
@@ -99,6 +101,17 @@ impl BrokenFaults {
     /// Removes a fault that was undone, and writes the file; the last one removes the file.
     pub fn remove(&mut self, home: &Path, name: &str) -> Result<()> {
         self.faults.retain(|fault| fault.name != name);
+        self.save_or_forget(home)
+    }
+
+    /// After `down`: what stopped processes and forgotten settings were is no fault any more.
+    pub fn after_down(&mut self, home: &Path) -> Result<()> {
+        self.faults
+            .retain(|one| find(&one.name).is_none_or(Fault::outlives_down));
+        self.save_or_forget(home)
+    }
+
+    fn save_or_forget(&self, home: &Path) -> Result<()> {
         match self.faults.is_empty() {
             true => forget(home),
             false => self.save(home),
@@ -180,6 +193,28 @@ mod tests {
         assert!(left.contains("slow-consumer") && !left.contains("broker-frozen"));
         later.remove(home.path(), "slow-consumer").unwrap();
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn down_keeps_what_is_in_the_data_of_the_broker() {
+        let home = tempfile::tempdir().unwrap();
+        let mut broken = BrokenFaults::default();
+        for name in [
+            "broker-frozen",
+            "short-retention",
+            "slow-consumer",
+            "wrong-bootstrap",
+            "of-a-newer-version",
+        ] {
+            broken.add(home.path(), fault(name)).unwrap();
+        }
+        broken.after_down(home.path()).unwrap();
+        let left = BrokenFaults::load(home.path()).unwrap();
+        let names: Vec<_> = left.faults.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["short-retention", "slow-consumer", "of-a-newer-version"]
+        );
     }
 
     #[test]

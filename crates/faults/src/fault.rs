@@ -73,6 +73,16 @@ pub enum Check {
 }
 
 impl Fault {
+    /// Whether the fault is in the data of the broker, so that it outlives `down`.
+    pub fn outlives_down(&self) -> bool {
+        let in_data = ["consumer ", "topics ", "fault apply "];
+        let mut starts = self
+            .cause
+            .iter()
+            .flat_map(|command| in_data.map(|beginning| command.starts_with(beginning)));
+        starts.any(|is_in_data| is_in_data) || self.change.is_some()
+    }
+
     /// The command that succeeds if, and only if, the fault is there.
     pub fn check_command(&self) -> String {
         match self.check {

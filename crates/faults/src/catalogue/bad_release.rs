@@ -18,10 +18,7 @@ pub(super) const FAULT: Fault = Fault {
     remains: None,
     scenario: "dead-letter",
     modes: Modes::Both,
-    cause: &[
-        "fault apply bad-release",
-        "wait dlq inventory.dlq --at-least 50",
-    ],
+    cause: &["fault apply bad-release"],
     undo: &[
         "consumer resume inventory-service",
         "consumer resume order-service",

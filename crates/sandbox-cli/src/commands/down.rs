@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use faults::broken;
+use faults::broken::{self, BrokenFaults};
 use stack::Stack;
 use stack::layout::StackLayout;
 use stack::terminal::{Progress, say};
@@ -40,6 +40,10 @@ pub async fn run(args: Down, layout: &StackLayout) -> Result<()> {
             names.join(", "),
             begun.elapsed().as_secs_f64()
         )),
+    }
+    // A damaged file must not keep a person from stopping the stack.
+    if let Ok(mut broken) = BrokenFaults::load(layout.home()) {
+        broken.after_down(layout.home())?;
     }
     if args.reset {
         broken::forget(layout.home())?;

@@ -45,7 +45,7 @@ enum Verb {
     LimitBroker,
     /// Take that limit away
     UnlimitBroker,
-    /// Print the commands of a fault for the scripts of Docker mode: cause, undo, check, summary, remains
+    /// Print the commands of a fault for the scripts of Docker mode: cause, undo, check, summary, outlives-down, remains
     Plan(Named),
 }
 
@@ -181,6 +181,7 @@ fn plan(fault: &Fault) -> Result<()> {
     lines.extend(fault.undo.iter().map(|one| format!("undo {one}")));
     lines.push(format!("check {}", fault.check_command()));
     lines.push(format!("summary {}", fault.summary));
+    lines.push(format!("outlives-down {}", fault.outlives_down()));
     lines.extend(fault.remains.map(|text| format!("remains {text}")));
     say(lines.join("\n"));
     Ok(())
