@@ -13,7 +13,7 @@ const STATUS = {
 
 /** The text for each rule, and the scenario that explains it. */
 const RULES = {
-  hanging_transaction: ["a transaction hangs", "silent-stall"],
+  hanging_transaction: ["a transaction hangs", "hanging-transaction"],
   halted: ["a member has halted", "dead-letter"],
   blocked: ["blocked before a poison record", "silent-stall"],
   topic_missing: ["a topic does not exist", null],
@@ -24,7 +24,7 @@ const RULES = {
   stopped: ["the members consume nothing", "backpressure"],
   stalled: ["a partition is stalled", "silent-stall"],
   rewound: ["the committed offsets were reset", "wrong-group"],
-  lost_records: ["records were deleted before they were consumed", "backpressure"],
+  lost_records: ["records were deleted before they were consumed", "retention-loss"],
   slow_member: ["a member is slow by its settings", "backpressure"],
   falling_behind: ["falling behind", "consumer-lag"],
   hot_partition: ["one hot partition", "hot-partition"],
