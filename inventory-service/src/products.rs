@@ -50,29 +50,46 @@ pub async fn find(pool: &PgPool, product: &ProductId) -> Result<Option<Product>,
 }
 
 /// Sets a stock level, and creates the product if it is unknown. If a batch holds the product's
-/// lock, this waits for it: what that batch takes is taken from the old level.
+/// lock, this waits for it: what that batch takes is taken from the old level. The change is
+/// recorded in the same transaction, so that levels, changes and reservations add up at any moment.
 pub async fn set_stock(
     pool: &PgPool,
     product: &ProductId,
     level: StockLevel,
 ) -> Result<StockChange, sqlx::Error> {
-    // Products are never deleted, so a product that the insert finds is still there for the update.
+    let mut transaction = pool.begin().await?;
+    // Products are never deleted, so a product that the insert finds is still there afterwards.
     let created = sqlx::query(
         "INSERT INTO products (product_id, quantity) VALUES ($1, $2) ON CONFLICT DO NOTHING",
     )
     .bind(product.as_str())
     .bind(level.as_i32())
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
-    if created.rows_affected() == 1 {
-        return Ok(StockChange::Created);
-    }
-    sqlx::query("UPDATE products SET quantity = $2 WHERE product_id = $1")
+    let (result, before) = if created.rows_affected() == 1 {
+        (StockChange::Created, 0)
+    } else {
+        // Locks the row, so that no batch takes pieces between this statement and the update.
+        let before: i32 = sqlx::query_scalar(
+            "SELECT quantity FROM products WHERE product_id = $1 FOR NO KEY UPDATE",
+        )
         .bind(product.as_str())
-        .bind(level.as_i32())
-        .execute(pool)
+        .fetch_one(&mut *transaction)
         .await?;
-    Ok(StockChange::Replaced)
+        sqlx::query("UPDATE products SET quantity = $2 WHERE product_id = $1")
+            .bind(product.as_str())
+            .bind(level.as_i32())
+            .execute(&mut *transaction)
+            .await?;
+        (StockChange::Replaced, before)
+    };
+    sqlx::query("INSERT INTO stock_changes (product_id, change) VALUES ($1, $2)")
+        .bind(product.as_str())
+        .bind(i64::from(level.as_i32()) - i64::from(before))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(result)
 }
 
 impl FromRow<'_, PgRow> for Product {

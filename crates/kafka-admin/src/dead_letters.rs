@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kafka_runtime::dead_letter::is_left_out;
 pub use kafka_runtime::dead_letter::{DeadLetterHeaders, MAX_REPLAYS, replay_count, replay_pairs};
 use shared_events::{NamePrefix, Service, Topic};
 
@@ -60,6 +61,11 @@ impl DeadLetter {
         }
     }
 
+    /// Whether key and value of the record were left out, because it was too large.
+    pub fn is_left_out(&self) -> bool {
+        is_left_out(self.record.header_pairs())
+    }
+
     pub(crate) fn place(&self) -> (i32, i64) {
         (self.record.partition, self.record.offset)
     }
@@ -83,6 +89,29 @@ pub async fn dead_letters(
     Ok(records
         .map(|record| with_state(record, &outcomes, &position, &targets))
         .collect())
+}
+
+/// Passes all dead letters of a topic, in the order of arrival, and keeps none. Returns which were
+/// deleted before. Otherwise as [`dead_letters`].
+pub async fn each_dead_letter(
+    cluster: &Cluster,
+    topic: Topic,
+    mut on_dead_letter: impl FnMut(DeadLetter) + Send + 'static,
+) -> Result<Vec<MissingOffsets>, ClusterError> {
+    let position = committed_position(cluster, topic).await?;
+    let targets = ReplayTargets::read(cluster).await?;
+    let name = [cluster.prefix().topic(topic)];
+    let is_outcome = |record: Record| OutcomeRecord::read(&record).map(|_| record);
+    let (outcomes, _) = cluster
+        .read_picked(&name, &Query::default(), is_outcome)
+        .await?;
+    let (_, outcomes) = split_outcomes(in_order(outcomes));
+    let on_record = move |record: Record| {
+        if OutcomeRecord::read(&record).is_none() {
+            on_dead_letter(with_state(record, &outcomes, &position, &targets));
+        }
+    };
+    cluster.read_each(&name, &Query::default(), on_record).await
 }
 
 /// The offsets of a dead-letter topic that were deleted before a replay has processed them: dead

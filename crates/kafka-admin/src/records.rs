@@ -169,6 +169,25 @@ impl Cluster {
         Ok(ReadRecords { records, missing })
     }
 
+    /// Passes each record of several topics up to their current ends, one topic after another, and
+    /// keeps none. Returns which of the wanted records were deleted before.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_each(
+        &self,
+        topics: &[String],
+        query: &Query,
+        mut on_record: impl FnMut(Record) + Send + 'static,
+    ) -> Result<Vec<MissingOffsets>, ClusterError> {
+        let pick = move |record| {
+            on_record(record);
+            None::<()>
+        };
+        let (_, missing) = self.read_picked(topics, query, pick).await?;
+        Ok(missing)
+    }
+
     /// Keeps only what `pick` returns, so that the memory of the other records is free at once. Also
     /// returns which of the wanted records were deleted before.
     pub(crate) async fn read_picked<T: Send + 'static>(

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use stack::layout::{StackLayout, StackSettings};
 
 use crate::commands::{
-    bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault, fetch, gateway, kafka, lag, load,
+    audit, bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault, fetch, gateway, kafka, lag, load,
     logs, order, orders, psql, rate, repair, report, reset, reset_data, restart, scale, scenario, signals,
     status, test, topics, transactions, up, url, wait,
 };
@@ -102,6 +102,8 @@ pub enum Verb {
     Demo(demo::Demo),
     /// Run the tests on a real broker and database
     Test(test::Test),
+    /// Check that no order is lost, paid twice or reserved twice, by comparing topics with databases
+    Audit(audit::AuditArgs),
     /// Measure throughput, latency, recovery, draining and load
     Bench(bench::Bench),
 }
@@ -146,6 +148,7 @@ impl Verb {
             | Self::Gateway(_)
             | Self::Topics(_)
             | Self::Transactions(_)
+            | Self::Audit(_)
             | Self::Demo(_) => return None,
         })
     }
@@ -191,6 +194,7 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Topics(args) => topics::run(args, layout).await,
         Verb::Transactions(args) => transactions::run(args, layout).await,
         Verb::Demo(args) => demo::run(args, layout).await,
+        Verb::Audit(args) => audit::run(args, layout).await,
         Verb::Test(args) => test::run(args, layout).await,
         Verb::Bench(args) => bench::run(args, layout).await,
     }

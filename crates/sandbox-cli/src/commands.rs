@@ -1,5 +1,6 @@
 //! One file for each verb: the arguments and the output.
 
+pub mod audit;
 pub mod bench;
 pub mod break_fault;
 pub mod consumer;

@@ -20,6 +20,14 @@ pub struct ContainerPostgres {
     pub postgres: (String, u16),
 }
 
+impl ContainerPostgres {
+    /// The connection URL of a database, with role and password.
+    pub fn connection_url(&self, Database { name, role }: Database) -> String {
+        let (host, port) = &self.postgres;
+        format!("postgres://{role}:{role}@{host}:{port}/{name}")
+    }
+}
+
 fn host_and_port(text: &str) -> Result<(String, u16), &'static str> {
     const LIMIT: &str = "must be HOST:PORT, as in postgres:5432";
     let (host, port) = text.rsplit_once(':').ok_or(LIMIT)?;

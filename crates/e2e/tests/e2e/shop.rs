@@ -2,7 +2,7 @@
 //! the audit that names violated rules.
 
 pub mod clients;
-pub mod observed_state;
+pub mod audited;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use audit::AcceptedRequest;
+use clients::AcceptedRequest;
 use futures::future::join_all;
 use kafka_admin::Cluster;
 use kafka_runtime::KafkaSettings;
@@ -26,13 +26,6 @@ pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// The longest that a service may take to stop: `DRAIN_TIMEOUT`, and a reserve for a busy machine.
 const GRACE: Duration = Duration::from_secs(30);
-
-/// The stock that the migrations of inventory-service insert. Pieces.
-const SEEDS: [(&str, i64); 3] = [
-    ("prod_123", 9),
-    ("prod_burst", 1_000_000_000),
-    ("prod_ignore", 1_000),
-];
 
 /// An instance of a service, by slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +67,6 @@ struct Known {
     ports: BTreeMap<Instance, u16>,
     placed: Vec<AcceptedRequest>,
     refused: usize,
-    stock: BTreeMap<String, i64>,
 }
 
 impl Shop {
@@ -104,7 +96,6 @@ impl Shop {
         let home = StateDir::at(&folder.unwrap().keep()).unwrap();
         let database = |name: &str| format!("{}{name}", prefix.replace('-', "_"));
         let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE);
-        let stock = SEEDS.map(|(product, pieces)| (product.to_owned(), pieces));
         Self {
             cluster: Cluster::new(&kafka).unwrap(),
             kafka,
@@ -114,10 +105,7 @@ impl Shop {
             http: http.build().unwrap(),
             processes: Processes::kill_on_drop(&home),
             settings: Vec::new(),
-            known: Mutex::new(Known {
-                stock: stock.into(),
-                ..Known::default()
-            }),
+            known: Mutex::default(),
         }
     }
 

@@ -1,0 +1,422 @@
+//! A history of three orders that a test can manipulate.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use cluster_reader::LagUndefined;
+use kafka_admin::records::Record;
+use shared_events::{
+    CorrelationId, Envelope, Event, EventHeaders, EventId, EventType, InventoryOutOfStock,
+    InventoryReserved, NamePrefix, OrderCreated, OrderId, PaymentFailed, PaymentId,
+    PaymentRefunded, PaymentSucceeded, Quantity, Service, Topic, TraceParent,
+};
+
+use crate::item::{
+    DeadLetterRecord, Decision, Fact, Goods, Item, LetterState, OrderRow, Place, Subject, hash,
+};
+use crate::item_files::ItemFiles;
+use crate::order_history::{fact_bit, question_of, status_of};
+use crate::other_rules::{Outbox, ProductStock, check_offset, check_outbox, check_stock};
+use crate::positions::Positions;
+use crate::topic_items::record_item;
+use crate::{Allowed, Report};
+
+pub const CONFIRMED: usize = 0;
+pub const CANCELLED: usize = 1;
+pub const FAILED: usize = 2;
+
+const AMOUNT_CENTS: u32 = 1_000;
+
+pub struct History {
+    ids: [OrderId; 3],
+    pub keep_rows: bool,
+    rows: BTreeMap<OrderId, OrderRow>,
+    outbox: Vec<OrderId>,
+    decisions: BTreeMap<OrderId, Decision>,
+    pub records: Vec<Record>,
+    others: Vec<Item>,
+    pub stock: ProductStock,
+    pub offset: Option<LagUndefined>,
+    pub outbox_age: Outbox,
+    pub positions: Positions,
+}
+
+impl History {
+    /// One order confirmed, one cancelled, one failed, and everything read by every group.
+    pub fn correct() -> Self {
+        let mut ids = [(); 3].map(|()| OrderId::now());
+        ids.sort();
+        let mut history = Self {
+            ids,
+            keep_rows: true,
+            rows: BTreeMap::new(),
+            outbox: Vec::new(),
+            decisions: BTreeMap::new(),
+            records: Vec::new(),
+            others: Vec::new(),
+            stock: ProductStock {
+                product: "prod".to_owned(),
+                given: 9,
+                reserved: 2,
+                now: 7,
+            },
+            offset: None,
+            outbox_age: Outbox::default(),
+            positions: Positions::default(),
+        };
+        for topic in Topic::ALL {
+            for partition in 0..2 {
+                history.positions.ends.insert((topic, partition), 1_000);
+                history.positions.first_read.insert((topic, partition), 0);
+                for service in Service::ALL {
+                    let at = (service, topic, partition);
+                    history.positions.committed.insert(at, 1_000);
+                }
+            }
+        }
+        use EventType as E;
+        let stories: [&[E]; 3] = [
+            &[E::OrderCreated, E::PaymentSucceeded, E::InventoryReserved],
+            &[
+                E::OrderCreated,
+                E::PaymentSucceeded,
+                E::InventoryOutOfStock,
+                E::PaymentRefunded,
+            ],
+            &[E::OrderCreated, E::PaymentFailed],
+        ];
+        for (order, story) in stories.into_iter().enumerate() {
+            let facts = story.iter().fold(0, |all, event| all | fact_bit(*event));
+            history.rows.insert(ids[order], row(facts));
+            for event in story {
+                history.publish(order, *event);
+            }
+        }
+        for order in [CONFIRMED, CANCELLED] {
+            let reserved = order == CONFIRMED;
+            history.decisions.insert(
+                ids[order],
+                Decision {
+                    reserved,
+                    goods: goods(),
+                },
+            );
+        }
+        history
+    }
+
+    pub fn audit(&self, allowed: &Allowed) -> Report {
+        let mut files = ItemFiles::create(&std::env::temp_dir(), 200_000).unwrap();
+        let order = |id: &OrderId, fact| Item {
+            subject: Subject::order(*id),
+            fact,
+        };
+        let rows = self.rows.iter().filter(|_| self.keep_rows);
+        let rows = rows.map(|(id, row)| order(id, Fact::Row(*row)));
+        let decisions = self.decisions.iter().filter(|_| self.keep_rows);
+        let decisions = decisions.map(|(id, one)| order(id, Fact::Decision(*one)));
+        let outbox = self.outbox.iter().map(|id| order(id, Fact::Outbox));
+        let records = self.records.iter().map(|record| {
+            record_item(
+                record.topic.parse().unwrap(),
+                record,
+                &NamePrefix::default(),
+            )
+        });
+        for item in rows.chain(decisions).chain(outbox).chain(records) {
+            files.add(item);
+        }
+        for item in &self.others {
+            files.add(*item);
+        }
+        let mut report = Report::default();
+        check_stock(&self.stock, &mut report);
+        check_outbox(self.outbox_age, true, &mut report);
+        check_offset(
+            Service::Order,
+            (Topic::Orders, 0),
+            5,
+            self.offset,
+            &mut report,
+        );
+        crate::audit::check_items(files, &self.positions, allowed, &mut report).unwrap();
+        report
+    }
+
+    pub fn id(&self, order: usize) -> OrderId {
+        self.ids[order]
+    }
+
+    /// Publishes an event after everything else, with the content that it should have.
+    pub fn publish(&mut self, order: usize, event: EventType) {
+        let envelope = envelope(self.ids[order], event);
+        let headers = envelope
+            .header_pairs()
+            .map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
+        let record = Record {
+            topic: event.topic().name().to_owned(),
+            partition: 0,
+            offset: self.records.len() as i64,
+            timestamp_ms: Some(self.records.len() as i64),
+            key: Some(envelope.key().into_bytes()),
+            headers: Some(headers.into()),
+            value: Some(envelope.value().unwrap()),
+        };
+        self.records.push(record);
+    }
+
+    /// Publishes a record that is no event.
+    pub fn publish_poison(&mut self, topic: Topic) {
+        self.records.push(Record {
+            topic: topic.name().to_owned(),
+            partition: 0,
+            offset: self.records.len() as i64,
+            timestamp_ms: Some(0),
+            key: None,
+            headers: Some(Vec::new()),
+            value: Some(b"poison".to_vec()),
+        });
+    }
+
+    /// The last record of an event.
+    pub fn record(&mut self, order: usize, event: EventType) -> &mut Record {
+        let id = self.ids[order];
+        let is_it = |one: &&mut Record| {
+            let key = one.key.as_deref() == Some(id.to_string().as_bytes());
+            key && one
+                .header_pairs()
+                .any(|(_, value)| value == Some(event.name().as_bytes()))
+        };
+        self.records.iter_mut().rev().find(is_it).unwrap()
+    }
+
+    /// Gives a header of a record the id of no event of the order.
+    pub fn set_header(&mut self, order: usize, event: EventType, name: &str) {
+        let record = self.record(order, event);
+        for (header, value) in record.headers.iter_mut().flatten() {
+            if header == name {
+                *value = Some(OrderId::now().to_string().into_bytes());
+            }
+        }
+    }
+
+    /// Replaces a text in the value of the last record of an event.
+    pub fn change(&mut self, order: usize, event: EventType, from: &str, to: &str) {
+        let record = self.record(order, event);
+        let value = String::from_utf8(record.value.take().unwrap()).unwrap();
+        assert!(value.contains(from), "{value}");
+        record.value = Some(value.replace(from, to).into_bytes());
+    }
+
+    pub fn move_to_end(&mut self, order: usize, event: EventType) {
+        let end = self.records.len() as i64;
+        self.record(order, event).offset = end;
+    }
+
+    /// Removes an event, and what databases know of it.
+    pub fn forget(&mut self, order: usize, event: EventType) {
+        let record = self.record(order, event).clone();
+        self.records.retain(|one| *one != record);
+        self.remove_fact(order, event);
+        if event == EventType::InventoryReserved {
+            self.decisions.remove(&self.ids[order]);
+        }
+        self.set_status(order);
+    }
+
+    pub fn add_fact(&mut self, order: usize, event: EventType) {
+        self.rows.get_mut(&self.ids[order]).unwrap().facts |= fact_bit(event);
+        self.set_status(order);
+    }
+
+    pub fn remove_fact(&mut self, order: usize, event: EventType) {
+        self.rows.get_mut(&self.ids[order]).unwrap().facts &= !fact_bit(event);
+    }
+
+    fn set_status(&mut self, order: usize) {
+        let row = self.rows.get_mut(&self.ids[order]).unwrap();
+        row.status = status_of(row.facts);
+    }
+
+    pub fn decision(&mut self, order: usize) -> &mut Decision {
+        self.decisions.get_mut(&self.ids[order]).unwrap()
+    }
+
+    /// A fourth order, accepted and nothing else.
+    pub fn add_pending_row(&mut self) {
+        let facts = fact_bit(EventType::OrderCreated);
+        self.rows.insert(OrderId::now(), row(facts));
+    }
+
+    /// The event of the newest order is in the outbox.
+    pub fn add_outbox_row(&mut self) {
+        self.outbox
+            .extend(self.rows.last_key_value().map(|(id, _)| *id));
+    }
+
+    /// A service has not read this record, and nothing after it.
+    pub fn unread(&mut self, service: Service, order: usize, event: EventType) {
+        let offset = self.record(order, event).offset;
+        let at = (service, event.topic(), 0);
+        self.positions.committed.insert(at, offset);
+    }
+
+    /// A dead letter of the last record. Returns the place that it names.
+    pub fn dead_letter(&mut self, group: Service, state: LetterState) -> &mut Place {
+        let record = self.records.last().unwrap();
+        let original = Place {
+            topic: record.topic.parse().unwrap(),
+            partition: record.partition,
+            offset: record.offset,
+        };
+        self.add_letter(Subject::place(original), group, original, state)
+    }
+
+    /// A dead letter of the record of an event.
+    pub fn letter_of(
+        &mut self,
+        group: Service,
+        order: usize,
+        event: EventType,
+        state: LetterState,
+    ) {
+        let offset = self.record(order, event).offset;
+        let original = Place {
+            topic: event.topic(),
+            partition: 0,
+            offset,
+        };
+        let subject = Subject::order(self.ids[order]);
+        self.add_letter(subject, group, original, state);
+    }
+
+    fn add_letter(
+        &mut self,
+        subject: Subject,
+        group: Service,
+        original: Place,
+        state: LetterState,
+    ) -> &mut Place {
+        let place = Place {
+            topic: group.dead_letter_topic(),
+            partition: 0,
+            offset: self.others.len() as i64,
+        };
+        let letter = DeadLetterRecord {
+            place,
+            original: Some(original),
+            group: Some(group),
+            state,
+        };
+        self.others.push(Item {
+            subject,
+            fact: Fact::DeadLetter(letter),
+        });
+        match &mut self.others.last_mut().unwrap().fact {
+            Fact::DeadLetter(letter) => letter.original.as_mut().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// payment-service has an unread record of the order in its retry topic.
+    pub fn retry(&mut self, order: usize) {
+        let topic = Service::Payment.retry_topic().unwrap();
+        let place = Place {
+            topic,
+            partition: 0,
+            offset: 2_000,
+        };
+        let subject = Subject::order(self.ids[order]);
+        self.others.push(Item {
+            subject,
+            fact: Fact::Retry(place),
+        });
+    }
+}
+
+fn row(facts: u8) -> OrderRow {
+    OrderRow {
+        facts,
+        status: status_of(facts),
+        ordered: Some((goods(), AMOUNT_CENTS)),
+        payment_ok: true,
+    }
+}
+
+fn goods() -> Goods {
+    Goods {
+        product: hash("prod"),
+        quantity: 2,
+    }
+}
+
+fn envelope(order_id: OrderId, event: EventType) -> Envelope {
+    let (product_id, quantity) = ("prod".parse().unwrap(), Quantity::new(2).unwrap());
+    let (payment_id, amount) = (PaymentId::of(order_id), "10.00".parse().unwrap());
+    // A constant, so that a repeated event has the same bytes.
+    let occurred_at = DateTime::UNIX_EPOCH;
+    let reason = "a reason".to_owned();
+    let event: Event = match event {
+        EventType::OrderCreated => OrderCreated {
+            order_id,
+            customer_id: "cust".parse().unwrap(),
+            product_id,
+            quantity,
+            amount,
+            occurred_at,
+        }
+        .into(),
+        EventType::PaymentSucceeded => PaymentSucceeded {
+            order_id,
+            payment_id,
+            product_id,
+            quantity,
+            amount,
+            occurred_at,
+        }
+        .into(),
+        EventType::PaymentFailed => PaymentFailed {
+            order_id,
+            amount,
+            reason,
+            occurred_at,
+        }
+        .into(),
+        EventType::InventoryReserved => InventoryReserved {
+            order_id,
+            product_id,
+            quantity,
+            occurred_at,
+        }
+        .into(),
+        EventType::InventoryOutOfStock => InventoryOutOfStock {
+            order_id,
+            payment_id,
+            product_id,
+            quantity,
+            amount,
+            reason,
+            occurred_at,
+        }
+        .into(),
+        EventType::PaymentRefunded => PaymentRefunded {
+            order_id,
+            payment_id,
+            amount,
+            reason,
+            occurred_at,
+        }
+        .into(),
+    };
+    let event_type = event.event_type();
+    let cause = question_of(event_type).map(|question| EventId::of(order_id, question).as_uuid());
+    Envelope {
+        headers: EventHeaders {
+            event_id: event.event_id(),
+            correlation_id: CorrelationId::random(),
+            causation_id: cause.unwrap_or(order_id.as_uuid()),
+            traceparent: TraceParent::random(),
+        },
+        event,
+    }
+}
