@@ -166,6 +166,7 @@ impl RelayDrain {
             session.leads = timeout(STATEMENT_TIMEOUT, lock).await??;
             self.metrics.leads.set(i64::from(session.leads));
             if !session.leads {
+                self.look_for_broker(&session.producer).await;
                 return Ok(Drained::NotLeader);
             }
             tracing::info!("this instance relays now");
