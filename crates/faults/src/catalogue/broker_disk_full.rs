@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Make room, then start the broker.",
     remains: None,
-    scenario: "startup-race",
+    scenario: "broker-outage",
     modes: Modes::LocalOnly(
         "no program in the broker's container can set the limits of another process",
     ),

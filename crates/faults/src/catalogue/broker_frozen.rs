@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Continue the process.",
     remains: None,
-    scenario: "startup-race",
+    scenario: "broker-outage",
     modes: Modes::Both,
     cause: &["pause kafka"],
     undo: &["up kafka --no-build"],

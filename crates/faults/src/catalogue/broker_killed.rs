@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Start the broker. If a group is blocked afterwards: ./sandbox transactions list.",
     remains: None,
-    scenario: "startup-race",
+    scenario: "broker-outage",
     modes: Modes::Both,
     cause: &["kill -9 kafka"],
     undo: &["up kafka --no-build"],

@@ -16,7 +16,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "End the program that leaks connections: pg_stat_activity shows whose they are.",
     remains: None,
-    scenario: "startup-race",
+    scenario: "database-outage",
     modes: Modes::Both,
     cause: &["fault start connections-used-up"],
     undo: &["fault stop connections-used-up"],

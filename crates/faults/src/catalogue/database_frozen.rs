@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Continue the processes.",
     remains: None,
-    scenario: "startup-race",
+    scenario: "database-outage",
     modes: Modes::Both,
     cause: &["pause postgres"],
     undo: &["up postgres --no-build"],

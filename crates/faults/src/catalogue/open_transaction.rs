@@ -17,7 +17,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Abort the transaction: its own producer, or whoever begins one with the same transactional id.",
     remains: None,
-    scenario: "silent-stall",
+    scenario: "hanging-transaction",
     modes: Modes::Both,
     cause: &["fault start open-transaction"],
     undo: &[

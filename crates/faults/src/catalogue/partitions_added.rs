@@ -18,7 +18,7 @@ pub(super) const FAULT: Fault = Fault {
     remains: Some(
         "The six partitions: Kafka cannot remove a partition. ./sandbox reset creates the topic with three.",
     ),
-    scenario: "partitions-and-consumers",
+    scenario: "ordering",
     modes: Modes::Both,
     cause: &["topics grow payments --partitions 6"],
     undo: &[],

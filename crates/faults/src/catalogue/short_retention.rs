@@ -17,7 +17,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Set the retention back, then start the group.",
     remains: Some("The records that the broker has deleted meanwhile."),
-    scenario: "backpressure",
+    scenario: "retention-loss",
     modes: Modes::Both,
     cause: &["kill inventory-service", "fault apply short-retention"],
     undo: &[
