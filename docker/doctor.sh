@@ -111,7 +111,7 @@ remedy() {
       echo "its volume has another KAFKA_CLUSTER_ID: set that one again in .env, or give up the data: ./sandbox down --reset" ;;
     *'password authentication failed for user "postgres"'*)
       echo "the volume of PostgreSQL has another password for the user postgres: change it back to postgres, or give up the data: ./sandbox down --reset" ;;
-    *'No MetadataVersion with feature level'*) echo 'this data was written by a newer Kafka; ./sandbox down --reset' ;;
+    *"Can't read version"* | *'No MetadataVersion with feature level'*) echo 'this data was written by a newer Kafka; ./sandbox down --reset' ;;
     *'o space left'*) echo "$disk_remedy" ;;
     *) echo "./sandbox logs $1, then ./sandbox up $1" ;;
   esac

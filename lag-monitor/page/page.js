@@ -74,6 +74,7 @@ function draw() {
   if (now) drawDetail(now, shown.members.find(({ group_id }) => group_id === now.group_id), clock);
   else byId("detail").hidden = true;
   drawSummary(groups, worst);
+  drawUnderReplicated(shown.under_replicated, shown.under_replicated_count);
   losses.draw(shown.losses, shown.loss_count);
   setAttr(document.body, "data-timestamp", shown.timestamp);
 }
@@ -94,6 +95,16 @@ function drawSummary(groups, worst) {
   const others = notOk.length > 1 ? ` ${notOk.length - 1} more with a warning or worse.` : "";
   const sign = status(worst.status).sign;
   setText(node, `${sign} ${worst.group_id} on ${worst.topic}: ${ruleText(worst.rule)}, lag ${formatTotalLag(worst)}, ${trend(worst).text}.${others}`);
+}
+
+/** Names the partitions whose replicas are not all in sync: a broker is down, frozen or behind. */
+function drawUnderReplicated(partitions, count) {
+  const node = byId("under-replicated");
+  node.hidden = count === 0;
+  if (count === 0) return;
+  const named = partitions.slice(0, 3).map((one) => `${one.partition} (in sync: ${one.in_sync.join(", ")} of ${one.replicas.join(", ")})`);
+  const others = count > named.length ? ` and ${count - named.length} more` : "";
+  setText(node, `Under-replicated: ${named.join(", ")}${others}. ./sandbox status shows the brokers.`);
 }
 
 /** The lag of all groups. It is exact if every lag is. */

@@ -12,7 +12,7 @@ use crate::environment;
 use crate::free_ports::connect_address;
 use crate::process::{ProcessRecord, Processes, Program, first_failure};
 use crate::state_dir::StateDir;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -196,6 +196,12 @@ impl Kafka {
                 self.answers()
             })
             .await
+            .map_err(|error| match is_of_newer_kafka(&error.to_string()) {
+                true => anyhow!(
+                    "{title} does not start: this data was written by a newer Kafka; ./sandbox down --reset"
+                ),
+                false => error,
+            })
     }
 
     /// True when the node answers a request now.
@@ -258,6 +264,12 @@ fn jvm_performance_options() -> String {
         .unwrap_or_else(|_| "-XX:+UseG1GC -XX:MaxGCPauseMillis=20".to_owned())
 }
 
+/// Whether a failed start found metadata that only a newer version can read: a record in a newer
+/// format, or a newer `metadata.version`. Kafka has no error code for it.
+fn is_of_newer_kafka(cause: &str) -> bool {
+    cause.contains("Can't read version") || cause.contains("No MetadataVersion with feature level")
+}
+
 /// True when a broker answers a request at this address now, however it was started.
 pub async fn answers(broker: SocketAddr) -> bool {
     matches!(
@@ -290,4 +302,18 @@ rootLogger.appenderRef.out.ref = out
 
 fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_of_a_newer_kafka_is_recognised_and_another_failure_is_not() {
+        let of_4_3_1 = "UnsupportedVersionException: Can't read version 4 of BrokerEndpoint";
+        assert!(is_of_newer_kafka(of_4_3_1));
+        assert!(!is_of_newer_kafka(
+            "java.net.BindException: Address already in use"
+        ));
+    }
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use cluster_reader::Snapshot;
 use cluster_reader::group_health::GroupHealth;
 use serde::Serialize;
 
@@ -27,6 +28,9 @@ const MAX_DETAILED_PAIRS: usize = 100;
 
 /// Most losses in one event: about 60 KB.
 const MAX_LOSSES: usize = 200;
+
+/// Most under-replicated partitions in one event.
+const MAX_UNDER_REPLICATED: usize = 20;
 
 /// Samples of each pair in the event `past`: 25 minutes at a poll every five seconds.
 const PAST_SAMPLES: usize = 300;
@@ -67,6 +71,18 @@ pub(super) struct DetailedStateEvent {
     losses: Vec<LossAnswer>,
     /// All losses, including those beyond the limit.
     loss_count: usize,
+    /// Partitions with fewer replicas in sync than they have, as many as the limit allows.
+    under_replicated: Vec<UnderReplicated>,
+    /// All under-replicated partitions, including those beyond the limit.
+    under_replicated_count: usize,
+}
+
+#[derive(Serialize)]
+struct UnderReplicated {
+    /// `orders[0]`.
+    partition: String,
+    replicas: Vec<i32>,
+    in_sync: Vec<i32>,
 }
 
 #[derive(Serialize)]
@@ -155,8 +171,22 @@ impl DetailedStateEvent {
             members: members.collect(),
             losses: losses(current).take(MAX_LOSSES).collect(),
             loss_count: current.losses().count(),
+            under_replicated: under_replicated(current.snapshot)
+                .take(MAX_UNDER_REPLICATED)
+                .collect(),
+            under_replicated_count: under_replicated(current.snapshot).count(),
         }
     }
+}
+
+fn under_replicated(snapshot: &Snapshot) -> impl Iterator<Item = UnderReplicated> {
+    let found = snapshot.replicas.iter();
+    let found = found.filter(|(_, replicas)| replicas.is_under_replicated());
+    found.map(|(at, replicas)| UnderReplicated {
+        partition: format!("{}[{}]", display_name(&at.topic), at.partition),
+        replicas: replicas.all.clone(),
+        in_sync: replicas.in_sync.clone(),
+    })
 }
 
 /// The lag at earlier polls of the pairs with details. Empty if there is no current data.

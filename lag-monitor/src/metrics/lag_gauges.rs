@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use cluster_reader::LagCount;
 use cluster_reader::group_health::{GroupHealth, Rates, Status};
+use cluster_reader::{LagCount, TopicPartition};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, Opts};
@@ -56,6 +56,7 @@ struct LagGauges {
     lag: GaugeVec,
     total: GaugeVec,
     end: GaugeVec,
+    under_replicated: GaugeVec,
     committed: GaugeVec,
     stalled: GaugeVec,
     status: GaugeVec,
@@ -85,6 +86,11 @@ impl LagGauges {
             end: gauge(
                 "kafka_partition_end_offset",
                 "Offset of the next record to be appended (high watermark)",
+                &["topic", "partition"],
+            )?,
+            under_replicated: gauge(
+                "kafka_topic_partition_under_replicated_partition",
+                "1 if fewer replicas of the partition are in sync than it has, else 0",
                 &["topic", "partition"],
             )?,
             committed: gauge(
@@ -135,11 +141,12 @@ impl LagGauges {
         })
     }
 
-    fn all(&self) -> [&GaugeVec; 12] {
+    fn all(&self) -> [&GaugeVec; 13] {
         let Self {
             lag,
             total,
             end,
+            under_replicated,
             committed,
             stalled,
             status,
@@ -151,7 +158,18 @@ impl LagGauges {
             left_out,
         } = self;
         [
-            lag, total, end, committed, stalled, status, rate, produced, consumed, oldest, drain,
+            lag,
+            total,
+            end,
+            under_replicated,
+            committed,
+            stalled,
+            status,
+            rate,
+            produced,
+            consumed,
+            oldest,
+            drain,
             left_out,
         ]
     }
@@ -214,6 +232,17 @@ impl LagGauges {
                 if series <= MAX_SERIES {
                     let labels = [topic.as_str(), &number.to_string()];
                     set(&self.end, &labels, Some(ends.high_watermark as f64));
+                    let at = TopicPartition {
+                        topic: topic.clone(),
+                        partition: *number,
+                    };
+                    let replicas = current.snapshot.replicas.get(&at);
+                    let under_replicated = replicas.map(|one| one.is_under_replicated());
+                    set(
+                        &self.under_replicated,
+                        &labels,
+                        under_replicated.map(f64::from),
+                    );
                 }
             }
         }
