@@ -20,7 +20,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Take the cause of the crash away, then start the service.",
     remains: None,
-    scenario: "partitions-and-consumers",
+    scenario: "crash-mid-saga",
     modes: Modes::Both,
     cause: &[
         "restart inventory-service --set SANDBOX_UNSAFE=1",

@@ -19,7 +19,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Start the process again: the batch is redelivered, and every decision is found.",
     remains: None,
-    scenario: "partitions-and-consumers",
+    scenario: "crash-mid-saga",
     modes: Modes::Both,
     cause: &[
         "restart inventory-service --set SANDBOX_UNSAFE=1",

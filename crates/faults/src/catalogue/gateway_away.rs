@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Wait for the provider.",
     remains: None,
-    scenario: "payment-failure",
+    scenario: "retries",
     modes: Modes::Both,
     cause: &["gateway --away"],
     undo: &["gateway --back"],

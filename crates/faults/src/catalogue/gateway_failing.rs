@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Wait for the provider, with retries that give it time.",
     remains: None,
-    scenario: "payment-failure",
+    scenario: "retries",
     modes: Modes::Both,
     cause: &["gateway --fail-percent 50"],
     undo: &["gateway --fail-percent 0"],

@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Wait for the provider, or send it more charges at once.",
     remains: None,
-    scenario: "payment-failure",
+    scenario: "retries",
     modes: Modes::Both,
     cause: &["gateway --delay-ms 3000"],
     undo: &["gateway --delay-ms 0"],

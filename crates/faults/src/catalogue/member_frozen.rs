@@ -16,7 +16,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Continue the process: the broker fences what it still tries, and it joins again.",
     remains: None,
-    scenario: "partitions-and-consumers",
+    scenario: "zombie",
     modes: Modes::Both,
     cause: &["pause inventory-service.1"],
     undo: &["up inventory-service.1 --no-build"],

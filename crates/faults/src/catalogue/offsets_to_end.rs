@@ -16,7 +16,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Set the offsets back while the group has no members. Records that are read twice change nothing.",
     remains: None,
-    scenario: "wrong-group",
+    scenario: "retention-loss",
     modes: Modes::Both,
     cause: &[
         "kill inventory-service",

@@ -16,7 +16,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "End the session that holds the lock: pg_locks shows it, pg_terminate_backend ends it.",
     remains: None,
-    scenario: "startup-race",
+    scenario: "outbox",
     modes: Modes::Both,
     cause: &["fault start outbox-blocked"],
     undo: &["fault stop outbox-blocked"],

@@ -16,7 +16,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Restore the topic from a backup. The shop has none: ./sandbox reset begins again.",
     remains: Some("The records of the topic: ./sandbox reset begins again."),
-    scenario: "backpressure",
+    scenario: "retention-loss",
     modes: Modes::Both,
     cause: &["fault apply topic-recreated"],
     undo: &["fault revert topic-recreated"],

@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "End one of the two processes.",
     remains: None,
-    scenario: "partitions-and-consumers",
+    scenario: "zombie",
     modes: Modes::Both,
     cause: &["fault start two-processes-one-slot"],
     undo: &["fault stop two-processes-one-slot"],
