@@ -19,22 +19,29 @@ macro_rules! scenarios {
 
 scenarios![
     "backpressure",
+    "broker-failure",
     "broker-outage",
     "connectivity",
     "consumer-lag",
+    "crash-mid-saga",
     "database-outage",
     "dead-letter",
+    "duplicates",
+    "exactly-once",
     "hanging-transaction",
     "happy-path",
     "hot-partition",
     "inventory-failure",
     "ordering",
+    "outbox",
     "partitions-and-consumers",
     "payment-failure",
     "retention-loss",
+    "retries",
     "silent-stall",
     "startup-race",
     "wrong-group",
+    "zombie",
 ];
 
 /// Plain text: the Markdown is not rendered.
