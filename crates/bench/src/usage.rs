@@ -110,6 +110,14 @@ fn seconds(ticks: u64) -> f64 {
     ticks as f64 / procfs::ticks_per_second() as f64
 }
 
+/// The greatest resident memory of this program since its start, bytes.
+pub fn peak_memory() -> Result<u64> {
+    let status = Process::myself().and_then(|own| own.status());
+    let status = status.context("cannot read /proc/self/status")?;
+    let kilobytes = status.vmhwm.context("the kernel does not report VmHWM")?;
+    Ok(kilobytes * 1024)
+}
+
 /// The machine's load average of the last minute: the number of runnable processes, those of the
 /// benchmark included.
 pub fn load_average() -> Result<f64> {

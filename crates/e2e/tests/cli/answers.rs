@@ -51,6 +51,8 @@ fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
         &["psql", "shop_db"],
         &["kafka", "no-such-tool"],
         &["wait", "sunshine"],
+        &["audit", "--since", "yesterday"],
+        &["audit", "--wait", "61m"],
         &[
             "consumer",
             "slow",

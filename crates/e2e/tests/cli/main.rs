@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod audit;
 mod bench;
 mod consumer;
 mod databases;

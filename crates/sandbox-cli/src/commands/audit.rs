@@ -89,12 +89,23 @@ pub async fn run(args: AuditArgs, layout: &StackLayout) -> Result<()> {
     }
 }
 
-/// Databases and broker as this program reaches them. Temporary files are on the disk of the stack, because `/tmp` may be memory.
+/// Databases and broker as this program reaches them.
 fn sources(args: &AuditArgs, layout: &StackLayout) -> Sources {
-    let url = |database| match layout.host_or_container() {
-        HostOrContainer::Host => layout.connection_url(database),
-        HostOrContainer::Container => args.server.connection_url(database),
-    };
+    match layout.host_or_container() {
+        HostOrContainer::Host => host_sources(layout),
+        HostOrContainer::Container => {
+            sources_at(layout, |database| args.server.connection_url(database))
+        }
+    }
+}
+
+/// Databases and broker as the host reaches them.
+pub(super) fn host_sources(layout: &StackLayout) -> Sources {
+    sources_at(layout, |database| layout.connection_url(database))
+}
+
+/// Temporary files are on the disk of the stack, because `/tmp` may be memory.
+fn sources_at(layout: &StackLayout, url: impl Fn(Database) -> String) -> Sources {
     let [orders, inventory] = Database::ALL;
     Sources {
         kafka: layout.kafka(),

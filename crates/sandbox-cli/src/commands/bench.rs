@@ -1,5 +1,6 @@
 //! `sandbox bench`: measures throughput, latency, recovery, draining and load. The work is in the crate `bench`.
 
+mod audit;
 mod drain;
 mod load;
 
@@ -30,7 +31,7 @@ const QUIET_TIME: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n  ./sandbox bench drain\n  ./sandbox bench load\n\nNeeds a running shop (./sandbox up). All load is made on this machine and sent to this machine. Close other programs: the\nresults are only as good as the machine is idle. They are written to target/bench/."
+    after_help = "Examples:\n  ./sandbox bench saga\n  ./sandbox bench saga --delivery at-least-once --rate 200 --seconds 30 --json\n  ./sandbox bench recovery\n  ./sandbox bench drain\n  ./sandbox bench load\n  ./sandbox bench audit\n\nNeeds a running shop (./sandbox up). All load is made on this machine and sent to this machine. Close other programs: the\nresults are only as good as the machine is idle. They are written to target/bench/."
 )]
 pub struct Bench {
     #[command(subcommand)]
@@ -51,6 +52,11 @@ enum Verb {
     /// How many events a second load-generator produces, compared with Kafka's own producer-perf-test, and how well it keeps a rate
     #[command(after_help = "Example:  ./sandbox bench load --events 5000000")]
     Load(load::Load),
+    /// How many orders a second `audit` checks, and its memory: audits what the running shop has
+    #[command(
+        after_help = "Example:  ./sandbox load burst --count 1000000 && ./sandbox audit --wait 30m && ./sandbox bench audit"
+    )]
+    Audit(audit::AuditBench),
     /// Load until broker and services are warm: 30 s at least
     #[command(after_help = "Example:  ./sandbox bench warm")]
     Warm,
@@ -109,6 +115,7 @@ pub async fn run(args: Bench, layout: &StackLayout) -> Result<()> {
         Verb::Saga(saga) => run_saga(saga, layout).await,
         Verb::Recovery(recovery) => run_recovery(recovery, layout).await,
         Verb::Drain(args) => drain::run(args, layout).await,
+        Verb::Audit(args) => audit::run(args, layout).await,
         Verb::Load(args) => load::run(args, layout).await,
         Verb::Warm => {
             let bench = SagaBench::open(layout).await?;
