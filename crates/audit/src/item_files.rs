@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::item::{ITEM_BYTES, Item, hash};
+use crate::item::{Item, hash};
+use crate::item_bytes::ITEM_BYTES;
 
 /// The number of items that one file is meant to hold. 50 000 items take 3 MB, and 5 MB when they are sorted.
 const ITEMS_PER_FILE: u64 = 50_000;

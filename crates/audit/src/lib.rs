@@ -11,16 +11,18 @@
 //! 1. `rule.rs`: the invariants. `report.rs`: the result.
 //! 2. `positions.rs`: why a shop that is at work can be audited. `caught_up.rs`: waits until it has no work left.
 //! 3. `item.rs`: what is kept of a record or a row. `databases.rs` and `topic_items.rs` read them, `item_files.rs` holds them.
-//! 4. `order_history.rs`: everything about one order. `order_figures.rs`, `order_rules.rs`, `expectations.rs` and
+//! 4. `order_history.rs`: everything about one order. `order_figures.rs`, `order_rules.rs`, `database_rule.rs`, `expectations.rs` and
 //!    `other_rules.rs`: pure functions of it.
 
 #![deny(missing_docs)]
 
 mod audit;
 mod caught_up;
+mod database_rule;
 mod databases;
 mod expectations;
 mod item;
+mod item_bytes;
 mod item_files;
 mod order_figures;
 mod order_history;

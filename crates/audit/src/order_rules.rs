@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use shared_events::{EventType, OrderId, Service, Topic};
 
 use crate::item::{EventRecord, Place};
-use crate::order_history::{
-    OrderHistory, Reaction, is_one_story, names, question_of, readers, status_of,
-};
+use crate::order_history::{OrderHistory, Reaction, is_one_story, names, question_of, readers};
 use crate::positions::{EVENT_TOPICS, Positions};
 use crate::report::{Report, Violation};
 use crate::{Allowed, Rule};
@@ -274,60 +272,6 @@ impl OrderRules<'_> {
                 },
             );
         }
-    }
-
-    fn database_matches_topics(&self, report: &mut Report) {
-        let row = self.order.row;
-        let is_fact = |record: &&EventRecord| {
-            let service = Service::Order;
-            let meant = readers(record.place.topic, record.replayed_for).any(|one| one == service);
-            meant
-                && self.positions.is_read(service, record.place)
-                && self.order.dead_letter_of(service, record.place).is_none()
-        };
-        let read = self.order.events.iter().filter(is_fact);
-        let missing = read.fold(0, |all, one| all | fact_unless_known(self.order, one.event));
-        let invented = EventType::ALL.into_iter().filter(|event| {
-            *event != EventType::OrderCreated
-                && self.order.knows(*event)
-                && !self.order.was_or_may_be_deleted(*event, self.positions)
-                && !self.positions.hidden.contains(&event.topic())
-        });
-        let invented = invented.fold(0, |all, event| all | crate::order_history::fact_bit(event));
-        let Some(row) = row else {
-            if missing != 0 {
-                self.judge(report, Rule::DatabaseMatchesTopics, false, || {
-                    format!(
-                        "it has no row in the table orders; its facts: {}",
-                        names(missing)
-                    )
-                });
-            }
-            return;
-        };
-        let status_ok = row.status == status_of(row.facts);
-        let created = self.order.first(EventType::OrderCreated);
-        let ordered_ok = match (row.ordered, created) {
-            (Some(ordered), Some(created)) => ordered == (created.goods, created.cents),
-            (Some(_), None) | (None, _) => true,
-        };
-        let kept = missing == 0 && invented == 0 && status_ok && ordered_ok && row.payment_ok;
-        self.judge(report, Rule::DatabaseMatchesTopics, kept, || {
-            format!(
-                "facts in topics and not in the table orders: {}; in the table and not in topics: {}; status {:?} follows from its facts: {status_ok}; product, quantity, amount and payment as published: {}",
-                names(missing),
-                names(invented),
-                row.status,
-                ordered_ok && row.payment_ok
-            )
-        });
-    }
-}
-
-fn fact_unless_known(order: &OrderHistory, event: EventType) -> u8 {
-    match order.knows(event) {
-        true => 0,
-        false => crate::order_history::fact_bit(event),
     }
 }
 

@@ -63,8 +63,10 @@ impl Positions {
 
     /// Whether the record may have been deleted before the audit read its partition.
     pub fn is_before_first_read(&self, place: Place) -> bool {
-        let first = self.first_read.get(&(place.topic, place.partition));
-        first.is_none_or(|first| place.offset < *first)
+        match self.first_read.get(&(place.topic, place.partition)) {
+            Some(first) => place.offset < *first,
+            None => self.is_before_end(place),
+        }
     }
 
     /// A sentence for each topic of which records were deleted or are hidden.

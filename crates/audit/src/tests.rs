@@ -1,5 +1,6 @@
 //! A correct history has no violation, and each manipulation of it violates its rule.
 
+mod events;
 mod history;
 
 use chrono::{Duration, Utc};
@@ -7,7 +8,7 @@ use cluster_reader::LagUndefined;
 use shared_events::headers::{CAUSATION_ID, EVENT_ID};
 use shared_events::{EventType as E, OrderId, Service, Topic};
 
-use crate::item::{LetterState, Status};
+use crate::item::{Item, LetterState, Status};
 use crate::other_rules::Outbox;
 use crate::{Allowed, Figures, Rule, WaitingFor};
 use history::{CANCELLED, CONFIRMED, FAILED, History};
@@ -141,81 +142,54 @@ fn a_violation_names_the_oldest_order_and_the_command_that_shows_it() {
     assert_eq!(violation.look, format!("./sandbox logs --order {first}"));
 }
 
-/// Everything that can continue an order, one order each.
+/// A manipulation after which one order waits, and the figure that counts it.
+type Waits = (fn(&mut History), fn(&WaitingFor) -> u64);
+
+/// Everything that can continue an order.
+const WAITS: [Waits; 5] = [
+    (
+        |history| {
+            history.add_pending_row();
+            history.add_outbox_row();
+        },
+        |waiting| waiting.outbox,
+    ),
+    (
+        |history| {
+            history.forget(CONFIRMED, E::InventoryReserved);
+            history.unread(Service::Inventory, CONFIRMED, E::PaymentSucceeded);
+        },
+        |waiting| waiting.unread,
+    ),
+    (
+        |history| history.not_reserved(LetterState::Waiting),
+        |waiting| waiting.dead_letter,
+    ),
+    (
+        |history| history.not_reserved(LetterState::Discarded),
+        |waiting| waiting.discarded,
+    ),
+    (
+        |history| {
+            for event in [E::InventoryReserved, E::PaymentSucceeded] {
+                history.forget(CONFIRMED, event);
+            }
+            history.retry(CONFIRMED);
+        },
+        |waiting| waiting.retry,
+    ),
+];
+
 #[test]
 fn an_order_that_something_can_continue_is_waiting_and_not_lost() {
-    let waits: [(fn(&mut History), WaitingFor); 5] = [
-        (
-            |history| {
-                history.add_pending_row();
-                history.add_outbox_row();
-            },
-            WaitingFor {
-                outbox: 1,
-                ..WaitingFor::default()
-            },
-        ),
-        (
-            |history| {
-                history.forget(CONFIRMED, E::InventoryReserved);
-                history.unread(Service::Inventory, CONFIRMED, E::PaymentSucceeded);
-            },
-            WaitingFor {
-                unread: 1,
-                ..WaitingFor::default()
-            },
-        ),
-        (
-            |history| {
-                history.forget(CONFIRMED, E::InventoryReserved);
-                history.letter_of(
-                    Service::Inventory,
-                    CONFIRMED,
-                    E::PaymentSucceeded,
-                    LetterState::Waiting,
-                );
-            },
-            WaitingFor {
-                dead_letter: 1,
-                ..WaitingFor::default()
-            },
-        ),
-        (
-            |history| {
-                history.forget(CONFIRMED, E::InventoryReserved);
-                history.letter_of(
-                    Service::Inventory,
-                    CONFIRMED,
-                    E::PaymentSucceeded,
-                    LetterState::Discarded,
-                );
-            },
-            WaitingFor {
-                discarded: 1,
-                ..WaitingFor::default()
-            },
-        ),
-        (
-            |history| {
-                for event in [E::InventoryReserved, E::PaymentSucceeded] {
-                    history.forget(CONFIRMED, event);
-                }
-                history.retry(CONFIRMED);
-            },
-            WaitingFor {
-                retry: 1,
-                ..WaitingFor::default()
-            },
-        ),
-    ];
-    for (number, (manipulate, expected)) in waits.into_iter().enumerate() {
+    for (number, (manipulate, counted)) in WAITS.into_iter().enumerate() {
         let mut history = History::correct();
         manipulate(&mut history);
         history.stock.reserved = 9 - history.stock.now;
         let report = history.audit(&Allowed::anything());
         assert!(report.is_kept(), "number {number}:\n{report}");
         let figures = report.figures;
-        assert_eq!(figures.waiting_for, expected, "number {number}");
+        assert_eq!(counted(&figures.waiting_for), 1, "number {number}");
         assert_eq!((figures.waiting, figures.lost), (1, 0), "number {number}");
     }
 }
@@ -244,15 +218,9 @@ fn repeated_records_are_counted_and_violate_only_what_forbids_duplicates() {
 #[test]
 fn only_expected_dead_letters_are_allowed() {
     let mut history = History::correct();
-    history.forget(CONFIRMED, E::InventoryReserved);
+    history.not_reserved(LetterState::Waiting);
     history.stock.reserved = 0;
     history.stock.now = 9;
-    history.letter_of(
-        Service::Inventory,
-        CONFIRMED,
-        E::PaymentSucceeded,
-        LetterState::Waiting,
-    );
     let violated = |allowed: &Allowed| history.audit(allowed).violated();
     assert_eq!(
         violated(&Allowed::default()),
@@ -320,6 +288,16 @@ fn what_may_have_been_deleted_is_not_missing() {
         (report.figures.ended, report.figures.older_than_log),
         (3, 3)
     );
+}
+
+#[test]
+fn no_bytes_of_a_file_are_a_reason_to_panic() {
+    for byte in 0..=u8::MAX {
+        for length in [0, 1, 63, 64, 65] {
+            let item = Item::from_bytes(&vec![byte; length]);
+            assert!(item.is_none() || length == 64);
+        }
+    }
 }
 
 #[test]

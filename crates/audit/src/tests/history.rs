@@ -2,20 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
 use cluster_reader::LagUndefined;
 use kafka_admin::records::Record;
-use shared_events::{
-    CorrelationId, Envelope, Event, EventHeaders, EventId, EventType, InventoryOutOfStock,
-    InventoryReserved, NamePrefix, OrderCreated, OrderId, PaymentFailed, PaymentId,
-    PaymentRefunded, PaymentSucceeded, Quantity, Service, Topic, TraceParent,
-};
+use shared_events::{EventType, NamePrefix, OrderId, Service, Topic};
 
-use crate::item::{
-    DeadLetterRecord, Decision, Fact, Goods, Item, LetterState, OrderRow, Place, Subject, hash,
-};
+use super::events::{envelope, goods, row};
+use crate::item::{DeadLetterRecord, Decision, Fact, Item, LetterState, OrderRow, Place, Subject};
 use crate::item_files::ItemFiles;
-use crate::order_history::{fact_bit, question_of, status_of};
+use crate::order_history::{fact_bit, status_of};
 use crate::other_rules::{Outbox, ProductStock, check_offset, check_outbox, check_stock};
 use crate::positions::Positions;
 use crate::topic_items::record_item;
@@ -24,8 +18,6 @@ use crate::{Allowed, Report};
 pub const CONFIRMED: usize = 0;
 pub const CANCELLED: usize = 1;
 pub const FAILED: usize = 2;
-
-const AMOUNT_CENTS: u32 = 1_000;
 
 pub struct History {
     ids: [OrderId; 3],
@@ -272,22 +264,17 @@ impl History {
         self.add_letter(Subject::place(original), group, original, state)
     }
 
-    /// A dead letter of the record of an event.
-    pub fn letter_of(
-        &mut self,
-        group: Service,
-        order: usize,
-        event: EventType,
-        state: LetterState,
-    ) {
-        let offset = self.record(order, event).offset;
+    /// inventory-service has sent the payment of the confirmed order to its dead-letter topic instead of reserving.
+    pub fn not_reserved(&mut self, state: LetterState) {
+        self.forget(CONFIRMED, EventType::InventoryReserved);
+        let paid = EventType::PaymentSucceeded;
         let original = Place {
-            topic: event.topic(),
+            topic: paid.topic(),
             partition: 0,
-            offset,
+            offset: self.record(CONFIRMED, paid).offset,
         };
-        let subject = Subject::order(self.ids[order]);
-        self.add_letter(subject, group, original, state);
+        let subject = Subject::order(self.ids[CONFIRMED]);
+        self.add_letter(subject, Service::Inventory, original, state);
     }
 
     fn add_letter(
@@ -331,92 +318,5 @@ impl History {
             subject,
             fact: Fact::Retry(place),
         });
-    }
-}
-
-fn row(facts: u8) -> OrderRow {
-    OrderRow {
-        facts,
-        status: status_of(facts),
-        ordered: Some((goods(), AMOUNT_CENTS)),
-        payment_ok: true,
-    }
-}
-
-fn goods() -> Goods {
-    Goods {
-        product: hash("prod"),
-        quantity: 2,
-    }
-}
-
-fn envelope(order_id: OrderId, event: EventType) -> Envelope {
-    let (product_id, quantity) = ("prod".parse().unwrap(), Quantity::new(2).unwrap());
-    let (payment_id, amount) = (PaymentId::of(order_id), "10.00".parse().unwrap());
-    // A constant, so that a repeated event has the same bytes.
-    let occurred_at = DateTime::UNIX_EPOCH;
-    let reason = "a reason".to_owned();
-    let event: Event = match event {
-        EventType::OrderCreated => OrderCreated {
-            order_id,
-            customer_id: "cust".parse().unwrap(),
-            product_id,
-            quantity,
-            amount,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentSucceeded => PaymentSucceeded {
-            order_id,
-            payment_id,
-            product_id,
-            quantity,
-            amount,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentFailed => PaymentFailed {
-            order_id,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-        EventType::InventoryReserved => InventoryReserved {
-            order_id,
-            product_id,
-            quantity,
-            occurred_at,
-        }
-        .into(),
-        EventType::InventoryOutOfStock => InventoryOutOfStock {
-            order_id,
-            payment_id,
-            product_id,
-            quantity,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentRefunded => PaymentRefunded {
-            order_id,
-            payment_id,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-    };
-    let event_type = event.event_type();
-    let cause = question_of(event_type).map(|question| EventId::of(order_id, question).as_uuid());
-    Envelope {
-        headers: EventHeaders {
-            event_id: event.event_id(),
-            correlation_id: CorrelationId::random(),
-            causation_id: cause.unwrap_or(order_id.as_uuid()),
-            traceparent: TraceParent::random(),
-        },
-        event,
     }
 }
