@@ -113,7 +113,8 @@ impl BrokenFaults {
 
     fn save_or_forget(&self, home: &Path) -> Result<()> {
         match self.faults.is_empty() {
-            true => forget(home),
+            // Not the lock: another command may wait for it.
+            true => remove(&file(home)),
             false => self.save(home),
         }
     }
