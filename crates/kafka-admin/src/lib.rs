@@ -4,8 +4,8 @@
 //! load-generator, lag-monitor and the command `sandbox` use this crate. The services of the shop
 //! use it in tests only.
 //!
-//! A [`Cluster`] joins no consumer group, except for the fault `rebalance-storm` (see [`faults`]). A tool that joined one would take partitions away from
-//! the members that it observes. Lag and group membership are defined in the crate
+//! A [`Cluster`] joins no consumer group, except to disturb one on purpose ([`faults`]). A tool that
+//! joined one would take partitions away from the members that it observes. Lag and group membership are defined in the crate
 //! `cluster-reader`.
 //!
 //! Read the files in this order:
@@ -24,7 +24,8 @@
 //!    [`discard`]: gives one up on purpose. `replay_decision.rs`: which of them are refused.
 //!    `replayed_record.rs`: the record that is sent, and its size. `dead_letter_outcomes.rs`: what
 //!    was done with single dead letters. `replay_producer.rs`: the transactions.
-//! 6. [`bulk_producer`]: the producer of a load. [`faults`]: what a fault on purpose does to a cluster.
+//! 6. [`bulk_producer`]: the producer of a load. [`faults`]: what a fault on purpose does to a
+//!    cluster.
 //!
 //! A tool depends on this crate and not on `kafka-runtime` too, so the parts of `kafka-runtime`
 //! that tools need are exported from here.

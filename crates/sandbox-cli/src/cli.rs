@@ -5,9 +5,10 @@ use clap::{Parser, Subcommand};
 use stack::layout::{StackLayout, StackSettings};
 
 use crate::commands::{
-    audit, bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault, fetch, gateway, kafka, lag, load,
-    logs, order, orders, psql, rate, repair, report, reset, reset_data, restart, scale, scenario, signals,
-    status, test, topics, transactions, up, url, wait,
+    audit, bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault,
+    fetch, gateway, kafka, lag, load, logs, order, orders, psql, rate, repair, report, reset,
+    reset_data, restart, scale, scenario, signals, status, test, topics, transactions, up, url,
+    wait,
 };
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair
