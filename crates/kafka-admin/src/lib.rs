@@ -5,8 +5,8 @@
 //! use it in tests only.
 //!
 //! A [`Cluster`] joins no consumer group, except to disturb one on purpose ([`faults`]). A tool that
-//! joined one would take partitions away from the members that it observes. Lag and group membership are defined in the crate
-//! `cluster-reader`.
+//! joined one would take partitions away from the members that it observes. Lag and group membership
+//! are defined in the crate `cluster-reader`.
 //!
 //! Read the files in this order:
 //!
