@@ -1,5 +1,4 @@
-//! What must be committed together at the end of a batch: its events, its dead letters, its records for the retry topic, and
-//! its offsets.
+//! What must be committed together at the end of a batch: its events, its dead letters, its retries and its offsets.
 //!
 //! There are two modes:
 //!
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use shared_events::{Envelope, Service};
@@ -29,8 +28,8 @@ use crate::librdkafka::transaction::{
     CALL_TIMEOUT, abort_transaction, commit_transaction, is_usable_after,
 };
 use crate::librdkafka::{CommitError, ResilientConsumer, is_rebalance};
-use crate::produce::{acknowledged, produce, produce_event};
-use crate::retry::RetryHeaders;
+use crate::produce::{acknowledged, produce, produce_event, with};
+use crate::retry::RetryRecord;
 use crate::settings::{DeliveryMode, KafkaSettings};
 
 /// Pause between two looks at whether librdkafka has released the acknowledged records.
@@ -48,14 +47,6 @@ pub(crate) struct DeadLetter<'m> {
     pub(crate) value: Option<&'m [u8]>,
     pub(crate) headers: OwnedHeaders,
     pub(crate) why: DeadLetterHeaders,
-}
-
-/// A record for the retry topic, and the headers to add.
-pub(crate) struct RetryRecord<'m> {
-    pub(crate) key: Option<&'m [u8]>,
-    pub(crate) value: Option<&'m [u8]>,
-    pub(crate) headers: OwnedHeaders,
-    pub(crate) retry: &'m RetryHeaders,
 }
 
 /// What is committed together.
@@ -77,7 +68,7 @@ pub(crate) struct BatchCommitter {
     runtime: Handle,
     transactional_id: String,
     dead_letter_topic: String,
-    /// `None` for a service that has no retry topic; it has no retry records either.
+    /// A service without one has no retries.
     retry_topic: Option<String>,
     producer: Option<FutureProducer<BrokerHealth>>,
     last_fenced: Option<Instant>,
@@ -94,8 +85,9 @@ impl BatchCommitter {
     ) -> Self {
         let transactional_id = client::transactional_id(service, &kafka);
         let dead_letter_topic = kafka.name_prefix.topic(service.dead_letter_topic());
-        let retry_topic = service.retry_topic();
-        let retry_topic = retry_topic.map(|topic| kafka.name_prefix.topic(topic));
+        let retry_topic = service
+            .retry_topic()
+            .map(|one| kafka.name_prefix.topic(one));
         Self {
             service,
             kafka,
@@ -327,11 +319,4 @@ impl BatchCommitter {
             false => CommitError::Retryable(error),
         }
     }
-}
-
-fn with(headers: OwnedHeaders, pairs: &[(&'static str, String)]) -> OwnedHeaders {
-    pairs.iter().fold(headers, |headers, (key, value)| {
-        let value = Some(value);
-        headers.insert(Header { key, value })
-    })
 }

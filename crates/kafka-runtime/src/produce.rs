@@ -40,6 +40,14 @@ pub(crate) fn produce_event(
     )
 }
 
+/// The headers of a record with these added.
+pub(crate) fn with(headers: OwnedHeaders, pairs: &[(&'static str, String)]) -> OwnedHeaders {
+    pairs.iter().fold(headers, |headers, (key, value)| {
+        let value = Some(value);
+        headers.insert(Header { key, value })
+    })
+}
+
 /// Hands a record to the producer.
 ///
 /// `send_result` and not `send`, which sleeps for 100 ms when the queue is full. Our queue never fills: a batch is bounded.

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use rdkafka::message::OwnedHeaders;
 use service_kit::settings::whole_number;
 use shared_events::headers::dead_letter::{
     ATTEMPTS, ORIGINAL_OFFSET, ORIGINAL_PARTITION, ORIGINAL_TIMESTAMP, ORIGINAL_TOPIC,
@@ -95,6 +96,14 @@ pub(crate) struct RetryHeaders {
     pub(crate) attempts: u32,
     pub(crate) origin: Origin,
     pub(crate) cause: String,
+}
+
+/// A record for the retry topic, and the headers to add.
+pub(crate) struct RetryRecord<'m> {
+    pub(crate) key: Option<&'m [u8]>,
+    pub(crate) value: Option<&'m [u8]>,
+    pub(crate) headers: OwnedHeaders,
+    pub(crate) retry: &'m RetryHeaders,
 }
 
 /// The names of all these headers.

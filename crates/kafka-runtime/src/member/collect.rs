@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use shared_events::{Poison, Topic};
 
-use crate::batch_committer::{DeadLetter, RetryRecord};
+use crate::batch_committer::DeadLetter;
 use crate::dead_letter::DeadLetterHeaders;
 use crate::faults::{Faults, Protection};
 use crate::librdkafka::undecodable::is_undecodable;
@@ -17,7 +17,7 @@ use crate::librdkafka::{Client, ConsumerFatal, IDLE_POLL, positions};
 use crate::member::classify::{Classification, record_headers};
 use crate::member::poison_policy::{BatchCut, RecordKind, RecordRef};
 use crate::metrics::labels::SkipReason;
-use crate::retry::{Origin, RetryHeaders, is_retry_header};
+use crate::retry::{Origin, RetryHeaders, RetryRecord, is_retry_header};
 use crate::topic_partitions::{Offsets, Partition};
 
 /// Largest size of a batch without its last record, bytes of keys and values. 500 records of 1 MiB would exceed the memory of

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch_committer::{BatchCommitter, BatchOutput};
 use crate::broker_health::BrokerHealth;
 use crate::controls::Controls;
-use crate::faults::{CrashPoint, Protection};
+use crate::faults::CrashPoint;
 use crate::handler::{Failure, Handler};
 use crate::librdkafka::{ResilientConsumer, positions};
 use crate::member::batch_failure::BatchFailure;
@@ -27,7 +27,7 @@ use crate::member::classify::{Classification, classify, classify_retried};
 use crate::member::collect::{Batch, Collected, collect};
 use crate::member::loss_watch::LossWatch;
 use crate::member::pause_state::{Blocked, Halt};
-use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
+use crate::member::poison_policy::{BatchCut, RecordRef};
 use crate::member::retries::WaitingPartition;
 use crate::member::threads::{MEMBER, READER, catch_panic, panicked};
 use crate::member::{MemberError, MemberSettings};
@@ -280,15 +280,6 @@ impl<H: Handler> ConsumerLoop<H> {
     pub(super) fn cut(&self, records: &[Collected<'_, H::Work>]) -> BatchCut {
         let refs: Vec<RecordRef> = records.iter().map(Collected::record_ref).collect();
         self.cut_refs(&refs)
-    }
-
-    pub(super) fn cut_refs(&self, refs: &[RecordRef]) -> BatchCut {
-        let consumer = &self.settings.consumer;
-        let limit = match self.settings.faults.keeps(Protection::PoisonLimit) {
-            true => consumer.poison_limit,
-            false => u32::MAX,
-        };
-        cut_batch(refs, consumer.poison_policy, self.poison_run, limit)
     }
 
     fn on_collected(&mut self, batch: &Batch<'_, H::Work>) {

@@ -8,6 +8,7 @@ use chrono::Utc;
 use shared_events::member_api::{ConditionKind, MemberCondition, PartitionOffsets};
 use shared_events::{Envelope, Poison, PoisonClass};
 
+use crate::faults::Protection;
 use crate::handler::{Failure, Handler};
 use crate::member::classify::{
     Classification, FailedForNow, HandlerOutput, apply_isolating_poison,
@@ -15,7 +16,7 @@ use crate::member::classify::{
 use crate::member::collect::{Batch, Collected, Wait};
 use crate::member::conditions::condition;
 use crate::member::consumer_loop::ConsumerLoop;
-use crate::member::poison_policy::{BatchCut, RecordRef};
+use crate::member::poison_policy::{BatchCut, RecordRef, cut_batch};
 use crate::metrics::labels::RetryPlace;
 use crate::retry::{MAX_BLOCKED_WAIT, MAX_TOPIC_WAIT, RetryHeaders, RetryMode};
 use crate::topic_partitions::{Offsets, Partition};
@@ -90,6 +91,16 @@ impl<H: Handler> ConsumerLoop<H> {
                 record.classification = self.after_failure(record, one.cause);
             }
         }
+    }
+
+    /// What the poison policy keeps of these records.
+    pub(super) fn cut_refs(&self, refs: &[RecordRef]) -> BatchCut {
+        let consumer = &self.settings.consumer;
+        let limit = match self.settings.faults.keeps(Protection::PoisonLimit) {
+            true => consumer.poison_limit,
+            false => u32::MAX,
+        };
+        cut_batch(refs, consumer.poison_policy, self.poison_run, limit)
     }
 
     /// Cuts what is kept of the batch once more, since records of it may wait now, and drops the events of records that are not
