@@ -84,10 +84,8 @@ impl BatchCommitter {
         runtime: Handle,
     ) -> Self {
         let transactional_id = client::transactional_id(service, &kafka);
-        let dead_letter_topic = kafka.name_prefix.topic(service.dead_letter_topic());
-        let retry_topic = service
-            .retry_topic()
-            .map(|one| kafka.name_prefix.topic(one));
+        let prefix = kafka.name_prefix.clone();
+        let dead_letter_topic = prefix.topic(service.dead_letter_topic());
         Self {
             service,
             kafka,
@@ -97,7 +95,7 @@ impl BatchCommitter {
             runtime,
             transactional_id,
             dead_letter_topic,
-            retry_topic,
+            retry_topic: service.retry_topic().map(|topic| prefix.topic(topic)),
             producer: None,
             last_fenced: None,
         }
