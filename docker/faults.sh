@@ -141,7 +141,7 @@ verb_fault() {
       ;;
     stop) docker rm -f "$(held "$2")" >/dev/null 2>&1 || true ;;
     running) [ "$(docker inspect --format '{{.State.Running}}' "$(held "$2")" 2>/dev/null)" = true ] || fail "$2 does not run" ;;
-    limit-broker | unlimit-broker) wrong "fault $1 works in local mode only" ;;
+    limit-broker) wrong "fault $1 works in local mode only" ;;
     *) inside fault "$@" ;;
   esac
 }

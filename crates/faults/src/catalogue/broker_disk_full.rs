@@ -20,7 +20,7 @@ pub(super) const FAULT: Fault = Fault {
         "no program in the broker's container can set the limits of another process",
     ),
     cause: &["fault limit-broker"],
-    undo: &["-fault unlimit-broker", "up kafka --no-build"],
+    undo: &["-kill -9 kafka", "up kafka --no-build"],
     check: Check::Probe(Probe::FileSizeLimited),
     hold: None,
     change: None,

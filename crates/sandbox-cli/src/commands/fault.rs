@@ -43,8 +43,6 @@ enum Verb {
     Running(Named),
     /// Let the broker make no file larger
     LimitBroker,
-    /// Take that limit away
-    UnlimitBroker,
     /// Print the commands of a fault for the scripts of Docker mode: cause, undo, check, summary, outlives-down, remains
     Plan(Named),
 }
@@ -74,8 +72,7 @@ pub async fn run(args: FaultArgs, layout: &StackLayout) -> Result<()> {
         Verb::Start(Named { fault }) => start(fault, layout).await,
         Verb::Stop(Named { fault }) => stop(fault, layout).await,
         Verb::Running(Named { fault }) => running(fault, layout),
-        Verb::LimitBroker => limit(layout, "1:unlimited").await,
-        Verb::UnlimitBroker => limit(layout, "unlimited:unlimited").await,
+        Verb::LimitBroker => limit_broker(layout).await,
         Verb::Plan(Named { fault }) => plan(fault),
     }
 }
@@ -146,9 +143,9 @@ fn running(fault: &Fault, layout: &StackLayout) -> Result<()> {
     }
 }
 
-/// Sets the soft and the hard limit on the size of the files of the broker's process. The soft limit
-/// alone is lowered, because only root could raise the hard one again.
-async fn limit(layout: &StackLayout, limits: &str) -> Result<()> {
+/// Lowers the limit on the size of the files of the broker's process to one byte. A process that is
+/// started later has no such limit.
+async fn limit_broker(layout: &StackLayout) -> Result<()> {
     layout
         .host_or_container()
         .require_host("fault limit-broker")?;
@@ -158,7 +155,7 @@ async fn limit(layout: &StackLayout, limits: &str) -> Result<()> {
     let record = alive.context("kafka does not run: ./sandbox up kafka")?;
     let output = tokio::process::Command::new("prlimit")
         .args(["--pid", &record.process.pid.to_string()])
-        .arg(format!("--fsize={limits}"))
+        .arg("--fsize=1")
         .output()
         .await
         .context("cannot run prlimit: install util-linux")?;
