@@ -80,8 +80,10 @@ pub(crate) fn reader(settings: &KafkaSettings, isolation: Isolation) -> KafkaRes
         // At the end of a partition the broker waits this long for more records.
         .set("fetch.wait.max.ms", "10")
         .set("fetch.message.max.bytes", MAX_RECORD_BYTES.to_string())
-        // The default keeps 64 MB of unread records, which take about twice that in memory.
-        .set("queued.max.messages.kbytes", "16384")
+        // A small queue of unread records: with the defaults, 100 000 records and 64 MB, a reading of
+        // 200 000 orders takes 211 MB.
+        .set("queued.min.messages", "10000")
+        .set("queued.max.messages.kbytes", "4096")
         .create_with_context(ClientLog)
 }
 
