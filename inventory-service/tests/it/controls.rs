@@ -223,8 +223,12 @@ async fn health_and_stats_show_what_the_member_does() {
         "conditions": [], "records_lost": [],
         "config": {
             "processing_time_ms": 0, "batch_max": 500, "paused": false,
-            "sources": {"processing_time_ms": "default", "batch_max": "default", "paused": "default"},
-            "since": {"processing_time_ms": null, "batch_max": null, "paused": null},
+            "crash_at": "none", "protection_off": "none",
+            "unsafe_allowed": false, "faults_ignored": false,
+            "sources": {"processing_time_ms": "default", "batch_max": "default", "paused": "default",
+                "crash_at": "default", "protection_off": "default"},
+            "since": {"processing_time_ms": null, "batch_max": null, "paused": null,
+                "crash_at": null, "protection_off": null},
         },
     });
     assert_eq!(at_first, expected);
