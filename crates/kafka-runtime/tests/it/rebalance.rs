@@ -134,7 +134,8 @@ async fn owns_all(harness: &Harness) {
     eventually(DEADLINE, "the first member owns all again", async || {
         let group = harness.group().await?;
         match group.members.as_slice() {
-            [one] if one.assignment.len() == 4 => Ok(()),
+            // Three partitions of `orders`, one each of `inventory` and `payments.retry`.
+            [one] if one.assignment.len() == 5 => Ok(()),
             _ => Err(format!("{group:?}")),
         }
     })
@@ -241,8 +242,8 @@ async fn partitions_reassigned_during_a_pause_are_read_after_it() {
 async fn a_member_without_partitions_is_idle_and_ready() {
     let harness = Harness::new("idle", 1).await;
     let settings = harness.settings();
-    // payment-service reads two topics of one partition each, so three members are one too many.
-    let members: Vec<_> = (0..3)
+    // payment-service reads three topics of one partition each, so four members are one too many.
+    let members: Vec<_> = (0..4)
         .map(|_| start(settings.clone(), TestService::default()))
         .collect();
     for member in &members {
