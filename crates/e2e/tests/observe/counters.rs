@@ -141,7 +141,7 @@ fn series(selector: &Selector, values: &str) -> Vec<Value> {
         None => "order-service",
     };
     let labels = format!(
-        r#"job="{job}", instance="localhost:1", topic="orders", class="domain_rule", route="/orders", method="POST", status="500""#
+        r#"job="{job}", instance="localhost:1", topic="orders", group_id="payment-service-group", class="domain_rule", route="/orders", method="POST", status="500""#
     );
     let metric = &selector.metric;
     let names = match metric.ends_with("_bucket") {
