@@ -10,6 +10,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use shared_events::NamePrefix;
+use tokio::time::{Instant, sleep};
 
 use crate::clients::{self, AdminClient, BaseConsumer};
 use crate::cluster_error::ClusterError;
@@ -99,6 +100,25 @@ pub(crate) fn admin_options() -> AdminOptions {
     AdminOptions::new()
         .operation_timeout(Some(TIMEOUT))
         .request_timeout(Some(TIMEOUT))
+}
+
+/// Sends an admin request again for as long as librdkafka drops it unanswered, within [`TIMEOUT`]. librdkafka drops the requests that
+/// wait for a connection when the metadata replace its broker, as after the first answer of a bootstrap address. The request may have
+/// taken effect, so it must be idempotent.
+pub(crate) async fn resend_if_dropped<T, F: Future<Output = KafkaResult<T>>>(
+    mut request: impl FnMut() -> F,
+) -> KafkaResult<T> {
+    let end = Instant::now() + TIMEOUT;
+    loop {
+        let answer = request().await;
+        let dropped = answer.as_ref().is_err_and(|error| {
+            error.rdkafka_error_code() == Some(RDKafkaErrorCode::DestroyBroker)
+        });
+        if !dropped || Instant::now() > end {
+            return answer;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Runs a blocking call of librdkafka on a thread that may block.

@@ -13,7 +13,7 @@ use shared_events::Topic;
 use tokio::time::{Instant, sleep};
 
 use crate::clients::BaseConsumer;
-use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking};
+use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking, resend_if_dropped};
 use crate::cluster_error::ClusterError;
 
 /// How long the broker may take until a created or deleted topic is visible in its metadata.
@@ -69,10 +69,8 @@ impl Cluster {
             .zip(&names)
             .map(|(topic, name)| new_topic(*topic, name, partitions))
             .collect();
-        let results = self
-            .admin
-            .create_topics(&new_topics, &admin_options())
-            .await;
+        let options = admin_options();
+        let results = resend_if_dropped(|| self.admin.create_topics(&new_topics, &options)).await;
         let results = results.map_err(|error| self.error("create topics", error))?;
         let mut outcomes = Vec::new();
         for ((topic, name), result) in topics.iter().zip(&names).zip(results) {
@@ -150,7 +148,8 @@ impl Cluster {
             ResourceSpecifier::Broker(id) => format!("describe broker {id}"),
         };
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
-        let described = self.admin.describe_configs(&[resource], &options).await;
+        let wanted = [resource];
+        let described = resend_if_dropped(|| self.admin.describe_configs(&wanted, &options)).await;
         let described = described.map_err(|error| self.error(operation.as_str(), error))?;
         let resources: Result<Vec<_>, RDKafkaErrorCode> = described.into_iter().collect();
         let resources =
