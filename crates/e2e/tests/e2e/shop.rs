@@ -1,8 +1,8 @@
 //! A shop for one test: the three services as real processes on a real broker and a real database, clients that place orders, and
 //! the audit that names violated rules.
 
-pub mod clients;
 pub mod audited;
+pub mod clients;
 
 use std::collections::BTreeMap;
 use std::fmt;
