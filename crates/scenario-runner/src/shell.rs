@@ -67,12 +67,15 @@ pub struct StepRun {
 }
 
 impl Shell {
-    /// Starts bash in this folder, with these variables in addition to those of this program.
+    /// Starts bash in this folder, with these variables in addition to those of this program. Temporary files of the steps are removed
+    /// with this shell, also when a step fails before it removes them.
     pub fn start(folder: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
+        let scripts = tempfile::tempdir().context("cannot make a folder for the steps")?;
         let mut bash = Command::new("bash")
             .args(["-eu", "-o", "pipefail"])
             .current_dir(folder)
             .envs(variables)
+            .env("TMPDIR", scripts.path())
             // A process group of its own: Ctrl-C reaches only this program, which then ends the step and runs Restore.
             .process_group(0)
             .stdin(Stdio::piped())
@@ -87,7 +90,7 @@ impl Shell {
             commands: bash.stdin.take().context("bash takes no commands")?,
             output: bash.stdout.take().context("bash gives no output")?,
             mark: format!("end-of-step-{}", Uuid::new_v4()),
-            scripts: tempfile::tempdir().context("cannot make a folder for the steps")?,
+            scripts,
             bash,
             count: 0,
         })

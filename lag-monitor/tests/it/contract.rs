@@ -127,6 +127,11 @@ fn shapes() -> Vec<(&'static str, Value)> {
 #[tokio::test]
 async fn every_route_answers_as_documented() {
     let monitor = TestMonitor::new("contract").await;
+    // First, since the first search may take longer than it takes until a group with lag counts as stalled.
+    let is_answered = |status: u16, _: &Value| status == 200;
+    monitor
+        .until("transactions are listed", "/transactions", is_answered)
+        .await;
     for partition in 0..3 {
         monitor
             .commit("inventory-service-group", Topic::Payments, partition, 0)
@@ -155,13 +160,9 @@ async fn every_route_answers_as_documented() {
             body["count"].as_u64() >= Some(2)
         })
         .await;
-    let is_listed = |status: u16, _: &Value| status == 200;
-    monitor
-        .until("transactions are listed", "/transactions", is_listed)
-        .await;
     for (path, shape) in shapes() {
-        let (status, body) = monitor.get(path).await;
-        assert_eq!(status, 200, "{path}: {body}");
+        // A reading fails while another test deletes a topic, and the last one may then be too old.
+        let body = monitor.until(path, path, is_answered).await;
         match path.ends_with("#mine") {
             false => check(path, &body, &shape),
             true => {

@@ -183,8 +183,16 @@ impl Harness {
         .await;
     }
 
-    /// The group with its members. An error while the broker starts or another test deletes a topic.
-    pub async fn group(&self) -> Result<Group, String> {
+    /// The group with its members. Reads again while a reading fails, because another test has just deleted a topic or its records.
+    pub async fn group(&self) -> Group {
+        eventually(DEADLINE, "the group is read", async || {
+            self.try_group().await
+        })
+        .await
+    }
+
+    /// The group with its members. An error while the broker starts or another test deletes a topic or its records.
+    pub async fn try_group(&self) -> Result<Group, String> {
         let name = self.kafka.name_prefix.group(Service::Payment);
         let mut reader = self.reader.lock().await;
         reader.remember(&name);

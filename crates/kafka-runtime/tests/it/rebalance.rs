@@ -114,7 +114,7 @@ async fn scale_up_during_collect(test: &str) -> Damage {
 /// Waits until both members own partitions: two rebalances, since the first one only revokes partitions.
 async fn both_own_partitions(harness: &Harness) {
     eventually(DEADLINE, "both members own partitions", async || {
-        let group = harness.group().await?;
+        let group = harness.try_group().await?;
         let owning = group
             .members
             .iter()
@@ -132,7 +132,7 @@ async fn both_own_partitions(harness: &Harness) {
 /// Waits until the group's one member owns all four partitions that payment-service reads here.
 async fn owns_all(harness: &Harness) {
     eventually(DEADLINE, "the first member owns all again", async || {
-        let group = harness.group().await?;
+        let group = harness.try_group().await?;
         match group.members.as_slice() {
             // Three partitions of `orders`, one each of `inventory` and `payments.retry`.
             [one] if one.assignment.len() == 5 => Ok(()),

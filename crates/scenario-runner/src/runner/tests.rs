@@ -172,3 +172,12 @@ async fn a_background_process_does_not_keep_a_step_from_ending() {
     let (outcome, _root) = play("# A\n```sh\nsleep 300 &\n```\n").await;
     assert_eq!(verdicts(&outcome), ["A: pass"]);
 }
+
+#[tokio::test]
+async fn temporary_files_of_a_failed_step_are_removed() {
+    let (outcome, root) = play("# A\n```sh\nmktemp -d >path\nfalse\n```\n").await;
+    assert_eq!(verdicts(&outcome), ["A: exit code 1"]);
+    let path = std::fs::read_to_string(root.path().join("path")).unwrap();
+    let path = std::path::Path::new(path.trim());
+    assert!(path.is_absolute() && !path.exists(), "{path:?}");
+}
