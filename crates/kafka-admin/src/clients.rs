@@ -162,6 +162,8 @@ pub(crate) fn held_transaction(
 /// members, else the broker refuses it.
 pub(crate) fn member(settings: &KafkaSettings, group: &str) -> KafkaResult<BaseConsumer> {
     base(settings)
+        // The name of another program: by its client id a person finds out that it is no service.
+        .set("client.id", "reporting")
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("session.timeout.ms", "6000")

@@ -82,7 +82,7 @@ impl Cluster {
     /// The error of an operation: [`ClusterError::Unreachable`] if the connection is the reason.
     pub(crate) fn error(&self, operation: impl Into<String>, cause: KafkaError) -> ClusterError {
         use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};
-        match cause.rdkafka_error_code() {
+        match code_of(&cause) {
             Some(BrokerTransportFailure | AllBrokersDown | Resolve) => self.unreachable(),
             _ => ClusterError::failed(operation, cause),
         }
@@ -111,13 +111,21 @@ pub(crate) async fn resend_if_dropped<T, F: Future<Output = KafkaResult<T>>>(
     let end = Instant::now() + TIMEOUT;
     loop {
         let answer = request().await;
-        let dropped = answer.as_ref().is_err_and(|error| {
-            error.rdkafka_error_code() == Some(RDKafkaErrorCode::DestroyBroker)
-        });
+        let dropped = answer
+            .as_ref()
+            .is_err_and(|error| code_of(error) == Some(RDKafkaErrorCode::DestroyBroker));
         if !dropped || Instant::now() > end {
             return answer;
         }
         sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The code of an error. rdkafka's own function has none for the answer to an admin request.
+fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
     }
 }
 
@@ -128,5 +136,23 @@ pub(crate) async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(call).await {
         Ok(answer) => answer,
         Err(_) => Err(KafkaError::Canceled),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_request_is_sent_again_and_no_other() {
+        let admin = |code| Err(KafkaError::AdminOp(code));
+        let mut answers = vec![
+            Ok(3),
+            admin(RDKafkaErrorCode::InvalidPartitions),
+            admin(RDKafkaErrorCode::DestroyBroker),
+        ];
+        let answer = resend_if_dropped(|| std::future::ready(answers.pop().unwrap())).await;
+        assert_eq!(answer, admin(RDKafkaErrorCode::InvalidPartitions));
+        assert_eq!(answers, [Ok(3)]);
     }
 }

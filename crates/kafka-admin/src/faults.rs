@@ -2,7 +2,6 @@
 //! stay in its group, offsets that are set, a topic whose settings change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AlterConfig, ResourceSpecifier};
@@ -12,7 +11,7 @@ use rdkafka::producer::{FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::clients::{self, FutureProducer};
-use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking};
+use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking, resend_if_dropped};
 use crate::cluster_error::ClusterError;
 use crate::offsets::TopicPartition;
 
@@ -128,8 +127,8 @@ impl Cluster {
         for (setting, value) in config {
             change = change.set(setting, value);
         }
-        let admin = Arc::clone(&self.admin);
-        let results = admin.alter_configs([&change], &admin_options()).await;
+        let options = admin_options();
+        let results = resend_if_dropped(|| self.admin.alter_configs([&change], &options)).await;
         for result in results.map_err(|error| self.error(operation.clone(), error))? {
             result.map_err(|(_, code)| {
                 ClusterError::failed(operation.clone(), KafkaError::AdminOp(code))

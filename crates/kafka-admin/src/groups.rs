@@ -7,7 +7,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::{Instant, sleep};
 
-use crate::cluster::{Cluster, TIMEOUT};
+use crate::cluster::{Cluster, TIMEOUT, resend_if_dropped};
 use crate::cluster_error::ClusterError;
 
 impl Cluster {
@@ -46,7 +46,7 @@ impl Cluster {
         use RDKafkaErrorCode as Code;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
-        let results = self.admin.delete_groups(&names, &options).await;
+        let results = resend_if_dropped(|| self.admin.delete_groups(&names, &options)).await;
         let mut remaining = Vec::new();
         for result in results.map_err(|error| self.error("delete groups", error))? {
             match result {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_runtime::dead_letter::Header;
@@ -201,19 +202,24 @@ impl Cluster {
             wanted.push((topic.clone(), self.partitions(topic).await?));
         }
         let (settings, query) = (self.settings().clone(), query.clone());
+        // When this future is dropped, its thread ends at the next record. Otherwise the program could not end before it.
+        let caller = Arc::new(());
+        let waits = Arc::downgrade(&caller);
         let read = blocking(move || {
             let consumer = clients::reader(&settings, query.isolation)?;
             let (mut picked, mut missing) = (Vec::new(), Vec::new());
             for (topic, partitions) in wanted {
                 let mut reader = LogReader::open(&consumer, &topic, partitions, &query)?;
-                read_to_end(&mut reader, |record| picked.extend(pick(record)))?;
+                let on_record = |record| picked.extend(pick(record));
+                read_to_end(&mut reader, on_record, || waits.strong_count() > 0)?;
                 missing.extend(iter::from_fn(|| reader.next_missing()));
                 consumer.unassign()?;
             }
             Ok((picked, missing))
         });
-        read.await
-            .map_err(|error| self.error(format!("read {}", topics.join(", ")), error))
+        let read = read.await;
+        drop(caller);
+        read.map_err(|error| self.error(format!("read {}", topics.join(", ")), error))
     }
 }
 
@@ -221,8 +227,12 @@ impl Cluster {
 fn read_to_end(
     reader: &mut LogReader<&BaseConsumer>,
     mut on_record: impl FnMut(Record),
+    is_wanted: impl Fn() -> bool,
 ) -> KafkaResult<()> {
     while !reader.is_at_end() {
+        if !is_wanted() {
+            return Err(KafkaError::Canceled);
+        }
         match reader.poll(Duration::from_millis(100))? {
             Polled::Record(record) if reader.is_before_end(record.partition, record.offset) => {
                 on_record(*record);

@@ -12,7 +12,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use shared_events::Topic;
 
 use crate::clients::{self, BaseConsumer};
-use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking};
+use crate::cluster::{Cluster, TIMEOUT, admin_options, blocking, resend_if_dropped};
 use crate::cluster_error::ClusterError;
 use crate::topics::{ConfigDifference, CreateOutcome, differences};
 
@@ -119,11 +119,9 @@ impl Cluster {
     async fn config_overrides(&self, name: &str) -> Result<BTreeMap<String, String>, ClusterError> {
         let operation = format!("describe topic {name}");
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
-        let described = self
-            .admin
-            .describe_configs(&[ResourceSpecifier::Topic(name)], &options)
-            .await
-            .map_err(|error| self.error(operation.clone(), error))?;
+        let topic = [ResourceSpecifier::Topic(name)];
+        let described = resend_if_dropped(|| self.admin.describe_configs(&topic, &options)).await;
+        let described = described.map_err(|error| self.error(operation.clone(), error))?;
         let resources: Result<Vec<_>, RDKafkaErrorCode> = described.into_iter().collect();
         let resources =
             resources.map_err(|code| self.error(operation, KafkaError::AdminOp(code)))?;
@@ -151,7 +149,8 @@ impl Cluster {
             new = new.set(name, value);
         }
         let operation = format!("create topic {}", spec.name);
-        let results = self.admin.create_topics(&[new], &admin_options()).await;
+        let options = admin_options();
+        let results = resend_if_dropped(|| self.admin.create_topics([&new], &options)).await;
         let results = results.map_err(|error| self.error(operation.clone(), error))?;
         match results.into_iter().next() {
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
@@ -194,11 +193,23 @@ impl Cluster {
         let operation = format!("add partitions to topic {name}");
         let total = usize::try_from(partitions).unwrap_or(usize::MAX);
         let new = [NewPartitions::new(name, total)];
-        let results = self.admin.create_partitions(&new, &admin_options()).await;
+        let options = admin_options();
+        let mut requests = 0;
+        let results = resend_if_dropped(|| {
+            requests += 1;
+            self.admin.create_partitions(&new, &options)
+        });
+        let results = results.await;
         for result in results.map_err(|error| self.error(operation.clone(), error))? {
-            result.map_err(|(_, code)| {
-                ClusterError::failed(operation.clone(), KafkaError::AdminOp(code))
-            })?;
+            match result {
+                // A request without an answer may have added the partitions. The wait below looks.
+                Err((_, RDKafkaErrorCode::InvalidPartitions)) if requests > 1 => {}
+                Err((_, code)) => {
+                    let cause = KafkaError::AdminOp(code);
+                    return Err(ClusterError::failed(operation, cause));
+                }
+                Ok(_) => {}
+            }
         }
         self.wait_for_partitions(name, "has too few partitions", |count| {
             u32::try_from(count).is_ok_and(|count| count >= partitions)

@@ -198,7 +198,8 @@ impl Cluster {
     }
 
     pub(crate) async fn delete_topics_by_name(&self, names: &[&str]) -> Result<(), ClusterError> {
-        let results = self.admin.delete_topics(names, &admin_options()).await;
+        let options = admin_options();
+        let results = resend_if_dropped(|| self.admin.delete_topics(names, &options)).await;
         for result in results.map_err(|error| self.error("delete topics", error))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
