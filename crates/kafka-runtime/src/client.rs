@@ -62,11 +62,6 @@ pub(crate) fn consumer_config(
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        // The broker's minimum. A dead member's partitions are blocked for this long.
-        .set("session.timeout.ms", "6000")
-        // A cooperative rebalance takes two heartbeats (measured: 2.4 s, against 6.4 s with the default 3000).
-        .set("heartbeat.interval.ms", "1000")
         .set("max.poll.interval.ms", "60000")
         // After a seek the next record waits for the fetch under way (measured: 15 ms, against 466 ms with the default 500).
         .set("fetch.wait.max.ms", "50")
@@ -76,6 +71,16 @@ pub(crate) fn consumer_config(
         .set("queued.max.messages.kbytes", "16384")
         // Otherwise a record that is damaged on disk is delivered as a valid one.
         .set("check.crcs", "true");
+    // With the protocol `consumer` librdkafka refuses these three. The broker has the two times then, with the same values
+    // (`group.consumer.*`).
+    if !tuning.uses_consumer_protocol() {
+        config
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            // The broker's minimum. A dead member's partitions are blocked for this long.
+            .set("session.timeout.ms", "6000")
+            // A cooperative rebalance takes two heartbeats (measured: 2.4 s, against 6.4 s with the default 3000).
+            .set("heartbeat.interval.ms", "1000");
+    }
     if let (true, Some(slot)) = (consumer.static_membership, kafka.slot) {
         config.set(
             "group.instance.id",

@@ -123,9 +123,12 @@ impl ResilientConsumer {
         self.client.context().assigned()
     }
 
-    /// Whether the group has ever given this member an assignment. An assignment may be empty.
+    /// Whether the group has ever given this member an assignment. An assignment may be empty. With the protocol `consumer`
+    /// librdkafka does not report a first assignment that is empty.
     pub(crate) fn has_joined(&self) -> bool {
-        self.client.context().rebalances() > 0
+        let context = self.client.context();
+        let is_assigned_by_broker = self.config.get("group.protocol") == Some("consumer");
+        context.rebalances() > 0 || (is_assigned_by_broker && context.coordinator_answers())
     }
 
     /// Whether an assigned partition has been silent for too long (issue 5586).
@@ -264,11 +267,7 @@ impl ResilientConsumer {
     /// Leaves the group, so that the other members take over at once and not after the session time-out. Returns when the
     /// coordinator has answered, after [`LEAVE_TIMEOUT`] at most.
     pub(crate) fn leave_group(self) {
-        let identity = leave_group::Identity {
-            group: self.config.get("group.id").unwrap_or_default(),
-            client_id: self.config.get("client.id").unwrap_or_default(),
-            is_static: self.config.get("group.instance.id").is_some(),
-        };
+        let identity = leave_group::Identity::new(&self.config, self.has_joined());
         match leave_group::leave(self.client, &identity, LEAVE_TIMEOUT) {
             Left::Answered => tracing::info!("left the group"),
             Left::Static => tracing::info!(

@@ -92,19 +92,19 @@ impl MemberSettings {
         consumer: ConsumerSettings,
         faults: &FaultSettings,
     ) -> Result<Self, InvalidSettings> {
-        if consumer.static_membership && kafka.slot.is_none() {
-            let message = "STATIC_MEMBERSHIP needs SLOT: the group.instance.id is made of it";
-            return Err(InvalidSettings(message.to_owned()));
-        }
         // A variable that is not Unicode is none of ours.
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
+        let tuning = ConsumerTuning::from_variables(variables).map_err(InvalidSettings)?;
+        consumer
+            .require_rejoin(&kafka, &tuning)
+            .map_err(InvalidSettings)?;
         Ok(Self {
             service,
             kafka,
             consumer,
-            tuning: ConsumerTuning::from_variables(variables).map_err(InvalidSettings)?,
+            tuning,
             faults: faults
                 .faults()
                 .map_err(|error| InvalidSettings(error.to_string()))?,

@@ -74,7 +74,8 @@ pub struct ConsumerSettings {
     #[arg(long, env = "POISON_LIMIT", default_value_t = DEFAULT_POISON_LIMIT, value_parser = whole_number::<u32>(1..=10_000))]
     pub poison_limit: u32,
 
-    /// Uses SLOT for the group.instance.id too: a restarted member comes back without a rebalance. Needs SLOT
+    /// Uses SLOT for the group.instance.id too: a restarted member comes back without a rebalance. Needs SLOT, and the
+    /// protocol classic
     #[arg(long, env = "STATIC_MEMBERSHIP", default_value_t = false, action = clap::ArgAction::Set)]
     pub static_membership: bool,
 
@@ -91,6 +92,28 @@ impl ConsumerSettings {
             batch_max: self.batch_max,
             ..GroupControls::default()
         }
+    }
+
+    /// # Errors
+    /// A static member that would have no name, or could not come back after a crash.
+    pub(crate) fn require_rejoin(
+        &self,
+        kafka: &KafkaSettings,
+        tuning: &ConsumerTuning,
+    ) -> Result<(), String> {
+        if self.static_membership && kafka.slot.is_none() {
+            return Err(
+                "STATIC_MEMBERSHIP needs SLOT: the group.instance.id is made of it".to_owned(),
+            );
+        }
+        if self.static_membership && tuning.uses_consumer_protocol() {
+            // librdkafka treats UNRELEASED_INSTANCE_ID as fatal, so every restart within the session time-out would end.
+            return Err(format!(
+                "STATIC_MEMBERSHIP cannot be set with {}={CONSUMER_PROTOCOL}: after a crash the broker would refuse the restarted member until the session time-out",
+                variable(GROUP_PROTOCOL)
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -133,21 +156,52 @@ impl FaultSettings {
 
 /// The librdkafka consumer settings that `KAFKA_CONSUMER_<NAME>` may change: those of the lessons on fetching and on
 /// membership. The guarantees depend on the others.
-pub const TUNABLE: [&str; 9] = [
+pub const TUNABLE: [&str; 11] = [
     "fetch.max.bytes",
     "fetch.message.max.bytes",
     "fetch.min.bytes",
     "fetch.wait.max.ms",
+    GROUP_PROTOCOL,
     "max.partition.fetch.bytes",
     "max.poll.interval.ms",
+    ASSIGNMENT_STRATEGY,
     "queued.max.messages.kbytes",
     "queued.min.messages",
-    "session.timeout.ms",
+    SESSION_TIMEOUT,
 ];
 
 const TUNING_PREFIX: &str = "KAFKA_CONSUMER_";
 
-/// Consumer settings that the environment changes: librdkafka's name and the value. librdkafka checks the values.
+/// Who assigns the partitions of a group: a member (`classic`), or the broker (`consumer`, KIP-848).
+const GROUP_PROTOCOL: &str = "group.protocol";
+
+/// How a member assigns the partitions of its group. All members must have the same.
+const ASSIGNMENT_STRATEGY: &str = "partition.assignment.strategy";
+
+const SESSION_TIMEOUT: &str = "session.timeout.ms";
+
+/// The protocol whose groups are assigned by the broker.
+const CONSUMER_PROTOCOL: &str = "consumer";
+
+/// The settings whose values are names. librdkafka would refuse another strategy only when the client is created.
+const CHOICES: [(&str, &[&str]); 2] = [
+    (GROUP_PROTOCOL, &["classic", CONSUMER_PROTOCOL]),
+    (
+        ASSIGNMENT_STRATEGY,
+        &["range", "roundrobin", "cooperative-sticky"],
+    ),
+];
+
+/// With the protocol `consumer` these are the broker's: `group.consumer.session.timeout.ms`, and the assignor of the group.
+const OF_CLASSIC_PROTOCOL: [&str; 2] = [ASSIGNMENT_STRATEGY, SESSION_TIMEOUT];
+
+/// The variable of librdkafka's setting.
+fn variable(setting: &str) -> String {
+    let name = setting.replace('.', "_").to_ascii_uppercase();
+    format!("{TUNING_PREFIX}{name}")
+}
+
+/// Consumer settings that the environment changes: librdkafka's name and the value. librdkafka checks numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConsumerTuning(BTreeMap<&'static str, String>);
 
@@ -156,7 +210,8 @@ impl ConsumerTuning {
     /// `_` for `.`. An empty variable counts as not set.
     ///
     /// # Errors
-    /// A name that is not in [`TUNABLE`]. The error lists the names of [`TUNABLE`].
+    /// A name that is not in [`TUNABLE`] (the error lists the names of [`TUNABLE`]), an unknown protocol or strategy, or a setting
+    /// that the protocol does not have.
     pub fn from_variables(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, String> {
@@ -175,9 +230,31 @@ impl ConsumerTuning {
                     TUNABLE.join(", ")
                 ));
             };
+            let choices = CHOICES.iter().find(|(setting, _)| *setting == known);
+            if let Some((_, choices)) = choices
+                && !choices.contains(&value.as_str())
+            {
+                let choices = choices.join(", ");
+                return Err(format!("{variable}={value}: the value is one of {choices}"));
+            }
             changed.insert(known, value);
         }
-        Ok(Self(changed))
+        let tuning = Self(changed);
+        let of_classic = OF_CLASSIC_PROTOCOL.iter();
+        let mut refused = of_classic.filter(|setting| tuning.0.contains_key(*setting));
+        match refused.next() {
+            Some(setting) if tuning.uses_consumer_protocol() => Err(format!(
+                "{} cannot be set with {}={CONSUMER_PROTOCOL}: with this protocol the broker decides it",
+                variable(setting),
+                variable(GROUP_PROTOCOL)
+            )),
+            _ => Ok(tuning),
+        }
+    }
+
+    /// Whether the broker assigns the partitions of the group (KIP-848).
+    pub(crate) fn uses_consumer_protocol(&self) -> bool {
+        self.0.get(GROUP_PROTOCOL).map(String::as_str) == Some(CONSUMER_PROTOCOL)
     }
 
     /// librdkafka's name and the value of each setting.
@@ -200,5 +277,39 @@ mod tests {
         let tuning = ConsumerTuning::from_variables(variables).unwrap();
         let set: Vec<_> = tuning.iter().collect();
         assert_eq!(set, [("session.timeout.ms", "7000")]);
+    }
+
+    fn tuning(variables: &[(&str, &str)]) -> Result<ConsumerTuning, String> {
+        let variables = variables.iter();
+        ConsumerTuning::from_variables(
+            variables.map(|(name, value)| (format!("KAFKA_CONSUMER_{name}"), (*value).to_owned())),
+        )
+    }
+
+    #[test]
+    fn a_protocol_is_set_without_what_the_broker_decides() {
+        let protocol = ("GROUP_PROTOCOL", "consumer");
+        assert!(tuning(&[protocol]).unwrap().uses_consumer_protocol());
+        for (variables, says) in [
+            (&[("GROUP_PROTOCOL", "next")][..], "classic, consumer"),
+            (
+                &[("PARTITION_ASSIGNMENT_STRATEGY", "sticky")],
+                "range, roundrobin, cooperative-sticky",
+            ),
+            (
+                &[protocol, ("PARTITION_ASSIGNMENT_STRATEGY", "range")],
+                "KAFKA_CONSUMER_PARTITION_ASSIGNMENT_STRATEGY cannot be set with KAFKA_CONSUMER_GROUP_PROTOCOL=consumer",
+            ),
+            (
+                &[("SESSION_TIMEOUT_MS", "7000"), protocol],
+                "KAFKA_CONSUMER_SESSION_TIMEOUT_MS cannot be set",
+            ),
+        ] {
+            let error = tuning(variables).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+        let classic = ("GROUP_PROTOCOL", "classic");
+        let range = ("PARTITION_ASSIGNMENT_STRATEGY", "range");
+        tuning(&[classic, range, ("SESSION_TIMEOUT_MS", "7000")]).unwrap();
     }
 }

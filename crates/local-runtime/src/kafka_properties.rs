@@ -132,7 +132,7 @@ fn replication(nodes: u16) -> [(&'static str, &'static str); 7] {
 }
 
 /// The part of the configuration that all nodes share.
-const COMMON: [(&str, &str); 10] = [
+const COMMON: [(&str, &str); 14] = [
     // 3 instead of 50: the first use of an internal topic waits until all its partitions are
     // created.
     ("offsets.topic.num.partitions", "3"),
@@ -144,6 +144,12 @@ const COMMON: [(&str, &str); 10] = [
     // The first member of a group gets its partitions without waiting for others.
     ("group.initial.rebalance.delay.ms", "0"),
     ("group.min.session.timeout.ms", "6000"),
+    // The protocol `consumer` (KIP-848): session and heartbeat are the broker's, here as those of the
+    // services' classic members.
+    ("group.consumer.min.session.timeout.ms", "6000"),
+    ("group.consumer.session.timeout.ms", "6000"),
+    ("group.consumer.min.heartbeat.interval.ms", "1000"),
+    ("group.consumer.heartbeat.interval.ms", "1000"),
     // How soon the open transaction of a dead producer is aborted. Until then, read_committed
     // consumers are blocked on its partitions.
     (

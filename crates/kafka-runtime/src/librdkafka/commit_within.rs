@@ -69,11 +69,14 @@ pub(super) fn commit(
     })
 }
 
+/// The last two are those of the protocol `consumer`. In a transaction the broker answers `IllegalGeneration` there, too.
 pub(crate) fn is_rebalance(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::IllegalGeneration
             | RDKafkaErrorCode::UnknownMemberId
             | RDKafkaErrorCode::RebalanceInProgress
+            | RDKafkaErrorCode::StaleMemberEpoch
+            | RDKafkaErrorCode::FencedMemberEpoch
     )
 }

@@ -25,7 +25,13 @@ struct State {
     log_starts: Option<BTreeMap<Partition, LogStart>>,
     /// Committed offsets that were asked for and have arrived.
     committed: Offsets,
+    /// The coordinator has answered heartbeats, by the statistics.
+    coordinator_answers: bool,
 }
+
+/// Answers of the coordinator after which a heartbeat is among them for certain. The first answer is that of the handshake
+/// (`ApiVersions`), the second may refuse a heartbeat because the coordinator is still loading.
+const ANSWERS: u64 = 3;
 
 /// The context of a member's consumer. librdkafka runs its callbacks inside `poll`, on the member's own thread.
 #[derive(Clone)]
@@ -120,6 +126,12 @@ impl MemberContext {
     pub(super) fn rebalances(&self) -> u64 {
         self.rebalances.get()
     }
+
+    /// Whether the coordinator answers the heartbeats of this client. librdkafka has a connection to it that carries nothing else
+    /// while nothing is assigned.
+    pub(super) fn coordinator_answers(&self) -> bool {
+        self.state().coordinator_answers
+    }
 }
 
 impl ClientContext for MemberContext {
@@ -138,8 +150,11 @@ impl ClientContext for MemberContext {
             assigned,
             fetch_watch,
             log_starts,
+            coordinator_answers,
             ..
         } = &mut *state;
+        let mut brokers = statistics.brokers.values();
+        *coordinator_answers |= brokers.any(|one| one.source == "logical" && one.rx >= ANSWERS);
         let with_start = |one: &Partition| {
             Some((
                 *one,

@@ -10,6 +10,8 @@
 //!   36 stops.
 //! * Without partitions closing sends nothing (`rd_kafka_cgrp_revoke_all_rejoin`), but unsubscribing does, at once or when the
 //!   rebalance under way is over.
+//! * With the protocol `consumer` (KIP-848) closing sends the last heartbeat and waits for its answer, with or without partitions
+//!   (`rd_kafka_cgrp_consumer_assignment_done`).
 //!
 //! Closing also ends without an answer if the coordinator is not reachable, so a connection that fails meanwhile counts as
 //! unanswered.
@@ -17,6 +19,7 @@
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::Consumer;
 
 use super::{Client, close_in_background};
@@ -44,13 +47,14 @@ pub(super) fn leave(client: Arc<Client>, identity: &Identity<'_>, limit: Duratio
     let deadline = Instant::now() + limit;
     let context = client.context().clone();
     let (was_reachable, failures) = (context.is_reachable(), context.connection_failures());
-    let unsubscribes = context.assigned().is_empty() && !identity.is_static && was_reachable;
+    let closes = identity.is_static || identity.is_assigned_by_broker;
+    let unsubscribes = context.assigned().is_empty() && !closes && was_reachable;
     let is_out = match unsubscribes {
         true => unsubscribe(&client, identity, deadline),
         false => true,
     };
     let is_closed = close_until(client, deadline);
-    if context.rebalances() == 0 {
+    if !identity.has_joined {
         return Left::NotJoined;
     }
     if identity.is_static {
@@ -85,9 +89,24 @@ fn unsubscribe(client: &Client, identity: &Identity<'_>, deadline: Instant) -> b
 
 /// By what the coordinator knows a member.
 pub(super) struct Identity<'c> {
-    pub(super) group: &'c str,
-    pub(super) client_id: &'c str,
-    pub(super) is_static: bool,
+    group: &'c str,
+    client_id: &'c str,
+    is_static: bool,
+    /// The protocol of the group is `consumer`.
+    is_assigned_by_broker: bool,
+    has_joined: bool,
+}
+
+impl<'c> Identity<'c> {
+    pub(super) fn new(config: &'c ClientConfig, has_joined: bool) -> Self {
+        Self {
+            group: config.get("group.id").unwrap_or_default(),
+            client_id: config.get("client.id").unwrap_or_default(),
+            is_static: config.get("group.instance.id").is_some(),
+            is_assigned_by_broker: config.get("group.protocol") == Some("consumer"),
+            has_joined,
+        }
+    }
 }
 
 impl Identity<'_> {

@@ -70,6 +70,10 @@ impl ClientMetrics {
             "kafka_client_sent_requests_total",
             "Requests sent to brokers.",
         )?;
+        let received_records = counter(
+            "kafka_client_received_records_total",
+            "Records received from brokers, also those that the client drops when their partition is revoked.",
+        )?;
         let batches = || {
             Ok::<_, Error>(Batches {
                 records: quantiles(
@@ -87,7 +91,8 @@ impl ClientMetrics {
         Ok(Self {
             totals: Arc::new(Mutex::new(Totals {
                 client: String::new(),
-                counters: [sent_bytes, received_bytes, sent_requests].map(|counter| (counter, 0)),
+                counters: [sent_bytes, received_bytes, sent_requests, received_records]
+                    .map(|counter| (counter, 0)),
             })),
             // librdkafka counts microseconds, and its histogram ends at half a second (`rkb_avg_rtt`).
             request_seconds: quantiles(
@@ -105,7 +110,12 @@ impl ClientMetrics {
     /// Takes one document.
     pub(crate) fn update(&self, statistics: &Statistics) {
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = [statistics.tx_bytes, statistics.rx_bytes, statistics.tx];
+        let now = [
+            statistics.tx_bytes,
+            statistics.rx_bytes,
+            statistics.tx,
+            statistics.rxmsgs,
+        ];
         totals.grow(&statistics.name, now);
         // Connections to a broker's logical role ("GroupCoordinator") carry heartbeats and commits, not records.
         let brokers = statistics.brokers.values();
@@ -126,11 +136,11 @@ impl ClientMetrics {
 /// last document, within 5 s at most, is not counted.
 struct Totals {
     client: String,
-    counters: [(IntCounter, u64); 3],
+    counters: [(IntCounter, u64); 4],
 }
 
 impl Totals {
-    fn grow(&mut self, client: &str, now: [i64; 3]) {
+    fn grow(&mut self, client: &str, now: [i64; 4]) {
         if self.client != client {
             client.clone_into(&mut self.client);
             self.counters.iter_mut().for_each(|(_, last)| *last = 0);
@@ -184,6 +194,7 @@ mod tests {
             tx: bytes / 100,
             tx_bytes: bytes,
             rx_bytes: bytes / 10,
+            rxmsgs: bytes / 50,
             brokers: HashMap::from([
                 broker(1, "learned", rtt),
                 broker(1, "logical", window(1_000_000, 400_000)),
@@ -224,6 +235,7 @@ mod tests {
                 r#"kafka_client_sent_bytes_total{client="producer"} 5000"#,
                 r#"kafka_client_received_bytes_total{client="producer"} 500"#,
                 r#"kafka_client_sent_requests_total{client="producer"} 50"#,
+                r#"kafka_client_received_records_total{client="producer"} 100"#,
             ],
         );
     }
