@@ -15,6 +15,7 @@ mod delivery;
 mod failure_modes;
 mod foreign_records;
 mod harness;
+mod membership;
 mod poison;
 mod poison_policy;
 mod rebalance;

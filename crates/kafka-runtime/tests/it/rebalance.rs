@@ -188,35 +188,6 @@ async fn a_member_that_joins_during_a_collect_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_order_is_answered_once_while_members_come_and_go() {
-    let harness = Harness::new("come_and_go", 3).await;
-    let service = TestService::default();
-    service.read_pause_us.store(100, Ordering::Relaxed);
-    let mut members = vec![start(harness.settings(), service.clone())];
-    let mut published = 0;
-    for round in 0..6 {
-        harness.publish_orders(&orders(2_000)).await;
-        published += 2_000;
-        if round % 3 < 2 {
-            members.push(start(harness.settings(), service.clone()));
-            members.last().unwrap().ready().await;
-        } else {
-            members.remove(0).stop().await;
-        }
-    }
-    harness.all_committed().await;
-    for member in members {
-        member.stop().await;
-    }
-    let answers = harness.answers().await;
-    assert_eq!(
-        (answers.len(), answers.values().max()),
-        (published, Some(&1))
-    );
-    assert!(harness.uncommitted().await.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn partitions_reassigned_during_a_pause_are_read_after_it() {
     let harness = Harness::new("pause_scale", 3).await;
     let first = start(harness.settings(), TestService::default());
@@ -236,22 +207,6 @@ async fn partitions_reassigned_during_a_pause_are_read_after_it() {
     first.stop().await;
     let answers = harness.answers().await;
     assert_eq!((answers.len(), answers.values().max()), (300, Some(&1)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_member_without_partitions_is_idle_and_ready() {
-    let harness = Harness::new("idle", 1).await;
-    let settings = harness.settings();
-    // payment-service reads three topics of one partition each, so four members are one too many.
-    let members: Vec<_> = (0..4)
-        .map(|_| start(settings.clone(), TestService::default()))
-        .collect();
-    for member in &members {
-        member.ready().await;
-    }
-    for member in members {
-        member.stop().await;
-    }
 }
 
 /// An event that the service skips, so that its batch is only a commit of offsets.
