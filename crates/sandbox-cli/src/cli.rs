@@ -6,9 +6,9 @@ use stack::layout::{StackLayout, StackSettings};
 
 use crate::commands::{
     audit, bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault,
-    fetch, gateway, kafka, lag, load, logs, order, orders, psql, rate, repair, report, reset,
-    reset_data, restart, scale, scenario, signals, status, test, topics, transactions, up, url,
-    wait,
+    fetch, gateway, kafka, lag, load, logs, order, orders, psql, rate, rebalances, repair, report,
+    reset, reset_data, restart, scale, scenario, signals, status, test, topics, transactions, up,
+    url, wait,
 };
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair
@@ -75,6 +75,8 @@ pub enum Verb {
     Orders(orders::Orders),
     /// Measure how fast a group reads
     Rate(rate::Rate),
+    /// Measure what the rebalances of a group cost
+    Rebalances(rebalances::Rebalances),
     /// Wait for a condition
     Wait(wait::Wait),
     /// Check a condition; fails if it does not hold in time
@@ -142,6 +144,7 @@ impl Verb {
             | Self::Order(_)
             | Self::Orders(_)
             | Self::Rate(_)
+            | Self::Rebalances(_)
             | Self::Wait(_)
             | Self::Expect(_)
             | Self::Dlq(_)
@@ -182,6 +185,7 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Order(args) => order::run(args, layout).await,
         Verb::Orders(args) => orders::run(args, layout).await,
         Verb::Rate(args) => rate::run(args, layout).await,
+        Verb::Rebalances(args) => rebalances::run(args, layout).await,
         Verb::Wait(args) => wait::run(args, layout).await,
         Verb::Expect(args) => expect::run(args, layout).await,
         Verb::Scenario(args) => scenario::run(args, layout).await,

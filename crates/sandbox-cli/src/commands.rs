@@ -24,6 +24,7 @@ pub mod order_timeline;
 pub mod orders;
 pub mod psql;
 pub mod rate;
+pub mod rebalances;
 pub mod record_text;
 pub mod repair;
 pub mod report;

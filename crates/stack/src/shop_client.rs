@@ -168,6 +168,13 @@ impl<'a> ShopClient<'a> {
         body.with_context(|| format!("the response of {workload} is incomplete"))
     }
 
+    /// The metrics of one instance, in Prometheus' text format.
+    pub async fn instance_metrics(&self, instance: &Instance) -> Result<String> {
+        let request = self.http.get(format!("{}/metrics", instance.url));
+        let body = send(instance.workload, request).await?.text().await;
+        body.with_context(|| format!("the response of {} is incomplete", instance.workload))
+    }
+
     /// Sends this JSON text unchanged, and returns the body of the response, whatever its status.
     pub async fn exchange(
         &self,

@@ -36,6 +36,7 @@ scenarios![
     "outbox",
     "partitions-and-consumers",
     "payment-failure",
+    "rebalance-storm",
     "retention-loss",
     "retries",
     "silent-stall",

@@ -15,7 +15,7 @@ pub(super) const FAULT: Fault = Fault {
     },
     repair: "Find the member by its client id in ./sandbox kafka consumer-groups --describe --members, and end it.",
     remains: None,
-    scenario: "partitions-and-consumers",
+    scenario: "rebalance-storm",
     modes: Modes::Both,
     cause: &["fault start rebalance-storm"],
     undo: &["fault stop rebalance-storm"],

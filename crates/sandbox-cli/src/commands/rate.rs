@@ -134,7 +134,7 @@ async fn wait_until_drained(
 }
 
 /// The records that the group has read and committed between two readings, without the markers of transactions.
-fn records_between(first: &Group, last: &Group) -> Result<i64> {
+pub(super) fn records_between(first: &Group, last: &Group) -> Result<i64> {
     let rows = last
         .partitions
         .iter()
