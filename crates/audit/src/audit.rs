@@ -6,12 +6,15 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use cluster_reader::{ClusterReader, Snapshot};
+use futures::TryFutureExt;
 use kafka_admin::{Cluster, KafkaSettings};
 use shared_events::{OrderId, Service, Topic};
 use stack::lag_view;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use crate::Allowed;
+use crate::databases::{DatabaseSnapshot, INVENTORY_DATABASE, ORDERS_DATABASE};
 use crate::item::{Fact, Item, Subject};
 use crate::item_files::ItemFiles;
 use crate::order_history::OrderHistory;
@@ -20,7 +23,6 @@ use crate::other_rules::{check_offset, check_outbox, check_records, check_stock}
 use crate::positions::{EVENT_TOPICS, Positions, retry_topics};
 use crate::report::Report;
 use crate::topic_items::ItemSink;
-use crate::{Allowed, databases};
 
 /// How long a transaction may stay open while the audit reads. The services' transactions end within 5 s.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,22 +82,38 @@ impl Audit<'_> {
             });
         }
         let first = Uuid::from_u128(u128::from(since_ms.unsigned_abs()) << 80);
-        let orders = &self.sources.orders_database;
-        let outbox = databases::read_orders(orders, first, |item| sink.add(item)).await?;
-        check_outbox(outbox, caught_up, &mut report);
-        let (add, check) = (
-            |item| sink.add(item),
-            |stock| check_stock(&stock, &mut report),
-        );
-        databases::read_inventory(&self.sources.inventory_database, first, add, check).await?;
-
+        let (mut orders, mut inventory) = self.open_databases().await?;
+        // Before the ends, so that no dead letter names a record after an end.
+        let letters = sink.read_dead_letters(&cluster).await?;
         self.read_ends(&mut reader, &mut positions).await?;
-        sink.read_topics(&cluster, &mut positions, now.timestamp_millis())
-            .await?;
+        let on_product = |stock| check_stock(&stock, &mut report);
+        let (outbox, (), events) = tokio::try_join!(
+            orders
+                .read_orders(first, |item| sink.add(item))
+                .map_err(|error| error.context(ORDERS_DATABASE)),
+            inventory
+                .read_inventory(first, |item| sink.add(item), on_product)
+                .map_err(|error| error.context(INVENTORY_DATABASE)),
+            sink.read_events(&cluster),
+        )?;
+        check_outbox(outbox, caught_up, &mut report);
+        for topic in letters.into_iter().chain(events) {
+            topic.keep(&mut positions, now.timestamp_millis());
+        }
         let files = sink.into_files().context("a reader is still at work")?;
         check_items(files, &positions, &self.allowed, &mut report)?;
         report.notes = positions.notes();
         Ok(report)
+    }
+
+    /// The databases of order-service and inventory-service, as they are now.
+    async fn open_databases(&self) -> Result<(DatabaseSnapshot, DatabaseSnapshot)> {
+        let orders = DatabaseSnapshot::open(&self.sources.orders_database).await;
+        let inventory = DatabaseSnapshot::open(&self.sources.inventory_database).await;
+        Ok((
+            orders.context(ORDERS_DATABASE)?,
+            inventory.context(INVENTORY_DATABASE)?,
+        ))
     }
 
     /// The topics whose records become items, without dead letters.
@@ -179,14 +197,17 @@ pub(crate) fn check_items(
     allowed: &Allowed,
     report: &mut Report,
 ) -> Result<()> {
-    files.for_each(|items| {
+    let parts = files.fold(|part: &mut Report, items| {
         for of_one in items.chunk_by(|one, next| one.subject == next.subject) {
             let Some(subject) = of_one.first().map(|item| item.subject) else {
                 continue;
             };
-            check_subject(subject, of_one, positions, allowed, report);
+            check_subject(subject, of_one, positions, allowed, part);
         }
     })?;
+    for part in parts {
+        report.add(part);
+    }
     // A rule that nothing was checked for holds.
     for rule in crate::Rule::ALWAYS {
         report.rules.entry(rule).or_default();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cluster_reader::{ClusterReader, Group};
 use shared_events::{NamePrefix, Service};
 use stack::lag_view;
@@ -38,7 +38,8 @@ impl<'a> CaughtUp<'a> {
         let prefix = &self.sources.kafka.name_prefix;
         let of_service = |service| lag_view::service_group(&snapshot, prefix, service);
         let groups: Vec<_> = Service::ALL.into_iter().map(of_service).collect();
-        let rows = databases::outbox_rows(&self.sources.orders_database).await?;
+        let rows = databases::outbox_rows(&self.sources.orders_database).await;
+        let rows = rows.context(databases::ORDERS_DATABASE)?;
         let caught_up = rows == 0 && groups.iter().all(Group::is_caught_up);
         let left = Left {
             rows,

@@ -6,12 +6,18 @@ use anyhow::{Context, Result};
 use futures::TryStreamExt;
 use shared_events::{OrderId, PaymentId};
 use sqlx::postgres::PgRow;
-use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
+use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::item::{Decision, Fact, Goods, Item, OrderRow, Status, Subject, hash};
 use crate::other_rules::{Outbox, ProductStock};
+
+/// The context of an error.
+pub(crate) const ORDERS_DATABASE: &str = "cannot read the database of order-service";
+
+/// The context of an error.
+pub(crate) const INVENTORY_DATABASE: &str = "cannot read the database of inventory-service";
 
 /// The longest that a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,27 +44,37 @@ FULL JOIN (SELECT product_id, sum(change) AS given FROM stock_changes GROUP BY p
 FULL JOIN (SELECT product_id, sum(quantity) AS reserved FROM decisions WHERE outcome = 'reserved' GROUP BY product_id)
     AS taken USING (product_id)";
 
-/// Passes the rows of order-service's database: orders with this id or a greater one, and the outbox.
-pub(crate) async fn read_orders(
-    url: &str,
-    first: Uuid,
-    mut on_item: impl FnMut(Item),
-) -> Result<Outbox> {
-    let read = async {
+/// A database as it was when it was opened.
+pub(crate) struct DatabaseSnapshot {
+    connection: PgConnection,
+}
+
+impl DatabaseSnapshot {
+    /// Connects, and takes the snapshot: the first query of the transaction does that, all others see the same state.
+    pub async fn open(url: &str) -> Result<Self> {
         let mut connection = connect(url).await?;
-        let mut snapshot = snapshot(&mut connection).await?;
-        let mut rows = sqlx::query(ORDERS).bind(first).fetch(&mut *snapshot);
+        connection
+            .execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await?;
+        connection.execute("SELECT 1").await?;
+        Ok(Self { connection })
+    }
+
+    /// Passes the rows of order-service's database: orders with this id or a greater one, and the outbox.
+    pub async fn read_orders(
+        &mut self,
+        first: Uuid,
+        mut on_item: impl FnMut(Item),
+    ) -> Result<Outbox> {
+        let mut rows = sqlx::query(ORDERS).bind(first).fetch(&mut self.connection);
         while let Some(row) = rows.try_next().await? {
             on_item(order_item(&row)?);
         }
         drop(rows);
-        let mut keys = sqlx::query_scalar::<_, String>(OUTBOX).fetch(&mut *snapshot);
+        let mut keys = sqlx::query_scalar::<_, String>(OUTBOX).fetch(&mut self.connection);
         while let Some(key) = keys.try_next().await? {
-            if let Some(order) = key
-                .parse::<OrderId>()
-                .ok()
-                .filter(|id| id.as_uuid() >= first)
-            {
+            let order = key.parse::<OrderId>().ok();
+            if let Some(order) = order.filter(|id| id.as_uuid() >= first) {
                 on_item(Item {
                     subject: Subject::order(order),
                     fact: Fact::Outbox,
@@ -66,34 +82,30 @@ pub(crate) async fn read_orders(
             }
         }
         drop(keys);
-        let (rows, oldest_seconds): (i64, f64) =
-            sqlx::query_as(OUTBOX_AGE).fetch_one(&mut *snapshot).await?;
-        anyhow::Ok(Outbox {
+        let age = sqlx::query_as(OUTBOX_AGE).fetch_one(&mut self.connection);
+        let (rows, oldest_seconds): (i64, f64) = age.await?;
+        Ok(Outbox {
             rows: u64::try_from(rows).unwrap_or_default(),
             oldest_seconds,
         })
-    };
-    read.await
-        .context("cannot read the database of order-service")
-}
+    }
 
-/// Passes the rows of inventory-service's database: decisions about orders with this id or a greater one, and the stock of every
-/// product.
-pub(crate) async fn read_inventory(
-    url: &str,
-    first: Uuid,
-    mut on_item: impl FnMut(Item),
-    mut on_product: impl FnMut(ProductStock),
-) -> Result<()> {
-    let read = async {
-        let mut connection = connect(url).await?;
-        let mut snapshot = snapshot(&mut connection).await?;
-        let mut rows = sqlx::query(DECISIONS).bind(first).fetch(&mut *snapshot);
+    /// Passes the rows of inventory-service's database: decisions about orders with this id or a greater one, and the stock of
+    /// every product.
+    pub async fn read_inventory(
+        &mut self,
+        first: Uuid,
+        mut on_item: impl FnMut(Item),
+        mut on_product: impl FnMut(ProductStock),
+    ) -> Result<()> {
+        let mut rows = sqlx::query(DECISIONS)
+            .bind(first)
+            .fetch(&mut self.connection);
         while let Some(row) = rows.try_next().await? {
             on_item(decision_item(&row)?);
         }
         drop(rows);
-        let mut rows = sqlx::query(STOCK).fetch(&mut *snapshot);
+        let mut rows = sqlx::query(STOCK).fetch(&mut self.connection);
         while let Some(row) = rows.try_next().await? {
             on_product(ProductStock {
                 product: row.try_get(0)?,
@@ -102,33 +114,20 @@ pub(crate) async fn read_inventory(
                 now: row.try_get(3)?,
             });
         }
-        anyhow::Ok(())
-    };
-    read.await
-        .context("cannot read the database of inventory-service")
+        Ok(())
+    }
 }
 
 /// The number of rows in the outbox.
 pub(crate) async fn outbox_rows(url: &str) -> Result<i64> {
-    let read = async {
-        let mut connection = connect(url).await?;
-        let rows = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&mut connection);
-        anyhow::Ok(rows.await?)
-    };
-    read.await
-        .context("cannot read the database of order-service")
+    let mut connection = connect(url).await?;
+    let rows = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&mut connection);
+    Ok(rows.await?)
 }
 
 async fn connect(url: &str) -> Result<PgConnection> {
     let connected = timeout(CONNECT_TIMEOUT, PgConnection::connect(url)).await;
     Ok(connected.context("PostgreSQL does not answer")??)
-}
-
-/// All statements of the transaction see the same state.
-async fn snapshot(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>> {
-    Ok(connection
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?)
 }
 
 fn order_item(row: &PgRow) -> Result<Item, sqlx::Error> {

@@ -4,7 +4,7 @@
 //! figures, and the result of each [`Rule`]. The command `audit`, the tests that kill processes, and the scenarios all use it.
 //!
 //! Memory does not grow with the number of orders: what is read becomes small items of one size, in temporary files. All items of
-//! an order are in the same file, and one file after another is audited.
+//! an order are in the same file, and each thread audits one file after another.
 //!
 //! Read the files in this order:
 //!

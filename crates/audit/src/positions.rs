@@ -1,8 +1,9 @@
 //! How far each group had read and how far each topic went when the audit read them.
 //!
-//! A running shop changes while it is audited. Committed offsets are read first, then the databases, then the ends of the topics, and
-//! then the topics up to these ends and beyond. So whatever a group had committed is already in the databases and topics as the
-//! audit sees them, and whatever it had not committed counts as unread.
+//! A running shop changes while it is audited. Committed offsets are read first. Then a snapshot of each database is taken, then the
+//! dead letters are read, then the ends of the topics, and then the topics up to these ends and beyond, while the rows of the
+//! snapshots are read. So whatever a group had committed is already in the databases and topics as the audit sees them, and
+//! whatever it had not committed counts as unread.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -119,16 +119,73 @@ impl Report {
             return;
         }
         result.violations += 1;
-        let found = what();
-        // Order ids begin with the time, so the least is the oldest.
-        let is_older = |first: &Violation| match (found.order, first.order) {
-            (Some(found), Some(first)) => found < first,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if result.first.as_ref().is_none_or(is_older) {
-            result.first = Some(found);
+        result.note(what());
+    }
+
+    /// Adds what was found about other orders.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.figures.add(other.figures);
+        for (rule, found) in other.rules {
+            let result = self.rules.entry(rule).or_default();
+            result.checked += found.checked;
+            result.violations += found.violations;
+            if let Some(first) = found.first {
+                result.note(first);
+            }
         }
+        self.notes.extend(other.notes);
+    }
+}
+
+impl Figures {
+    fn add(&mut self, other: Self) {
+        let Self {
+            accepted,
+            ended,
+            waiting,
+            lost,
+            doubled,
+            out_of_order,
+            waiting_for,
+            doubled_in,
+            split_over_partitions,
+            replayed,
+            unknown_type,
+            older_than_log,
+        } = other;
+        self.accepted += accepted;
+        self.ended += ended;
+        self.waiting += waiting;
+        self.lost += lost;
+        self.doubled += doubled;
+        self.out_of_order += out_of_order;
+        self.waiting_for.add(waiting_for);
+        for (topic, doubled) in doubled_in {
+            *self.doubled_in.entry(topic).or_default() += doubled;
+        }
+        self.split_over_partitions += split_over_partitions;
+        self.replayed += replayed;
+        self.unknown_type += unknown_type;
+        self.older_than_log += older_than_log;
+    }
+}
+
+impl WaitingFor {
+    fn add(&mut self, other: Self) {
+        let Self {
+            outbox,
+            unread,
+            retry,
+            dead_letter,
+            discarded,
+            open_transaction,
+        } = other;
+        self.outbox += outbox;
+        self.unread += unread;
+        self.retry += retry;
+        self.dead_letter += dead_letter;
+        self.discarded += discarded;
+        self.open_transaction += open_transaction;
     }
 }
 
@@ -156,6 +213,18 @@ impl fmt::Display for Report {
 }
 
 impl RuleResult {
+    /// Keeps the violation of the oldest order, or the first one. Order ids begin with the time, so the least is the oldest.
+    fn note(&mut self, found: Violation) {
+        let is_older = |first: &Violation| match (found.order, first.order) {
+            (Some(found), Some(first)) => found < first,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if self.first.as_ref().is_none_or(is_older) {
+            self.first = Some(found);
+        }
+    }
+
     fn line(&self, rule: Rule) -> String {
         let Self {
             checked,

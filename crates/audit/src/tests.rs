@@ -2,6 +2,7 @@
 
 mod events;
 mod history;
+mod waiting;
 
 use chrono::{Duration, Utc};
 use cluster_reader::LagUndefined;

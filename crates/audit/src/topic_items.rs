@@ -1,9 +1,10 @@
 //! Reads the topics: every committed record as an item.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
+use futures::future::try_join_all;
 use kafka_admin::Cluster;
 use kafka_admin::dead_letters::{DeadLetter, DeadLetterState, each_dead_letter};
 use kafka_admin::records::{MissingOffsets, Query, Record, Start};
@@ -25,34 +26,29 @@ use crate::positions::{EVENT_TOPICS, Positions, created_ms, retry_topics};
 /// Records of an order may be this much older than the time in its id: clocks of producers differ. Milliseconds.
 const CLOCK_SLACK_MS: i64 = 60_000;
 
-/// Where the items of all topics go.
+/// Where the items of databases and topics go.
 #[derive(Clone)]
 pub(crate) struct ItemSink {
-    files: Arc<Mutex<ItemFiles>>,
+    files: Arc<ItemFiles>,
     /// Orders that were created earlier are left out. Milliseconds since 1970.
     since_ms: i64,
 }
 
-/// The oldest record that was read of each partition: its offset and its timestamp.
-type Oldest = BTreeMap<i32, (i64, Option<i64>)>;
-
 impl ItemSink {
     pub fn new(files: ItemFiles, since_ms: i64) -> Self {
         Self {
-            files: Arc::new(Mutex::new(files)),
+            files: Arc::new(files),
             since_ms,
         }
     }
 
     pub fn add(&self, item: Item) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.add(item);
+        self.files.add(item);
     }
 
     /// The files; `None` while a reader still has a clone.
     pub fn into_files(self) -> Option<ItemFiles> {
-        let files = Arc::into_inner(self.files)?;
-        Some(files.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Arc::into_inner(self.files)
     }
 
     /// Whether the audit is about this order, or about a record without an order of this time.
@@ -64,31 +60,14 @@ impl ItemSink {
         time.is_none_or(|time| time >= self.since_ms)
     }
 
-    /// Reads every topic up to its end. `now_ms` is the time before which an emptied topic has lost all its records.
-    pub async fn read_topics(
-        &self,
-        cluster: &Cluster,
-        positions: &mut Positions,
-        now_ms: i64,
-    ) -> Result<()> {
-        for topic in EVENT_TOPICS.into_iter().chain(retry_topics()) {
-            self.read_events(cluster, topic, positions, now_ms).await?;
-        }
-        for service in Service::ALL {
-            self.read_dead_letters(cluster, service.dead_letter_topic(), positions, now_ms)
-                .await?;
-        }
-        Ok(())
+    /// Reads the topics of events, and those of records to be tried again, up to their ends: all topics at the same time, each on a
+    /// thread of its own.
+    pub async fn read_events(&self, cluster: &Cluster) -> Result<Vec<ReadTopic>> {
+        let all = EVENT_TOPICS.into_iter().chain(retry_topics());
+        try_join_all(all.map(|topic| self.read_topic(cluster, topic))).await
     }
 
-    async fn read_events(
-        &self,
-        cluster: &Cluster,
-        topic: Topic,
-        positions: &mut Positions,
-        now_ms: i64,
-    ) -> Result<()> {
-        let name = [cluster.prefix().topic(topic)];
+    async fn read_topic(&self, cluster: &Cluster, topic: Topic) -> Result<ReadTopic> {
         let query = Query {
             start: match self.since_ms {
                 0 => Start::Beginning,
@@ -96,73 +75,97 @@ impl ItemSink {
             },
             ..Query::default()
         };
-        let oldest = Arc::new(Mutex::new(Oldest::new()));
-        let (sink, seen, prefix) = (self.clone(), Arc::clone(&oldest), cluster.prefix().clone());
+        let read = Arc::new(Mutex::new(ReadTopic::new(topic)));
+        let (noted, sink, prefix) = (Arc::clone(&read), self.clone(), cluster.prefix().clone());
         let on_record = move |record: Record| {
-            note_oldest(&seen, &record);
+            lock(&noted).note(&record);
             let item = record_item(topic, &record, &prefix);
             if sink.is_wanted(item.subject, record.timestamp_ms) {
                 sink.add(item);
             }
         };
+        let name = [cluster.prefix().topic(topic)];
         let missing = cluster.read_each(&name, &query, on_record).await?;
-        let oldest = oldest.lock().unwrap_or_else(PoisonError::into_inner);
-        for (partition, (offset, _)) in oldest.iter() {
-            positions.first_read.insert((topic, *partition), *offset);
-        }
-        note_deleted(topic, &missing, &oldest, positions, now_ms);
-        Ok(())
+        Ok(lock(&read).with_missing(missing))
     }
 
-    async fn read_dead_letters(
-        &self,
-        cluster: &Cluster,
-        topic: Topic,
-        positions: &mut Positions,
-        now_ms: i64,
-    ) -> Result<()> {
-        let oldest = Arc::new(Mutex::new(Oldest::new()));
-        let left_out = Arc::new(Mutex::new(Vec::new()));
-        let (sink, seen, prefix) = (self.clone(), Arc::clone(&oldest), cluster.prefix().clone());
-        let without_key = Arc::clone(&left_out);
+    /// Reads the dead-letter topics up to their ends.
+    pub async fn read_dead_letters(&self, cluster: &Cluster) -> Result<Vec<ReadTopic>> {
+        let all = Service::ALL.into_iter().map(Service::dead_letter_topic);
+        try_join_all(all.map(|topic| self.read_dead_letter_topic(cluster, topic))).await
+    }
+
+    async fn read_dead_letter_topic(&self, cluster: &Cluster, topic: Topic) -> Result<ReadTopic> {
+        let read = Arc::new(Mutex::new(ReadTopic::new(topic)));
+        let (noted, sink, prefix) = (Arc::clone(&read), self.clone(), cluster.prefix().clone());
         let on_letter = move |letter: DeadLetter| {
-            note_oldest(&seen, &letter.record);
+            let mut noted = lock(&noted);
+            noted.note(&letter.record);
             let (item, is_left_out) = letter_item(topic, &letter, &prefix);
             if let (Fact::DeadLetter(one), true) = (item.fact, is_left_out) {
-                let mut all = without_key.lock().unwrap_or_else(PoisonError::into_inner);
-                all.extend(one.group.zip(one.original));
+                noted.left_out.extend(one.group.zip(one.original));
             } else if sink.is_wanted(item.subject, letter.record.timestamp_ms) {
                 sink.add(item);
             }
         };
         let missing = each_dead_letter(cluster, topic, on_letter).await?;
-        let oldest = oldest.lock().unwrap_or_else(PoisonError::into_inner);
-        let left_out = left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        positions.left_out.extend(left_out.iter().copied());
-        note_deleted(topic, &missing, &oldest, positions, now_ms);
-        Ok(())
+        Ok(lock(&read).with_missing(missing))
     }
 }
 
-fn note_oldest(oldest: &Mutex<Oldest>, record: &Record) {
-    let mut oldest = oldest.lock().unwrap_or_else(PoisonError::into_inner);
-    let this = (record.offset, record.timestamp_ms);
-    oldest.entry(record.partition).or_insert(this);
-}
-
-/// Orders that are older than the oldest record of a partition may have had records that were deleted.
-fn note_deleted(
+/// What the reading of a topic has shown, beside its records.
+#[derive(Clone)]
+pub(crate) struct ReadTopic {
     topic: Topic,
-    missing: &[MissingOffsets],
-    oldest: &Oldest,
-    positions: &mut Positions,
-    now_ms: i64,
-) {
-    for one in missing {
-        let left = oldest.get(&one.partition).and_then(|(_, time)| *time);
-        let before = positions.deleted_before.entry(topic).or_default();
-        *before = (*before).max(left.unwrap_or(now_ms));
+    /// The oldest record of each partition: its offset and its timestamp.
+    oldest: BTreeMap<i32, (i64, Option<i64>)>,
+    missing: Vec<MissingOffsets>,
+    /// See [`Positions::left_out`].
+    left_out: Vec<(Service, Place)>,
+}
+
+impl ReadTopic {
+    fn new(topic: Topic) -> Self {
+        Self {
+            topic,
+            oldest: BTreeMap::new(),
+            missing: Vec::new(),
+            left_out: Vec::new(),
+        }
     }
+
+    fn note(&mut self, record: &Record) {
+        let this = (record.offset, record.timestamp_ms);
+        self.oldest.entry(record.partition).or_insert(this);
+    }
+
+    fn with_missing(&self, missing: Vec<MissingOffsets>) -> Self {
+        Self {
+            missing,
+            ..self.clone()
+        }
+    }
+
+    /// Adds it to the positions. `now_ms` is the time before which an emptied partition has lost all its records.
+    ///
+    /// Orders that are older than the oldest record of a partition may have had records that were deleted.
+    pub fn keep(self, positions: &mut Positions, now_ms: i64) {
+        for (partition, (offset, _)) in &self.oldest {
+            positions
+                .first_read
+                .insert((self.topic, *partition), *offset);
+        }
+        for one in &self.missing {
+            let left = self.oldest.get(&one.partition).and_then(|(_, time)| *time);
+            let before = positions.deleted_before.entry(self.topic).or_default();
+            *before = (*before).max(left.unwrap_or(now_ms));
+        }
+        positions.left_out.extend(self.left_out);
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn place(topic: Topic, record: &Record) -> Place {

@@ -217,9 +217,8 @@ impl Cluster {
             }
             Ok((picked, missing))
         });
-        let read = read.await;
-        drop(caller);
-        read.map_err(|error| self.error(format!("read {}", topics.join(", ")), error))
+        read.await
+            .map_err(|error| self.error(format!("read {}", topics.join(", ")), error))
     }
 }
 

@@ -1,10 +1,8 @@
 //! The events and rows of a correct order.
 
-use chrono::DateTime;
+use kafka_admin::records::Record;
 use shared_events::{
-    CorrelationId, Envelope, Event, EventHeaders, EventId, EventType, InventoryOutOfStock,
-    InventoryReserved, OrderCreated, OrderId, PaymentFailed, PaymentId, PaymentRefunded,
-    PaymentSucceeded, Quantity, TraceParent,
+    CorrelationId, EventHeaders, EventId, EventType, OrderId, PaymentId, TraceParent,
 };
 
 use crate::item::{Goods, OrderRow, hash};
@@ -28,73 +26,30 @@ pub fn goods() -> Goods {
     }
 }
 
-pub fn envelope(order_id: OrderId, event: EventType) -> Envelope {
-    let (product_id, quantity) = ("prod".parse().unwrap(), Quantity::new(2).unwrap());
-    let (payment_id, amount) = (PaymentId::of(order_id), "10.00".parse().unwrap());
-    // A constant, so that a repeated event has the same bytes.
-    let occurred_at = DateTime::UNIX_EPOCH;
-    let reason = "a reason".to_owned();
-    let event: Event = match event {
-        EventType::OrderCreated => OrderCreated {
-            order_id,
-            customer_id: "cust".parse().unwrap(),
-            product_id,
-            quantity,
-            amount,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentSucceeded => PaymentSucceeded {
-            order_id,
-            payment_id,
-            product_id,
-            quantity,
-            amount,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentFailed => PaymentFailed {
-            order_id,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-        EventType::InventoryReserved => InventoryReserved {
-            order_id,
-            product_id,
-            quantity,
-            occurred_at,
-        }
-        .into(),
-        EventType::InventoryOutOfStock => InventoryOutOfStock {
-            order_id,
-            payment_id,
-            product_id,
-            quantity,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentRefunded => PaymentRefunded {
-            order_id,
-            payment_id,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
+/// The record of an event, with the content that it should have. The values of a repeated event are alike.
+pub fn record(order_id: OrderId, event: EventType, offset: i64) -> Record {
+    let cause = question_of(event).map(|question| EventId::of(order_id, question).as_uuid());
+    let headers = EventHeaders {
+        event_id: EventId::of(order_id, event),
+        correlation_id: CorrelationId::random(),
+        causation_id: cause.unwrap_or(order_id.as_uuid()),
+        traceparent: TraceParent::random(),
     };
-    let event_type = event.event_type();
-    let cause = question_of(event_type).map(|question| EventId::of(order_id, question).as_uuid());
-    Envelope {
-        headers: EventHeaders {
-            event_id: event.event_id(),
-            correlation_id: CorrelationId::random(),
-            causation_id: cause.unwrap_or(order_id.as_uuid()),
-            traceparent: TraceParent::random(),
-        },
-        event,
+    let headers = headers.to_pairs(event.name()).into_iter();
+    let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
+    // The fields of all events: each type takes its own.
+    let value = format!(
+        r#"{{"orderId": "{order_id}", "customerId": "cust", "productId": "prod", "quantity": 2, "amount": 10.00,
+            "paymentId": "{}", "reason": "a reason", "occurredAt": "1970-01-01T00:00:00Z"}}"#,
+        PaymentId::of(order_id)
+    );
+    Record {
+        topic: event.topic().name().to_owned(),
+        partition: 0,
+        offset,
+        timestamp_ms: Some(offset),
+        key: Some(order_id.to_string().into_bytes()),
+        headers: Some(headers.collect()),
+        value: Some(value.into_bytes()),
     }
 }

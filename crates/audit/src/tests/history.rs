@@ -6,8 +6,8 @@ use cluster_reader::LagUndefined;
 use kafka_admin::records::Record;
 use shared_events::{EventType, NamePrefix, OrderId, Service, Topic};
 
-use super::events::{envelope, goods, row};
-use crate::item::{DeadLetterRecord, Decision, Fact, Item, LetterState, OrderRow, Place, Subject};
+use super::events::{goods, record, row};
+use crate::item::{Decision, Fact, Item, OrderRow, Subject};
 use crate::item_files::ItemFiles;
 use crate::order_history::{fact_bit, status_of};
 use crate::other_rules::{Outbox, ProductStock, check_offset, check_outbox, check_stock};
@@ -20,13 +20,13 @@ pub const CANCELLED: usize = 1;
 pub const FAILED: usize = 2;
 
 pub struct History {
-    ids: [OrderId; 3],
+    pub(super) ids: [OrderId; 3],
     pub keep_rows: bool,
-    rows: BTreeMap<OrderId, OrderRow>,
-    outbox: Vec<OrderId>,
+    pub(super) rows: BTreeMap<OrderId, OrderRow>,
+    pub(super) outbox: Vec<OrderId>,
     decisions: BTreeMap<OrderId, Decision>,
     pub records: Vec<Record>,
-    others: Vec<Item>,
+    pub(super) others: Vec<Item>,
     pub stock: ProductStock,
     pub offset: Option<LagUndefined>,
     pub outbox_age: Outbox,
@@ -98,7 +98,7 @@ impl History {
     }
 
     pub fn audit(&self, allowed: &Allowed) -> Report {
-        let mut files = ItemFiles::create(&std::env::temp_dir(), 200_000).unwrap();
+        let files = ItemFiles::create(&std::env::temp_dir(), 200_000).unwrap();
         let order = |id: &OrderId, fact| Item {
             subject: Subject::order(*id),
             fact,
@@ -141,20 +141,8 @@ impl History {
 
     /// Publishes an event after everything else, with the content that it should have.
     pub fn publish(&mut self, order: usize, event: EventType) {
-        let envelope = envelope(self.ids[order], event);
-        let headers = envelope
-            .header_pairs()
-            .map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
-        let record = Record {
-            topic: event.topic().name().to_owned(),
-            partition: 0,
-            offset: self.records.len() as i64,
-            timestamp_ms: Some(self.records.len() as i64),
-            key: Some(envelope.key().into_bytes()),
-            headers: Some(headers.into()),
-            value: Some(envelope.value().unwrap()),
-        };
-        self.records.push(record);
+        let offset = self.records.len() as i64;
+        self.records.push(record(self.ids[order], event, offset));
     }
 
     /// Publishes a record that is no event.
@@ -232,91 +220,5 @@ impl History {
 
     pub fn decision(&mut self, order: usize) -> &mut Decision {
         self.decisions.get_mut(&self.ids[order]).unwrap()
-    }
-
-    /// A fourth order, accepted and nothing else.
-    pub fn add_pending_row(&mut self) {
-        let facts = fact_bit(EventType::OrderCreated);
-        self.rows.insert(OrderId::now(), row(facts));
-    }
-
-    /// The event of the newest order is in the outbox.
-    pub fn add_outbox_row(&mut self) {
-        self.outbox
-            .extend(self.rows.last_key_value().map(|(id, _)| *id));
-    }
-
-    /// A service has not read this record, and nothing after it.
-    pub fn unread(&mut self, service: Service, order: usize, event: EventType) {
-        let offset = self.record(order, event).offset;
-        let at = (service, event.topic(), 0);
-        self.positions.committed.insert(at, offset);
-    }
-
-    /// A dead letter of the last record. Returns the place that it names.
-    pub fn dead_letter(&mut self, group: Service, state: LetterState) -> &mut Place {
-        let record = self.records.last().unwrap();
-        let original = Place {
-            topic: record.topic.parse().unwrap(),
-            partition: record.partition,
-            offset: record.offset,
-        };
-        self.add_letter(Subject::place(original), group, original, state)
-    }
-
-    /// inventory-service has sent the payment of the confirmed order to its dead-letter topic instead of reserving.
-    pub fn not_reserved(&mut self, state: LetterState) {
-        self.forget(CONFIRMED, EventType::InventoryReserved);
-        let paid = EventType::PaymentSucceeded;
-        let original = Place {
-            topic: paid.topic(),
-            partition: 0,
-            offset: self.record(CONFIRMED, paid).offset,
-        };
-        let subject = Subject::order(self.ids[CONFIRMED]);
-        self.add_letter(subject, Service::Inventory, original, state);
-    }
-
-    fn add_letter(
-        &mut self,
-        subject: Subject,
-        group: Service,
-        original: Place,
-        state: LetterState,
-    ) -> &mut Place {
-        let place = Place {
-            topic: group.dead_letter_topic(),
-            partition: 0,
-            offset: self.others.len() as i64,
-        };
-        let letter = DeadLetterRecord {
-            place,
-            original: Some(original),
-            group: Some(group),
-            state,
-        };
-        self.others.push(Item {
-            subject,
-            fact: Fact::DeadLetter(letter),
-        });
-        match &mut self.others.last_mut().unwrap().fact {
-            Fact::DeadLetter(letter) => letter.original.as_mut().unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// payment-service has an unread record of the order in its retry topic.
-    pub fn retry(&mut self, order: usize) {
-        let topic = Service::Payment.retry_topic().unwrap();
-        let place = Place {
-            topic,
-            partition: 0,
-            offset: 2_000,
-        };
-        let subject = Subject::order(self.ids[order]);
-        self.others.push(Item {
-            subject,
-            fact: Fact::Retry(place),
-        });
     }
 }
