@@ -66,13 +66,19 @@ struct LagGauges {
     oldest: GaugeVec,
     drain: GaugeVec,
     left_out: GaugeVec,
+    /// All of them.
+    all: Vec<GaugeVec>,
 }
 
 impl LagGauges {
     fn new() -> Result<Self, prometheus::Error> {
-        let gauge =
-            |name: &str, help: &str, labels: &[&str]| GaugeVec::new(Opts::new(name, help), labels);
-        Ok(Self {
+        let mut all = Vec::new();
+        let mut gauge = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
+            all.push(gauge.clone());
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let gauges = Self {
             lag: gauge(
                 "kafka_consumer_group_lag",
                 "Records that a read_committed consumer of the group has not consumed yet; the upper bound while the log is not scanned completely; absent if unknown",
@@ -138,52 +144,18 @@ impl LagGauges {
                 "Series that are left out because there would be too many",
                 &[],
             )?,
-        })
-    }
-
-    fn all(&self) -> [&GaugeVec; 13] {
-        let Self {
-            lag,
-            total,
-            end,
-            under_replicated,
-            committed,
-            stalled,
-            status,
-            rate,
-            produced,
-            consumed,
-            oldest,
-            drain,
-            left_out,
-        } = self;
-        [
-            lag,
-            total,
-            end,
-            under_replicated,
-            committed,
-            stalled,
-            status,
-            rate,
-            produced,
-            consumed,
-            oldest,
-            drain,
-            left_out,
-        ]
+            all: Vec::new(),
+        };
+        Ok(Self { all, ..gauges })
     }
 
     fn descriptions(&self) -> Vec<Desc> {
-        let all = self.all().into_iter();
+        let all = self.all.iter();
         all.flat_map(Collector::desc).cloned().collect()
     }
 
     fn families(&self) -> Vec<MetricFamily> {
-        self.all()
-            .into_iter()
-            .flat_map(Collector::collect)
-            .collect()
+        self.all.iter().flat_map(Collector::collect).collect()
     }
 
     fn fill(&self, current: CurrentState<'_>) {

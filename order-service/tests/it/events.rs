@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use shared_events::{
-    CorrelationId, Envelope, Event, EventType, InventoryOutOfStock, InventoryReserved,
-    OrderCreated, OrderId, PaymentFailed, PaymentId, PaymentRefunded, PaymentSucceeded,
+    CorrelationId, Decoded, Envelope, EventHeaders, EventId, EventType, OrderId, PaymentId,
     TraceParent,
 };
 
@@ -13,65 +12,26 @@ pub fn time(second: i64) -> DateTime<Utc> {
 
 /// An event of the order, as the services publish it.
 pub fn event(order_id: OrderId, event_type: EventType) -> Envelope {
-    let (payment_id, occurred_at) = (PaymentId::of(order_id), time(0));
-    let (customer_id, product_id) = ("cust_1".parse().unwrap(), "prod_123".parse().unwrap());
-    let (quantity, amount) = (serde_json::from_str("2").unwrap(), "250.5".parse().unwrap());
-    let reason = "because".to_owned();
-    let event: Event = match event_type {
-        EventType::OrderCreated => OrderCreated {
-            order_id,
-            customer_id,
-            product_id,
-            quantity,
-            amount,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentSucceeded => PaymentSucceeded {
-            order_id,
-            payment_id,
-            product_id,
-            quantity,
-            amount,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentFailed => PaymentFailed {
-            order_id,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-        EventType::InventoryReserved => InventoryReserved {
-            order_id,
-            product_id,
-            quantity,
-            occurred_at,
-        }
-        .into(),
-        EventType::InventoryOutOfStock => InventoryOutOfStock {
-            order_id,
-            payment_id,
-            product_id,
-            quantity,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
-        EventType::PaymentRefunded => PaymentRefunded {
-            order_id,
-            payment_id,
-            amount,
-            reason,
-            occurred_at,
-        }
-        .into(),
+    let headers = EventHeaders {
+        event_id: EventId::of(order_id, event_type),
+        correlation_id: CorrelationId::new("corr-1").unwrap(),
+        causation_id: order_id.as_uuid(),
+        traceparent: TraceParent::random(),
     };
-    Envelope::first(
-        event,
-        CorrelationId::new("corr-1").unwrap(),
-        TraceParent::random(),
-    )
+    let headers = headers.to_pairs(event_type.name());
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (*name, Some(value.as_bytes())));
+    // The fields of all events: each type takes its own.
+    let value = format!(
+        r#"{{"orderId": "{order_id}", "customerId": "cust_1", "productId": "prod_123", "quantity": 2, "amount": 250.5,
+            "paymentId": "{}", "reason": "because", "occurredAt": "{}"}}"#,
+        PaymentId::of(order_id),
+        time(0).to_rfc3339()
+    );
+    let key = order_id.to_string();
+    match Envelope::decode(Some(key.as_bytes()), headers, Some(value.as_bytes())).unwrap() {
+        Decoded::Event(envelope) => *envelope,
+        Decoded::UnknownType(name) => panic!("{name}"),
+    }
 }

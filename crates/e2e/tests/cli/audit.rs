@@ -22,21 +22,10 @@ fn the_audit_passes_after_one_order_of_each_outcome() {
             .status();
         assert!(put.unwrap().success());
     }
-    let order = |product: &str, quantity: &str, amount: &str| {
-        rig.good(&[
-            "order",
-            "--product",
-            product,
-            "--quantity",
-            quantity,
-            "--amount",
-            amount,
-        ])
-    };
-    order(&product, "2", "250.50");
-    order(&product, "10", "250.00");
-    order(&product, "1", "1500.00");
-    order("prod_ignore", "1", "99.00");
+    rig.order(&product, "2", "250.50");
+    rig.order(&product, "10", "250.00");
+    rig.order(&product, "1", "1500.00");
+    rig.order("prod_ignore", "1", "99.00");
     let audit = rig.run(&["audit", "--wait", "--since", &since, "--json"]);
     assert_eq!(audit.code, 0, "{}{}", audit.output, audit.errors);
     let report: Value = serde_json::from_str(&audit.output).unwrap();

@@ -160,6 +160,13 @@ impl Rig {
         ran.output
     }
 
+    /// Places an order and returns its id.
+    pub fn order(&self, product: &str, quantity: &str, amount: &str) -> String {
+        let what = ["--product", product, "--quantity", quantity];
+        let id = self.good(&[&["order"], &what[..], &["--amount", amount]].concat());
+        id.trim().to_owned()
+    }
+
     /// `status --json`.
     pub fn status(&self) -> Value {
         serde_json::from_str(&self.good(&["status", "--json"])).unwrap()

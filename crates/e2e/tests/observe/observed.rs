@@ -64,24 +64,12 @@ impl Observed {
     fn busy(&self) {
         let shelf = self.at("inventory-service", "/products/prod_123");
         assert_eq!(self.status_of("PUT", &shelf, &json!({"quantity": 9})), 200);
-        let order = |product: &str, quantity: &str, amount: &str| {
-            let order = [
-                "order",
-                "--product",
-                product,
-                "--quantity",
-                quantity,
-                "--amount",
-                amount,
-            ];
-            self.rig.good(&order).trim().to_owned()
-        };
         let ends = [
-            (order("prod_123", "2", "250.50"), "CONFIRMED"),
-            (order("prod_123", "10", "250.00"), "CANCELLED"),
-            (order("prod_123", "1", "1500.00"), "FAILED"),
+            (self.rig.order("prod_123", "2", "250.50"), "CONFIRMED"),
+            (self.rig.order("prod_123", "10", "250.00"), "CANCELLED"),
+            (self.rig.order("prod_123", "1", "1500.00"), "FAILED"),
         ];
-        let poison = order("prod_ignore", "1", "99.00");
+        let poison = self.rig.order("prod_ignore", "1", "99.00");
         for (id, status) in &ends {
             self.rig.good(&["wait", "order", id, "--status", status]);
         }
