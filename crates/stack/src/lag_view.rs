@@ -1,10 +1,11 @@
 //! The lag of groups, read from the cluster for `status`, `wait`, `expect` and `lag`: [`lag_rows`] are the values that `lag`
 //! prints, [`monitor_reading`] what lag-monitor adds to them, [`lag_table`] their layout, [`sparkline`] the line of past
-//! values.
+//! values, [`open_transactions`] what no lag counts.
 
 pub mod lag_rows;
 pub mod lag_table;
 pub mod monitor_reading;
+pub mod open_transactions;
 pub mod sparkline;
 #[cfg(test)]
 mod test_views;

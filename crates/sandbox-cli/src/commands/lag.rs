@@ -15,18 +15,22 @@ use stack::host_or_container::HostOrContainer;
 use stack::lag_view;
 use stack::lag_view::lag_rows::{GroupLagView, group_lag_views};
 use stack::lag_view::lag_table::{lag_values, render};
+use stack::lag_view::open_transactions::OpenTransactions;
 use stack::lag_view::sparkline::Sparklines;
 use stack::layout::StackLayout;
 use stack::saved_settings::SavedSettings;
 use stack::shop_client::ShopClient;
 use stack::terminal::{note, say, say_on_cleared_screen, stdout_is_terminal};
 use stack::workload::Workload;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use monitor_answer::{MonitorAnswer, ask_monitor, monitor_line};
 
 /// The time between two readings of `--watch`.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The time between two readings that show whether a transaction stays open.
+const OPEN_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The groups, and how often.
 #[derive(Debug, clap::Args)]
@@ -100,18 +104,36 @@ async fn show_once(
     let snapshot = lag_view::read_counted(reader, group).await?;
     selection.require_known(&snapshot)?;
     let taken_at = snapshot.taken_at;
-    let mut history = History::default();
-    history.add(snapshot);
-    let mut views = selection.views(&history);
+    let mut views = selection.views_of(snapshot);
+    let open = open_transactions(reader, selection, taken_at, &views).await?;
     let monitor = ask_monitor(shop, topic, &mut views, true).await;
     if args.json {
         let object = json_object(&views, taken_at, &monitor);
         say(serde_json::to_string_pretty(&object)?);
         return Ok(());
     }
-    say(text(&views, None));
+    say(text(&views, None, open));
     note(monitor_line(&monitor, false));
     Ok(())
+}
+
+/// What waits behind an open transaction. Reads again while only time can show whether a transaction stays open.
+async fn open_transactions(
+    reader: &mut ClusterReader,
+    selection: &Selection,
+    first: DateTime<Utc>,
+    views: &[GroupLagView],
+) -> Result<Option<String>> {
+    let mut open = OpenTransactions::default();
+    open.add(first, views);
+    let mut now = first;
+    while open.is_undecided(first, now) {
+        sleep(OPEN_INTERVAL).await;
+        let snapshot = lag_view::read(reader).await?;
+        now = snapshot.taken_at;
+        open.add(now, &selection.views_of(snapshot));
+    }
+    Ok(open.line(now))
 }
 
 /// Also waits for a broker that does not run yet. A reading that fails is reported instead of old values.
@@ -124,6 +146,7 @@ async fn watch(
     let topic = selection.topic.as_deref();
     let mut history = History::default();
     let mut sparklines = Sparklines::default();
+    let mut open = OpenTransactions::default();
     let mut turns = interval(POLL_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -142,11 +165,12 @@ async fn watch(
         history.add(snapshot);
         let mut views = selection.views(&history);
         sparklines.add(lag_values(&views));
+        open.add(taken_at, &views);
         let monitor = ask_monitor(shop, topic, &mut views, false).await;
         match args.json {
             true => say(json_object(&views, taken_at, &monitor)),
             false => {
-                let text = text(&views, Some(&sparklines));
+                let text = text(&views, Some(&sparklines), open.line(taken_at));
                 let monitor = monitor_line(&monitor, true);
                 redraw(taken_at, &format!("{text}\n\n{monitor}"));
             }
@@ -163,17 +187,32 @@ fn json_object(views: &[GroupLagView], taken_at: DateTime<Utc>, monitor: &Monito
     })
 }
 
-fn text(views: &[GroupLagView], sparklines: Option<&Sparklines>) -> String {
-    match views.is_empty() {
+fn text(
+    views: &[GroupLagView],
+    sparklines: Option<&Sparklines>,
+    open_transactions: Option<String>,
+) -> String {
+    let mut text = match views.is_empty() {
         true => "no group reads anything".to_owned(),
         false => render(views, sparklines),
+    };
+    if let Some(line) = open_transactions {
+        text = format!("{text}\n\n{line}");
     }
+    text
 }
 
 impl Selection {
     fn views(&self, history: &History) -> Vec<GroupLagView> {
         let (group, topic) = (self.group.as_deref(), self.topic.as_deref());
         group_lag_views(history, group, topic, self.thresholds)
+    }
+
+    /// The views of one reading.
+    fn views_of(&self, snapshot: Snapshot) -> Vec<GroupLagView> {
+        let mut history = History::default();
+        history.add(snapshot);
+        self.views(&history)
     }
 
     /// Fails if the group or the topic does not exist; the error lists those that exist.
