@@ -89,10 +89,14 @@ impl ItemSink {
         Ok(lock(&read).with_missing(missing))
     }
 
-    /// Reads the dead-letter topics up to their ends.
+    /// Reads the dead-letter topics up to their ends, one after the other: they are short.
     pub async fn read_dead_letters(&self, cluster: &Cluster) -> Result<Vec<ReadTopic>> {
-        let all = Service::ALL.into_iter().map(Service::dead_letter_topic);
-        try_join_all(all.map(|topic| self.read_dead_letter_topic(cluster, topic))).await
+        let mut read = Vec::new();
+        for service in Service::ALL {
+            let topic = service.dead_letter_topic();
+            read.push(self.read_dead_letter_topic(cluster, topic).await?);
+        }
+        Ok(read)
     }
 
     async fn read_dead_letter_topic(&self, cluster: &Cluster, topic: Topic) -> Result<ReadTopic> {

@@ -39,6 +39,9 @@ pub struct AuditArgs {
     pub server: ContainerPostgres,
 }
 
+/// The clock that a script has read may be ahead of the clock of a container by this much.
+const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(1);
+
 /// A time in the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Since(DateTime<Utc>);
@@ -48,15 +51,19 @@ impl FromStr for Since {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const LIMIT: &str = "must be a time as in 2026-01-31T12:00:00Z, or how long ago, as in 10m";
+        let now = Utc::now();
         let ago = humantime::parse_duration(text).ok();
-        let ago = ago.and_then(|ago| TimeDelta::from_std(ago).ok());
-        let time = match ago {
-            Some(ago) => Utc::now().checked_sub_signed(ago),
+        let time = match ago.map(TimeDelta::from_std) {
+            Some(ago) => ago.ok().and_then(|ago| now.checked_sub_signed(ago)),
             None => DateTime::parse_from_rfc3339(text)
                 .ok()
                 .map(|time| time.to_utc()),
         };
-        time.map(Self).ok_or(LIMIT)
+        match time {
+            None => Err(LIMIT),
+            Some(time) if time > now + CLOCK_SLACK => Err("must not be in the future"),
+            Some(time) => Ok(Self(time)),
+        }
     }
 }
 
@@ -224,7 +231,15 @@ mod tests {
         assert_eq!(time.0.timestamp(), 1_769_860_800);
         let age = "10m".parse::<Since>().unwrap().0;
         assert!((595..=605).contains(&(Utc::now() - age).num_seconds()));
-        for bad in ["", "10", "yesterday", "-5m", "2026-01-31", "999999999999y"] {
+        for bad in [
+            "",
+            "10",
+            "yesterday",
+            "-5m",
+            "2026-01-31",
+            "999999999999y",
+            "9999-12-31T23:59:59Z",
+        ] {
             assert!(bad.parse::<Since>().is_err(), "{bad}");
         }
     }
