@@ -37,13 +37,16 @@ part_of() { printf '%s\n' "$1" | sed -n "s/^$2 //p"; }
 # shellcheck disable=SC2086  # one word each
 run_command() { (set -- $1; dispatch "$@") </dev/null; }
 
+# The error of a command that failed, from its output.
+last_error() { printf '%s\n' "$1" | sed '/^ *$/d; s/^error: //' | tail -n 1; }
+
 # Runs commands in order, one a line; a command behind a hyphen may fail. $why is the error of the one that failed.
 run_commands() {
   while read -r command <&3; do
     case $command in
       '') ;;
       -*) run_command "${command#-}" >/dev/null 2>&1 || true ;;
-      *) why=$(run_command "$command" 2>&1 >/dev/null) || { why=$(printf '%s\n' "$why" | sed '/^ *$/d; s/^error: //' | tail -n 1); return 1; } ;;
+      *) why=$(run_command "$command" 2>&1 >/dev/null) || { why=$(last_error "$why"); return 1; } ;;
     esac
   done 3<<COMMANDS
 $1
@@ -87,6 +90,7 @@ verb_break() {
     inside break
     return
   fi
+  refuse_while_mystery
   plan=$(inside fault plan "$name") || exit
   ! is_broken "$name" || wrong "$name is caused already: ./sandbox repair $name"
   ! run_command "$(part_of "$plan" check)" >/dev/null 2>&1 || wrong "$name is there already, and not by this command: ./sandbox status"
@@ -108,6 +112,7 @@ verb_break() {
 verb_repair() {
   [ $# -le 1 ] || wrong "repair takes one fault or nothing"
   case ${1:-} in -*) wrong "repair takes one fault or nothing" ;; esac
+  refuse_while_mystery
   if [ $# -eq 1 ]; then
     plan=$(inside fault plan "$1") || exit
     is_broken "$1" || wrong "$1 is not broken: ./sandbox status shows what is"
@@ -147,4 +152,4 @@ verb_fault() {
 }
 
 # The name of the container.
-held() { printf '%s-fault-%s' "$(project)" "$1"; }
+held() { printf '%s-background-%s' "$(project)" "$1"; }

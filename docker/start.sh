@@ -214,11 +214,12 @@ verb_down() {
   # shellcheck disable=SC2086  # nothing, or one word
   quietly compose --profile tools --profile k6 --profile tracing --profile gateway down --remove-orphans $volumes
   forget_settings
-  if [ -n "$volumes" ]; then rm -f "$logs/build.log"; forget_broken; fi
+  if [ -n "$volumes" ]; then rm -f "$logs/build.log"; forget_broken; forget_mystery; fi
 }
 
 verb_reset() {
   [ $# -eq 0 ] || wrong "reset takes no argument"
+  end_mystery_before_reset
   # First, so that what the faults stopped runs again. One that cannot be undone is no reason to keep the data.
   if [ -n "$(broken)" ]; then (verb_repair) || true; forget_broken; fi
   began=$(date +%s)

@@ -12,6 +12,8 @@
 . "$root/docker/start.sh"
 # shellcheck source=docker/faults.sh
 . "$root/docker/faults.sh"
+# shellcheck source=docker/mystery.sh
+. "$root/docker/mystery.sh"
 
 # A verb of the program in the network. -T: its output goes into pipes and variables.
 inside() { compose run --rm --no-deps -T sandbox "$@"; }
@@ -34,7 +36,7 @@ dispatch() {
   shift
   case $verb in
     -*) wrong "$verb: in Docker mode variables say where the stack is, in the environment or in .env (see .env.example)" ;;
-    doctor | up | down | status | url | fetch | logs | scale | restart | kill | pause | continue | reset | kafka | psql | load | demo | expect | break | repair | fault)
+    doctor | up | down | status | url | fetch | logs | scale | autoscale | restart | kill | pause | continue | reset | kafka | psql | load | demo | expect | break | repair | fault | mystery)
       "verb_$verb" "$@" ;;
     # Parts of `reset` and of the set-up containers.
     reset-data | create-databases) wrong "no verb $verb: ./sandbox --help lists the verbs" ;;
@@ -54,6 +56,7 @@ verb_status() {
   show_broken
   compose ps
   with=$(changed_settings | sed 's/^/  /')
+  if [ -z "$(containers inventory-service)" ]; then printf '\ninventory-service is scaled to 0: ./sandbox scale inventory-service=1 starts one\n'; fi
   if [ -n "$with" ]; then printf '\nSettings changed (kept until --unset, reset or down):\n%s\n' "$with"; fi
   echo
   inside status
@@ -169,6 +172,41 @@ verb_psql() {
 
 # load-generator, beside the one that serves. -T: progress bars are for terminals, and its result goes into variables.
 verb_load() { compose run --rm --no-deps -T load-generator load-generator "$@"; }
+
+# The program decides in its container; a line `scale SERVICE=N` of it is carried out here. The file of --from is on this host.
+verb_autoscale() {
+  from='' next=''
+  for word do
+    shift
+    case $next:$word in
+      from:*) from=$word next='' word=- ;;
+      :--from) next=from ;;
+      :--from=*) from=${word#--from=} word=--from=- ;;
+    esac
+    set -- "$@" "$word"
+  done
+  case $from in '' | -) ;; *) [ -f "$from" ] && [ -r "$from" ] || wrong "cannot read $from" ;; esac
+  # On Ctrl-C the program ends by itself.
+  trap : INT
+  decide "$from" "$@" | while read -r word rest; do
+    case $word in
+      scale) (verb_scale "$rest") </dev/null || say "scaling failed" ;;
+      exit) exit "$rest" ;;
+      *) printf '%s\n' "$word $rest" ;;
+    esac
+  done
+}
+
+# decide FILE OPTION…: the decisions of the program, and a last line `exit CODE` if it fails.
+decide() {
+  input=$1
+  shift
+  case $input in
+    '') inside autoscale "$@" </dev/null ;;
+    -) inside autoscale "$@" ;;
+    *) inside autoscale "$@" <"$input" ;;
+  esac || echo "exit $?"
+}
 
 # A program in the container of a service, on the terminal if there is one.
 run_in() {

@@ -12,10 +12,10 @@ use stack::layout::StackLayout;
 
 /// The group under which the offsets of inventory-service are saved before they are reset. The
 /// broker keeps them, so a repair finds them in both modes, and after a restart of everything.
-pub(crate) const SAVED_OFFSETS: &str = "offsets-before-reset";
+pub(crate) const SAVED_OFFSETS: &str = "nightly-export";
 
 /// The transactional id of the transaction that is left open.
-pub(crate) const TRANSACTION: &str = "left-open";
+pub(crate) const TRANSACTION: &str = "nightly-import";
 
 /// Where inventory-service dies: the decisions of a batch are in its database, and no event is
 /// published yet.

@@ -6,9 +6,9 @@ use stack::layout::{StackLayout, StackSettings};
 
 use crate::commands::{
     audit, bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault,
-    fetch, gateway, kafka, lag, load, logs, order, orders, psql, rate, rebalances, repair, report,
-    reset, reset_data, restart, scale, scenario, signals, status, test, topics, transactions, up,
-    url, wait,
+    fetch, gateway, kafka, lag, load, logs, mystery, order, orders, psql, rate, rebalances, repair,
+    report, reset, reset_data, restart, scale, scenario, signals, status, test, topics,
+    transactions, up, url, wait,
 };
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair
@@ -56,6 +56,8 @@ pub enum Verb {
     Break(break_fault::Break),
     /// Undo the faults that `break` caused
     Repair(repair::Repair),
+    /// Find a fault that has no name, and repair it
+    Mystery(mystery::MysteryArgs),
     /// The parts of a fault that no other command does
     #[command(hide = true)]
     Fault(fault::FaultArgs),
@@ -136,6 +138,7 @@ impl Verb {
             Self::Status(_)
             | Self::Break(_)
             | Self::Fault(_)
+            | Self::Mystery(_)
             | Self::Lag(_)
             | Self::Logs(_)
             | Self::ResetData(_)
@@ -177,6 +180,7 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Continue(args) => signals::resume(args, layout).await,
         Verb::Break(args) => break_fault::run(args, layout).await,
         Verb::Repair(args) => repair::run(args, layout).await,
+        Verb::Mystery(args) => mystery::run(args, layout).await,
         Verb::Fault(args) => fault::run(args, layout).await,
         Verb::Reset(args) => reset::run(args, layout).await,
         Verb::ResetData(args) => reset_data::run(args, layout).await,

@@ -19,6 +19,8 @@ pub mod kafka;
 pub mod lag;
 pub mod load;
 pub mod logs;
+pub mod mystery;
+pub mod mystery_health;
 pub mod order;
 pub mod order_timeline;
 pub mod orders;

@@ -16,7 +16,7 @@ use crate::saved_settings::SavedSettings;
 use crate::workload::Workload;
 
 /// What the name of a process begins with that holds something as long as a fault lasts.
-pub const FAULT_PROCESS: &str = "fault-";
+pub const BACKGROUND_PROCESS: &str = "background-";
 
 /// How long such a process may take to end.
 const FAULT_GRACE: Duration = Duration::from_secs(5);
@@ -33,7 +33,9 @@ impl Stack<'_> {
         }
         self.stop_instances(&instances).await?;
         // What a fault holds is released before broker and database stop.
-        let faults = names.iter().filter(|name| name.starts_with(FAULT_PROCESS));
+        let faults = names
+            .iter()
+            .filter(|name| name.starts_with(BACKGROUND_PROCESS));
         let faults = faults.map(|name| self.processes.stop(name, FAULT_GRACE));
         try_join_all(faults).await?;
         let stop = async |name: &str, grace| match names.iter().any(|one| one == name) {

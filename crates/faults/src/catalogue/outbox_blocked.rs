@@ -7,7 +7,7 @@ use crate::probe::Probe;
 pub(super) const FAULT: Fault = Fault {
     name: "outbox-blocked",
     summary: "another program holds the lock of the outbox relay",
-    mechanism: "A session that calls itself old-relay holds the advisory lock without which no instance of order-service publishes the events of the outbox.",
+    mechanism: "A session that calls itself reporting holds the advisory lock without which no instance of order-service publishes the events of the outbox.",
     customer: "Orders are accepted, and stay PENDING: their events wait in the outbox.",
     shows: Shows {
         panel: ("Services", "Outbox relay leaders"),
@@ -20,7 +20,7 @@ pub(super) const FAULT: Fault = Fault {
     modes: Modes::Both,
     cause: &["fault start outbox-blocked"],
     undo: &["fault stop outbox-blocked"],
-    check: Check::Probe(Probe::AdvisoryLock("old-relay")),
-    hold: Some(Hold::RelayLock("old-relay")),
+    check: Check::Probe(Probe::AdvisoryLock("reporting")),
+    hold: Some(Hold::RelayLock("reporting")),
     change: None,
 };

@@ -12,7 +12,7 @@ use stack::terminal::{Table, Usage, note, say};
 use tokio::time::sleep;
 
 use super::fault_commands::{is_there, run_all, until_there};
-use super::repair;
+use super::{mystery, repair};
 
 /// The fault, and for how long.
 #[derive(Debug, clap::Args)]
@@ -49,6 +49,7 @@ pub async fn run(args: Break, layout: &StackLayout) -> Result<()> {
         return Ok(());
     };
     layout.host_or_container().require_host("break")?;
+    mystery::refuse_while_running(layout)?;
     cause(fault, layout).await?;
     let Some(time) = args.time else {
         return Ok(());

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use faults::broken::{self, BrokenFaults};
+use faults::mystery_state;
 use stack::Stack;
 use stack::layout::StackLayout;
 use stack::terminal::{Progress, say};
@@ -47,6 +48,7 @@ pub async fn run(args: Down, layout: &StackLayout) -> Result<()> {
     }
     if args.reset {
         broken::forget(layout.home())?;
+        mystery_state::forget(layout.home())?;
         stack.remove_data()?;
         say(format_args!(
             "removed all data and logs in {}",

@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use faults::{Check, Fault, Modes};
+use faults::{Check, Fault, Modes, find, mystery};
 use local_runtime::kafka::KAFKA;
 use local_runtime::process::Program;
 use stack::Stack;
 use stack::layout::StackLayout;
-use stack::stop::FAULT_PROCESS;
+use stack::stop::BACKGROUND_PROCESS;
 use stack::terminal::{Usage, say};
-
-use super::break_fault::fault;
 
 /// How long a process in the background may take to end.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -50,57 +48,73 @@ enum Verb {
 /// One fault.
 #[derive(Debug, clap::Args)]
 struct Named {
-    #[arg(value_name = "FAULT", value_parser = fault)]
+    #[arg(value_name = "FAULT|MYSTERY", value_parser = typed)]
+    typed: Typed,
+}
+
+/// A fault, and the name that it was given by: its own, or that of a mystery. Processes in the
+/// background show the given name only.
+#[derive(Debug, Clone)]
+struct Typed {
+    name: String,
     fault: &'static Fault,
+}
+
+fn typed(name: &str) -> Result<Typed, String> {
+    let of_mystery = || mystery::find(name).and_then(|one| one.fault().ok());
+    let fault = find(name).or_else(of_mystery);
+    let fault = fault.ok_or_else(|| "must be one of ./sandbox break".to_owned())?;
+    let name = name.to_owned();
+    Ok(Typed { name, fault })
 }
 
 pub async fn run(args: FaultArgs, layout: &StackLayout) -> Result<()> {
     match args.verb {
-        Verb::Apply(Named { fault }) => {
-            let change = fault.change.with_context(|| nothing(fault))?;
+        Verb::Apply(Named { typed }) => {
+            let change = typed.fault.change.with_context(|| nothing(&typed))?;
             change.apply(layout).await
         }
-        Verb::Revert(Named { fault }) => {
-            let change = fault.change.with_context(|| nothing(fault))?;
+        Verb::Revert(Named { typed }) => {
+            let change = typed.fault.change.with_context(|| nothing(&typed))?;
             change.revert(layout).await
         }
-        Verb::Probe(Named { fault }) => probe(fault, layout).await,
-        Verb::Hold(Named { fault }) => {
-            let hold = fault.hold.with_context(|| nothing(fault))?;
+        Verb::Probe(Named { typed }) => probe(&typed, layout).await,
+        Verb::Hold(Named { typed }) => {
+            let hold = typed.fault.hold.with_context(|| nothing(&typed))?;
             hold.run(layout).await.map(|never| match never {})
         }
-        Verb::Start(Named { fault }) => start(fault, layout).await,
-        Verb::Stop(Named { fault }) => stop(fault, layout).await,
-        Verb::Running(Named { fault }) => running(fault, layout),
+        Verb::Start(Named { typed }) => start(&typed, layout).await,
+        Verb::Stop(Named { typed }) => stop(&typed, layout).await,
+        Verb::Running(Named { typed }) => running(&typed, layout),
         Verb::LimitBroker => limit_broker(layout).await,
-        Verb::Plan(Named { fault }) => plan(fault),
+        Verb::Plan(Named { typed }) => plan(typed.fault),
     }
 }
 
-fn nothing(fault: &Fault) -> String {
-    format!("{} does nothing of that kind", fault.name)
+fn nothing(typed: &Typed) -> String {
+    format!("{} does nothing of that kind", typed.name)
 }
 
-async fn probe(fault: &Fault, layout: &StackLayout) -> Result<()> {
-    let Check::Probe(probe) = fault.check else {
-        bail!("the check is: ./sandbox {}", fault.check_command());
+async fn probe(typed: &Typed, layout: &StackLayout) -> Result<()> {
+    let Check::Probe(probe) = typed.fault.check else {
+        bail!("the check is: ./sandbox {}", typed.fault.check_command());
     };
     match probe.holds(layout).await? {
         true => {
-            say(format_args!("{} is there", fault.name));
+            say(format_args!("{} is there", typed.name));
             Ok(())
         }
-        false => bail!("{} is not there", fault.name),
+        false => bail!("{} is not there", typed.name),
     }
 }
 
 /// The name of the process in the records of the stack, and of its log.
-fn process(fault: &Fault) -> String {
-    format!("{FAULT_PROCESS}{}", fault.name)
+fn process(typed: &Typed) -> String {
+    format!("{BACKGROUND_PROCESS}{}", typed.name)
 }
 
-async fn start(fault: &Fault, layout: &StackLayout) -> Result<()> {
-    fault.hold.with_context(|| nothing(fault))?;
+async fn start(typed: &Typed, layout: &StackLayout) -> Result<()> {
+    typed.fault.hold.with_context(|| nothing(typed))?;
     layout.host_or_container().require_host("fault start")?;
     let stack = Stack::open(layout)?;
     let _lock = stack.lock().await?;
@@ -108,8 +122,8 @@ async fn start(fault: &Fault, layout: &StackLayout) -> Result<()> {
         bail!("broker and database do not both run: ./sandbox up");
     }
     let this = std::env::current_exe().context("cannot find the path of this program")?;
-    let mut program = Program::new(process(fault), this);
-    program.arguments = ["fault", "hold", fault.name].map(Into::into).into();
+    let mut program = Program::new(process(typed), this);
+    program.arguments = ["fault", "hold", &typed.name].map(Into::into).into();
     let settings = layout.settings();
     let own = [
         ("SANDBOX_HOME", layout.home().display().to_string()),
@@ -123,23 +137,23 @@ async fn start(fault: &Fault, layout: &StackLayout) -> Result<()> {
     stack.processes.start(&program).await.map(drop)
 }
 
-async fn stop(fault: &Fault, layout: &StackLayout) -> Result<()> {
+async fn stop(typed: &Typed, layout: &StackLayout) -> Result<()> {
     layout.host_or_container().require_host("fault stop")?;
     let stack = Stack::open(layout)?;
     let _lock = stack.lock().await?;
-    let name = process(fault);
+    let name = process(typed);
     stack.processes.stop(&name, STOP_GRACE).await?;
     stack.processes.forget(&name)
 }
 
-fn running(fault: &Fault, layout: &StackLayout) -> Result<()> {
+fn running(typed: &Typed, layout: &StackLayout) -> Result<()> {
     layout.host_or_container().require_host("fault running")?;
-    match Stack::open(layout)?.processes.runs(&process(fault))? {
+    match Stack::open(layout)?.processes.runs(&process(typed))? {
         true => {
-            say(format_args!("{} runs", process(fault)));
+            say(format_args!("{} runs", process(typed)));
             Ok(())
         }
-        false => bail!("{} does not run", process(fault)),
+        false => bail!("{} does not run", process(typed)),
     }
 }
 

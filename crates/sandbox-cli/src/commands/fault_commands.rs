@@ -21,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Runs commands in order, and stops at the first that fails. A command behind a hyphen may fail, as
 /// in a makefile.
-pub async fn run_all(commands: &[&str]) -> Result<()> {
-    for command in commands {
+pub async fn run_all(commands: &[impl AsRef<str>]) -> Result<()> {
+    for command in commands.iter().map(AsRef::as_ref) {
         match command.strip_prefix('-') {
             Some(optional) => {
                 let _may_fail = run_one(optional).await;
@@ -63,16 +63,26 @@ fn options_before_the_verb() -> Vec<OsString> {
 
 /// Whether the fault is there now. What cannot be looked at is not there.
 pub async fn is_there(fault: &Fault, layout: &StackLayout) -> bool {
+    shows(fault, &fault.check_command(), layout).await
+}
+
+/// The same with the check's command as it is for a fault under another name.
+pub async fn shows(fault: &Fault, check: &str, layout: &StackLayout) -> bool {
     match fault.check {
-        Check::Command(command) => run_one(command).await.is_ok(),
+        Check::Command(_) => run_one(check).await.is_ok(),
         Check::Probe(probe) => probe.holds(layout).await.unwrap_or(false),
     }
 }
 
 /// Waits until the fault is there, or is not.
 pub async fn until_there(fault: &Fault, layout: &StackLayout, there: bool) -> bool {
+    until_shows(fault, &fault.check_command(), layout, there).await
+}
+
+/// The same with the check's command as it is for a fault under another name.
+pub async fn until_shows(fault: &Fault, check: &str, layout: &StackLayout, there: bool) -> bool {
     let deadline = Instant::now() + SHOWS_WITHIN;
-    while is_there(fault, layout).await != there {
+    while shows(fault, check, layout).await != there {
         if Instant::now() >= deadline {
             return false;
         }
@@ -97,6 +107,23 @@ mod tests {
         all.push(fault.check_command());
         all.push(fault.shows.command.to_owned());
         all
+    }
+
+    #[test]
+    fn every_command_of_a_mystery_is_one_of_this_program() {
+        for one in faults::mystery::all() {
+            let mut commands = one.cause().unwrap();
+            commands.extend(one.undo().unwrap());
+            commands.push(one.check_command().unwrap());
+            commands.extend(one.customers().iter().map(ToString::to_string));
+            for command in commands {
+                let command = command.trim_start_matches('-');
+                let words = std::iter::once("sandbox").chain(command.split(' '));
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{}: {command}: {error}", one.name);
+                }
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use stack::terminal::{Usage, error, note, say};
 
 use super::break_fault;
 use super::fault_commands::{run_all, until_there};
+use super::mystery;
 
 /// The fault.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,7 @@ pub struct Repair {
 
 /// Undoes one fault, or all.
 pub async fn run(args: Repair, layout: &StackLayout) -> Result<()> {
+    mystery::refuse_while_running(layout)?;
     let broken = BrokenFaults::load(layout.home())?;
     let names = match args.fault {
         Some(fault) if !broken.contains(fault.name) => {

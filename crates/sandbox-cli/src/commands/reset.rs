@@ -8,7 +8,7 @@ use stack::Stack;
 use stack::layout::StackLayout;
 use stack::terminal::{note, say};
 
-use super::repair;
+use super::{mystery, repair};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -18,6 +18,7 @@ pub struct Reset {}
 
 /// Resets, and prints what runs.
 pub async fn run(_: Reset, layout: &StackLayout) -> Result<()> {
+    mystery::end_before_reset(layout).await?;
     repair_all(layout).await;
     let guard = layout.interrupt().guard()?;
     let stack = Stack::open(layout)?;
