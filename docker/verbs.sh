@@ -185,7 +185,7 @@ verb_autoscale() {
     esac
     set -- "$@" "$word"
   done
-  case $from in '' | -) ;; *) [ -f "$from" ] && [ -r "$from" ] || wrong "cannot read $from" ;; esac
+  if [ -n "$from" ] && [ "$from" != - ] && [ ! -r "$from" ]; then wrong "cannot read $from"; fi
   # On Ctrl-C the program ends by itself.
   trap : INT
   decide "$from" "$@" | while read -r word rest; do

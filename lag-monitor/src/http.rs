@@ -2,6 +2,7 @@
 //! bounds and its answer.
 
 mod alerts;
+mod autoscaler;
 mod burst;
 mod controls;
 mod events;
@@ -137,6 +138,10 @@ pub fn router(monitor: Monitor) -> Router {
             get(controls::show)
                 .put(controls::set)
                 .delete(controls::clear),
+        )
+        .route(
+            "/services/{service}/autoscaler",
+            get(autoscaler::show).put(autoscaler::set),
         )
         .with_state(monitor)
 }

@@ -6,6 +6,7 @@
 
 mod acknowledge;
 mod alert_log;
+mod autoscalers;
 mod commit_gaps;
 mod current_state;
 mod group_instances;
@@ -25,6 +26,7 @@ use tokio::sync::broadcast;
 pub use acknowledge::Acknowledged;
 pub use alert_log::Alert;
 use alert_log::AlertLog;
+use autoscalers::Autoscalers;
 use commit_gaps::CommitGaps;
 pub use current_state::{CurrentState, StaleData};
 use group_instances::GroupInstances;
@@ -89,6 +91,7 @@ struct Inner {
     newest_reports: Vec<InstanceReport>,
     /// The answers that were evaluated with the last snapshot.
     instances: GroupInstances,
+    autoscalers: Autoscalers,
     transactions: open_transactions::TransactionSearches,
     polls: PollCounts,
     last_poll_failed: bool,
@@ -129,6 +132,7 @@ impl LagState {
             let reports = inner.newest_reports.iter();
             let fresh = reports.filter(|one| now - one.asked_at <= self.max_age());
             inner.instances = GroupInstances::of(fresh, &self.settings.name_prefix);
+            self.apply_autoscalers(inner, now);
             inner.health = self.health_of_all(inner);
             if let Some(snapshot) = inner.snapshots.latest() {
                 inner.lag_history.add(snapshot, &inner.health);
@@ -139,6 +143,21 @@ impl LagState {
             alerts.extend(inner.alert_changes(now));
         });
         self.publish(MonitorEvent::StateChanged, alerts);
+    }
+
+    /// A group whose autoscaler has scaled it to 0 has no members on purpose. What each autoscaler has decided is a part of the
+    /// evidence.
+    fn apply_autoscalers(&self, inner: &mut Inner, now: DateTime<Utc>) {
+        let prefix = &self.settings.name_prefix;
+        let mut at_zero = BTreeSet::new();
+        for (service, report) in inner.autoscalers.current(now) {
+            let group = prefix.group(service);
+            inner.instances.add_autoscaler(&group, &report.explanation);
+            if report.actual == 0 || report.desired == 0 {
+                at_zero.insert(group);
+            }
+        }
+        inner.snapshots.set_scaled_to_zero(at_zero);
     }
 
     /// Replaces the answers of the instances. They are evaluated with the next snapshot.

@@ -5,6 +5,7 @@
 //! ([`display_name`](crate::format::display_name)), and the number of series is bounded. A member
 //! id is in no label.
 
+mod autoscaler_gauges;
 mod lag_gauges;
 mod poll_counters;
 mod transaction_gauges;
@@ -12,6 +13,7 @@ mod transaction_gauges;
 use prometheus::{GaugeVec, IntCounterVec, Registry};
 
 use crate::lag_state::LagState;
+use autoscaler_gauges::AutoscalerCollector;
 use lag_gauges::LagCollector;
 use poll_counters::PollCollector;
 use transaction_gauges::TransactionCollector;
@@ -23,6 +25,7 @@ use transaction_gauges::TransactionCollector;
 pub fn register(registry: &Registry, state: &LagState) -> Result<(), prometheus::Error> {
     registry.register(Box::new(LagCollector::new(state.clone())?))?;
     registry.register(Box::new(PollCollector::new(state.clone())?))?;
+    registry.register(Box::new(AutoscalerCollector::new(state.clone())?))?;
     registry.register(Box::new(TransactionCollector::new(state.clone())?))
 }
 

@@ -13,7 +13,7 @@
 //! 5. [`controls`]: the settings of a consumer group that can be changed while it runs. [`faults`]:
 //!    those that break a guarantee on purpose.
 //! 6. [`http_api`]: the HTTP API of order-service. [`member_api`]: of a consumer's settings and
-//!    status, which every service has.
+//!    status, which every service has. [`autoscaler_api`]: of the autoscaler's reports to lag-monitor.
 //! 7. [`trace`]: W3C trace context. [`amount`] and [`quantity`]: values with bounds.
 //!
 //! Topic, header and group names are string literals in this crate only.
@@ -25,6 +25,7 @@
 #![deny(missing_docs)]
 
 pub mod amount;
+pub mod autoscaler_api;
 pub mod controls;
 pub mod envelope;
 pub mod event;

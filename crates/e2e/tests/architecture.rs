@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shared-events", &[]),
     ("service-kit", &["shared-events"]),
     ("kafka-runtime", &["shared-events", "service-kit"]),
+    ("autoscaler", &["shared-events"]),
     ("cluster-reader", &[]),
     (
         "kafka-admin",
@@ -102,6 +103,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "local-runtime",
             "stack",
             "scenario-runner",
+            "autoscaler",
             "bench",
             "faults",
             "audit",

@@ -5,10 +5,10 @@ use clap::{Parser, Subcommand};
 use stack::layout::{StackLayout, StackSettings};
 
 use crate::commands::{
-    audit, bench, break_fault, consumer, create_databases, demo, dlq, doctor, down, expect, fault,
-    fetch, gateway, kafka, lag, load, logs, mystery, order, orders, psql, rate, rebalances, repair,
-    report, reset, reset_data, restart, scale, scenario, signals, status, test, topics,
-    transactions, up, url, wait,
+    audit, autoscale, bench, break_fault, consumer, create_databases, demo, dlq, doctor, down,
+    expect, fault, fetch, gateway, kafka, lag, load, logs, mystery, order, orders, psql, rate,
+    rebalances, repair, report, reset, reset_data, restart, scale, scenario, signals, status, test,
+    topics, transactions, up, url, wait,
 };
 
 /// A small shop on a real Kafka and a real PostgreSQL, to break on purpose and to repair
@@ -44,6 +44,8 @@ pub enum Verb {
     Logs(logs::Logs),
     /// Start or stop instances of a service
     Scale(scale::Scale),
+    /// Scale a service by the lag of its group, with KEDA's settings, until Ctrl-C
+    Autoscale(autoscale::Autoscale),
     /// Stop a service and start it again, with changed settings if you like
     Restart(restart::Restart),
     /// End a process; it stays stopped until `up`
@@ -136,6 +138,7 @@ impl Verb {
             Self::Test(_) => "test",
             Self::Bench(_) => "bench",
             Self::Status(_)
+            | Self::Autoscale(_)
             | Self::Break(_)
             | Self::Fault(_)
             | Self::Mystery(_)
@@ -174,6 +177,7 @@ pub async fn run(verb: Verb, layout: &StackLayout) -> Result<()> {
         Verb::Lag(args) => lag::run(args, layout).await,
         Verb::Logs(args) => logs::run(args, layout).await,
         Verb::Scale(args) => scale::run(args, layout).await,
+        Verb::Autoscale(args) => autoscale::run(args, layout).await,
         Verb::Restart(args) => restart::run(args, layout).await,
         Verb::Kill(args) => signals::kill(args, layout).await,
         Verb::Pause(args) => signals::pause(args, layout).await,

@@ -1,6 +1,7 @@
 //! One file for each verb: the arguments and the output.
 
 pub mod audit;
+pub mod autoscale;
 pub mod bench;
 pub mod break_fault;
 pub mod consumer;

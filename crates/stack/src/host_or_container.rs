@@ -89,6 +89,17 @@ impl HostOrContainer {
         }
     }
 
+    /// The workloads that were scaled to 0; empty in a container, whose host knows it.
+    pub fn scaled_to_zero(self, layout: &StackLayout) -> Result<Vec<String>> {
+        match self {
+            Self::Host => {
+                let saved = Stack::open(layout)?.saved_settings()?;
+                Ok(saved.scaled_to_zero().map(str::to_owned).collect())
+            }
+            Self::Container => Ok(Vec::new()),
+        }
+    }
+
     /// False if the broker is known not to run. A container cannot know that.
     pub fn kafka_may_run(self, layout: &StackLayout) -> Result<bool> {
         match self {

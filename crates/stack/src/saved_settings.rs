@@ -20,6 +20,9 @@ pub struct SavedSettings {
     settings: BTreeMap<String, BTreeMap<String, String>>,
     /// Names of processes that a person killed. They stay stopped until a person starts them by name, or everything.
     killed: BTreeSet<String>,
+    /// Names of workloads that a person or the autoscaler scaled to 0. A file of an earlier version has none.
+    #[serde(default)]
+    scaled_to_zero: BTreeSet<String>,
 }
 
 impl SavedSettings {
@@ -88,6 +91,20 @@ impl SavedSettings {
         self.killed.contains(name)
     }
 
+    /// Records whether this workload has no instance on purpose.
+    pub fn set_scaled_to_zero(&mut self, workload: Workload, is_zero: bool) {
+        if is_zero {
+            self.scaled_to_zero.insert(workload.name().to_owned());
+        } else {
+            self.scaled_to_zero.remove(workload.name());
+        }
+    }
+
+    /// The workloads that have no instance on purpose.
+    pub fn scaled_to_zero(&self) -> impl Iterator<Item = &str> {
+        self.scaled_to_zero.iter().map(String::as_str)
+    }
+
     /// Records that a person killed this process.
     pub fn mark_killed(&mut self, name: &str) {
         self.killed.insert(name.to_owned());
@@ -116,11 +133,15 @@ mod tests {
         let changed = BTreeMap::from([("POISON_PRODUCT".to_owned(), String::new())]);
         saved.replace_settings(Service::Inventory, changed.clone());
         saved.mark_killed("kafka");
+        saved.set_scaled_to_zero(Service::Payment.into(), true);
         saved.save(home.path()).unwrap();
 
         let mut again = SavedSettings::load(home.path());
         assert_eq!(again.settings(Service::Inventory), changed);
         assert!(again.is_killed("kafka") && !again.is_killed("postgres"));
+        assert_eq!(again.scaled_to_zero().collect::<Vec<_>>(), ["payment-service"]);
+        again.set_scaled_to_zero(Service::Payment.into(), false);
+        assert_eq!(again.scaled_to_zero().count(), 0);
         again.unmark_killed("kafka");
         assert!(!again.is_killed("kafka"));
 

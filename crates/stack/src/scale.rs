@@ -28,6 +28,7 @@ impl Stack<'_> {
             bail!("nothing runs: ./sandbox up, then scale");
         }
         self.stop_slots_above(workload, count).await?;
+        self.update_saved_settings(|saved| saved.set_scaled_to_zero(workload, count == 0))?;
 
         let saved = self.saved_settings()?;
         let (killed, wanted) = (1..=count)

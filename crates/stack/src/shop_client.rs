@@ -1,5 +1,6 @@
 //! The shop over HTTP, as its customers and its operators use it. The types of orders are those of [`shared_events::http_api`].
 
+mod autoscaler_report;
 pub mod monitored_groups;
 pub mod orders;
 

@@ -39,6 +39,9 @@ impl Stack<'_> {
             for name in plan.process_names() {
                 saved.unmark_killed(&name);
             }
+            for (workload, _) in &plan.instances {
+                saved.set_scaled_to_zero(*workload, false);
+            }
         })?;
         match self.start_and_wait(plan, guard).await {
             Err(error) if error.is::<Interrupted>() => {

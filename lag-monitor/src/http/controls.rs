@@ -26,7 +26,7 @@ pub(super) struct ControlsAnswer {
 }
 
 /// The service in the path; 404 if there is no such service.
-pub(super) struct ServicePath(Service);
+pub(super) struct ServicePath(pub(super) Service);
 
 impl<S: Send + Sync> FromRequestParts<S> for ServicePath {
     type Rejection = Problem;

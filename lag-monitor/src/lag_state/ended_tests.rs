@@ -6,7 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
+use cluster_reader::group_health::Status;
 use cluster_reader::{GroupMember, Lag, LagCount, LogOffsets, Owner, PartitionLag, TopicPartition};
+use shared_events::Service;
+use shared_events::autoscaler_api::{AutoscalerReason, AutoscalerReport};
 use shared_events::member_api::MemberStats;
 
 use super::tests::{group, new_state, pair, second, snapshot};
@@ -256,4 +259,40 @@ fn the_alert_of_a_pair_that_others_have_displaced_ends() {
             .contains("z on payments: ended: not evaluated any more"),
         "{alerts:?}"
     );
+}
+
+#[test]
+fn a_group_that_its_autoscaler_has_scaled_to_zero_has_no_members_on_purpose() {
+    let name = "inventory-service-group";
+    let state = new_state();
+    let report = |actual| AutoscalerReport {
+        desired: 0,
+        actual,
+        reason: AutoscalerReason::Cooldown,
+        explanation: "lag 0 / 10 = 0 → 0".to_owned(),
+        valid_seconds: 30,
+    };
+    let seen = |at: i64, lag: i64| {
+        state.record_snapshot(snapshot(at, &[(name, lag)]));
+        let read = |current: CurrentState<'_>| {
+            let health = current.group_health(name, None).unwrap();
+            (health.status(), current.evidence(name, &health))
+        };
+        state.read_current(second(at), read).unwrap()
+    };
+    state.record_autoscaler(Service::Inventory, report(1), second(1));
+    let (status, evidence) = seen(5, 0);
+    assert_eq!(status, Status::Ok);
+    let expected = "caught up; the group has no member, because it is scaled to 0 on purpose; autoscaler: lag 0 / 10 = 0 → 0";
+    assert_eq!(evidence, expected);
+    assert_eq!(
+        seen(10, 3).0,
+        Status::Ok,
+        "records of a group at 0 wait for its autoscaler"
+    );
+    // The autoscaler has ended.
+    let (status, evidence) = seen(40, 3);
+    assert_eq!(status, Status::Critical, "{evidence}");
+    assert!(!evidence.contains("autoscaler"), "{evidence}");
+    assert_eq!(state.autoscaler(Service::Inventory, second(40)), None);
 }

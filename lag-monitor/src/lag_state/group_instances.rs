@@ -19,6 +19,8 @@ struct Answers {
     reports: Vec<InstanceReport>,
     /// Those that have answered, for the assessment.
     members: Vec<MemberReport>,
+    /// What the autoscaler of the service has decided last.
+    autoscaler: Option<String>,
 }
 
 impl GroupInstances {
@@ -40,6 +42,12 @@ impl GroupInstances {
             answers.members = member_reports(&answers.reports);
         }
         Self(by_group)
+    }
+
+    /// Adds a decision of the autoscaler to the evidence of a group.
+    pub(super) fn add_autoscaler(&mut self, group: &str, explanation: &str) {
+        let answers = self.0.entry(group.to_owned()).or_default();
+        answers.autoscaler = Some(format!("autoscaler: {explanation}"));
     }
 
     pub(super) fn members(&self, group: &str) -> &[MemberReport] {
@@ -72,10 +80,13 @@ impl GroupInstances {
         self.0.get(group).map_or(&[], |answers| &answers.reports)
     }
 
-    /// The reason for the status of a group, and the instances that do not answer.
+    /// The reason for the status of a group, the instances that do not answer, and what its autoscaler has decided.
     pub(super) fn evidence(&self, group: &str, health: &GroupHealth) -> String {
         let reports = self.reports(group).iter();
         let silent = reports.filter_map(InstanceReport::silence);
-        join_sentences(std::iter::once(health.evidence().to_owned()).chain(silent))
+        let answers = self.0.get(group);
+        let autoscaler = answers.and_then(|answers| answers.autoscaler.clone());
+        let reason = std::iter::once(health.evidence().to_owned());
+        join_sentences(reason.chain(silent).chain(autoscaler))
     }
 }

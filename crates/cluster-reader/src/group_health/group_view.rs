@@ -29,6 +29,8 @@ pub(super) struct GroupView<'a> {
     pub(super) losses: Vec<RecordLoss>,
     /// The topics that were deleted while the group was reading them, and when each was last seen.
     pub(super) missing_topics: Vec<(&'a str, DateTime<Utc>)>,
+    /// Whether the group has no members on purpose.
+    pub(super) is_scaled_to_zero: bool,
     window_start: Option<DateTime<Utc>>,
     topic: Option<&'a str>,
     group_history: Option<&'a GroupHistory>,
@@ -65,6 +67,7 @@ impl<'a> GroupView<'a> {
             members,
             losses: losses.filter(|one| is_here(&one.partition.topic)).collect(),
             missing_topics: missing.filter(|(name, _)| is_here(name)).collect(),
+            is_scaled_to_zero: history.is_scaled_to_zero(name),
             window_start: rates::window_start(history),
             topic,
             group_history: history.group(name),

@@ -4,7 +4,7 @@
 //! 50 groups on 500 partitions that all move take about 2 MB. A partition on which nothing happens
 //! takes two samples, however long nothing happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -30,6 +30,7 @@ pub struct History {
     losses: LossLog,
     missing_topics: MissingTopics,
     hanging: Vec<OpenTransaction>,
+    scaled_to_zero: BTreeSet<String>,
 }
 
 /// The history of each partition of a group.
@@ -88,6 +89,16 @@ impl History {
     /// The transactions that hang, as set last.
     pub fn hanging_transactions(&self) -> &[OpenTransaction] {
         &self.hanging
+    }
+
+    /// Replaces the groups that have no members on purpose: an autoscaler has scaled them to 0, and starts members when records
+    /// wait.
+    pub fn set_scaled_to_zero(&mut self, groups: BTreeSet<String>) {
+        self.scaled_to_zero = groups;
+    }
+
+    pub(super) fn is_scaled_to_zero(&self, group: &str) -> bool {
+        self.scaled_to_zero.contains(group)
     }
 
     /// Every group with a topic that was deleted while the group was reading it. [`assess`] reports

@@ -47,9 +47,22 @@ fn no_members(view: &GroupView<'_>) -> Option<Finding> {
     let waiting = view.total.filter(|total| total.lower() > 0)?;
     let state = &view.group.state;
     let waiting = waiting.records_wait();
-    let evidence = || format!("{waiting} and the group has no member (state {state})");
-    let is_empty = view.group.members.is_empty();
-    is_empty.then(|| of_group(Status::Critical, Rule::NoMembers, evidence()))
+    if !view.group.members.is_empty() {
+        return None;
+    }
+    let (status, evidence) = match view.is_scaled_to_zero {
+        true => (
+            Status::Ok,
+            format!(
+                "{waiting} and the group has no member: it is scaled to 0, and its autoscaler starts some"
+            ),
+        ),
+        false => (
+            Status::Critical,
+            format!("{waiting} and the group has no member (state {state})"),
+        ),
+    };
+    Some(of_group(status, Rule::NoMembers, evidence))
 }
 
 /// A topic that was deleted while the group was reading it.
@@ -102,9 +115,11 @@ fn keeps_up(view: &GroupView<'_>) -> Finding {
     let lags = view.partitions().filter_map(|one| one.lag());
     let oldest = lags.filter_map(|lag| lag.oldest_unread).min();
     let evidence = match (view.total.unwrap_or_default(), oldest) {
-        (LagCount::ZERO, _) if view.group.members.is_empty() => {
-            "caught up; the group has no member".to_owned()
-        }
+        (LagCount::ZERO, _) if view.group.members.is_empty() => match view.is_scaled_to_zero {
+            true => "caught up; the group has no member, because it is scaled to 0 on purpose"
+                .to_owned(),
+            false => "caught up; the group has no member".to_owned(),
+        },
         (LagCount::ZERO, _) => "caught up".to_owned(),
         (total, Some(oldest)) if oldest <= view.now => {
             let age = (view.now - oldest).as_seconds_f64();

@@ -101,6 +101,11 @@ impl Observed {
         self.rig.good(&["consumer", "resume", "payment-service"]);
         self.rig.good(&["consumer", "clear", "inventory-service"]);
 
+        // The gauges of the autoscaler are present while its report is current.
+        let autoscaler = self.at("lag-monitor", "/services/inventory-service/autoscaler");
+        let report = json!({"desired": 2, "actual": 2, "reason": "lag", "explanation": "lag 15 / 10 = 1.50 → 2", "valid_seconds": 14_400});
+        assert_eq!(self.status_of("PUT", &autoscaler, &report), 200);
+
         // The load continues during the queries: rates over the last seconds have no value without traffic.
         let generator = |path| self.at("load-generator", path);
         assert_eq!(

@@ -26,6 +26,11 @@ pub(super) fn show(shown: &Shown) {
         (true, false) => say("no service runs: ./sandbox up"),
         (false, _) => show_processes(shown),
     }
+    for name in &shown.scaled_to_zero {
+        say(format_args!(
+            "\n{name} has no instance: it is scaled to 0. ./sandbox scale {name}=1 starts one"
+        ));
+    }
     show_changed(&shown.changed);
     show_controls(&shown.members.controls);
     match &shown.broker {
