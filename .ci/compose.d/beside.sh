@@ -25,8 +25,7 @@ other() {
     KAFKA_HEAP_OPTS) echo '-Xms200m -Xmx300m' ;;
     NAME_PREFIX) echo second- ;;
     SANDBOX_IMAGE) echo "$SANDBOX_IMAGE-second" ;;
-    # The profile "gateway" does not run here.
-    PAYMENT_PAYMENT_GATEWAY_URL) echo ;;
+    PAYMENT_PAYMENT_GATEWAY_URL) echo http://payment-gateway:8020 ;;
     PAYMENT_RETRY) echo topic ;;
     PAYMENT_RETRY_BACKOFF_MS) echo 500 ;;
     PAYMENT_RETRY_MAX) echo 4 ;;
@@ -91,7 +90,7 @@ beside_the_first() {
   (
     unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT \
       PROMETHEUS_PORT GRAFANA_PORT JAEGER_PORT
-    export COMPOSE_PROJECT_NAME=$second
+    export COMPOSE_PROJECT_NAME=$second COMPOSE_PROFILES=gateway
     cd "$copy"
     # Our programs are those of the first: their image is the same.
     docker compose build prometheus grafana
@@ -103,6 +102,7 @@ beside_the_first() {
     ./sandbox wait order "$id" --status CONFIRMED
     ./sandbox expect events "$id" OrderCreated=1 PaymentSucceeded=1 InventoryReserved=1
     curl -sS --fail --noproxy '*' "$url/orders/$id"
+    loaded 'http://127.0.0.2:14120/charges' '"charged":1'
     ./sandbox kafka topics --list | grep -x second-orders
     # Prometheus has its rules, and Grafana its dashboards.
     eventually 60 loaded 'http://127.0.0.2:14090/api/v1/rules' ServiceDown
@@ -118,7 +118,7 @@ nothing_left() {
     unset SANDBOX_IMAGE ORDER_PORT PAYMENT_PORT INVENTORY_PORTS LOAD_GENERATOR_PORT LAG_MONITOR_PORT KAFKA_PORT POSTGRES_PORT \
       PROMETHEUS_PORT GRAFANA_PORT JAEGER_PORT
     cd "$work/second"
-    COMPOSE_PROJECT_NAME=$second docker compose down --volumes
+    COMPOSE_PROJECT_NAME=$second COMPOSE_PROFILES=gateway docker compose down --volumes
   )
   equals 'left of the second' "$(left_of "$second")" ''
 }
