@@ -34,6 +34,9 @@ pub struct Mystery {
     pub hints: [&'static str; 3],
     /// The name of the fault in the catalogue.
     pub(crate) fault: &'static str,
+    /// Whether the fault's check finds out about every repair. If not, a mystery is solved as soon as no
+    /// more orders wait than before.
+    pub sees_every_repair: bool,
     /// Commands that follow the cause: orders of customers, without which nothing shows. A failure is
     /// no failure of the mystery.
     pub(crate) customers: &'static [&'static str],

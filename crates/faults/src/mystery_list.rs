@@ -21,6 +21,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "./sandbox status lists the settings that were changed. A batch takes longer than a member may go without a poll, so the member leaves its group in the middle of it.",
         ],
         fault: "poll-interval-exceeded",
+        sees_every_repair: true,
         customers: ORDERS,
     },
     Mystery {
@@ -33,6 +34,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "payment-service is paused by a record in sandbox.controls. ./sandbox consumer --help has the verb that ends it.",
         ],
         fault: "paused-consumer",
+        sees_every_repair: true,
         customers: ORDERS,
     },
     Mystery {
@@ -45,6 +47,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "A session with another application_name is \"idle in transaction\" and holds rows of products. SELECT pg_terminate_backend(pid) ends it.",
         ],
         fault: "stock-locked",
+        sees_every_repair: true,
         customers: ORDERS,
     },
     Mystery {
@@ -57,6 +60,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "inventory-service runs with a setting that makes one product poison. Unset it with ./sandbox restart, then replay the dead letters: the orders still wait for them.",
         ],
         fault: "poison-product",
+        sees_every_repair: true,
         customers: &[
             "load burst --count 12 --product prod_umbrella",
             "load burst --count 12 --product prod_123",
@@ -72,6 +76,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "The broker is paused: connections stay open, and no request is answered. ./sandbox continue has an end to that.",
         ],
         fault: "broker-frozen",
+        sees_every_repair: true,
         customers: REQUESTS,
     },
     Mystery {
@@ -81,9 +86,11 @@ pub(crate) const ALL: &[Mystery] = &[
         hints: [
             "The records of one partition are not read, although the group seems to be caught up. Which one? ./sandbox logs --order ID of a waiting order (./sandbox orders --status PAID)",
             "A reader of committed records stops at the last stable offset. Who keeps it there? ./sandbox transactions list",
-            "A foreign producer has left a transaction open on payments. ./sandbox transactions describe shows it; ./sandbox kafka transactions --help has the verbs that end one.",
+            "A foreign producer has left a transaction open on payments. ./sandbox kafka transactions describe-producers --topic payments --partition 0 shows the offset at which it starts, and ./sandbox kafka transactions abort, with topic, partition and start offset, ends it.",
         ],
         fault: "open-transaction",
+        // Its coordinator still knows a transaction for which someone has written the markers.
+        sees_every_repair: false,
         customers: ORDERS,
     },
     Mystery {
@@ -96,6 +103,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "The bad records are in the past: nobody writes more of them. Resume every service that is halted, with ./sandbox consumer.",
         ],
         fault: "bad-release",
+        sees_every_repair: true,
         customers: ORDERS,
     },
     Mystery {
@@ -108,6 +116,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "PostgreSQL is paused. ./sandbox continue lets it go on.",
         ],
         fault: "database-frozen",
+        sees_every_repair: true,
         customers: &[],
     },
     Mystery {
@@ -120,6 +129,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "payment-service looks for the broker at an address where nothing listens. ./sandbox status lists the changed setting; ./sandbox restart --unset takes it back.",
         ],
         fault: "wrong-bootstrap",
+        sees_every_repair: true,
         customers: ORDERS,
     },
     Mystery {
@@ -132,6 +142,8 @@ pub(crate) const ALL: &[Mystery] = &[
             "The offsets of the group were moved past records that it had not read. Stop inventory-service, set the offsets of payments back (./sandbox kafka consumer-groups --reset-offsets, --to-earliest is safe: what is read twice changes nothing), and start it.",
         ],
         fault: "offsets-to-end",
+        // The fault's check looks for the offsets that `repair` would set again.
+        sees_every_repair: false,
         customers: &[],
     },
     Mystery {
@@ -144,6 +156,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "Someone has set simulated work for the group inventory-service-group. ./sandbox consumer --help has the verbs that take it back.",
         ],
         fault: "slow-consumer",
+        sees_every_repair: true,
         customers: &["load burst --count 150 --product prod_umbrella"],
     },
     Mystery {
@@ -156,6 +169,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "A session with another application_name holds the advisory lock. SELECT pg_terminate_backend(pid) ends it.",
         ],
         fault: "outbox-blocked",
+        sees_every_repair: true,
         customers: REQUESTS,
     },
     Mystery {
@@ -168,6 +182,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "The controls of the group name a crash point, so each new process dies there, too. ./sandbox consumer clear removes them.",
         ],
         fault: "crash-loop",
+        sees_every_repair: true,
         customers: &[],
     },
     Mystery {
@@ -180,6 +195,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "inventory-service.1 is paused, so the broker has removed it from its group. ./sandbox continue lets it go on.",
         ],
         fault: "member-frozen",
+        sees_every_repair: true,
         customers: ORDERS,
     },
     Mystery {
@@ -192,6 +208,7 @@ pub(crate) const ALL: &[Mystery] = &[
             "A member with another client id comes and goes. It is no service of the shop, but a process of this machine: ps or docker ps shows it. End it.",
         ],
         fault: "rebalance-storm",
+        sees_every_repair: true,
         customers: ORDERS,
     },
 ];

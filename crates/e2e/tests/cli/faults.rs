@@ -1,10 +1,11 @@
-//! `sandbox break` and `repair`.
+//! `sandbox break`, `repair` and `mystery`.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::rig::{Rig, until};
+use crate::rig::{Ran, Rig, until};
 
 /// Whether the check of the fault finds it.
 fn is_there(rig: &Rig, fault: &str, check: &[&str]) -> bool {
@@ -112,4 +113,81 @@ fn a_refused_command_changes_nothing() {
     fs::write(&file, before).unwrap();
     rig.good(&["repair"]);
     assert!(!file.exists());
+}
+
+/// The names and contents of the files in which a player could meet the name of a fault.
+fn records(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        text += path.to_str().unwrap();
+        if path.is_file() {
+            text += &String::from_utf8_lossy(&fs::read(&path).unwrap());
+        } else if ["run", "logs"]
+            .map(|part| path.ends_with(part))
+            .contains(&true)
+        {
+            text += &records(&path);
+        }
+    }
+    text
+}
+
+#[test]
+fn a_mystery_is_solved_by_the_state_and_names_its_fault_nowhere_before() {
+    let rig = Rig::shared();
+    rig.good(&["order", "--wait"]);
+    let refused = |ran: &Ran| {
+        assert_eq!(ran.code, 2, "{}{}", ran.output, ran.errors);
+        assert_eq!(ran.errors.trim_end().lines().count(), 1, "{}", ran.errors);
+        assert!(!ran.errors.contains("stock-locked"), "{}", ran.errors);
+    };
+    for none_runs in ["hint", "check", "give-up", "no-such-mystery"] {
+        refused(&rig.run(&["mystery", none_runs]));
+    }
+    let begun = rig.good(&["mystery", "wet-umbrella"]);
+    assert!(!begun.contains("stock-locked"), "{begun}");
+
+    let process = "background-wet-umbrella";
+    let pid = rig.recorded(process).unwrap();
+    let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+    let seen = records(rig.home());
+    let status = rig.status().to_string();
+    for text in [&command, &seen, &status] {
+        assert!(!text.contains("stock-locked"), "{text}");
+    }
+    assert!(seen.contains(process), "{seen}");
+    assert!(!status.contains("wet-umbrella"), "{status}");
+
+    for arguments in [
+        &["mystery"][..],
+        &["mystery", "tea-break"],
+        &["break", "stock-locked"],
+        &["repair", "slow-consumer"],
+        &["repair"],
+    ] {
+        let ran = rig.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.errors);
+        assert!(ran.errors.contains("wet-umbrella"), "{}", ran.errors);
+        assert_eq!(ran.errors.trim_end().lines().count(), 1, "{}", ran.errors);
+    }
+    assert_eq!(rig.good(&["mystery", "hint"]).lines().count(), 1);
+    let early = rig.run(&["mystery", "check"]);
+    assert_eq!(early.code, 1, "{}", early.errors);
+    assert!(early.errors.contains("not solved"), "{}", early.errors);
+
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stock-count'";
+    rig.good(&["psql", "inventory_db", "-c", end]);
+    let solved = rig.good(&["mystery", "check"]);
+    for part in ["solved", "1 of 3", "stock-locked", "silent-stall"] {
+        assert!(solved.contains(part), "{part}: {solved}");
+    }
+    assert_eq!(rig.recorded(process), None);
+    assert_eq!(rig.run(&["mystery", "check"]).code, 2);
+
+    rig.good(&["mystery", "old-map"]);
+    let given_up = rig.good(&["mystery", "give-up"]);
+    assert!(given_up.contains("wrong-bootstrap"), "{given_up}");
+    assert_eq!(broken(&rig), [""; 0]);
+    rig.good(&["order", "--wait"]);
 }

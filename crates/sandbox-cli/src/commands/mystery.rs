@@ -1,9 +1,8 @@
-//! `sandbox mystery`: causes a fault without its name, gives hints, and looks at the state of the shop to
-//! find out whether it is repaired. The list is in the crate `faults`.
+//! `sandbox mystery`: causes a fault without its name, gives hints, and looks whether it is repaired. The list
+//! is in the crate `faults`.
 //!
-//! A running mystery is recorded before its fault is caused and until the fault is undone. Nothing that a
-//! player meets by accident names the fault: the file, the process in the background and its log have the
-//! name of the mystery.
+//! A mystery is recorded from before its fault is caused until the fault is undone. The file, the process in
+//! the background and its log have the name of the mystery, so that no player meets that of the fault.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -95,10 +94,7 @@ impl Choice {
         }
         let seed = match self.seed {
             Some(seed) => u64::from(seed),
-            None => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-                u64::from(now.subsec_nanos())
-            }
+            None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         };
         mystery::choose(self.level, seed).context("there is no mystery of this level")
     }
@@ -153,9 +149,8 @@ pub async fn end_before_reset(layout: &StackLayout) -> Result<()> {
 }
 
 fn running(layout: &StackLayout) -> Result<(&'static Mystery, RunningMystery)> {
-    let running = RunningMystery::load(layout.home())?;
-    let running =
-        running.ok_or_else(|| Usage::error("no mystery runs: ./sandbox mystery begins one"))?;
+    let running = RunningMystery::load(layout.home())?
+        .ok_or_else(|| Usage::error("no mystery runs: ./sandbox mystery begins one"))?;
     let mystery = mystery::find(&running.name).with_context(|| {
         format!(
             "the mystery {} is of another version: ./sandbox reset",
@@ -227,10 +222,7 @@ fn hint(layout: &StackLayout) -> Result<()> {
         running.save(layout.home())?;
     }
     for (number, hint) in (1..=running.hints).zip(mystery.hints) {
-        say(format_args!(
-            "Hint {number} of {}: {hint}",
-            mystery.hints.len()
-        ));
+        say(format_args!("Hint {number} of 3: {hint}"));
     }
     Ok(())
 }
@@ -245,7 +237,8 @@ async fn check(layout: &StackLayout) -> Result<()> {
             .await
             .context("not solved")?;
     }
-    if shows(mystery.fault()?, &mystery.check_command()?, layout).await {
+    let (fault, check) = (mystery.fault()?, mystery.check_command()?);
+    if mystery.sees_every_repair && shows(fault, &check, layout).await {
         bail!("not solved: the shop works at this moment, and the cause is still there");
     }
     // What the player did not touch: a process in the background that has nothing left to hold, a setting.
@@ -290,15 +283,13 @@ async fn give_up(layout: &StackLayout) -> Result<()> {
 
 /// The card and the answer.
 fn end(mystery: &Mystery, running: &RunningMystery, result: &str) -> Result<()> {
-    let since = DateTime::parse_from_rfc3339(&running.since);
-    let since = since.context("the record of the mystery has no valid time")?;
+    let since = DateTime::parse_from_rfc3339(&running.since)
+        .context("the record of the mystery has no valid time")?;
     let minutes = (Utc::now() - since.to_utc()).num_minutes();
+    let hints = format!("{} of {}", running.hints, mystery.hints.len());
+    let [minutes, name, level] = [&minutes.to_string(), mystery.name, mystery.level.name()];
     let mut table = Table::new(&["mystery", "level", "result", "minutes", "hints"]);
-    let [minutes, hints] = [
-        minutes.to_string(),
-        format!("{} of {}", running.hints, mystery.hints.len()),
-    ];
-    table.row([mystery.name, mystery.level.name(), result, &minutes, &hints]);
+    table.row([name, level, result, minutes, &hints]);
     say(table);
     say(format_args!("\n{}", mystery.explanation()?.join("\n")));
     Ok(())
@@ -311,15 +302,15 @@ fn plan(mystery: &Mystery) -> Result<()> {
         format!("level {}", mystery.level.name()),
         format!("fault {}", mystery.fault()?.name),
         format!("check {}", mystery.check_command()?),
+        format!("sees-every-repair {}", mystery.sees_every_repair),
         format!("complaint {}", mystery.complaint),
     ];
     let (cause, undo) = (mystery.cause()?, mystery.undo()?);
+    let (customers, explanation) = (mystery.customers(), mystery.explanation()?);
     lines.extend(cause.iter().map(|one| format!("cause {one}")));
-    let customers = mystery.customers().iter();
-    lines.extend(customers.map(|one| format!("customers -{one}")));
+    lines.extend(customers.iter().map(|one| format!("customers -{one}")));
     lines.extend(undo.iter().map(|one| format!("undo {one}")));
-    lines.extend(mystery.hints.iter().map(|one| format!("hint {one}")));
-    let explanation = mystery.explanation()?;
+    lines.extend(mystery.hints.map(|one| format!("hint {one}")));
     lines.extend(explanation.iter().map(|one| format!("explanation {one}")));
     lines.extend(NEXT.lines().map(|one| format!("next {one}")));
     say(lines.join("\n"));
