@@ -19,6 +19,7 @@ fn what_is_asked_wrongly_is_answered_with_one_line_and_2() {
         &["url", "load-generator.2"],
         &["restart", "lag-monitor", "--set", "BATCH_MAX=1"],
         &["rate", "inventory-service-group", "--over", "0s"],
+        &["rebalances", "no-such-group"],
         &["expect", "ratio", "1", "0", "--at-least", "1"],
         &[
             "wait",
