@@ -16,6 +16,8 @@
 //!   `undecodable` finds it.
 //! * **Paused partitions.** librdkafka does not pause a partition that is assigned later, and one that was paused when it was
 //!   revoked comes back paused. `ResilientConsumer::set_paused` covers both.
+//! * **Members without a callback.** With the protocol `consumer` librdkafka does not report a first assignment that is empty.
+//!   `ResilientConsumer::has_joined` looks at the statistics.
 
 mod commit_within;
 mod consumer_context;
