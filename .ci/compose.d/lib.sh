@@ -19,6 +19,20 @@ contains() { grep -qE -e "$2" <<<"$1" || { printf 'not in it: %s\n%s\n' "$2" "$1
 # equals WHAT FOUND WANTED
 equals() { [ "$2" = "$3" ] || { printf '%s: %s, should be %s\n' "$1" "$2" "$3"; return 1; }; }
 
+# one_error_line PATTERN: $output is one line, and has it.
+one_error_line() {
+  equals 'lines' "$(grep -c . <<<"$output")" 1
+  contains "$output" "$1"
+}
+
+# exits_with CODE COMMAND [ARGUMENT]…: the command ends with this code. Sets $output.
+exits_with() {
+  local code=$1 found=0
+  shift
+  output=$("$@" 2>&1 </dev/null) || found=$?
+  equals "exit code of $*" "$found" "$code"
+}
+
 # eventually SECONDS COMMAND…: repeats the command until it succeeds.
 eventually() {
   local end=$((SECONDS + $1))

@@ -1,18 +1,6 @@
 # shellcheck shell=bash
 # Invalid commands and a broken environment: one line that names the cause and the remedy.
 
-one_error_line() {
-  equals 'lines' "$(grep -c . <<<"$output")" 1
-  contains "$output" "$1"
-}
-
-exits_with() {
-  local code=$1 found=0
-  shift
-  output=$("$@" 2>&1 </dev/null) || found=$?
-  equals "exit code of $*" "$found" "$code"
-}
-
 invalid_commands() {
   local words
   while read -r words; do
