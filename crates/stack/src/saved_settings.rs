@@ -139,7 +139,10 @@ mod tests {
         let mut again = SavedSettings::load(home.path());
         assert_eq!(again.settings(Service::Inventory), changed);
         assert!(again.is_killed("kafka") && !again.is_killed("postgres"));
-        assert_eq!(again.scaled_to_zero().collect::<Vec<_>>(), ["payment-service"]);
+        assert_eq!(
+            again.scaled_to_zero().collect::<Vec<_>>(),
+            ["payment-service"]
+        );
         again.set_scaled_to_zero(Service::Payment.into(), false);
         assert_eq!(again.scaled_to_zero().count(), 0);
         again.unmark_killed("kafka");

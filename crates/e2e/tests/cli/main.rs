@@ -10,6 +10,7 @@
 
 mod answers;
 mod audit;
+mod autoscale;
 mod bench;
 mod consumer;
 mod databases;

@@ -88,7 +88,15 @@ pub async fn run(args: Lag, layout: &StackLayout) -> Result<()> {
     let shop = ShopClient::new(layout)?;
     match args.watch {
         true => watch(&args, &mut reader, &shop, &selection).await,
-        false => show_once(&args, &mut reader, &shop, &selection).await,
+        false => {
+            show_once(&args, &mut reader, &shop, &selection).await?;
+            for name in layout.host_or_container().scaled_to_zero(layout)? {
+                note(format_args!(
+                    "{name} is scaled to 0, so its group has no member on purpose"
+                ));
+            }
+            Ok(())
+        }
     }
 }
 
