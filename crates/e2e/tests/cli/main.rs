@@ -16,6 +16,7 @@ mod consumer;
 mod databases;
 mod failures;
 mod faults;
+mod kubernetes;
 mod lag;
 mod lifecycle;
 mod observe;

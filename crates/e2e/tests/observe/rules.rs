@@ -80,6 +80,20 @@ fn the_rules_fire_and_rest_as_their_cases_say() {
 }
 
 #[test]
+fn the_rules_for_the_prometheus_operator_are_the_same() {
+    let rules = text("prometheus/alerts.yml");
+    let (_, rules) = rules.split_once("\ngroups:\n").unwrap();
+    let found = text("kubernetes/monitoring/alerts.yaml");
+    let (_, found) = found.split_once("\n  groups:\n").unwrap();
+    let expected = rules.lines().map(|line| match line.is_empty() {
+        true => String::new(),
+        false => format!("  {line}"),
+    });
+    let same = found.lines().eq(expected);
+    assert!(same, "run kubernetes/monitoring/generate");
+}
+
+#[test]
 fn the_documentation_has_a_line_for_every_rule_and_the_scenario_of_each_names_it() {
     let documentation = text("docs/observability.md");
     for (name, lines) in rules() {
