@@ -44,13 +44,16 @@ impl Interrupt {
         if guards.is_none() {
             self.listen()?;
         }
-        guards.get_or_insert_default().push(Arc::downgrade(&token));
+        let guards = guards.get_or_insert_default();
+        // A command that runs for days makes a guard for each of its steps.
+        guards.retain(|guard| guard.strong_count() > 0);
+        guards.push(Arc::downgrade(&token));
         GUARDS.fetch_add(1, Ordering::Relaxed);
         Ok(InterruptGuard { token })
     }
 
     fn guards(&self) -> MutexGuard<'_, Option<Guards>> {
-        // Every change is one push, so a panicking thread leaves no half-done change.
+        // Each change leaves a valid list, so a panicking thread leaves no half-done change.
         self.guards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
