@@ -9,7 +9,7 @@ mod received_records;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use cluster_reader::{ClusterReader, Group};
+use cluster_reader::{ClusterReader, Group, Snapshot};
 use serde_json::json;
 use service_kit::settings::duration_between;
 use stack::lag_view;
@@ -60,7 +60,9 @@ pub async fn run(args: Rebalances, layout: &StackLayout) -> Result<()> {
     };
     let name = prefix.group(service);
     let mut reader = lag_view::reader(&layout.kafka());
-    let first = read_counted(&mut reader, &name).await?;
+    // With a row for each partition: one without a commit and without an owner has none otherwise.
+    let group_of = |snapshot: &Snapshot| lag_view::service_group(snapshot, prefix, service);
+    let first = group_of(&lag_view::read_counted(&mut reader, Some(&name)).await?);
     if !first.is_caught_up() {
         let lag = first.known_lag();
         bail!("{name} has lag {lag}: the measurement begins when it is 0");
@@ -69,8 +71,8 @@ pub async fn run(args: Rebalances, layout: &StackLayout) -> Result<()> {
     let mut received = ReceivedRecords::begin(&shop, layout, service).await?;
     let mut watch = GroupWatch::new(&first);
     note(format_args!("watching {name}"));
-    watch_until_drained(&args, &mut reader, &name, &mut watch, &mut received).await?;
-    let last = read_counted(&mut reader, &name).await?;
+    watch_until_drained(&args, &mut reader, &group_of, &mut watch, &mut received).await?;
+    let last = group_of(&lag_view::read_counted(&mut reader, Some(&name)).await?);
     let consumed = records_between(&first, &last)?;
     print(&args, &name, &watch, consumed, received.total() - consumed)
 }
@@ -79,7 +81,7 @@ pub async fn run(args: Rebalances, layout: &StackLayout) -> Result<()> {
 async fn watch_until_drained(
     args: &Rebalances,
     reader: &mut ClusterReader,
-    name: &str,
+    group_of: &impl Fn(&Snapshot) -> Group,
     watch: &mut GroupWatch,
     received: &mut ReceivedRecords<'_>,
 ) -> Result<()> {
@@ -89,7 +91,7 @@ async fn watch_until_drained(
     readings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for reading in 1_u32.. {
         readings.tick().await;
-        let group = lag_view::read(reader).await?.group_on_topics(name, &[]);
+        let group = group_of(&lag_view::read(reader).await?);
         watch.add(started.elapsed(), &group);
         if reading % READINGS_PER_LOOK == 0 {
             received.look().await?;
@@ -130,9 +132,4 @@ fn print(
         )),
     }
     Ok(())
-}
-
-async fn read_counted(reader: &mut ClusterReader, name: &str) -> Result<Group> {
-    let snapshot = lag_view::read_counted(reader, Some(name)).await?;
-    Ok(snapshot.group_on_topics(name, &[]))
 }
