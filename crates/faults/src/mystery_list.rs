@@ -39,7 +39,7 @@ pub(crate) const ALL: &[Mystery] = &[
     },
     Mystery {
         name: "wet-umbrella",
-        level: Level::Hard,
+        level: Level::Medium,
         complaint: "\"We pay, and no order is confirmed, not a single one. The stock list on the office screen is fine, it is only that nobody can take anything out.\"",
         hints: [
             "Which service has lag, and what does it say of its last batch? ./sandbox status",
