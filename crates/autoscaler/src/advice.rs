@@ -58,7 +58,9 @@ pub(crate) fn advice(
     }
     advice.extend(hot(reading, demand));
     let partitions = reading.useful_members();
-    if to > 1 && to < partitions && partitions % to != 0 {
+    // Once for each step.
+    let is_step = to != reading.replicas;
+    if is_step && to > 1 && to < partitions && partitions % to != 0 {
         advice.push(Advice::Uneven {
             members: to,
             partitions,

@@ -64,7 +64,8 @@ impl fmt::Display for StepEffect {
         let Some(before) = self.before else {
             return write!(
                 f,
-                "{to} read {after:.2} records/s; before it was not measured"
+                "{} read {after:.2} records/s; before, the rate was not measured",
+                members(*to)
             );
         };
         let verdict = match after - before {
@@ -74,7 +75,16 @@ impl fmt::Display for StepEffect {
         };
         write!(
             f,
-            "did it help? {from} read {before:.2} records/s, {to} read {after:.2}: {verdict}"
+            "did it help? {} read {before:.2} records/s, {} {after:.2}: {verdict}",
+            members(*from),
+            members(*to)
         )
+    }
+}
+
+fn members(number: u32) -> String {
+    match number {
+        1 => "1 member".to_owned(),
+        more => format!("{more} members"),
     }
 }

@@ -35,7 +35,7 @@ fn the_effect_of_a_step_is_measured_with_the_new_number_of_members() {
     };
     assert_eq!(
         known.to_string(),
-        "did it help? 1 read 3.00 records/s, 3 read 9.00: faster"
+        "did it help? 1 member read 3.00 records/s, 3 members 9.00: faster"
     );
 }
 
