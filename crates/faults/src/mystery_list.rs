@@ -82,9 +82,9 @@ pub(crate) const ALL: &[Mystery] = &[
     Mystery {
         name: "blue-kettle",
         level: Level::Hard,
-        complaint: "\"A third of our customers is angry: paid, not confirmed. The other two thirds are happy. The screen in the office says that nothing waits.\"",
+        complaint: "\"A third of our customers is angry: accepted, and then nothing. The other two thirds are happy. The screen in the office says that nothing waits.\"",
         hints: [
-            "The records of one partition are not read, although the group seems to be caught up. Which one? ./sandbox logs --order ID of a waiting order (./sandbox orders --status PAID)",
+            "The records of one partition are not read, although the group seems to be caught up. Which one? ./sandbox logs --order ID of a waiting order (./sandbox orders --status PENDING)",
             "A reader of committed records stops at the last stable offset. Who keeps it there? ./sandbox transactions list",
             "A foreign producer has left a transaction open on payments. ./sandbox kafka transactions describe-producers --topic payments --partition 0 shows the offset at which it starts, and ./sandbox kafka transactions abort, with topic, partition and start offset, ends it.",
         ],
