@@ -145,13 +145,16 @@ fn announce(plan: &Plan, prefix: &NamePrefix) {
         ..
     } = plan.settings;
     let time = humantime::format_duration;
+    let to_zero = match min_replicas {
+        0 => format!(", to 0 after {} without work", time(cooldown_period)),
+        _ => String::new(),
+    };
     note(format_args!(
-        "{} by the lag of {}: {min_replicas} to {} instances, read every {}, to 0 after {} without work, down after {} without demand",
+        "{} by the lag of {}: {min_replicas} to {} instances, read every {}{to_zero}, down after {} without demand",
         plan.service,
         plan.group.group,
         max_replicas.min(most_instances),
         time(polling_interval),
-        time(cooldown_period),
         time(stabilization_window),
     ));
     let own = prefix.group(plan.service);
