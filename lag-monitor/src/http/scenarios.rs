@@ -18,6 +18,7 @@ macro_rules! scenarios {
 }
 
 scenarios![
+    "autoscaling",
     "backpressure",
     "broker-failure",
     "broker-outage",
