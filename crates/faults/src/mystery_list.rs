@@ -13,7 +13,7 @@ const REQUESTS: &[&str] = &["load burst --count 30 --product prod_umbrella --via
 pub(crate) const ALL: &[Mystery] = &[
     Mystery {
         name: "monday-morning",
-        level: Level::Medium,
+        level: Level::Easy,
         complaint: "\"I have paid, and nobody confirms my order. The warehouse says that its program has been at work the whole time.\"",
         hints: [
             "Which event do the waiting orders wait for, and which service publishes it? ./sandbox orders --stuck",
@@ -121,7 +121,7 @@ pub(crate) const ALL: &[Mystery] = &[
     },
     Mystery {
         name: "old-map",
-        level: Level::Medium,
+        level: Level::Easy,
         complaint: "\"Nobody's card is charged any more. The colleague who was here yesterday only changed one line, she says.\"",
         hints: [
             "Which group has no member? ./sandbox status",
