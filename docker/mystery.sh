@@ -79,8 +79,8 @@ mystery_check() {
   if [ "$(part_of "$plan" sees-every-repair)" = true ] && run_command "$(part_of "$plan" check)" >/dev/null 2>&1; then
     fail "not solved: the shop works at this moment, and the cause is still there"
   fi
-  # What the player did not touch: a container that has nothing left to hold, a setting.
-  run_commands "$(part_of "$plan" undo)" || fail "solved, but what the mystery left could not be removed: ./sandbox mystery check tries again: $why"
+  # It has nothing left to hold. Undoing all of the fault would change what the player has repaired, offsets for example.
+  run_commands "$(part_of "$plan" undo | grep '^fault stop ')" || fail "solved, but a container of the mystery could not be ended: ./sandbox mystery check tries again: $why"
   forget_mystery
   mystery_card solved
 }

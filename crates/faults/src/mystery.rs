@@ -75,6 +75,13 @@ impl Mystery {
         Ok(self.renamed(self.fault()?.undo))
     }
 
+    /// The commands that end what the fault holds in the background, and change nothing of the shop.
+    pub fn stop_background(&self) -> Result<Vec<String>> {
+        let mut commands = self.undo()?;
+        commands.retain(|command| command.starts_with("fault stop "));
+        Ok(commands)
+    }
+
     /// The commands of customers that follow the cause.
     pub fn customers(&self) -> &'static [&'static str] {
         self.customers

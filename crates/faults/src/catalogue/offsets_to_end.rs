@@ -11,7 +11,7 @@ pub(super) const FAULT: Fault = Fault {
     customer: "Some paid orders stay PAID for ever. New orders are confirmed.",
     shows: Shows {
         panel: ("Saga & Consumer Lag", "Orders that wait too long"),
-        command: "orders --stuck",
+        command: "audit",
         log: None,
     },
     repair: "Set the offsets back while the group has no members. Records that are read twice change nothing.",

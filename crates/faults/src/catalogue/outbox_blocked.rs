@@ -11,7 +11,7 @@ pub(super) const FAULT: Fault = Fault {
     customer: "Orders are accepted, and stay PENDING: their events wait in the outbox.",
     shows: Shows {
         panel: ("Services", "Outbox relay leaders"),
-        command: "status",
+        command: "audit",
         log: Some(("relay failed, will reconnect", "order-service")),
     },
     repair: "End the session that holds the lock: pg_locks shows it, pg_terminate_backend ends it.",

@@ -10,7 +10,7 @@ pub(super) const FAULT: Fault = Fault {
     customer: "Orders are confirmed in jumps, some seconds late.",
     shows: Shows {
         panel: ("Kafka clients", "Rebalances by service"),
-        command: "lag",
+        command: "kafka consumer-groups --describe --members --group inventory-service-group",
         log: Some(("partitions revoked", "inventory-service")),
     },
     repair: "Find the member by its client id in ./sandbox kafka consumer-groups --describe --members, and end it.",

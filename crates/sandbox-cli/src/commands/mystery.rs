@@ -241,10 +241,10 @@ async fn check(layout: &StackLayout) -> Result<()> {
     if mystery.sees_every_repair && shows(fault, &check, layout).await {
         bail!("not solved: the shop works at this moment, and the cause is still there");
     }
-    // What the player did not touch: a process in the background that has nothing left to hold, a setting.
-    run_all(&mystery.undo()?)
+    // It has nothing left to hold. Undoing all of the fault would change what the player has repaired, offsets for example.
+    run_all(&mystery.stop_background()?)
         .await
-        .context("solved, but what the mystery left could not be removed: ./sandbox mystery check tries again")?;
+        .context("solved, but a process of the mystery could not be ended: ./sandbox mystery check tries again")?;
     mystery_state::forget(home)?;
     end(mystery, &running, "solved")
 }

@@ -114,10 +114,24 @@ fn control_rows(
             sources.paused,
             since.paused,
         ),
+        (
+            "crash_at",
+            config.crash_at.to_string(),
+            sources.crash_at,
+            since.crash_at,
+        ),
+        (
+            "protection_off",
+            config.protection_off.to_string(),
+            sources.protection_off,
+            since.protection_off,
+        ),
     ];
     let member = member.to_owned();
     controls
         .into_iter()
+        // What `consumer resume` leaves, and faults that were taken back: nothing to know.
+        .filter(|(_, value, ..)| !["false", "none"].contains(&value.as_str()))
         .filter_map(move |(name, value, source, since)| {
             let (of, source) = match source {
                 Source::Default | Source::Environment => return None,
