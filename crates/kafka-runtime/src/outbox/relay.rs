@@ -194,7 +194,7 @@ impl RelayLoop {
         let mut session = None;
         while !stop.is_cancelled() {
             let drained = self.drain.drain_once(&mut session).await;
-            self.log(drained.as_ref().err());
+            self.log(&drained);
             let sleep = match drained {
                 Ok(Drained::Published(rows)) if rows as i64 == PAGE => Duration::ZERO,
                 Ok(Drained::Published(_) | Drained::NotLeader) => TICK,
@@ -213,19 +213,28 @@ impl RelayLoop {
     }
 
     /// Logs an outage once, and its end.
-    fn log(&mut self, error: Option<&RelayError>) {
-        match error {
-            Some(error) => {
-                let cause = ErrorChain(error).to_string();
-                if self.outage.failed(&cause) {
-                    tracing::warn!(cause, "relay failed, will reconnect");
-                }
-            }
-            None => {
+    fn log(&mut self, drained: &Result<Drained, RelayError>) {
+        let error = match drained {
+            Ok(drained) => {
                 if let Some(outage) = self.outage.ended() {
-                    tracing::info!(after.seconds = outage.as_secs_f64(), "relay works again");
+                    let seconds = outage.as_secs_f64();
+                    match drained {
+                        Drained::Published(_) => {
+                            tracing::info!(after.seconds = seconds, "relay works again")
+                        }
+                        Drained::NotLeader => tracing::info!(
+                            after.seconds = seconds,
+                            "relay is connected again, and another session has its lock"
+                        ),
+                    }
                 }
+                return;
             }
+            Err(error) => error,
+        };
+        let cause = ErrorChain(error).to_string();
+        if self.outage.failed(&cause) {
+            tracing::warn!(cause, "relay failed, will reconnect");
         }
     }
 }
