@@ -210,9 +210,20 @@ async fn a_caught_up_group_has_time_to_drain_zero(monitor: &TestMonitor) {
 }
 
 async fn metrics_are_present(monitor: &TestMonitor) {
-    let metrics = monitor.metrics().await;
     let group = monitor.name("inventory-service-group");
     let topic = monitor.name("payments");
+    // The rate is over a window of some readings, and the first of them is older than the records.
+    let nothing_arrives = format!(
+        "kafka_consumer_group_produced_per_second{{group_id=\"{group}\",topic=\"{topic}\"}} 0\n"
+    );
+    let metrics = eventually(DEADLINE, "nothing arrives any more", async || {
+        let metrics = monitor.metrics_now().await;
+        match metrics.contains(&nothing_arrives) {
+            true => Ok(metrics),
+            false => Err(metrics),
+        }
+    })
+    .await;
     let pair = format!("{{group_id=\"{group}\",topic=\"{topic}\"}}");
     let partition = |n| format!("{{group_id=\"{group}\",partition=\"{n}\",topic=\"{topic}\"}}");
     for (name, labels, value) in [
