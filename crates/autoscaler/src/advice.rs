@@ -60,7 +60,7 @@ pub(crate) fn advice(
     let partitions = reading.useful_members();
     // Once for each step.
     let is_step = to != reading.replicas;
-    if is_step && to > 1 && to < partitions && partitions % to != 0 {
+    if is_step && to > 1 && to < partitions && !partitions.is_multiple_of(to) {
         advice.push(Advice::Uneven {
             members: to,
             partitions,

@@ -233,7 +233,7 @@ fn makes_no_progress(
 
 /// The smallest number of members that share the partitions evenly and are not fewer than `wanted`.
 pub(crate) fn even_number(wanted: u32, partitions: u32) -> u32 {
-    let even = (1..=partitions).filter(|members| partitions % members == 0);
+    let even = (1..=partitions).filter(|members| partitions.is_multiple_of(*members));
     let enough = even.into_iter().find(|members| *members >= wanted);
     enough.unwrap_or(partitions)
 }

@@ -168,7 +168,11 @@ fn announce(plan: &Plan, prefix: &NamePrefix) {
 
 impl Autoscale {
     fn plan(&self, prefix: &NamePrefix) -> Result<Plan> {
-        let from = self.from.as_ref().map(scaling::read_manifest).transpose()?;
+        let from = self
+            .from
+            .as_deref()
+            .map(scaling::read_manifest)
+            .transpose()?;
         let service = self.service(from.as_ref())?;
         let group = self.consumer_group.as_deref();
         let group = group.or(from.as_ref().map(|one| &*one.consumer_group));

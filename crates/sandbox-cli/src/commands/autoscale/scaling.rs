@@ -1,7 +1,7 @@
 //! The instances of the service: how many there are, and how their number is changed.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use autoscaler::ScaledObject;
@@ -106,7 +106,7 @@ impl<'a> Scaling<'a> {
 }
 
 /// Reads a ScaledObject from a file, or from standard input.
-pub(super) fn read_manifest(path: &PathBuf) -> Result<ScaledObject> {
+pub(super) fn read_manifest(path: &Path) -> Result<ScaledObject> {
     let text = read_text(path).map_err(|error| Usage::error(format_args!("{error:#}")))?;
     ScaledObject::from_yaml(&text)
         .map_err(|error| Usage::error(format_args!("{}: {error}", path.display())))
