@@ -41,9 +41,9 @@ pub struct PartitionDescription {
     pub replicas: Vec<i32>,
     /// The ids of the brokers whose replica is in sync.
     pub in_sync: Vec<i32>,
-    /// The offset of the oldest record; `None` without a leader.
+    /// The offset of the oldest record; `None` without a leader, and while the leader does not know the high watermark.
     pub low_watermark: Option<i64>,
-    /// The offset of the next record; `None` without a leader.
+    /// The offset of the next record; `None` as for the oldest.
     pub high_watermark: Option<i64>,
 }
 
@@ -236,7 +236,12 @@ fn describe_partitions(
     let described = partitions.map(|partition| {
         let leader = Some(partition.leader()).filter(|leader| *leader >= 0);
         let watermarks = leader.map(|_| clients::watermarks(client, topic, partition.id()));
-        let (low_watermark, high_watermark) = watermarks.transpose()?.unzip();
+        let watermarks = match watermarks.transpose() {
+            // A new leader does not know its high watermark before as many replicas are in sync as `min.insync.replicas` asks for.
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OffsetNotAvailable)) => None,
+            other => other?,
+        };
+        let (low_watermark, high_watermark) = watermarks.unzip();
         Ok(PartitionDescription {
             number: partition.id(),
             leader,
