@@ -38,7 +38,7 @@ part_of() { printf '%s\n' "$1" | sed -n "s/^$2 //p"; }
 run_command() { (set -- $1; dispatch "$@") </dev/null; }
 
 # The error of a command that failed, from its output.
-last_error() { printf '%s\n' "$1" | sed '/^ *$/d; s/^error: //' | tail -n 1; }
+error_of() { printf '%s\n' "$1" | sed '/^ *$/d; s/^error: //' | tail -n 1; }
 
 # Runs commands in order, one a line; a command behind a hyphen may fail. $why is the error of the one that failed.
 run_commands() {
@@ -46,7 +46,7 @@ run_commands() {
     case $command in
       '') ;;
       -*) run_command "${command#-}" >/dev/null 2>&1 || true ;;
-      *) why=$(run_command "$command" 2>&1 >/dev/null) || { why=$(last_error "$why"); return 1; } ;;
+      *) why=$(run_command "$command" 2>&1 >/dev/null) || { why=$(error_of "$why"); return 1; } ;;
     esac
   done 3<<COMMANDS
 $1

@@ -48,7 +48,7 @@ mystery_begin() {
   ! read_mystery || wrong "the mystery $mystery runs: ./sandbox mystery hint, check or give-up"
   [ -z "$(broken)" ] || wrong "something is broken on purpose: ./sandbox repair, then begin"
   [ -n "$(compose ps -q 2>/dev/null)" ] || fail "nothing runs: ./sandbox up"
-  seen=$(inside mystery health 2>&1) || fail "the shop must work before a mystery begins, see ./sandbox status: $(last_error "$seen")"
+  seen=$(inside mystery health 2>&1) || fail "the shop must work before a mystery begins, see ./sandbox status: $(error_of "$seen")"
   # Without what Compose says of the container.
   unended=$(printf '%s\n' "$seen" | grep -x '[0-9][0-9]*')
   check=$(part_of "$plan" check)
@@ -75,7 +75,7 @@ mystery_hint() {
 
 mystery_check() {
   require_mystery
-  seen=$(inside mystery health --unended "$unended" 2>&1) || fail "not solved: $(last_error "$seen")"
+  seen=$(inside mystery health --unended "$unended" 2>&1) || fail "not solved: $(error_of "$seen")"
   if [ "$(part_of "$plan" sees-every-repair)" = true ] && run_command "$(part_of "$plan" check)" >/dev/null 2>&1; then
     fail "not solved: the shop works at this moment, and the cause is still there"
   fi
