@@ -145,21 +145,6 @@ impl LagState {
         self.publish(MonitorEvent::StateChanged, alerts);
     }
 
-    /// A group whose autoscaler has scaled it to 0 has no members on purpose. What each autoscaler has decided is a part of the
-    /// evidence.
-    fn apply_autoscalers(&self, inner: &mut Inner, now: DateTime<Utc>) {
-        let prefix = &self.settings.name_prefix;
-        let mut at_zero = BTreeSet::new();
-        for (service, report) in inner.autoscalers.current(now) {
-            let group = prefix.group(service);
-            inner.instances.add_autoscaler(&group, &report.explanation);
-            if report.actual == 0 || report.desired == 0 {
-                at_zero.insert(group);
-            }
-        }
-        inner.snapshots.set_scaled_to_zero(at_zero);
-    }
-
     /// Replaces the answers of the instances. They are evaluated with the next snapshot.
     pub fn record_reports(&self, mut reports: Vec<InstanceReport>) {
         self.write(|inner| {

@@ -1,12 +1,12 @@
 //! What autoscalers have reported last, one for each service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared_events::Service;
 use shared_events::autoscaler_api::AutoscalerReport;
 
-use super::LagState;
+use super::{Inner, LagState};
 
 /// The last report of each service, and when it came.
 #[derive(Debug, Default)]
@@ -27,6 +27,21 @@ impl Autoscalers {
 }
 
 impl LagState {
+    /// A group whose autoscaler has scaled it to 0 has no members on purpose. What each autoscaler has decided is a part of the
+    /// evidence.
+    pub(super) fn apply_autoscalers(&self, inner: &mut Inner, now: DateTime<Utc>) {
+        let prefix = &self.settings.name_prefix;
+        let mut at_zero = BTreeSet::new();
+        for (service, report) in inner.autoscalers.current(now) {
+            let group = prefix.group(service);
+            inner.instances.add_autoscaler(&group, &report.explanation);
+            if report.actual == 0 || report.desired == 0 {
+                at_zero.insert(group);
+            }
+        }
+        inner.snapshots.set_scaled_to_zero(at_zero);
+    }
+
     /// Replaces the report about a service. The next snapshot is assessed with it.
     pub fn record_autoscaler(
         &self,
