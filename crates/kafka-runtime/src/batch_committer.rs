@@ -25,7 +25,7 @@ use crate::client::{self, TRANSACTION_TIMEOUT};
 use crate::dead_letter::{DeadLetterHeaders, left_out_pair};
 use crate::faults::{CrashPoint, Faults, Protection};
 use crate::librdkafka::transaction::{
-    CALL_TIMEOUT, abort_transaction, commit_transaction, is_usable_after,
+    abort_transaction, commit_transaction, init_transactions, is_usable_after, send_offsets,
 };
 use crate::librdkafka::{CommitError, ResilientConsumer, is_rebalance};
 use crate::produce::{acknowledged, produce, produce_event, with};
@@ -120,7 +120,7 @@ impl BatchCommitter {
             DeliveryMode::ExactlyOnce => {
                 let id = &self.transactional_id;
                 let producer = client::transactional_producer(&self.kafka, &client_id, id, health)?;
-                producer.init_transactions(CALL_TIMEOUT)?;
+                init_transactions(&producer)?;
                 Ok(producer)
             }
         }
@@ -191,7 +191,7 @@ impl BatchCommitter {
         self.faults.pass(CrashPoint::OutputsAcknowledged);
         // Read for each transaction: it carries the generation by which the coordinator fences a member that was removed.
         let group = consumer.group_metadata().ok_or(KafkaError::Canceled)?;
-        producer.send_offsets_to_transaction(&output.offsets, &group, CALL_TIMEOUT)?;
+        send_offsets(producer, &output.offsets, group)?;
         self.faults.pass(CrashPoint::OffsetsAdded);
         Ok(())
     }

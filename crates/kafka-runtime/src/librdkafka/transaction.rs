@@ -1,14 +1,23 @@
 //! Issue 5423, and what else librdkafka's producer needs around a transaction.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, Producer};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::broker_health::BrokerHealth;
 
 /// How long one call about a transaction may take.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long librdkafka may take to notice that a call has taken too long. It flushes before it commits, each for [`CALL_TIMEOUT`].
+///
+/// librdkafka waits for the answer of its main thread without a limit, and that thread can lose the call: after the coordinator
+/// was killed, a call was measured that had not ended after two minutes. The member did not poll meanwhile and lost its group.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Calls for one commit. A call after a time-out resumes the same commit (`rd_kafka_commit_transaction`), and its answer is
 /// final.
@@ -23,14 +32,64 @@ pub(crate) fn commit_transaction(
     producer: &FutureProducer<BrokerHealth>,
 ) -> Result<(), KafkaError> {
     for _ in 1..COMMIT_CALLS {
-        match producer.commit_transaction(CALL_TIMEOUT) {
+        match commit_once(producer) {
             Err(error) if is_timeout(&error) => {
                 tracing::warn!(%error, "transaction commit timed out, will resume");
             }
             answered => return answered,
         }
     }
-    producer.commit_transaction(CALL_TIMEOUT)
+    commit_once(producer)
+}
+
+fn commit_once(producer: &FutureProducer<BrokerHealth>) -> Result<(), KafkaError> {
+    within(producer, CALL_LIMIT, |producer| {
+        producer.commit_transaction(CALL_TIMEOUT)
+    })
+}
+
+/// Aborts the transaction of a predecessor with the same transactional id, and fences it.
+pub(crate) fn init_transactions(producer: &FutureProducer<BrokerHealth>) -> Result<(), KafkaError> {
+    within(producer, CALL_LIMIT, |producer| {
+        producer.init_transactions(CALL_TIMEOUT)
+    })
+}
+
+/// Adds offsets to the transaction.
+pub(crate) fn send_offsets(
+    producer: &FutureProducer<BrokerHealth>,
+    offsets: &TopicPartitionList,
+    group: ConsumerGroupMetadata,
+) -> Result<(), KafkaError> {
+    let offsets = offsets.clone();
+    within(producer, CALL_LIMIT, move |producer| {
+        producer.send_offsets_to_transaction(&offsets, &group, CALL_TIMEOUT)
+    })
+}
+
+/// Makes a call on a thread of its own, and gives it up after the limit: the error is a time-out. The thread keeps the client
+/// alive then, and the next producer with the same transactional id fences it.
+fn within<P: Clone + Send + 'static>(
+    producer: &P,
+    limit: Duration,
+    call: impl FnOnce(&P) -> Result<(), KafkaError> + Send + 'static,
+) -> Result<(), KafkaError> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let producer = producer.clone();
+    let calling = std::thread::Builder::new()
+        .name("transaction".to_owned())
+        .spawn(move || {
+            let done = call(&producer);
+            // Before the answer: the receiver may drop its producer next, and the last reference closes the client.
+            drop(producer);
+            let _ = answer.send(done);
+        });
+    if let Err(error) = calling {
+        tracing::warn!(%error, "no thread for a transaction");
+        return Err(KafkaError::Canceled);
+    }
+    let timed_out = |_| Err(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut));
+    answered.recv_timeout(limit).unwrap_or_else(timed_out)
 }
 
 /// Aborts the transaction in which this error happened. Whether the producer is usable after it.
@@ -41,7 +100,8 @@ pub(crate) fn abort_transaction(
     producer: &FutureProducer<BrokerHealth>,
     error: &KafkaError,
 ) -> bool {
-    !is_fatal(error) && !is_timeout(error) && producer.abort_transaction(CALL_TIMEOUT).is_ok()
+    let abort = |producer: &FutureProducer<BrokerHealth>| producer.abort_transaction(CALL_TIMEOUT);
+    !is_fatal(error) && !is_timeout(error) && within(producer, CALL_LIMIT, abort).is_ok()
 }
 
 /// Whether a producer without transactions is usable after this error.
@@ -64,4 +124,21 @@ fn is_timeout(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::RequestTimedOut
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_never_ends_is_a_timeout_and_an_answer_is_passed_on() {
+        let (_never, waits) = mpsc::channel::<()>();
+        let limit = Duration::from_millis(20);
+        let lost = within(&(), limit, move |()| {
+            waits.recv().map_err(|_| KafkaError::Canceled)
+        });
+        assert!(lost.is_err_and(|error| is_timeout(&error)));
+        let refused = within(&(), CALL_LIMIT, |()| Err(KafkaError::Canceled));
+        assert_eq!(refused, Err(KafkaError::Canceled));
+    }
 }
